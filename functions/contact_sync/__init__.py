@@ -1,0 +1,1 @@
+"""What the five functions share: values, decisions and adapters of one contact sync."""

@@ -1,0 +1,88 @@
+"""Account Management API: the contacts of the management account, and of its members."""
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from contact_sync.aws import error_code, named_errors
+from contact_sync.contacts import Contact, ContactType
+from contact_sync.pacing import Pacer
+
+if TYPE_CHECKING:
+    from mypy_boto3_account import AccountClient
+
+
+class AccountContactsClient:
+    """Reads and writes contacts; each call first waits for its share of the API's quota.
+
+    Without an account id a call acts on the caller's own account, which is the only way to read
+    the management account's contacts (API_GetAlternateContact).
+    """
+
+    def __init__(self, client: "AccountClient", pacer: Pacer | None = None) -> None:
+        self._client = client
+        self._pacer = pacer
+
+    def get(self, account_id: str | None, contact_type: ContactType) -> Contact | None:
+        """Return the contact, None where it is not set."""
+        try:
+            return Contact.from_api(contact_type, self._read(account_id, contact_type))
+        except _NotSetError:
+            return None
+
+    def put(self, account_id: str, contact: Contact) -> None:
+        """Replace the member's contact."""
+        subject = _subject("put", account_id, contact.type)
+        if contact.type is ContactType.PRIMARY:
+            request = {"ContactInformation": contact.to_api()}
+            self._call("put_contact_information", subject, AccountId=account_id, **request)
+        else:
+            self._call(
+                "put_alternate_contact",
+                subject,
+                AccountId=account_id,
+                AlternateContactType=contact.type.upper(),
+                **contact.to_api(),
+            )
+
+    def delete(self, account_id: str, contact_type: ContactType) -> None:
+        """Delete the member's alternate contact; one that is not there is deleted."""
+        try:
+            self._call(
+                "delete_alternate_contact",
+                _subject("delete", account_id, contact_type),
+                AccountId=account_id,
+                AlternateContactType=contact_type.upper(),
+            )
+        except _NotSetError:
+            return
+
+    def _read(self, account_id: str | None, contact_type: ContactType) -> dict[str, str]:
+        subject = _subject("get", account_id, contact_type)
+        target = {"AccountId": account_id} if account_id else {}
+        if contact_type is ContactType.PRIMARY:
+            answer = self._call("get_contact_information", subject, **target)
+            return dict(answer["ContactInformation"])
+        answer = self._call(
+            "get_alternate_contact", subject, AlternateContactType=contact_type.upper(), **target
+        )
+        return dict(answer["AlternateContact"])
+
+    def _call(self, operation: str, subject: str, **request: Any) -> Any:
+        if self._pacer:
+            self._pacer.wait(operation)
+        with named_errors(subject):
+            try:
+                return getattr(self._client, operation)(**request)
+            except ClientError as error:
+                if error_code(error) == "ResourceNotFoundException":
+                    raise _NotSetError from None
+                raise
+
+
+class _NotSetError(Exception):
+    """The account has no such contact."""
+
+
+def _subject(verb: str, account_id: str | None, contact_type: ContactType) -> str:
+    return f"{verb} {contact_type} contact of account {account_id or '(own)'}"

@@ -1,0 +1,191 @@
+"""One account, some of its contacts: read, compare, write what differs, record, and tell."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol, Self
+
+from contact_sync.contacts import Contact, ContactType, digest_of
+from contact_sync.errors import TRANSIENT, AccessDeniedError, NotAcceptedError, SyncError
+from contact_sync.reconcile import CHANGED, LastWrite, Status, decide
+from contact_sync.selection import ACTIVE
+
+
+@dataclass(frozen=True)
+class AccountTask:
+    """One attempt of one processor for one account: the child's input and the attempt's number."""
+
+    account_id: str
+    sync_id: str
+    round: int
+    contact_types: tuple[ContactType, ...]
+    dry_run: bool
+    attempt: int
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any], types: Sequence[ContactType]) -> Self:
+        """Take the child's input; `types` are those that the processor is responsible for."""
+        return cls(
+            account_id=event["account_id"],
+            sync_id=event["sync_id"],
+            round=event["round"],
+            contact_types=tuple(name for name in types if name in event["contact_types"]),
+            dry_run=event["dry_run"],
+            attempt=event["attempt"],
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source of a round, as the plan stored it: contacts, the digests' key, the run's start."""
+
+    started_at: str
+    digest_key: bytes = field(repr=False)
+    contacts: Mapping[ContactType, Contact | None] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one contact; `error` names the failure, `write` what was written."""
+
+    status: Status
+    digest: str | None = None
+    error: str | None = None
+    write: LastWrite | None = None
+
+
+class AccountContacts(Protocol):
+    """The contacts of member accounts (Account Management API)."""
+
+    def get(self, account_id: str, contact_type: ContactType) -> Contact | None:
+        """Return the contact, None where it is not set."""
+
+    def put(self, account_id: str, contact: Contact) -> None:
+        """Replace the contact."""
+
+    def delete(self, account_id: str, contact_type: ContactType) -> None:
+        """Delete the contact."""
+
+
+class AccountStates(Protocol):
+    """The last known state of each account (state table)."""
+
+    def last_writes(self, account_id: str) -> Mapping[ContactType, LastWrite]:
+        """Return what we last wrote to the account."""
+
+    def statuses(self, task: AccountTask, started_at: str) -> Mapping[ContactType, Status]:
+        """Return what earlier attempts of the same round recorded."""
+
+    def record(
+        self,
+        task: AccountTask,
+        outcomes: Mapping[ContactType, Outcome],
+        started_at: str,
+        at: datetime,
+    ) -> None:
+        """Record one attempt."""
+
+
+@dataclass(frozen=True)
+class AccountSync:
+    """Syncs single accounts with one source."""
+
+    source: Source
+    contacts: AccountContacts
+    states: AccountStates
+    state_of: Callable[[str], str]
+
+    def run(self, task: AccountTask) -> int:
+        """Sync the task's contacts and return the digit that tells of them.
+
+        Every contact is tried and recorded before the first error is raised, transient ones
+        first: those are what the state machine repeats.
+        """
+        now = datetime.now(UTC)
+        outcomes: dict[ContactType, Outcome] = {}
+        errors: list[SyncError] = []
+        for contact_type in task.contact_types:
+            try:
+                outcomes[contact_type] = self._sync(task, contact_type, now)
+            except NotAcceptedError as error:
+                errors.append(error)
+                outcomes[contact_type] = _failed(error, Status.NOT_ACCEPTED)
+            except SyncError as error:
+                errors.append(error)
+                outcomes[contact_type] = _failed(error)
+        if any(isinstance(error, AccessDeniedError) for error in errors):
+            errors = self._forgive_inactive(task, outcomes, errors)
+        self._record(task, outcomes, now)
+        if errors:
+            raise min(errors, key=lambda error: not isinstance(error, TRANSIENT))
+        return digit([outcome.status for outcome in outcomes.values()])
+
+    def _forgive_inactive(
+        self, task: AccountTask, outcomes: dict[ContactType, Outcome], errors: list[SyncError]
+    ) -> list[SyncError]:
+        """Skip what was denied because the account closed or left since it was listed."""
+        state = self.state_of(task.account_id)
+        if state == ACTIVE:
+            return errors
+        for contact_type, outcome in outcomes.items():
+            if outcome.status is Status.FAILED:
+                outcomes[contact_type] = Outcome(Status.SKIPPED, error=state)
+        return []
+
+    def _sync(self, task: AccountTask, contact_type: ContactType, now: datetime) -> Outcome:
+        key = self.source.digest_key
+        desired = self.source.contacts[contact_type]
+        actual = self.contacts.get(task.account_id, contact_type)
+        digest = digest_of(desired, key)
+        if desired == actual:
+            return Outcome(Status.UNCHANGED, digest)
+        last_write = self.states.last_writes(task.account_id).get(contact_type)
+        status = decide(desired, actual, last_write, key, now)
+        if status is Status.NOT_ACCEPTED:
+            raise NotAcceptedError(
+                f"account {task.account_id}: the {contact_type} contact was written before and "
+                f"is still another. {NotAcceptedError.remedy}"
+            )
+        if status not in CHANGED or task.dry_run:
+            return Outcome(status, digest)
+        self._write(task.account_id, contact_type, desired)
+        return Outcome(status, digest, write=_write_of(desired, actual, key, now))
+
+    def _write(self, account_id: str, contact_type: ContactType, desired: Contact | None) -> None:
+        if desired is None:
+            self.contacts.delete(account_id, contact_type)
+        else:
+            self.contacts.put(account_id, desired)
+
+    def _record(
+        self, task: AccountTask, outcomes: dict[ContactType, Outcome], now: datetime
+    ) -> None:
+        # A repeated attempt finds equal what an earlier one wrote: that stays a change.
+        if task.attempt > 1:
+            before = self.states.statuses(task, self.source.started_at)
+            for contact_type, outcome in outcomes.items():
+                earlier = before.get(contact_type)
+                if outcome.status is Status.UNCHANGED and earlier in CHANGED:
+                    outcomes[contact_type] = Outcome(earlier, outcome.digest)
+        self.states.record(task, outcomes, self.source.started_at, now)
+
+
+def digit(statuses: Sequence[Status]) -> int:
+    """Return what a child tells of its account: 0 unchanged, 1 updated, 3 skipped (2 is failed)."""
+    if any(status in CHANGED for status in statuses):
+        return 1
+    if statuses and all(status is Status.SKIPPED for status in statuses):
+        return 3
+    return 0
+
+
+def _failed(error: SyncError, status: Status = Status.FAILED) -> Outcome:
+    return Outcome(status, error=type(error).__name__)
+
+
+def _write_of(
+    desired: Contact | None, actual: Contact | None, key: bytes, now: datetime
+) -> LastWrite | None:
+    if desired is None:
+        return None
+    return LastWrite(desired.digest(key), digest_of(actual, key), now)

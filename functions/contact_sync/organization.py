@@ -1,0 +1,116 @@
+"""Organizations API: the preflight of a round, and every account it lists."""
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from contact_sync.aws import error_code, named_errors
+from contact_sync.errors import (
+    AllFeaturesRequiredError,
+    NotManagementAccountError,
+    OrganizationNotInUseError,
+    TrustedAccessRequiredError,
+)
+from contact_sync.selection import NOT_FOUND, Account, in_units_by_path
+
+if TYPE_CHECKING:
+    from mypy_boto3_organizations import OrganizationsClient
+    from mypy_boto3_organizations.type_defs import AccountTypeDef, OrganizationTypeDef
+
+ACCOUNT_MANAGEMENT = "account.amazonaws.com"
+
+
+class OrganizationClient:
+    """Reads the organization of the management account."""
+
+    def __init__(self, client: "OrganizationsClient") -> None:
+        self._client = client
+        self._units: dict[str, frozenset[str]] = {}
+
+    def check(self, management_account_id: str) -> None:
+        """Raise, with the remedy, where contacts of members cannot be written at all."""
+        organization = self._describe()
+        actual = organization["MasterAccountId"]
+        if actual != management_account_id:
+            raise NotManagementAccountError(
+                f"the stack's ManagementAccountId is {management_account_id}, but the "
+                f"organization's management account is {actual}"
+            )
+        if organization["FeatureSet"] != "ALL":
+            raise AllFeaturesRequiredError(AllFeaturesRequiredError.remedy)
+        if ACCOUNT_MANAGEMENT not in self._trusted_services():
+            raise TrustedAccessRequiredError(TrustedAccessRequiredError.remedy)
+
+    def accounts(self) -> Iterator[Account]:
+        """Yield every account, page by page (20 a page, some of them empty)."""
+        with named_errors("list accounts"):
+            for page in self._client.get_paginator("list_accounts").paginate():
+                yield from (_account(item) for item in page["Accounts"])
+
+    def state_of(self, account_id: str) -> str:
+        """Return the account's state, or that it is not in the organization any more."""
+        with named_errors(f"describe account {account_id}"):
+            try:
+                answer = self._client.describe_account(AccountId=account_id)
+            except ClientError as error:
+                if error_code(error) == "AccountNotFoundException":
+                    return NOT_FOUND
+                raise
+        return _account(answer["Account"]).state
+
+    def check_units(self, units: Collection[str], origin: type[Exception]) -> None:
+        """Raise `origin` for an organizational unit that does not exist."""
+        for unit in units:
+            with named_errors(f"describe organizational unit {unit}"):
+                try:
+                    self._client.describe_organizational_unit(OrganizationalUnitId=unit)
+                except ClientError as error:
+                    if error_code(error) == "OrganizationalUnitNotFoundException":
+                        raise origin(f"organizational unit {unit}: {NOT_FOUND}") from None
+                    raise
+
+    def in_units(self, account: Account, units: Collection[str]) -> bool:
+        """Tell whether the account is under one of the OUs: by its paths, else by listing."""
+        if account.paths:
+            return in_units_by_path(account, units)
+        return any(account.id in self._accounts_under(unit) for unit in units)
+
+    def _accounts_under(self, unit: str) -> frozenset[str]:
+        if unit not in self._units:
+            with named_errors(f"list organizational unit {unit}"):
+                self._units[unit] = frozenset(self._walk(unit))
+        return self._units[unit]
+
+    def _walk(self, parent: str) -> Iterator[str]:
+        accounts = self._client.get_paginator("list_accounts_for_parent")
+        for some in accounts.paginate(ParentId=parent):
+            yield from (item["Id"] for item in some["Accounts"])
+        units = self._client.get_paginator("list_organizational_units_for_parent")
+        for page in units.paginate(ParentId=parent):
+            for unit in page["OrganizationalUnits"]:
+                yield from self._walk(unit["Id"])
+
+    def _describe(self) -> "OrganizationTypeDef":
+        with named_errors("describe organization"):
+            try:
+                return self._client.describe_organization()["Organization"]
+            except ClientError as error:
+                if error_code(error) == "AWSOrganizationsNotInUseException":
+                    raise OrganizationNotInUseError(OrganizationNotInUseError.remedy) from None
+                raise
+
+    def _trusted_services(self) -> set[str]:
+        pages = self._client.get_paginator("list_aws_service_access_for_organization")
+        with named_errors("list trusted services"):
+            return {
+                service["ServicePrincipal"]
+                for page in pages.paginate()
+                for service in page["EnabledServicePrincipals"]
+            }
+
+
+def _account(item: "AccountTypeDef") -> Account:
+    # AWS retires `Status` for `State`; an account that shows neither is not taken for active.
+    state = item.get("State") or item.get("Status") or "UNKNOWN"
+    return Account(item["Id"], state, tuple(item.get("Paths", ())))

@@ -1,0 +1,229 @@
+"""The end of each round and of the run: count, record, and say it in words."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from contact_sync import keys
+from contact_sync.account_states import AccountStatesTable
+from contact_sync.contacts import ContactType
+from contact_sync.message import body, subject
+from contact_sync.outcome import (
+    AccountResult,
+    RoundSummary,
+    RunOutcome,
+    RunStatus,
+    account_result,
+    run_outcome,
+)
+from contact_sync.plan import source_digests
+from contact_sync.reconcile import Status
+from contact_sync.request import RoundRequest
+from contact_sync.runs_bucket import RunsBucket
+from contact_sync.runs_table import RunsTable
+
+ABORTED = "ABORTED"
+MOST_CAUSE_ACCOUNTS = 5
+MOST_CAUSE_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round as the state machine ended it; `error` is what stopped it, if anything did.
+
+    The keys are None where the round ended before that object was stored.
+    """
+
+    sync_id: str
+    started_at: str
+    number: int
+    dry_run: bool
+    contact_types: Sequence[ContactType]
+    skipped_types: Mapping[str, str]
+    left_alone: Mapping[str, int]
+    key_replaced: bool
+    manifest_key: str | None
+    source_key: str | None
+    scope_key: str | None
+    digest_key_id: str | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the state machine says a run ended; without an error its accounts decide.
+
+    `notification` is None where the configuration could not be read, which is always published.
+    """
+
+    sync_id: str
+    started_at: str
+    error: str | None
+    cause: str
+    notification: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Reads what the accounts' children left, and writes what the run did."""
+
+    states: AccountStatesTable
+    runs: RunsTable
+    bucket: RunsBucket
+
+    def record_round(self, this: Round) -> RoundSummary:
+        """Count the round, record it, and delete its source. Safe to repeat."""
+        account_ids = self.bucket.load_manifest(this.manifest_key) if this.manifest_key else []
+        failed_before = set(self.runs.failed_accounts(this.sync_id)) if this.number > 1 else set()
+        summary = RoundSummary()
+        self.states.write_runs(self._count(this, account_ids, failed_before, summary))
+        failed = summary.accounts[Status.FAILED] + len(failed_before.difference(account_ids))
+        values = {f"round_{this.number}": _described(this, summary), "failed": failed}
+        self.runs.update(this.started_at, this.sync_id, values)
+        if this.source_key and not this.error and not this.dry_run:
+            self._record_synced(this, this.source_key, summary)
+        for key in (this.source_key, this.scope_key):
+            if key:
+                self.bucket.delete(key)
+        return summary
+
+    def summarize_run(
+        self, ending: Ending, environment: str, links: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Record how the run ended; return the message, and what the execution ends with."""
+        run = self.runs.read(ending.started_at, ending.sync_id)
+        rounds = [
+            run[f"round_{n}"] for n in range(1, run.get("round", 0) + 1) if f"round_{n}" in run
+        ]
+        outcome = _outcome(ending, run, rounds)
+        self.runs.update(
+            ending.started_at,
+            ending.sync_id,
+            {
+                **keys.run_index(ending.sync_id),
+                "sync_id": ending.sync_id,
+                "started_at": ending.started_at,
+                "expires_at": keys.expires_at(ending.started_at),
+                "status": outcome.status.value,
+                "error": outcome.error,
+                "ended_at": datetime.now(UTC).isoformat(),
+            },
+        )
+        return {
+            "status": outcome.status.value,
+            "error": outcome.error,
+            "cause": outcome.cause,
+            "notify": _is_published(outcome, ending.notification),
+            "subject": subject(environment, outcome, rounds),
+            "message": body(run, outcome, rounds, links),
+        }
+
+    def _count(
+        self,
+        this: Round,
+        account_ids: Sequence[str],
+        failed_before: set[str],
+        summary: RoundSummary,
+    ) -> Iterator[dict[str, Any]]:
+        """Count every account into the summary; yield the items of those changed or failed."""
+        items = self.states.read(account_ids, this.sync_id, this.started_at, dry_run=this.dry_run)
+        for account_id, item in items:
+            result = account_result(account_id, item, this.contact_types, this.sync_id, this.number)
+            summary.add(result)
+            is_news = result.status in (Status.UPDATED, Status.FAILED)
+            if is_news or account_id in failed_before:
+                yield _account_run(this, result)
+
+    def _record_synced(self, this: Round, source_key: str, summary: RoundSummary) -> None:
+        """Record what every account has now: real rounds over all accounts, per clean type."""
+        request = RoundRequest.model_validate(
+            self.runs.read(this.started_at, this.sync_id)["request"]
+        )
+        if not request.covers_all_accounts:
+            return
+        source = self.bucket.load_source(source_key)
+        digests = source_digests(source.contacts, source.digest_key)
+        clean = {name: digests[name] for name in this.contact_types if summary.is_clean(name)}
+        if clean and this.digest_key_id:
+            at = datetime.now(UTC).isoformat()
+            self.runs.record_synced(clean, this.digest_key_id, this.sync_id, at)
+
+
+def _outcome(
+    ending: Ending, run: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]
+) -> RunOutcome:
+    if ending.error == ABORTED:
+        return RunOutcome(RunStatus.ABORTED, ending.error, "the execution was aborted")
+    if ending.error:
+        return RunOutcome(RunStatus.FAILURE, ending.error, _cause(ending.cause))
+    threshold = (ending.notification or {}).get("failure_threshold", 1)
+    outcome = run_outcome(
+        rounds, run.get("failed", 0), threshold, dry_run=run.get("dry_run", False)
+    )
+    return RunOutcome(outcome.status, outcome.error, f"{outcome.cause}{_named(rounds)}".strip())
+
+
+def _cause(cause: str) -> str:
+    """Return the error's message; Lambda wraps it in JSON, with a stack trace."""
+    try:
+        content = json.loads(cause)
+    except ValueError:
+        content = None
+    message = content.get("errorMessage") if isinstance(content, dict) else None
+    return str(message or cause)[:MOST_CAUSE_CHARACTERS]
+
+
+def _named(rounds: Sequence[Mapping[str, Any]]) -> str:
+    failures = [failure for one in rounds for failure in one["failures"]]
+    named = [
+        f"{failure['account_id']} ({', '.join(sorted(set(failure['errors'].values())))})"
+        for failure in failures[:MOST_CAUSE_ACCOUNTS]
+    ]
+    return f" Failed: {', '.join(named)}" if named else ""
+
+
+def _is_published(outcome: RunOutcome, notification: Mapping[str, Any] | None) -> bool:
+    if notification is None:
+        return True
+    wanted = {
+        RunStatus.SUCCESS: "notify_on_success",
+        RunStatus.PARTIAL: "notify_on_partial_failure",
+    }.get(outcome.status, "notify_on_failure")
+    return bool(notification[wanted])
+
+
+def _described(this: Round, summary: RoundSummary) -> dict[str, Any]:
+    return {
+        "contact_types": [str(name) for name in this.contact_types],
+        "skipped_types": dict(this.skipped_types),
+        "left_alone": dict(this.left_alone),
+        "key_replaced": this.key_replaced,
+        "accounts": _plain(summary.accounts),
+        "types": {str(name): _plain(counts) for name, counts in summary.types.items()},
+        "failures": [_failure(result) for result in summary.failures],
+        "error": this.error,
+    }
+
+
+def _plain(counts: Mapping[str, int]) -> dict[str, int]:
+    return {str(name): count for name, count in counts.items()}
+
+
+def _failure(result: AccountResult) -> dict[str, Any]:
+    errors = {str(name): error for name, error in result.errors.items()}
+    return {"account_id": result.account_id, "errors": errors}
+
+
+def _account_run(this: Round, result: AccountResult) -> dict[str, Any]:
+    return {
+        **keys.account_run(result.account_id, this.started_at, this.sync_id),
+        **keys.run_index(this.sync_id, f"{result.status}#{result.account_id}"),
+        "round": this.number,
+        "dry_run": this.dry_run,
+        "status": result.status.value,
+        "statuses": {str(name): status.value for name, status in result.statuses.items()},
+        "errors": {str(name): error for name, error in result.errors.items()},
+        "expires_at": keys.expires_at(this.started_at),
+    }

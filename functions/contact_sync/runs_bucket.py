@@ -1,0 +1,100 @@
+"""Runs bucket: the scope, source and manifest of the running round, each one object."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from contact_sync.account_sync import Source
+from contact_sync.aws import named_errors
+from contact_sync.contacts import Contact, ContactType
+from contact_sync.selection import Scope
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SCOPE, SOURCE, MANIFEST = "scope", "source", "manifest"
+
+
+def object_key(sync_id: str, round_number: int, name: str) -> str:
+    """Return the key of one object of a round."""
+    return f"runs/{sync_id}/{round_number}/{name}.json"
+
+
+class RunsBucket:
+    """Stores and loads what a round's functions hand to each other past the history."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def store_scope(self, key: str, scope: Scope) -> None:
+        """Store which accounts the round is asked for, and which are excluded."""
+        self._store(
+            key,
+            {
+                "management_account_id": scope.management_account_id,
+                "account_ids": _listed(scope.account_ids),
+                "organizational_units": _listed(scope.organizational_units),
+                "excluded_accounts": _listed(scope.excluded_accounts),
+                "excluded_organizational_units": _listed(scope.excluded_organizational_units),
+                "must_exist": scope.must_exist,
+            },
+        )
+
+    def load_scope(self, key: str) -> Scope:
+        """Load what store_scope stored."""
+        stored = self._load(key)
+        return Scope(**{**stored, "excluded_accounts": frozenset(stored["excluded_accounts"])})
+
+    def store_source(self, key: str, source: Source) -> None:
+        """Store the source contacts and the digests' key; the bucket encrypts them."""
+        contacts = {name: c.to_api() if c else None for name, c in source.contacts.items()}
+        self._store(
+            key,
+            {
+                "started_at": source.started_at,
+                "digest_key": source.digest_key.hex(),
+                "contacts": contacts,
+            },
+        )
+
+    def load_source(self, key: str) -> Source:
+        """Load what store_source stored."""
+        stored = self._load(key)
+        contacts = {
+            ContactType(name): Contact.from_api(ContactType(name), fields) if fields else None
+            for name, fields in stored["contacts"].items()
+        }
+        return Source(stored["started_at"], bytes.fromhex(stored["digest_key"]), contacts)
+
+    def store_manifest(self, key: str, account_ids: Sequence[str]) -> None:
+        """Store the accounts of the round: a JSON array of ids, which the Map reads."""
+        self._store(key, account_ids)
+
+    def load_manifest(self, key: str) -> list[str]:
+        """Load what store_manifest stored."""
+        account_ids: list[str] = self._load(key)
+        return account_ids
+
+    def delete(self, key: str) -> None:
+        """Delete one object; one that is not there is deleted."""
+        with named_errors(f"delete {key}"):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def _store(self, key: str, content: Any) -> None:
+        with named_errors(f"store {key}"):
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=json.dumps(content).encode(),
+                ContentType="application/json",
+            )
+
+    def _load(self, key: str) -> Any:
+        with named_errors(f"load {key}"):
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            return json.loads(answer["Body"].read())
+
+
+def _listed(values: Any) -> list[str] | None:
+    return None if values is None else sorted(values)

@@ -1,0 +1,31 @@
+"""What configuration and request share: strict models, and their faults without the input."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from contact_sync.contacts import ContactType
+
+
+class StrictModel(BaseModel):
+    """Unknown keys and wrong types are faults; a fault never repeats the input."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+def _contact_type(value: object) -> object:
+    return next((name for name in ContactType if name == value), value)
+
+
+AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
+OrganizationalUnitId = Annotated[str, Field(pattern=r"^ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$")]
+# Strict mode takes no plain string for an enum, and JSON has nothing else.
+ContactTypeName = Annotated[ContactType, BeforeValidator(_contact_type)]
+
+
+def faults(error: ValidationError) -> str:
+    """Name each fault by its place, for example `contact_types.0: Input should be ...`."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc']) or 'input'}: {fault['msg']}"
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+    )

@@ -1,0 +1,1 @@
+"""Lambda function contact-sync-handler."""

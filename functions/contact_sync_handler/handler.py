@@ -1,0 +1,114 @@
+"""contact-sync-handler: checks the request, decides by the lock, and plans each round."""
+
+from functools import partial
+from typing import Any
+
+from contact_sync import settings
+from contact_sync.account_contacts import AccountContactsClient
+from contact_sync.aws import client
+from contact_sync.config_store import load_config
+from contact_sync.digest_key import load_digest_key
+from contact_sync.executions import Execution, Executions
+from contact_sync.lock import LockTable
+from contact_sync.observability import logger
+from contact_sync.planner import Planner
+from contact_sync.request import RoundRequest, parse_request
+from contact_sync.run_control import Run, RunControl
+from contact_sync.runs_bucket import RunsBucket
+from contact_sync.runs_table import RunsTable
+
+MANAGEMENT_ACCOUNT_ID = settings.read("MANAGEMENT_ACCOUNT_ID")
+MAX_CONCURRENCY = int(settings.read("MAX_CONCURRENCY"))
+
+dynamodb = client("dynamodb")
+state_table = settings.read("STATE_TABLE_NAME")
+runs = RunsTable(dynamodb, state_table)
+control = RunControl(
+    LockTable(dynamodb, state_table),
+    runs,
+    Executions(client("stepfunctions"), settings.read("STATE_MACHINE_ARN"), MANAGEMENT_ACCOUNT_ID),
+)
+planner = Planner(
+    load_config=partial(load_config, dynamodb, settings.read("CONFIG_TABLE_NAME")),
+    load_key=partial(
+        load_digest_key, client("secretsmanager"), settings.read("DIGEST_KEY_SECRET_ARN")
+    ),
+    source=AccountContactsClient(client("account")),
+    runs=runs,
+    bucket=RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME")),
+    management_account_id=MANAGEMENT_ACCOUNT_ID,
+)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Do the one action that the state asks for: {action, sync_id, started_at, input, ...}."""
+    logger.append_keys(sync_id=event["sync_id"])
+    run = Run(
+        sync_id=event["sync_id"],
+        started_at=event["started_at"],
+        request=parse_request(event["input"], MANAGEMENT_ACCOUNT_ID),
+    )
+    return ACTIONS[event["action"]](run, event)
+
+
+def check_request(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
+    """Tell what kind of execution this is; parsing has refused what is wrong."""
+    trigger = run.request.trigger
+    return {
+        "dry_run": run.request.dry_run,
+        "recovers": trigger.execution_arn if trigger and run.request.is_recovery else None,
+    }
+
+
+def queue_behind(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
+    """Queue behind the holder of the lock, or tell that it is free, or dead."""
+    decision, holder = control.queue_behind(run)
+    return {"decision": decision.value, "holder": holder}
+
+
+def recover_run(run: Run, event: dict[str, Any]) -> dict[str, Any]:
+    """Take over from the execution that died, by name."""
+    recovery = control.recover(run, event["dead"].rpartition(":")[2])
+    return {
+        "took_over": recovery.took_over,
+        "left": recovery.request.stored() if recovery.request else None,
+        "unpublished": _described(recovery.unpublished),
+    }
+
+
+def start_round(run: Run, event: dict[str, Any]) -> dict[str, Any]:
+    """Record what the round is asked for."""
+    if run.request.dry_run:
+        request: RoundRequest | None = control.start_dry_run(run)
+    else:
+        left = RoundRequest.model_validate(event["left"]) if event["left"] else None
+        request = control.start_round(run, event["round"], left)
+    if request is None:
+        return {"asked_for": "nothing"}
+    return {
+        "asked_for": "every account" if request.covers_all_accounts else "some accounts",
+        "only_if_changed": request.only_if_changed,
+        "settle": request.settle,
+    }
+
+
+def plan_round(run: Run, event: dict[str, Any]) -> dict[str, Any]:
+    """Read configuration and source, and store the round's plan."""
+    plan = planner.plan(run.sync_id, run.started_at, event["round"])
+    return {**plan, "max_concurrency": MAX_CONCURRENCY}
+
+
+def _described(dead: Execution | None) -> dict[str, Any] | None:
+    if dead is None:
+        return None
+    return {"sync_id": dead.name, "started_at": dead.started_at, "error": dead.status}
+
+
+ACTIONS = {
+    "check_request": check_request,
+    "queue_behind": queue_behind,
+    "recover_run": recover_run,
+    "start_round": start_round,
+    "plan_round": plan_round,
+}

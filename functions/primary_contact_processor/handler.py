@@ -1,0 +1,16 @@
+"""primary-contact-processor: one account's primary contact."""
+
+from typing import Any
+
+from contact_sync.contacts import ContactType
+from contact_sync.observability import logger
+from contact_sync.processor import Processor
+
+processor = Processor((ContactType.PRIMARY,))
+
+
+@logger.inject_lambda_context(clear_state=True)
+def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, int]:
+    """Sync the account; return {"digit": n}."""
+    logger.append_keys(sync_id=event["sync_id"], account_id=event["account_id"])
+    return {"digit": processor.run(event)}
