@@ -1,0 +1,51 @@
+"""What a function's code names, its own modules of contact_sync included: read from the source."""
+
+import ast
+from pathlib import Path
+
+from template.stack import ROOT
+
+FUNCTIONS = ROOT / "functions"
+
+
+def settings_read(handler: str) -> set[str]:
+    """Return the environment variables that the function's code reads."""
+    return {
+        str(argument.value)
+        for node in _nodes(handler)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "settings.read"
+        for argument in node.args
+        if isinstance(argument, ast.Constant)
+    }
+
+
+def names(handler: str) -> set[str]:
+    """Return every attribute and string in the function's code, API operations among them."""
+    nodes = _nodes(handler)
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    constants = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    return attributes | {constant for constant in constants if isinstance(constant, str)}
+
+
+def _nodes(handler: str) -> list[ast.AST]:
+    """Return the syntax of the Handler's file and of what it imports, step by step."""
+    folder, module, _ = handler.split(".")
+    found: dict[Path, ast.Module] = {}
+    waiting = [FUNCTIONS / folder / f"{module}.py"]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found[file] = ast.parse(file.read_text())
+            waiting += _imported(found[file])
+    return [node for tree in found.values() for node in ast.walk(tree)]
+
+
+def _imported(tree: ast.Module) -> list[Path]:
+    modules = {
+        module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for module in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+    }
+    files = [FUNCTIONS / f"{module.replace('.', '/')}.py" for module in modules]
+    return [file for file in files if file.exists()]

@@ -1,0 +1,212 @@
+"""The expanded template as one deployment has it: conditions and references resolved."""
+
+import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "999999999999"
+ORGANIZATION = "o-exampleorg1"
+REGION = "us-east-1"
+
+# What CloudFormation answers to GetAtt Arn: everything after arn:<partition>:.
+ARNS = {
+    "AWS::DynamoDB::Table": "dynamodb:{region}:{account}:table/{TableName}",
+    "AWS::Events::Rule": "events:{region}:{account}:rule/{Name}",
+    "AWS::IAM::ManagedPolicy": "iam::{account}:policy/{logical_id}",
+    "AWS::IAM::Role": "iam::{account}:role/{logical_id}",
+    "AWS::KMS::Key": "kms:{region}:{account}:key/{logical_id}",
+    "AWS::Lambda::Function": "lambda:{region}:{account}:function:{FunctionName}",
+    "AWS::Logs::LogGroup": "logs:{region}:{account}:log-group:{LogGroupName}:*",
+    "AWS::S3::Bucket": "s3:::{BucketName}",
+    "AWS::SecretsManager::Secret": "secretsmanager:{region}:{account}:secret:{logical_id}",
+    "AWS::SNS::Topic": "sns:{region}:{account}:{TopicName}",
+    "AWS::SQS::Queue": "sqs:{region}:{account}:{QueueName}",
+    "AWS::StepFunctions::StateMachine": "states:{region}:{account}:stateMachine:{StateMachineName}",
+}
+REF_IS_ARN = {
+    "AWS::IAM::ManagedPolicy",
+    "AWS::SecretsManager::Secret",
+    "AWS::SNS::Topic",
+    "AWS::StepFunctions::StateMachine",
+}
+NAMES = (
+    "AliasName",
+    "BucketName",
+    "DashboardName",
+    "FunctionName",
+    "LogGroupName",
+    "Name",
+    "QueueName",
+    "StateMachineName",
+    "TableName",
+    "TopicName",
+)
+NO_VALUE = object()
+
+
+def source_template() -> dict[str, Any]:
+    """Return template.yaml as it is written."""
+    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    return template
+
+
+def expand(template: dict[str, Any]) -> dict[str, Any]:
+    """Return what the SAM transform makes of the template once it is packaged."""
+    packaged = copy.deepcopy(template)
+    packaged["Globals"]["Function"]["CodeUri"] = "s3://packages/functions.zip"
+    machine = packaged["Resources"]["ContactSyncStateMachine"]
+    machine["Properties"]["DefinitionUri"] = "s3://packages/contact_sync.asl.json"
+    session = boto3.Session(region_name=REGION)
+    expanded: dict[str, Any] = Translator({}, Parser(), None, session).translate(packaged, {})
+    return expanded
+
+
+class Stack:
+    """One deployment of the expanded template."""
+
+    def __init__(
+        self,
+        template: dict[str, Any],
+        environment: str = "dev",
+        partition: str = "aws",
+        **parameters: str | int,
+    ) -> None:
+        self.template = template
+        defaults = {
+            name: str(definition["Default"])
+            for name, definition in template["Parameters"].items()
+            if "Default" in definition
+        }
+        self.name = f"aws-contact-sync-{environment}"
+        self.values = defaults | {
+            "ManagementAccountId": ACCOUNT,
+            "OrganizationId": ORGANIZATION,
+            "Environment": environment,
+            "AWS::AccountId": ACCOUNT,
+            "AWS::Partition": partition,
+            "AWS::Region": REGION,
+            "AWS::StackName": self.name,
+            **{name: str(value) for name, value in parameters.items()},
+        }
+        self.partition = partition
+
+    def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
+        """Return the deployed resources of a type, by logical id."""
+        return {
+            logical_id: self.resolve(resource.get("Properties", {}))
+            for logical_id, resource in self._deployed()
+            if resource["Type"] == resource_type
+        }
+
+    def properties(self, logical_id: str) -> dict[str, Any]:
+        """Return a resource's properties."""
+        properties: dict[str, Any] = self.resolve(
+            self.template["Resources"][logical_id]["Properties"]
+        )
+        return properties
+
+    def physical_names(self) -> set[str]:
+        """Return every name that the template gives."""
+        return {
+            properties[key]
+            for _, resource in self._deployed()
+            for properties in [self.resolve(resource.get("Properties", {}))]
+            for key in NAMES
+            if key in properties
+        }
+
+    def arn(self, logical_id: str) -> str:
+        """Return a resource's ARN."""
+        resource = self.template["Resources"][logical_id]
+        ending = ARNS[resource["Type"]].format(
+            region=REGION,
+            account=ACCOUNT,
+            logical_id=logical_id,
+            **{key: self.resolve(resource["Properties"].get(key)) for key in NAMES},
+        )
+        return f"arn:{self.partition}:{ending}"
+
+    def output(self, name: str) -> Any:
+        """Return an output's value."""
+        return self.resolve(self.template["Outputs"][name]["Value"])
+
+    def resolve(self, value: Any) -> Any:
+        """Return a value with its intrinsic functions evaluated."""
+        if isinstance(value, list):
+            items = [self.resolve(item) for item in value]
+            return [item for item in items if item is not NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            [(function, argument)] = value.items()
+            if function == "Ref":
+                return self._ref(argument)
+            if function.startswith("Fn::"):
+                return self._call(function.removeprefix("Fn::"), argument)
+        items_by_key = {key: self.resolve(item) for key, item in value.items()}
+        return {key: item for key, item in items_by_key.items() if item is not NO_VALUE}
+
+    def _deployed(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for logical_id, resource in self.template["Resources"].items():
+            if "Condition" not in resource or self._condition(resource["Condition"]):
+                yield logical_id, resource
+
+    def _call(self, function: str, argument: Any) -> Any:
+        if function == "If":
+            condition, when_true, when_false = argument
+            return self.resolve(when_true if self._condition(condition) else when_false)
+        if function == "GetAtt":
+            logical_id, attribute = argument.split(".") if isinstance(argument, str) else argument
+            return self._attribute(logical_id, attribute)
+        if function == "Sub":
+            text, variables = argument if isinstance(argument, list) else (argument, {})
+            return self._sub(text, self.resolve(variables))
+        arguments = [self.resolve(item) for item in argument]
+        if function == "FindInMap":
+            mapping, first, second = arguments
+            return self.template["Mappings"][mapping][first][second]
+        if function == "Equals":
+            return str(arguments[0]) == str(arguments[1])
+        if function == "Not":
+            return not arguments[0]
+        raise NotImplementedError(function)
+
+    def _condition(self, name: str) -> bool:
+        return bool(self.resolve(self.template["Conditions"][name]))
+
+    def _sub(self, text: str, variables: dict[str, Any]) -> str:
+        def value_of(match: re.Match[str]) -> str:
+            name = match[1]
+            if name in variables:
+                return str(variables[name])
+            if "." in name:
+                return str(self._attribute(*name.split(".")))
+            return str(self._ref(name))
+
+        return re.sub(r"\$\{([^}]+)\}", value_of, text)
+
+    def _ref(self, name: str) -> Any:
+        if name == "AWS::NoValue":
+            return NO_VALUE
+        if name in self.values:
+            return self.values[name]
+        resource = self.template["Resources"][name]
+        if resource["Type"] in REF_IS_ARN:
+            return self.arn(name)
+        properties = resource.get("Properties", {})
+        return next((self.resolve(properties[key]) for key in NAMES if key in properties), name)
+
+    def _attribute(self, logical_id: str, attribute: str) -> str:
+        if attribute == "Arn":
+            return self.arn(logical_id)
+        if attribute in ("Name", "QueueName"):
+            return str(self._ref(logical_id)).rpartition(":")[2]
+        raise NotImplementedError(attribute)

@@ -1,0 +1,353 @@
+"""The template agrees with the names others use, the guide's numbers and the files it deploys."""
+
+import ast
+import json
+import re
+from typing import Any
+
+import pytest
+from contact_sync.config import parse_config
+from template import definition, function_code
+from template.stack import ROOT, Stack
+
+ENVIRONMENTS = ("dev", "staging", "prod")
+FUNCTIONS = {
+    "ContactSyncHandlerFunction": "contact-sync-handler",
+    "AccountListerFunction": "account-lister",
+    "AlternateContactProcessorFunction": "alternate-contact-processor",
+    "PrimaryContactProcessorFunction": "primary-contact-processor",
+    "SyncReporterFunction": "sync-reporter",
+}
+# Read by Powertools, not by our settings.
+POWERTOOLS_VARIABLES = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
+
+
+@pytest.fixture(params=ENVIRONMENTS, name="environment")
+def _environment(request: pytest.FixtureRequest) -> str:
+    environment: str = request.param
+    return environment
+
+
+class TestParameters:
+    def test_every_one_is_constrained(self, template: dict[str, Any]) -> None:
+        """Each parameter has a pattern, a list of values or a range, and says what is wrong."""
+        unconstrained = {
+            name
+            for name, parameter in template["Parameters"].items()
+            if not parameter.keys() & {"AllowedPattern", "AllowedValues", "MaxValue"}
+            or not parameter.get("ConstraintDescription")
+        }
+
+        assert set() == unconstrained
+
+    @pytest.mark.parametrize(
+        ("name", "good", "bad"),
+        [
+            ("ManagementAccountId", ["012345678901"], ["", "12345678901", "12345678901a"]),
+            ("OrganizationId", ["o-exampleorg1"], ["", "exampleorg1", "o-SHORT", "o-a/b"]),
+            ("NotificationEmail", ["", "team@example.com"], ["team", "a b@example.com", "a@b"]),
+        ],
+    )
+    def test_patterns(
+        self, template: dict[str, Any], name: str, good: list[str], bad: list[str]
+    ) -> None:
+        """A pattern accepts what is meant and refuses what is not."""
+        pattern = template["Parameters"][name]["AllowedPattern"]
+
+        assert good == [value for value in good + bad if re.fullmatch(pattern, value)]
+
+    def test_only_the_accounts_identity_is_required(self, template: dict[str, Any]) -> None:
+        """Everything has a default but the two ids that only the caller knows."""
+        required = {name for name, each in template["Parameters"].items() if "Default" not in each}
+
+        assert {"ManagementAccountId", "OrganizationId"} == required
+
+
+class TestNames:
+    def test_physical_names(self, stack: Stack) -> None:
+        """Every name is the stack's name and the thing, as the design lists them."""
+        things = {
+            "contact-sync",
+            "config",
+            "state",
+            "runs-999999999999-us-east-1",
+            "notifications",
+            "dlq",
+            "dashboard",
+            "contact-changed",
+            "recovery",
+            *FUNCTIONS.values(),
+        }
+        names = {f"aws-contact-sync-dev-{thing}" for thing in things}
+        logs = {f"/aws/lambda/aws-contact-sync-dev-{thing}" for thing in FUNCTIONS.values()}
+        others = {
+            "/aws/vendedlogs/states/aws-contact-sync-dev-contact-sync",
+            "alias/aws-contact-sync-dev",
+        }
+
+        assert names | logs | others == stack.physical_names()
+
+    def test_handler_and_name_agree(self, stack: Stack) -> None:
+        """A function's folder is its name with underscores."""
+        handlers = {
+            each["FunctionName"]: each["Handler"]
+            for each in stack.of_type("AWS::Lambda::Function").values()
+        }
+        expected = {
+            f"aws-contact-sync-dev-{name}": f"{name.replace('-', '_')}.handler.lambda_handler"
+            for name in FUNCTIONS.values()
+        }
+
+        assert expected == handlers
+
+    def test_outputs(self, stack: Stack) -> None:
+        """Scripts find what they need, under the names of the design."""
+        outputs = {
+            "StateMachineArn": stack.arn("ContactSyncStateMachine"),
+            "StateMachineName": "aws-contact-sync-dev-contact-sync",
+            "ConfigTableName": "aws-contact-sync-dev-config",
+            "StateTableName": "aws-contact-sync-dev-state",
+            "NotificationTopicArn": stack.arn("NotificationTopic"),
+            "RunsBucketName": "aws-contact-sync-dev-runs-999999999999-us-east-1",
+            "DeadLetterQueueUrl": "aws-contact-sync-dev-dlq",
+            "DashboardUrl": "https://console.aws.amazon.com/cloudwatch/home?region=us-east-1"
+            "#dashboards:name=aws-contact-sync-dev-dashboard",
+        }
+
+        assert outputs == {name: stack.output(name) for name in outputs}
+        assert {*outputs, "DefaultConfiguration"} == set(stack.template["Outputs"])
+
+
+class TestEnvironments:
+    @pytest.mark.parametrize(
+        ("environment", "days"), [("dev", 7), ("staging", 30), ("prod", 90)], ids=ENVIRONMENTS
+    )
+    def test_log_retention(self, expanded: dict[str, Any], environment: str, days: int) -> None:
+        """Every log is kept for the guide's number of days."""
+        logs = Stack(expanded, environment).of_type("AWS::Logs::LogGroup").values()
+
+        assert {days} == {each["RetentionInDays"] for each in logs}
+
+    def test_log_retention_can_be_chosen(self, expanded: dict[str, Any], environment: str) -> None:
+        """The parameter wins over the environment."""
+        stack = Stack(expanded, environment, LogRetentionDays=14)
+        logs = stack.of_type("AWS::Logs::LogGroup").values()
+
+        assert {"14"} == {each["RetentionInDays"] for each in logs}
+
+    def test_limits_grow_from_dev_to_prod(self, expanded: dict[str, Any]) -> None:
+        """Memory and concurrency are reduced in dev, moderate in staging, high in prod."""
+        handlers = [
+            Stack(expanded, each).properties("ContactSyncHandlerFunction") for each in ENVIRONMENTS
+        ]
+        memory = [each["MemorySize"] for each in handlers]
+        concurrency = [
+            int(each["Environment"]["Variables"]["MAX_CONCURRENCY"]) for each in handlers
+        ]
+
+        for numbers in (memory, concurrency):
+            assert sorted(set(numbers)) == numbers
+        assert concurrency[-1] < 10, "accounts exist whose Lambda concurrency limit is 10"
+
+    def test_no_concurrency_is_reserved(self, stack: Stack) -> None:
+        """A reservation fails to deploy in accounts whose concurrency limit is 10."""
+        functions = stack.of_type("AWS::Lambda::Function").values()
+
+        assert not [each for each in functions if "ReservedConcurrentExecutions" in each]
+
+    @pytest.mark.parametrize(
+        ("environment", "level"),
+        [("dev", "DEBUG"), ("staging", "INFO"), ("prod", "INFO")],
+        ids=ENVIRONMENTS,
+    )
+    def test_log_level(self, expanded: dict[str, Any], environment: str, level: str) -> None:
+        """Dev logs in detail; the parameter wins over the environment."""
+        for stack, expected in [
+            (Stack(expanded, environment), level),
+            (Stack(expanded, environment, LogLevel="ERROR"), "ERROR"),
+        ]:
+            functions = stack.of_type("AWS::Lambda::Function").values()
+
+            assert {expected} == {
+                each["Environment"]["Variables"]["LOG_LEVEL"] for each in functions
+            }
+
+    def test_tracing(self, expanded: dict[str, Any], environment: str) -> None:
+        """Functions and machine are traced, and may send traces, in all but production."""
+        is_traced = environment != "prod"
+        stack = Stack(expanded, environment)
+        modes = {
+            each["TracingConfig"]["Mode"]
+            for each in stack.of_type("AWS::Lambda::Function").values()
+        }
+        machine = stack.properties("ContactSyncStateMachine")
+
+        assert {"Active" if is_traced else "PassThrough"} == modes
+        assert {"Enabled": is_traced} == machine["TracingConfiguration"]
+        assert is_traced == bool(stack.of_type("AWS::IAM::ManagedPolicy"))
+
+    def test_backups(self, expanded: dict[str, Any], environment: str) -> None:
+        """Production's tables can be restored to a point in time."""
+        tables = Stack(expanded, environment).of_type("AWS::DynamoDB::Table").values()
+        expected = {"PointInTimeRecoveryEnabled": "true" if environment == "prod" else "false"}
+
+        assert [expected, expected] == [each["PointInTimeRecoverySpecification"] for each in tables]
+
+    def test_default_configuration(self, expanded: dict[str, Any], environment: str) -> None:
+        """It is the guide's, dev hears of successes too, and the functions accept it."""
+        notify_on_success = environment == "dev"
+        item = json.loads(Stack(expanded, environment).output("DefaultConfiguration"))
+        guide = {
+            "config_key": "default",
+            "contact_types": ["primary", "billing", "operations", "security"],
+            "excluded_accounts": [],
+            "retry_config": {"max_attempts": 3, "base_delay": 2, "max_delay": 60},
+            "notification_settings": {
+                "notify_on_failure": True,
+                "notify_on_success": notify_on_success,
+                "notify_on_partial_failure": True,
+                "failure_threshold": 1,
+            },
+        }
+
+        assert guide == item
+        assert notify_on_success == parse_config(item).notification_settings.notify_on_success
+
+    @pytest.mark.parametrize(
+        ("email", "endpoints"), [("", []), ("team@example.com", ["team@example.com"])]
+    )
+    def test_subscription(self, expanded: dict[str, Any], email: str, endpoints: list[str]) -> None:
+        """Only an e-mail address is subscribed."""
+        stack = Stack(expanded, NotificationEmail=email)
+        subscriptions = stack.of_type("AWS::SNS::Subscription").values()
+
+        assert endpoints == [each["Endpoint"] for each in subscriptions]
+
+
+class TestFunctions:
+    def test_handler_files_exist(self, stack: Stack) -> None:
+        """Each Handler names a file of functions/ and a function in it."""
+        for properties in stack.of_type("AWS::Lambda::Function").values():
+            folder, module, function = properties["Handler"].split(".")
+            tree = ast.parse((ROOT / "functions" / folder / f"{module}.py").read_text())
+            defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+            assert function in defined, properties["Handler"]
+
+    @pytest.mark.parametrize("logical_id", FUNCTIONS)
+    def test_environment_is_what_the_code_reads(self, stack: Stack, logical_id: str) -> None:
+        """A function gets every variable that its code reads, and no other."""
+        properties = stack.properties(logical_id)
+
+        assert (
+            function_code.settings_read(properties["Handler"]) | POWERTOOLS_VARIABLES
+            == properties["Environment"]["Variables"].keys()
+        )
+
+    def test_each_logs_to_its_own_group(self, stack: Stack) -> None:
+        """No two functions share a log group, and every group is the template's."""
+        groups = {
+            each["FunctionName"]: each["LoggingConfig"]["LogGroup"]
+            for each in stack.of_type("AWS::Lambda::Function").values()
+        }
+
+        assert {name: f"/aws/lambda/{name}" for name in groups} == groups
+
+    def test_runtime_and_architecture_are_parameters(self, expanded: dict[str, Any]) -> None:
+        """The stand-in can deploy a package that is built for its own machine."""
+        default = Stack(expanded).properties("SyncReporterFunction")
+        chosen = Stack(expanded, Runtime="python3.11", Architecture="x86_64").properties(
+            "SyncReporterFunction"
+        )
+
+        assert ("python3.13", ["arm64"]) == (default["Runtime"], default["Architectures"])
+        assert ("python3.11", ["x86_64"]) == (chosen["Runtime"], chosen["Architectures"])
+
+
+class TestStateMachine:
+    def test_substitutions_are_the_placeholders(self, stack: Stack) -> None:
+        """Every placeholder of the definition is substituted, and no substitution is idle."""
+        properties = stack.properties("ContactSyncStateMachine")
+        placeholders = set(re.findall(r"\$\{(\w+)\}", definition.text()))
+
+        assert placeholders == set(properties["DefinitionSubstitutions"])
+
+    def test_map_is_the_one_its_role_names(self) -> None:
+        """The label is part of the children's ARN, which the role is limited to."""
+        labels = [state["Label"] for _, state in definition.states() if state["Type"] == "Map"]
+
+        assert ["SyncAccounts"] == labels
+
+    def test_tasks_outlast_their_functions(self, stack: Stack) -> None:
+        """A Task never gives up on a function that still runs."""
+        timeouts = {
+            f"${{{logical_id}Arn}}": properties["Timeout"]
+            for logical_id, properties in stack.of_type("AWS::Lambda::Function").items()
+        }
+        calls = [
+            (name, state["TimeoutSeconds"], timeouts[state["Arguments"]["FunctionName"]])
+            for name, state in definition.states()
+            if state.get("Resource", "").endswith("lambda:invoke")
+        ]
+
+        assert calls
+        assert [] == [call for call in calls if call[1] < call[2]]
+
+    def test_log_is_free_of_execution_data(self, stack: Stack) -> None:
+        """The machine logs errors to its own group, without inputs and outputs."""
+        destination = {
+            "CloudWatchLogsLogGroup": {"LogGroupArn": stack.arn("ContactSyncStateMachineLogGroup")}
+        }
+        expected = {"Level": "ERROR", "IncludeExecutionData": False, "Destinations": [destination]}
+
+        assert expected == stack.properties("ContactSyncStateMachine")["LoggingConfiguration"]
+
+
+class TestData:
+    def test_state_table(self, stack: Stack) -> None:
+        """Keys, index and expiry are those of the state's contract."""
+        table = stack.properties("StateTable")
+        [index] = table["GlobalSecondaryIndexes"]
+
+        assert ["pk", "sk"] == [key["AttributeName"] for key in table["KeySchema"]]
+        assert "GSI1" == index["IndexName"]
+        assert ["gsi1pk", "gsi1sk"] == [key["AttributeName"] for key in index["KeySchema"]]
+        assert {"AttributeName": "expires_at", "Enabled": True} == table["TimeToLiveSpecification"]
+
+    def test_configuration_table(self, stack: Stack) -> None:
+        """The configuration is found by config_key."""
+        keys = stack.properties("ConfigTable")["KeySchema"]
+
+        assert [{"AttributeName": "config_key", "KeyType": "HASH"}] == keys
+
+    def test_tables_are_paid_per_request(self, stack: Stack) -> None:
+        """No capacity is provisioned."""
+        tables = stack.of_type("AWS::DynamoDB::Table").values()
+
+        assert ["PAY_PER_REQUEST"] * 2 == [each["BillingMode"] for each in tables]
+
+    def test_source_contacts_expire(self, stack: Stack) -> None:
+        """What a dead round leaves in the bucket is gone after a day."""
+        [rule] = stack.properties("RunsBucket")["LifecycleConfiguration"]["Rules"]
+
+        assert ("Enabled", "runs/", 1) == (rule["Status"], rule["Prefix"], rule["ExpirationInDays"])
+
+    def test_nothing_is_left_to_block_the_next_deployment(self, expanded: dict[str, Any]) -> None:
+        """No resource with a fixed name outlives its stack, and no rollback is refused."""
+        text = json.dumps(expanded["Resources"])
+
+        assert "Retain" not in text
+        assert "DeletionProtectionEnabled" not in text
+
+    def test_dashboard_shows_what_the_guide_lists(self, stack: Stack) -> None:
+        """Invocations, errors and duration of every function, tables, queue and executions."""
+        widgets = json.loads(stack.properties("Dashboard")["DashboardBody"])["widgets"]
+        metrics = [metric for each in widgets for metric in each["properties"]["metrics"]]
+        shown = {part for metric in metrics for part in metric}
+        functions = {f"aws-contact-sync-dev-{name}" for name in FUNCTIONS.values()}
+
+        assert functions <= shown
+        assert {"Invocations", "Errors", "Duration"} <= shown
+        assert {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"} <= shown
+        assert {"ApproximateNumberOfMessagesVisible", "aws-contact-sync-dev-dlq"} <= shown
+        assert {"ExecutionsFailed", stack.arn("ContactSyncStateMachine")} <= shown
