@@ -21,17 +21,18 @@ class Pacer:
     def __init__(
         self,
         concurrency: int,
+        quota_share: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._concurrency = concurrency
+        self._share = quota_share / concurrency
         self._clock = clock
         self._sleep = sleep
         self._next: dict[str, float] = {}
 
     def wait(self, operation: str) -> None:
         """Sleep until this process may make its next call of the operation."""
-        interval = self._concurrency / QUOTAS[operation]
+        interval = 1 / (QUOTAS[operation] * self._share)
         now = self._clock()
         due = self._next.setdefault(operation, now + random.uniform(0, interval))  # noqa: S311 - spreads starts, hides nothing
         if due > now:

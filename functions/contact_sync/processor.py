@@ -20,7 +20,8 @@ class Processor:
     def __init__(self, contact_types: Sequence[ContactType]) -> None:
         self._contact_types = contact_types
         self._contacts = AccountContactsClient(
-            client("account"), Pacer(int(settings.read("MAX_CONCURRENCY")))
+            client("account"),
+            Pacer(int(settings.read("MAX_CONCURRENCY")), float(settings.read("QUOTA_SHARE"))),
         )
         self._states = AccountStatesTable(client("dynamodb"), settings.read("STATE_TABLE_NAME"))
         self._bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
