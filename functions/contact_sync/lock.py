@@ -27,7 +27,7 @@ class Lock:
     def from_item(cls, item: Mapping[str, Any]) -> Self:
         """Read the item; an absent one is a free lock with nothing queued."""
         stored = item.get("pending")
-        pending = RoundRequest.model_validate(stored) if stored else None
+        pending = RoundRequest.model_validate(stored) if stored is not None else None
         return cls(item.get("holder"), pending, stored)
 
 

@@ -1,7 +1,7 @@
 """Organizations API: the preflight of a round, and every account it lists."""
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 

@@ -72,7 +72,7 @@ def recover_run(run: Run, event: dict[str, Any]) -> dict[str, Any]:
     recovery = control.recover(run, event["dead"].rpartition(":")[2])
     return {
         "took_over": recovery.took_over,
-        "left": recovery.request.stored() if recovery.request else None,
+        "left": None if recovery.request is None else recovery.request.stored(),
         "unpublished": _described(recovery.unpublished),
     }
 
@@ -82,7 +82,7 @@ def start_round(run: Run, event: dict[str, Any]) -> dict[str, Any]:
     if run.request.dry_run:
         request: RoundRequest | None = control.start_dry_run(run)
     else:
-        left = RoundRequest.model_validate(event["left"]) if event["left"] else None
+        left = None if event["left"] is None else RoundRequest.model_validate(event["left"])
         request = control.start_round(run, event["round"], left)
     if request is None:
         return {"asked_for": "nothing"}

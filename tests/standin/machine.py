@@ -1,0 +1,126 @@
+"""The deployed system as tests drive it: a fresh organization and empty tables for each test."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from standin.organization.worlds import drifted_world
+from standin.standin import Execution, Outcome, Stack, Standin
+
+Json = dict[str, Any]
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+# Enough for a run in a stand-in that shares two cores with other work; never reached when well.
+RUN_SECONDS = 240.0
+
+
+class Machine:
+    """One deployed stack, its two tables, and every execution since the last reset."""
+
+    def __init__(self, standin: Standin, stack: Stack) -> None:
+        self.standin = standin
+        self.stack = stack
+        self.organization = standin.organization
+        self._dynamodb = standin.client("dynamodb")
+        self._message_count = 0
+
+    def reset(self, world: Mapping[str, Any], **config: Any) -> None:
+        """Begin again: this organization, this configuration over the default, no state."""
+        self.standin.clear_faults()
+        self.organization.reset(world)
+        for item in self.items():
+            self.delete(item["pk"], item["sk"])
+        self.configure(**config)
+        self._message_count = len(self.stack.messages())
+
+    def configure(self, **changes: Any) -> None:
+        """Write the default configuration item with these changes; None leaves a key out."""
+        item = {**json.loads(self.stack.outputs["DefaultConfiguration"]), **changes}
+        self.put_config({key: value for key, value in item.items() if value is not None})
+
+    def put_config(self, item: Mapping[str, Any] | None) -> None:
+        """Write the configuration item as it is; None deletes it."""
+        table = self.stack.outputs["ConfigTableName"]
+        if item is None:
+            key = {"config_key": {"S": "default"}}
+            self._dynamodb.delete_item(TableName=table, Key=key)
+        else:
+            self._dynamodb.put_item(TableName=table, Item=_typed(item))
+
+    def run(self, execution_input: Json | None = None, name: str | None = None) -> Execution:
+        """Start an execution and wait for its end."""
+        execution = self.stack.start(execution_input, name)
+        execution.wait(RUN_SECONDS)
+        return execution
+
+    def outcome(self, execution_input: Json | None = None) -> Outcome:
+        """Start an execution and return how it ended."""
+        return self.stack.start(execution_input).wait(RUN_SECONDS)
+
+    def messages(self) -> list[Any]:
+        """Return the messages published since the last reset."""
+        return self.stack.messages()[self._message_count :]
+
+    def writes(self) -> list[Json]:
+        """Return every write of a contact that was tried since the last reset or clear."""
+        return [
+            call for call in self.organization.calls() if call["operation"].startswith(("Put", "Del"))
+        ]
+
+    def item(self, pk: str, sk: str) -> Json:
+        """Return one item of the state table, empty where there is none."""
+        return next((i for i in self.items() if (i["pk"], i["sk"]) == (pk, sk)), {})
+
+    def items(self) -> list[Json]:
+        """Return every item of the state table."""
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self.stack.outputs["StateTableName"], ConsistentRead=True
+        )
+        return [
+            {name: _deserialize(value) for name, value in item.items()}
+            for page in pages
+            for item in page["Items"]
+        ]
+
+    def put(self, item: Mapping[str, Any]) -> None:
+        """Write one item of the state table."""
+        self._dynamodb.put_item(TableName=self.stack.outputs["StateTableName"], Item=_typed(item))
+
+    def delete(self, pk: str, sk: str) -> None:
+        """Delete one item of the state table."""
+        self._dynamodb.delete_item(
+            TableName=self.stack.outputs["StateTableName"], Key=_typed({"pk": pk, "sk": sk})
+        )
+
+    def lock(self) -> Json:
+        """Return the lock item without its key."""
+        found = self.item("LOCK", "LOCK")
+        return {name: value for name, value in found.items() if name not in ("pk", "sk")}
+
+    def account(self, account_id: str) -> Json:
+        """Return an account's last known state."""
+        return self.item(f"ACCOUNT#{account_id}", "STATE")
+
+    def run_item(self, execution: Execution) -> Json:
+        """Return the item of a run."""
+        return next(
+            (i for i in self.items() if i["pk"] == "RUN" and i["sk"].endswith(f"#{execution.name}")),
+            {},
+        )
+
+
+def _typed(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _serialize(value) for name, value in item.items()}
+
+
+@contextmanager
+def machine(*, triggers: str, speed: float = 100.0, environment: str = "dev") -> Iterator[Machine]:
+    """Start the stand-in and deploy the real template; speed shortens waits and raises quotas."""
+    with Standin(accounts=0, speed=speed, world=drifted_world(0)) as standin:
+        stack = standin.deploy(environment=environment, parameters={"Triggers": triggers})
+        yield Machine(standin, stack)

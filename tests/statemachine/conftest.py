@@ -1,0 +1,13 @@
+"""One stand-in for the whole folder; rules are off, so that a test's executions are its own."""
+
+from collections.abc import Iterator
+
+import pytest
+from standin.machine import Machine
+from standin.machine import machine as started
+
+
+@pytest.fixture(scope="package")
+def machine() -> Iterator[Machine]:
+    with started(triggers="DISABLED") as running:
+        yield running

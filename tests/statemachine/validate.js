@@ -1,0 +1,34 @@
+// Prints, as JSON, what the ASL validator and JSONata's reference parser find wrong in a definition.
+// Usage: NODE_PATH=<node_modules> node validate.js <definition.asl.json>
+const fs = require("node:fs");
+const validate = require("asl-validator");
+const jsonata = require("jsonata");
+
+const text = fs.readFileSync(process.argv[2], "utf8");
+
+function expressions(value) {
+  if (typeof value === "string") {
+    return value.startsWith("{%") ? [value.slice(2, -2).trim()] : [];
+  }
+  return value && typeof value === "object" ? Object.values(value).flatMap(expressions) : [];
+}
+
+function fault(expression) {
+  try {
+    jsonata(expression);
+    return [];
+  } catch (error) {
+    return [`${error.code} in ${expression}`];
+  }
+}
+
+const definition = JSON.parse(text);
+const found = expressions(definition);
+console.log(
+  JSON.stringify({
+    // The validator changes what it is given, so it has a copy of its own.
+    structure: validate(JSON.parse(text)).errors.map((error) => error.Message),
+    expressions: found.length,
+    faults: found.flatMap(fault),
+  }),
+);
