@@ -6,22 +6,20 @@ from botocore.exceptions import ClientError
 
 from contact_sync.aws import error_code, named_errors
 from contact_sync.contacts import Contact, ContactType
-from contact_sync.pacing import Pacer
 
 if TYPE_CHECKING:
     from mypy_boto3_account import AccountClient
 
 
 class AccountContactsClient:
-    """Reads and writes contacts; each call first waits for its share of the API's quota.
+    """Reads and writes contacts.
 
     Without an account id a call acts on the caller's own account, which is the only way to read
     the management account's contacts (API_GetAlternateContact).
     """
 
-    def __init__(self, client: "AccountClient", pacer: Pacer | None = None) -> None:
+    def __init__(self, client: "AccountClient") -> None:
         self._client = client
-        self._pacer = pacer
 
     def get(self, account_id: str | None, contact_type: ContactType) -> Contact | None:
         """Return the contact, None where it is not set."""
@@ -69,8 +67,6 @@ class AccountContactsClient:
         return dict(answer["AlternateContact"])
 
     def _call(self, operation: str, subject: str, **request: Any) -> Any:
-        if self._pacer:
-            self._pacer.wait(operation)
         with named_errors(subject):
             try:
                 return getattr(self._client, operation)(**request)

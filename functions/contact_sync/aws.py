@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import boto3
@@ -16,6 +17,7 @@ from contact_sync.errors import (
     SyncError,
     ThrottledError,
 )
+from contact_sync.pacing import Pacer
 
 # Defaults differ between botocore versions, and legacy mode does not repeat the Account API's 429.
 CLIENT_CONFIG = Config(
@@ -40,6 +42,22 @@ def client(service: str) -> Any:
     return make(service, config=CLIENT_CONFIG)
 
 
+def pace(paced: Any, pacers: Mapping[str, Pacer]) -> None:
+    """Let every attempt of the client wait for its operation's pacer, repeated ones too."""
+
+    def before(event_name: str, **_: Any) -> None:
+        pacers[event_name.rpartition(".")[2]].wait()
+
+    def after(response: Any, operation: Any, **_: Any) -> None:
+        if response is not None:  # None: no answer came
+            pacer = pacers[operation.name]
+            refused = response[0].status_code == HTTPStatus.TOO_MANY_REQUESTS
+            (pacer.refused if refused else pacer.served)()
+
+    paced.meta.events.register_first("request-created", before)
+    paced.meta.events.register_first("needs-retry", after)
+
+
 def error_code(error: ClientError) -> str:
     """Return the API's name for the error."""
     return str(error.response["Error"]["Code"])
@@ -59,9 +77,9 @@ def named_errors(subject: str) -> Iterator[None]:
 def _named(error: ClientError, subject: str) -> SyncError:
     code = error_code(error)
     status = error.response["ResponseMetadata"].get("HTTPStatusCode", 400)
-    if code in THROTTLED or status == 429:
+    if code in THROTTLED or status == HTTPStatus.TOO_MANY_REQUESTS:
         return ThrottledError(f"{subject}: {code}")
-    if status >= 500:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServiceUnavailableError(f"{subject}: {code}")
     if code in DENIED:
         return AccessDeniedError(f"{subject}: {code}. {AccessDeniedError.remedy}")

@@ -7,10 +7,10 @@ from contact_sync import settings
 from contact_sync.account_contacts import AccountContactsClient
 from contact_sync.account_states import AccountStatesTable
 from contact_sync.account_sync import AccountSync, AccountTask, Source
-from contact_sync.aws import client
+from contact_sync.aws import client, pace
 from contact_sync.contacts import ContactType
 from contact_sync.organization import OrganizationClient
-from contact_sync.pacing import Pacer
+from contact_sync.pacing import pacers
 from contact_sync.runs_bucket import RunsBucket
 
 
@@ -19,10 +19,11 @@ class Processor:
 
     def __init__(self, contact_types: Sequence[ContactType]) -> None:
         self._contact_types = contact_types
-        self._contacts = AccountContactsClient(
-            client("account"),
-            Pacer(int(settings.read("MAX_CONCURRENCY")), float(settings.read("QUOTA_SHARE"))),
-        )
+        account = client("account")
+        concurrency = int(settings.read("MAX_CONCURRENCY"))
+        share = float(settings.read("QUOTA_SHARE"))
+        pace(account, pacers(account.meta.partition, concurrency, share))
+        self._contacts = AccountContactsClient(account)
         self._states = AccountStatesTable(client("dynamodb"), settings.read("STATE_TABLE_NAME"))
         self._bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
         self._organization = OrganizationClient(client("organizations"))

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Checks all that can be checked without an AWS account: format, lint, types, template, state
+# machine, and every test. Sets up what it needs. Options are passed on to pytest.
+set -euo pipefail
+# shellcheck source=scripts/lib/common.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
+
+usage() {
+  cat <<'USAGE'
+Usage: scripts/test.sh [PYTEST OPTION...]
+
+  scripts/test.sh                   everything; this is what CI runs
+  scripts/test.sh tests/unit        the static checks, then only these tests
+USAGE
+}
+
+main() {
+  if [[ "${1:-}" == "-h" || "${1:-}" == "--help" ]]; then
+    usage
+    return
+  fi
+  cd "$REPOSITORY"
+  ensure_dev_environment
+  ensure_standin_environment
+  ensure_environment "$REPOSITORY/.build/sam" --group "$REPOSITORY/pyproject.toml:sam"
+  ensure_node_modules
+  PATH="$REPOSITORY/.venv/bin:$REPOSITORY/.build/sam/bin:$PATH"
+  check_statically
+  if (($#)); then
+    pytest "$@"
+  else
+    pytest --cov
+  fi
+}
+
+# What the ASL validation of tests/statemachine needs from npm.
+ensure_node_modules() {
+  local folder="$REPOSITORY/.build/node" wanted="tests/statemachine/package.json"
+  if cmp -s "$wanted" "$folder/package.json" && [[ -d "$folder/node_modules" ]]; then
+    return
+  fi
+  command -v npm >/dev/null || die "npm is missing: install Node.js 18 or later (Debian: nodejs npm)"
+  log "Installing into .build/node"
+  mkdir -p "$folder"
+  cp "$wanted" "$folder/"
+  npm install --prefix "$folder" --no-package-lock --no-audit --no-fund --silent ||
+    die "npm could not install into $folder"
+}
+
+check_statically() {
+  ruff format --check .
+  ruff check .
+  mypy
+  shellcheck --external-sources scripts/*.sh scripts/lib/*.sh .ci/run
+  shfmt -i 2 -d scripts .ci/run
+  cfn-lint template.yaml
+}
+
+main "$@"
