@@ -68,6 +68,8 @@ def _round_text(number: int, one: Mapping[str, Any]) -> str:
     lines += [f"  {name}: {counts_text(counts)}" for name, counts in one["types"].items()]
     lines += [f"  {name}: skipped, {why}" for name, why in one["skipped_types"].items()]
     lines += [f"  {count} accounts left alone: {why}" for why, count in one["left_alone"].items()]
+    if one["lost_children"]:
+        lines.append(f"  {one['lost_children']} children ended without telling of their account.")
     if one.get("key_replaced"):
         lines.append("  The digest key was replaced: every account was compared anew.")
     return "\n".join(lines)

@@ -25,6 +25,8 @@ from contact_sync.runs_bucket import RunsBucket
 from contact_sync.runs_table import RunsTable
 
 ABORTED = "ABORTED"
+# What a child tells of its account; one that failed leaves its whole record instead.
+DIGITS = (0, 1, 2, 3)
 MOST_CAUSE_ACCOUNTS = 5
 MOST_CAUSE_CHARACTERS = 2_000
 
@@ -48,6 +50,7 @@ class Round:
     source_key: str | None
     scope_key: str | None
     digest_key_id: str | None
+    digits: Sequence[Any]
     error: str | None
 
 
@@ -203,6 +206,7 @@ def _described(this: Round, summary: RoundSummary) -> dict[str, Any]:
         "accounts": _plain(summary.accounts),
         "types": {str(name): _plain(counts) for name, counts in summary.types.items()},
         "failures": [_failure(result) for result in summary.failures],
+        "lost_children": sum(summary.accounts.values()) - sum(d in DIGITS for d in this.digits),
         "error": this.error,
     }
 

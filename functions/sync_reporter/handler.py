@@ -46,6 +46,7 @@ def record_round(event: dict[str, Any]) -> dict[str, Any]:
         source_key=event["source_key"],
         scope_key=event["scope_key"],
         digest_key_id=event["digest_key_id"],
+        digits=event["digits"],
         error=event["error"],
     )
     summary = reporter.record_round(this)

@@ -52,13 +52,13 @@ class Machine:
         else:
             self._dynamodb.put_item(TableName=table, Item=_typed(item))
 
-    def run(self, execution_input: Json | None = None, name: str | None = None) -> Execution:
+    def run(self, execution_input: Any = None, name: str | None = None) -> Execution:
         """Start an execution and wait for its end."""
         execution = self.stack.start(execution_input, name)
         execution.wait(RUN_SECONDS)
         return execution
 
-    def outcome(self, execution_input: Json | None = None) -> Outcome:
+    def outcome(self, execution_input: Any = None) -> Outcome:
         """Start an execution and return how it ended."""
         return self.stack.start(execution_input).wait(RUN_SECONDS)
 
