@@ -6,11 +6,14 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from contact_sync import keys
-from contact_sync.account_sync import AccountTask, Outcome
-from contact_sync.aws import named_errors
+from contact_sync.account_sync import AccountTask, Outcome, Source
+from contact_sync.aws import error_code, named_errors
 from contact_sync.contacts import ContactType
 from contact_sync.errors import ThrottledError
+from contact_sync.observability import logger
 from contact_sync.reconcile import LastWrite, Status
 from contact_sync.table import from_item, to_item, update_of
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 READ_AT_ONCE = 100
 WRITTEN_AT_ONCE = 25
 BATCH_ATTEMPTS = 8
+NO_NEWER_ROUND = "attribute_not_exists(#planned_at) OR #planned_at <= :planned_at"
 
 
 class AccountStatesTable:
@@ -56,11 +60,19 @@ class AccountStatesTable:
         self,
         task: AccountTask,
         outcomes: Mapping[ContactType, Outcome],
-        started_at: str,
+        source: Source,
         at: datetime,
     ) -> None:
-        """Record one attempt in one write: in the account's state, or in the dry run's own item."""
-        values: dict[str, Any] = {"sync_id": task.sync_id, "at": at.isoformat()}
+        """Record one attempt in one write: in the account's state, or in the dry run's own item.
+
+        A function of an aborted run may still work when the next run has begun; what it records
+        late must not hide what the newer round has recorded.
+        """
+        values: dict[str, Any] = {
+            "sync_id": task.sync_id,
+            "planned_at": source.planned_at,
+            "at": at.isoformat(),
+        }
         removed = []
         for name, outcome in outcomes.items():
             values[name] = _recorded(task, outcome, at)
@@ -72,8 +84,8 @@ class AccountStatesTable:
                 removed += [f"{name}_written", f"{name}_written_at", f"{name}_replaced"]
         if task.dry_run:
             removed = []
-            values["expires_at"] = keys.expires_at(started_at)
-        self._update(_key(task, started_at), values, removed)
+            values["expires_at"] = keys.expires_at(source.started_at)
+        self._update(_key(task, source.started_at), values, removed)
 
     def read(
         self, account_ids: Sequence[str], sync_id: str, started_at: str, *, dry_run: bool
@@ -104,9 +116,17 @@ class AccountStatesTable:
 
     def _update(self, key: Mapping[str, str], values: dict[str, Any], removed: list[str]) -> None:
         with named_errors("record an account's state"):
-            self._client.update_item(
-                TableName=self._table, Key=to_item(key), **update_of(values, removed)
-            )
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=to_item(key),
+                    ConditionExpression=NO_NEWER_ROUND,
+                    **update_of(values, removed),
+                )
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                logger.warning("A newer round has recorded this account: this attempt is late.")
 
     def _batch_get(self, wanted: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
         request: Any = {

@@ -37,9 +37,13 @@ class AccountTask:
 
 @dataclass(frozen=True)
 class Source:
-    """The source of a round, as the plan stored it: contacts, the digests' key, the run's start."""
+    """The source of a round, as the plan stored it.
+
+    `started_at` is the run's start; `planned_at` orders the rounds, also those of several runs.
+    """
 
     started_at: str
+    planned_at: str
     digest_key: bytes = field(repr=False)
     contacts: Mapping[ContactType, Contact | None] = field(repr=False)
 
@@ -80,7 +84,7 @@ class AccountStates(Protocol):
         self,
         task: AccountTask,
         outcomes: Mapping[ContactType, Outcome],
-        started_at: str,
+        source: Source,
         at: datetime,
     ) -> None:
         """Record one attempt."""
@@ -167,7 +171,7 @@ class AccountSync:
                 earlier = before.get(contact_type)
                 if outcome.status is Status.UNCHANGED and earlier in CHANGED:
                     outcomes[contact_type] = Outcome(earlier, outcome.digest)
-        self.states.record(task, outcomes, self.source.started_at, now)
+        self.states.record(task, outcomes, self.source, now)
 
 
 def digit(statuses: Sequence[Status]) -> int:

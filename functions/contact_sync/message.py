@@ -56,7 +56,7 @@ def _heading(run: Mapping[str, Any], outcome: RunOutcome) -> str:
         lines.append(f"Error: {outcome.error}: {_one_line(outcome.cause)}")
     if run.get("dry_run"):
         lines.append("Dry run: no account was written to; `updated` means it would have been.")
-    lines.append(f"Started by: {started_by or 'unknown'}, {run.get('started_at', 'unknown')}")
+    lines.append(f"Started by: {started_by or 'unknown'}, {run['started_at']}")
     lines += [
         f"Reason: {_one_line(reason)}" for reason in run.get("request", {}).get("reasons", [])
     ]
@@ -67,7 +67,7 @@ def _round_text(number: int, one: Mapping[str, Any]) -> str:
     lines = [f"Round {number}: {counts_text(one['accounts']) or 'no account to sync'}"]
     lines += [f"  {name}: {counts_text(counts)}" for name, counts in one["types"].items()]
     lines += [f"  {name}: skipped, {why}" for name, why in one["skipped_types"].items()]
-    lines += [f"  {count} accounts left alone: {why}" for why, count in one["left_alone"].items()]
+    lines += [f"  left alone, {why}: {count}" for why, count in one["left_alone"].items()]
     if one["lost_children"]:
         lines.append(f"  {one['lost_children']} children ended without telling of their account.")
     if one.get("key_replaced"):

@@ -123,9 +123,9 @@ def run_outcome(
         return RunOutcome(
             RunStatus.FAILURE,
             SyncFailedError.__name__,
-            f"all {failed} accounts failed. {SyncFailedError.remedy}",
+            f"Every account failed. {SyncFailedError.remedy}",
         )
-    cause = f"{failed} accounts failed, failure_threshold is {failure_threshold}."
+    cause = f"Failed accounts: {failed}; failure_threshold is {failure_threshold}."
     if failed < failure_threshold:
         return RunOutcome(RunStatus.PARTIAL, cause=cause)
     return RunOutcome(

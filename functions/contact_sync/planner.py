@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from contact_sync.account_sync import Source
@@ -47,7 +48,7 @@ class Planner:
             config, request, contacts, source_digests(contacts, key.value), _digests(synced, key)
         )
         if plan.contact_types:
-            source = Source(started_at, key.value, contacts)
+            source = Source(started_at, datetime.now(UTC).isoformat(), key.value, contacts)
             self.bucket.store_source(object_key(sync_id, round_number, SOURCE), source)
             scope = self._scope(config, request)
             self.bucket.store_scope(object_key(sync_id, round_number, SCOPE), scope)

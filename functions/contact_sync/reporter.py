@@ -96,7 +96,10 @@ class Reporter:
         self, ending: Ending, environment: str, links: Mapping[str, str]
     ) -> dict[str, Any]:
         """Record how the run ended; return the message, and what the execution ends with."""
-        run = self.runs.read(ending.started_at, ending.sync_id)
+        run = {
+            "started_at": ending.started_at,
+            **self.runs.read(ending.started_at, ending.sync_id),
+        }
         rounds = [
             run[f"round_{n}"] for n in range(1, run.get("round", 0) + 1) if f"round_{n}" in run
         ]

@@ -53,6 +53,7 @@ class RunsBucket:
             key,
             {
                 "started_at": source.started_at,
+                "planned_at": source.planned_at,
                 "digest_key": source.digest_key.hex(),
                 "contacts": contacts,
             },
@@ -65,7 +66,12 @@ class RunsBucket:
             ContactType(name): Contact.from_api(ContactType(name), fields) if fields else None
             for name, fields in stored["contacts"].items()
         }
-        return Source(stored["started_at"], bytes.fromhex(stored["digest_key"]), contacts)
+        return Source(
+            started_at=stored["started_at"],
+            planned_at=stored["planned_at"],
+            digest_key=bytes.fromhex(stored["digest_key"]),
+            contacts=contacts,
+        )
 
     def store_manifest(self, key: str, account_ids: Sequence[str]) -> None:
         """Store the accounts of the round: a JSON array of ids, which the Map reads."""

@@ -200,7 +200,7 @@ def test_an_aborted_run_is_recovered_and_followed_by_a_clean_one(machine: Machin
     assert "SUCCEEDED" == following.status()
     assert "RecoverRun" not in following.states()
     assert agrees(machine, members(world))
-    assert "aborted" in [message.attributes["status"] for message in machine.messages()]
+    assert "aborted" in [message.attributes.get("status") for message in machine.messages()]
 
 
 def test_a_timed_out_run_is_continued_by_its_recovery(machine: Machine) -> None:
@@ -256,21 +256,18 @@ class shorter_timeout:  # noqa: N801 - reads as a statement where it is used
 
 def test_services_that_refuse_once_stop_nothing(machine: Machine) -> None:
     world = arrange(machine, 6, config={"notification_settings": SUCCESS})
+    once = {"times": 1}
+    slow_down = {"service": "s3", "error": "SlowDown", "status": 503, **once}
+    throttled = {"error": "ProvisionedThroughputExceededException", "times": 3}
     machine.standin.set_faults(
         [
-            {
-                "service": "dynamodb",
-                "operation": "UpdateItem",
-                "error": "ProvisionedThroughputExceededException",
-                "times": 3,
-            },
-            {"service": "s3", "operation": "PutObject", "error": "SlowDown", "status": 503, "times": 1},
-            {"service": "s3", "operation": "GetObject", "match": "source", "error": "SlowDown",
-             "status": 503, "times": 1},
-            {"service": "sns", "operation": "Publish", "error": "InternalErrorException", "times": 1},
-            {"function": "alternate-contact-processor", "kind": "kill", "times": 1},
+            {"service": "dynamodb", "operation": "UpdateItem", **throttled},
+            {"operation": "PutObject", **slow_down},
+            {"operation": "GetObject", "match": "source", **slow_down},
+            {"service": "sns", "operation": "Publish", "error": "InternalErrorException", **once},
+            {"function": "alternate-contact-processor", "kind": "kill", **once},
         ]
-    )  # fmt: skip
+    )
 
     execution = machine.run()
 

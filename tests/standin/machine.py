@@ -69,7 +69,9 @@ class Machine:
     def writes(self) -> list[Json]:
         """Return every write of a contact that was tried since the last reset or clear."""
         return [
-            call for call in self.organization.calls() if call["operation"].startswith(("Put", "Del"))
+            call
+            for call in self.organization.calls()
+            if call["operation"].startswith(("Put", "Del"))
         ]
 
     def item(self, pk: str, sk: str) -> Json:
@@ -109,7 +111,11 @@ class Machine:
     def run_item(self, execution: Execution) -> Json:
         """Return the item of a run."""
         return next(
-            (i for i in self.items() if i["pk"] == "RUN" and i["sk"].endswith(f"#{execution.name}")),
+            (
+                i
+                for i in self.items()
+                if i["pk"] == "RUN" and i["sk"].endswith(f"#{execution.name}")
+            ),
             {},
         )
 

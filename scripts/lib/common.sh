@@ -1,0 +1,127 @@
+# shellcheck shell=bash
+# What the scripts share: messages, and the Python environments that they run in.
+# Meant to be sourced, with `set -euo pipefail` on; works in the bash 3.2 of macOS.
+
+REPOSITORY=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." >/dev/null && pwd)
+
+# Dependency groups need pip 25.1 or later.
+PIP_REQUIREMENT="pip==26.3"
+PYTHON_NAMES="python3.13 python3.12 python3.14 python3.11 python3"
+
+log() {
+  printf '%s\n' "$*" >&2
+}
+
+warn() {
+  printf 'warning: %s\n' "$*" >&2
+}
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# For wrong options; the script that sources this file defines `usage`.
+die_of_usage() {
+  printf 'error: %s\n\n' "$*" >&2
+  usage >&2
+  exit 2
+}
+
+# Prints the path of a Python that runs, is new enough and can make environments.
+find_python() {
+  local name
+  for name in ${PYTHON:+"$PYTHON"} $PYTHON_NAMES; do
+    if usable_python "$name"; then
+      return
+    fi
+    if [[ "$name" == "${PYTHON:-}" ]]; then
+      warn "PYTHON=$PYTHON is no Python 3.11 or later; looking for another"
+    fi
+  done
+  die "no Python 3.11 or later with venv and ensurepip among: $PYTHON_NAMES." \
+    "Install one (Debian: python3 and python3-venv), or set PYTHON to its path."
+}
+
+# Prints the path of the interpreter if it is usable; that a name is on PATH says little, as the
+# shims of version managers are there for versions that are not.
+usable_python() {
+  "$1" - 2>/dev/null <<'SCRIPT'
+import ensurepip, sys, venv
+if sys.version_info < (3, 11):
+    sys.exit(1)
+print(sys.executable)
+SCRIPT
+}
+
+# Makes `.venv`: the functions' requirements and the development tools.
+ensure_dev_environment() {
+  ensure_environment "$REPOSITORY/.venv" \
+    --requirement "$REPOSITORY/functions/requirements.txt" --group "$REPOSITORY/pyproject.toml:dev"
+}
+
+# Makes `.build/ministack`: the stand-in's engine, which pins another botocore. An environment
+# that STANDIN_MINISTACK_PYTHON names is used as it is.
+ensure_standin_environment() {
+  if [[ -z "${STANDIN_MINISTACK_PYTHON:-}" ]]; then
+    ensure_environment "$REPOSITORY/.build/ministack" --group "$REPOSITORY/pyproject.toml:standin"
+  fi
+}
+
+# ensure_environment FOLDER REQUIREMENT... - makes or updates a virtual environment, unless the
+# files that name its packages are the same as when it was made.
+ensure_environment() {
+  local folder="$1" fingerprint python
+  shift
+  fingerprint=$(fingerprint_of "$*")
+  if [[ -x "$folder/bin/python" && "$(cat "$folder/fingerprint" 2>/dev/null)" == "$fingerprint" ]]; then
+    return
+  fi
+  rm -f "$folder/fingerprint"
+  if ! usable_python "$folder/bin/python" >/dev/null; then
+    python=$(find_python)
+    log "Making ${folder#"$REPOSITORY/"} with $python"
+    run_to_end "$python" -m venv --clear "$folder" || die "could not make $folder"
+  fi
+  log "Installing into ${folder#"$REPOSITORY/"}; the first time takes a minute"
+  pip_install "$folder" "$PIP_REQUIREMENT"
+  pip_install "$folder" "$@"
+  printf '%s\n' "$fingerprint" >"$folder/fingerprint"
+}
+
+fingerprint_of() {
+  {
+    printf '%s\n' "$PIP_REQUIREMENT" "$*"
+    cat "$REPOSITORY/pyproject.toml" "$REPOSITORY/functions/requirements.txt"
+  } | cksum
+}
+
+# pip_install FOLDER REQUIREMENT... - its temporary files stay in the environment, where an
+# interrupted installation leaves no litter.
+pip_install() {
+  local folder="$1" status=0
+  shift
+  mkdir -p "$folder/tmp"
+  TMPDIR="$folder/tmp" run_to_end "$folder/bin/python" -m pip install \
+    --quiet --disable-pip-version-check "$@" || status=$?
+  rm -rf "$folder/tmp"
+  if ((status != 0)); then
+    die "pip could not install into $folder"
+  fi
+}
+
+# Runs a command that ends when the script is told to end; by itself bash would leave it running.
+run_to_end() {
+  local child status=0 traps
+  traps=$(trap -p INT TERM)
+  "$@" &
+  child=$!
+  # shellcheck disable=SC2064 # the child's id is known now
+  trap "kill $child 2>/dev/null; wait $child || true; exit 130" INT
+  # shellcheck disable=SC2064
+  trap "kill $child 2>/dev/null; wait $child || true; exit 143" TERM
+  wait "$child" || status=$?
+  trap - INT TERM
+  eval "$traps"
+  return "$status"
+}

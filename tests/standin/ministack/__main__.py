@@ -1,0 +1,30 @@
+"""Starts MiniStack with our hooks; `STANDIN_HOOKS_OFF` names those to leave out."""
+
+import os
+import sys
+
+from ministack.app import main as serve
+
+from standin.ministack import (  # noqa: F401  imported for the hooks they register
+    cloudformation,
+    distributed_map,
+    events,
+    executions,
+    expressions,
+    faults,
+    functions,
+    integrations,
+    tasks,
+)
+from standin.ministack.registry import install_hooks
+
+
+def main() -> None:
+    install_hooks(off=os.environ.get("STANDIN_HOOKS_OFF", "").split())
+    # Functions must not find this package: they see only what is in their own zip.
+    sys.path.pop(0)
+    serve()
+
+
+if __name__ == "__main__":
+    main()

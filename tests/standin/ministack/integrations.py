@@ -1,0 +1,28 @@
+"""Service integrations of state machines that MiniStack carries out incompletely."""
+
+from typing import Any
+
+from ministack.services import stepfunctions as sfn
+
+from standin.ministack.executions import Json
+from standin.ministack.registry import hook
+
+_PUBLISH = "arn:aws:states:::sns:publish"
+
+
+@hook
+def sns_message_attributes() -> None:
+    """Pass on the `MessageAttributes` of `sns:publish`, which MiniStack reads only from the form
+    fields of an HTTP request."""
+
+    def publish(resource: str, arguments: Json) -> Any:
+        fields = dict(arguments)
+        attributes = fields.pop("MessageAttributes", {})
+        for number, (name, value) in enumerate(attributes.items(), start=1):
+            entry = f"MessageAttributes.entry.{number}"
+            fields[f"{entry}.Name"] = name
+            fields.update({f"{entry}.Value.{key}": text for key, text in value.items()})
+        return original(resource, fields)
+
+    original = sfn._SERVICE_DISPATCH[_PUBLISH]
+    sfn._SERVICE_DISPATCH[_PUBLISH] = publish

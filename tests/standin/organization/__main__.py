@@ -1,0 +1,42 @@
+"""Serve the stand-in alone: `python -m standin.organization --port 5599`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from standin.organization.server import OrganizationServer
+from standin.organization.worlds import drifted_world
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    options = _parse()
+    server = OrganizationServer(_world(options), port=options.port, speed=options.speed)
+    with server:
+        print(f"serving Organizations and Account Management on {server.url}", flush=True)
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            print("stopped")
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m standin.organization", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="loopback port; 0 for a free one")
+    parser.add_argument("--accounts", type=int, default=60, help="members of the generated world")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the generated world")
+    parser.add_argument("--world", type=Path, help="JSON file of a world, instead of generating it")
+    parser.add_argument("--speed", type=float, default=1.0, help="how much faster than AWS")
+    return parser.parse_args()
+
+
+def _world(options: argparse.Namespace) -> dict[str, Any]:
+    if options.world is None:
+        return drifted_world(options.accounts, options.seed)
+    world: dict[str, Any] = json.loads(options.world.read_text())
+    return world
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Reads everything that a stand-in stores, so that a test can look for what must not be there."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from standin.deployment import ARTIFACTS_BUCKET
+
+SOURCE_OBJECT = "source.json"
+BEGINNING = 6
+
+Text = tuple[str, str]
+MakeClient = Callable[[str], Any]
+
+
+def stored_texts(client: MakeClient, request: Callable[[str, str], Any]) -> Iterator[Text]:
+    """Yield (where, text) of executions, logs, items, objects, messages and metrics."""
+    for where, text in _stored_texts(client, request):
+        yield where, _unescape(text)
+
+
+def find(values: Iterable[str], texts: Iterable[Text]) -> list[str]:
+    """Return where any of the values stands, as `value: place`.
+
+    Thousands of values in megabytes of text: only values whose beginning is in a text are looked
+    for in it.
+    """
+    beginnings: dict[str, list[str]] = {}
+    for value in values:
+        beginnings.setdefault(value[:BEGINNING], []).append(value)
+    if short := [beginning for beginning in beginnings if len(beginning) < BEGINNING]:
+        raise ValueError(f"{len(short)} values are shorter than {BEGINNING} characters")
+    return [
+        f"{value}: {where}"
+        for where, text in texts
+        for beginning in beginnings.keys() & _pieces(text)
+        for value in beginnings[beginning]
+        if value in text
+    ]
+
+
+def _pieces(text: str) -> set[str]:
+    return {text[start : start + BEGINNING] for start in range(len(text) - BEGINNING + 1)}
+
+
+def _stored_texts(client: MakeClient, request: Callable[[str, str], Any]) -> Iterator[Text]:
+    yield from _executions(client("stepfunctions"))
+    yield from _logs(client("logs"))
+    yield from _items(client("dynamodb"))
+    yield from _objects(client("s3"))
+    yield from _metrics(client("cloudwatch"))
+    for account in request("GET", "/_ministack/sqs/messages")["messages"].values():
+        yield "queued messages", _text(account)
+
+
+def _executions(client: Any) -> Iterator[Text]:
+    for machine in _pages(client, "list_state_machines", "stateMachines"):
+        arn = machine["stateMachineArn"]
+        for execution in _pages(client, "list_executions", "executions", stateMachineArn=arn):
+            yield from _execution(client, execution["executionArn"])
+
+
+def _execution(client: Any, arn: str) -> Iterator[Text]:
+    yield arn, _text(client.describe_execution(executionArn=arn))
+    for event in _pages(client, "get_execution_history", "events", executionArn=arn):
+        yield f"{arn} event {event['id']} {event['type']}", _text(event)
+    if "/" in arn.rpartition(":")[0]:
+        return  # a child has no children here
+    for run in client.list_map_runs(executionArn=arn)["mapRuns"]:
+        for child in _pages(client, "list_executions", "executions", mapRunArn=run["mapRunArn"]):
+            yield from _execution(client, child["executionArn"])
+
+
+def _logs(client: Any) -> Iterator[Text]:
+    for group in _pages(client, "describe_log_groups", "logGroups"):
+        name = group["logGroupName"]
+        for event in _pages(client, "filter_log_events", "events", logGroupName=name):
+            yield f"log {name}", event["message"]
+
+
+def _items(client: Any) -> Iterator[Text]:
+    for table in _pages(client, "list_tables", "TableNames"):
+        for item in _pages(client, "scan", "Items", TableName=table):
+            yield f"table {table}", _text(item)
+
+
+def _objects(client: Any) -> Iterator[Text]:
+    for bucket in client.list_buckets()["Buckets"]:
+        name = bucket["Name"]
+        if name == ARTIFACTS_BUCKET:
+            continue
+        for item in _pages(client, "list_objects_v2", "Contents", Bucket=name):
+            key = item["Key"]
+            yield f"object name in {name}", key
+            if not key.endswith(SOURCE_OBJECT):
+                body = client.get_object(Bucket=name, Key=key)["Body"].read()
+                yield f"object {name}/{key}", body.decode(errors="replace")
+
+
+def _metrics(client: Any) -> Iterator[Text]:
+    for metric in _pages(client, "list_metrics", "Metrics"):
+        yield "metric", _text(metric)
+
+
+def _pages(client: Any, operation: str, member: str, **options: Any) -> Iterator[Any]:
+    for page in client.get_paginator(operation).paginate(**options):
+        yield from page.get(member, [])
+
+
+def _unescape(text: str) -> str:
+    """Undo JSON's escapes, so that a value is found in JSON within JSON too."""
+    decoded = re.sub(r"\\+u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
+    return re.sub(r"\\+([\"/])", r"\1", decoded)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
