@@ -1,4 +1,4 @@
-"""account-lister: checks the organization, and writes the accounts of a round to the manifest."""
+"""account-lister: what the organization says, of one account or of all in a round's manifest."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from contact_sync.errors import InvalidConfigError, InvalidRequestError
 from contact_sync.observability import logger
 from contact_sync.organization import OrganizationClient
 from contact_sync.runs_bucket import RunsBucket
-from contact_sync.selection import select_accounts
+from contact_sync.selection import NOT_FOUND, PENDING_ACTIVATION, select_accounts
 
 organizations = client("organizations")
 bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
@@ -16,8 +16,19 @@ bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
 
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Store the manifest; return the counts: {accounts, left_alone: {reason: n}, named}."""
+    """Do the one action that the state asks for: check_account or list_accounts."""
     logger.append_keys(sync_id=event["sync_id"])
+    return ACTIONS[event["action"]](event)
+
+
+def check_account(event: dict[str, Any]) -> dict[str, Any]:
+    """Return {state, is_coming} of one account; it is coming while it may yet become active."""
+    state = OrganizationClient(organizations).state_of(event["account_id"])
+    return {"state": state, "is_coming": state in (NOT_FOUND, PENDING_ACTIVATION)}
+
+
+def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
+    """Store the manifest; return the counts: {accounts, left_alone: {reason: n}, named}."""
     scope = bucket.load_scope(event["scope_key"])
     organization = OrganizationClient(organizations)
     organization.check(scope.management_account_id)
@@ -30,3 +41,6 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         "left_alone": dict(selection.skipped),
         "named": selection.named_skips,
     }
+
+
+ACTIONS = {"check_account": check_account, "list_accounts": list_accounts}

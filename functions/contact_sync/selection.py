@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from contact_sync.errors import InvalidRequestError, NoMemberAccountsError
 
 ACTIVE = "ACTIVE"
+PENDING_ACTIVATION = "PENDING_ACTIVATION"
 EXCLUDED = "excluded"
 NOT_FOUND = "not in the organization"
 # The execution history keeps what is returned; the counts tell the rest.

@@ -12,7 +12,7 @@ from contact_sync.executions import Execution, Executions
 from contact_sync.lock import LockTable
 from contact_sync.observability import logger
 from contact_sync.planner import Planner
-from contact_sync.request import RoundRequest, parse_request
+from contact_sync.request import RoundRequest, TriggerSource, parse_request
 from contact_sync.run_control import Run, RunControl
 from contact_sync.runs_bucket import RunsBucket
 from contact_sync.runs_table import RunsTable
@@ -55,10 +55,16 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 def check_request(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
     """Tell what kind of execution this is; parsing has refused what is wrong."""
     trigger = run.request.trigger
-    return {
-        "dry_run": run.request.dry_run,
-        "recovers": trigger.execution_arn if trigger and run.request.is_recovery else None,
+    kinds = {
+        "recovers": (TriggerSource.RECOVERY, "execution_arn"),
+        "joined": (TriggerSource.ACCOUNT_JOINED, "account_id"),
+        "left": (TriggerSource.ACCOUNT_LEFT, "account_id"),
     }
+    subjects = {
+        kind: getattr(trigger, name) if trigger and trigger.source is source else None
+        for kind, (source, name) in kinds.items()
+    }
+    return {"dry_run": run.request.dry_run, **subjects}
 
 
 def queue_behind(run: Run, _event: dict[str, Any]) -> dict[str, Any]:

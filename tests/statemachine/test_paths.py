@@ -22,6 +22,7 @@ RELEASE_LOCK = {**TAKE_LOCK, "match": "attribute_not_exists(holder) OR holder = 
 FREE_LOCK = {**TAKE_LOCK, "match": '"ConditionExpression": "holder = :me"'}
 RECORD_PUBLISHED = {**TAKE_LOCK, "match": "SET published_at"}
 RECORD_FAILURE = {**TAKE_LOCK, "match": "#failure = :failure"}
+FORGET = {"service": "dynamodb", "operation": "DeleteItem"}
 PUBLISH = {"service": "sns", "operation": "Publish"}
 REFUSED = {"error": "AccessDeniedException", "times": 1}
 
@@ -115,6 +116,52 @@ def test_a_lock_that_cannot_be_taken_ends_in_failure(machine: Machine) -> None:
     machine.standin.set_faults([{**TAKE_LOCK, **REFUSED}])
 
     assert "DynamoDB.AccessDeniedException" == machine.run().describe()["error"]
+
+
+def test_a_new_account_is_synced_once_it_is_active(machine: Machine) -> None:
+    machine.organization.set_account(FIRST, state="PENDING_ACTIVATION")
+    execution = machine.stack.start(trigger("account_joined", account_id=FIRST))
+    while "AwaitAccount" not in execution.states():
+        assert "RUNNING" == execution.status()
+    assert {} == machine.lock()
+    machine.organization.set_account(FIRST, state="ACTIVE")
+
+    assert "SUCCEEDED" == execution.wait().status
+    assert {FIRST} == {call["account_id"] for call in machine.writes()}
+
+
+def test_a_new_account_that_never_comes_is_left_to_the_schedule(machine: Machine) -> None:
+    execution = machine.run(trigger("account_joined", account_id="100000000009"))
+
+    assert "LeftToSchedule" == execution.states()[-1]
+    assert 30 == execution.states().count("AwaitAccount")
+    assert [] == machine.writes()
+
+
+def test_a_new_account_that_cannot_be_described_fails_by_name(machine: Machine) -> None:
+    machine.standin.set_faults([crash(LISTER, "check_account")])
+
+    execution = machine.run(trigger("account_joined", account_id=FIRST))
+
+    assert "CrashError" == execution.describe()["error"]
+
+
+def test_an_account_that_left_is_forgotten(machine: Machine) -> None:
+    machine.run({"account_ids": [FIRST]})
+    assert machine.account(FIRST)
+
+    execution = machine.run(trigger("account_left", account_id=FIRST))
+
+    assert "AccountForgotten" == execution.states()[-1]
+    assert {} == machine.account(FIRST)
+
+
+def test_an_account_that_cannot_be_forgotten_fails_by_name(machine: Machine) -> None:
+    machine.standin.set_faults([{**FORGET, **REFUSED}])
+
+    execution = machine.run(trigger("account_left", account_id=FIRST))
+
+    assert "DynamoDB.AccessDeniedException" == execution.describe()["error"]
 
 
 def test_a_second_execution_queues_and_the_first_does_another_round(
@@ -433,7 +480,7 @@ ACTIONS = [
     (HANDLER, '"check_request"'),
     (HANDLER, '"start_round"'),
     (HANDLER, '"plan_round"'),
-    (LISTER, ""),
+    (LISTER, '"list_accounts"'),
     (REPORTER, '"record_round"'),
     (REPORTER, '"summarize_run"'),
 ]
@@ -469,6 +516,8 @@ def test_the_tasks_beside_the_good_path_outlive_theirs(machine: Machine, busy: E
             *failing(HANDLER, '"queue_behind"', *TRANSIENT),
             *failing(HANDLER, '"recover_run"', *TRANSIENT),
             {**FREE_LOCK, **THROTTLED},
+            {**FORGET, **THROTTLED},
+            *failing(LISTER, '"check_account"', *TRANSIENT),
             {**RECORD_FAILURE, **THROTTLED},
             {"function": PRIMARY, "match": SECOND, "kind": "kill", "delay": 0, "times": 3},
         ]
@@ -476,6 +525,8 @@ def test_the_tasks_beside_the_good_path_outlive_theirs(machine: Machine, busy: E
     busy.stop()
     machine.run()  # finds the holder dead, and recovers
     machine.run({"retry_of": "no-such-run"})
+    machine.run(trigger("account_joined", account_id=FIRST))
+    machine.run(trigger("account_left", account_id=FIRST))
 
     assert {0} == {fault["times"] for fault in machine.standin.faults()}
 
