@@ -1,0 +1,181 @@
+"""Contacts over the Account Management API, against the strict stand-in."""
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from builders import (
+    ALTERNATE_FIELDS,
+    MANAGEMENT,
+    MEMBER,
+    PRIMARY_FIELDS,
+    SECRET_VALUES,
+    hides_its_context,
+    make_contact,
+    make_world,
+)
+from contact_sync.account_contacts import AccountContactsClient
+from contact_sync.contacts import ALTERNATE_TYPES, Contact, ContactType
+from contact_sync.errors import (
+    AccessDeniedError,
+    ContactRefusedError,
+    ServiceUnavailableError,
+    SyncError,
+    ThrottledError,
+)
+from standin.organization import OrganizationClient
+
+BILLING = ContactType.BILLING
+API_FIELDS = {name.upper(): dict(ALTERNATE_FIELDS) for name in ALTERNATE_TYPES} | {
+    "PRIMARY": dict(PRIMARY_FIELDS)
+}
+
+
+@pytest.fixture
+def contacts(
+    organization: OrganizationClient, client_of: Callable[[str], Any]
+) -> AccountContactsClient:
+    organization.reset(make_world(MEMBER))
+    return AccountContactsClient(client_of("account"))
+
+
+def calls(organization: OrganizationClient) -> list[tuple[str, str, str]]:
+    return [
+        (call["operation"], call["account_id"], call["outcome"]) for call in organization.calls()
+    ]
+
+
+@pytest.mark.parametrize("contact_type", list(ContactType))
+def test_a_members_contact_is_read(
+    contact_type: ContactType, contacts: AccountContactsClient, organization: OrganizationClient
+) -> None:
+    organization.set_contact(MEMBER, contact_type.upper(), API_FIELDS[contact_type.upper()])
+    assert make_contact(contact_type) == contacts.get(MEMBER, contact_type)
+
+
+@pytest.mark.parametrize("contact_type", list(ContactType))
+def test_a_contact_that_is_not_set_is_none(
+    contact_type: ContactType, contacts: AccountContactsClient
+) -> None:
+    assert contacts.get(MEMBER, contact_type) is None
+
+
+@pytest.mark.parametrize("contact_type", list(ContactType))
+def test_the_source_is_read_without_an_account_id(
+    contact_type: ContactType, contacts: AccountContactsClient, organization: OrganizationClient
+) -> None:
+    """With its own id the management account is denied, as it is by AWS."""
+    organization.set_contact(MANAGEMENT, contact_type.upper(), API_FIELDS[contact_type.upper()])
+    assert make_contact(contact_type) == contacts.get(None, contact_type)
+    with pytest.raises(AccessDeniedError):
+        contacts.get(MANAGEMENT, contact_type)
+
+
+@pytest.mark.parametrize("contact_type", list(ContactType))
+def test_a_written_contact_is_read_back_the_same(
+    contact_type: ContactType, contacts: AccountContactsClient, organization: OrganizationClient
+) -> None:
+    contacts.put(MEMBER, make_contact(contact_type))
+    assert make_contact(contact_type) == contacts.get(MEMBER, contact_type)
+    assert {contact_type.upper(): API_FIELDS[contact_type.upper()]} == organization.contacts(MEMBER)
+
+
+def test_a_written_primary_contact_replaces_every_field(
+    contacts: AccountContactsClient, organization: OrganizationClient
+) -> None:
+    old = {**PRIMARY_FIELDS, "AddressLine2": "Attic", "CompanyName": "Leftover"}
+    organization.set_contact(MEMBER, "PRIMARY", old)
+    contacts.put(MEMBER, make_contact("primary"))
+    assert PRIMARY_FIELDS == organization.contacts(MEMBER)["PRIMARY"]
+
+
+def test_a_contact_is_deleted(
+    contacts: AccountContactsClient, organization: OrganizationClient
+) -> None:
+    organization.set_contact(MEMBER, "BILLING", ALTERNATE_FIELDS)
+    contacts.delete(MEMBER, BILLING)
+    assert {} == organization.contacts(MEMBER)
+
+
+def test_a_contact_that_is_not_there_is_deleted(contacts: AccountContactsClient) -> None:
+    contacts.delete(MEMBER, BILLING)
+
+
+Call = Callable[[AccountContactsClient], object]
+CALLS: dict[str, Call] = {
+    "GetAlternateContact": lambda contacts: contacts.get(MEMBER, BILLING),
+    "GetContactInformation": lambda contacts: contacts.get(MEMBER, ContactType.PRIMARY),
+    "PutAlternateContact": lambda contacts: contacts.put(MEMBER, make_contact()),
+    "PutContactInformation": lambda contacts: contacts.put(MEMBER, make_contact("primary")),
+    "DeleteAlternateContact": lambda contacts: contacts.delete(MEMBER, BILLING),
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("TooManyRequestsException", ThrottledError),
+        ("InternalServerException", ServiceUnavailableError),
+        ("drop_connection", ServiceUnavailableError),
+        ("AccessDeniedException", AccessDeniedError),
+        ("ValidationException", ContactRefusedError),
+    ],
+)
+@pytest.mark.parametrize("operation", CALLS)
+def test_a_refusal_is_raised_by_our_name(
+    operation: str,
+    fault: str,
+    error: type[SyncError],
+    contacts: AccountContactsClient,
+    organization: OrganizationClient,
+) -> None:
+    organization.add_fault({"operation": operation, "error": fault})
+    with pytest.raises(error, match=f"contact of account {MEMBER}: ") as caught:
+        CALLS[operation](contacts)
+    assert hides_its_context(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("contact", "fields"),
+    [
+        (make_contact(EmailAddress="trials"), "EmailAddress"),
+        (make_contact(PhoneNumber="call 555-0100", Name="Tester" * 20), "Name, PhoneNumber"),
+        (make_contact("primary", PhoneNumber="555-0100"), "ContactInformation.PhoneNumber"),
+        (make_contact("primary", StateOrRegion=None), "ContactInformation.StateOrRegion"),
+    ],
+)
+def test_a_refused_value_names_the_fields_and_never_the_value(
+    contact: Contact, fields: str, contacts: AccountContactsClient
+) -> None:
+    with pytest.raises(ContactRefusedError) as caught:
+        contacts.put(MEMBER, contact)
+    assert str(caught.value).endswith(f": ValidationException for {fields}")
+    assert [] == [value for value in contact.to_api().values() if value in str(caught.value)]
+
+
+def test_a_refusal_without_fields_names_none() -> None:
+    client: Any = boto3.client("account")
+    with Stubber(client) as stub:
+        message = f"bad value {SECRET_VALUES[0]}"
+        stub.add_client_error("put_alternate_contact", "ValidationException", message)
+        with pytest.raises(ContactRefusedError) as caught:
+            AccountContactsClient(client).put(MEMBER, make_contact())
+    assert f"put billing contact of account {MEMBER}: ValidationException" == str(caught.value)
+
+
+def test_what_cannot_be_sent_is_told_without_its_value(contacts: AccountContactsClient) -> None:
+    """botocore's own check fails before anything is sent, and its message repeats the input."""
+    broken = Contact(BILLING, (("Name", SECRET_VALUES[0]),))
+    with pytest.raises(ServiceUnavailableError, match=r"ParamValidationError$") as caught:
+        contacts.put(MEMBER, broken)
+    assert SECRET_VALUES[0] not in repr(caught.value)
+
+
+def test_every_call_names_its_account(
+    contacts: AccountContactsClient, organization: OrganizationClient
+) -> None:
+    for call in CALLS.values():
+        call(contacts)
+    assert {MEMBER} == {account_id for _, account_id, _ in calls(organization)}

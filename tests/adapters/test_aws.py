@@ -1,0 +1,187 @@
+"""Clients made one way; refusals become errors by our name, without what was sent."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from builders import MEMBER, SECRET_VALUES, hides_its_context, make_contact, make_world
+from contact_sync.account_contacts import AccountContactsClient
+from contact_sync.aws import client, error_code, named_errors, pace
+from contact_sync.contacts import ContactType
+from contact_sync.errors import (
+    AccessDeniedError,
+    ApiRefusedError,
+    ContactRefusedError,
+    ServiceUnavailableError,
+    SyncError,
+    ThrottledError,
+)
+from contact_sync.pacing import Pacer, Quota
+from standin.organization import OrganizationClient
+
+
+def client_error(code: str, status: int | None = 400, **members: Any) -> ClientError:
+    metadata = {} if status is None else {"HTTPStatusCode": status}
+    message = f"cannot take {SECRET_VALUES[0]}"
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": metadata,
+        **members,
+    }
+    return ClientError(response, "PutAlternateContact")
+
+
+@pytest.mark.parametrize(
+    "service", ["account", "dynamodb", "organizations", "s3", "secretsmanager", "stepfunctions"]
+)
+def test_a_client_has_explicit_retries_and_timeouts(service: str) -> None:
+    config = client(service).meta.config
+    assert {"mode": "standard", "total_max_attempts": 3} == config.retries
+    assert (3, 10) == (config.connect_timeout, config.read_timeout)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (client_error("TooManyRequestsException", 429), ThrottledError),
+        (client_error("TooManyRequestsException"), ThrottledError),
+        (client_error("ThrottlingException"), ThrottledError),
+        (client_error("Throttling"), ThrottledError),
+        (client_error("ProvisionedThroughputExceededException"), ThrottledError),
+        (client_error("RequestLimitExceeded", 503), ThrottledError),
+        (client_error("SlowDown", 503), ThrottledError),
+        (client_error("SomethingNew", 429), ThrottledError),
+        (client_error("InternalServerException", 500), ServiceUnavailableError),
+        (client_error("ServiceUnavailable", 503), ServiceUnavailableError),
+        (client_error("AccessDeniedException"), AccessDeniedError),
+        (client_error("AccessDenied", 403), AccessDeniedError),
+        (client_error("ValidationException"), ContactRefusedError),
+        (client_error("ConflictException", 409), ApiRefusedError),
+        (client_error("SomethingNew", None), ApiRefusedError),
+        (ReadTimeoutError(endpoint_url="x"), ServiceUnavailableError),
+        (ConnectTimeoutError(endpoint_url="x"), ServiceUnavailableError),
+        (EndpointConnectionError(endpoint_url="x"), ServiceUnavailableError),
+        (NoCredentialsError(), ServiceUnavailableError),
+    ],
+)
+def test_a_refusal_gets_our_name_and_never_repeats_what_was_sent(
+    error: ClientError | BotoCoreError, expected: type[SyncError]
+) -> None:
+    with pytest.raises(expected) as caught, named_errors("doing something"):
+        raise error
+    assert type(caught.value) is expected
+    assert str(caught.value).startswith("doing something: ")
+    assert SECRET_VALUES[0] not in str(caught.value)
+    assert hides_its_context(caught.value)
+
+
+def test_a_denied_call_comes_with_its_remedy() -> None:
+    with pytest.raises(AccessDeniedError, match="Check trusted access"), named_errors("x"):
+        raise client_error("AccessDeniedException")
+
+
+def test_refused_fields_are_named_each_once() -> None:
+    fields = [
+        {"name": "PhoneNumber", "message": SECRET_VALUES[1]},
+        {"name": "Name", "message": SECRET_VALUES[0]},
+        {"name": "Name", "message": SECRET_VALUES[0]},
+    ]
+    with pytest.raises(ContactRefusedError) as caught, named_errors("put"):
+        raise client_error("ValidationException", fieldList=fields)
+    assert "put: ValidationException for Name, PhoneNumber" == str(caught.value)
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(KeyError), named_errors("x"):
+        raise KeyError("bug")
+
+
+def test_nothing_happens_where_nothing_fails() -> None:
+    with named_errors("x"):
+        assert "Code" == error_code(client_error("Code"))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("times", "is_absorbed"), [(1, True), (2, True), (3, False)])
+@pytest.mark.parametrize("fault", ["TooManyRequestsException", "drop_connection"])
+def test_a_single_refusal_is_absorbed_by_the_client(
+    fault: str,
+    times: int,
+    *,
+    is_absorbed: bool,
+    organization: OrganizationClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    organization.reset(make_world(MEMBER))
+    organization.add_fault({"operation": "PutAlternateContact", "error": fault, "times": times})
+    monkeypatch.setenv("AWS_ENDPOINT_URL_ACCOUNT", organization.url)
+    account = client("account")
+    put: Callable[[], None] = lambda: AccountContactsClient(account).put(MEMBER, make_contact())  # noqa: E731
+    if is_absorbed:
+        put()
+        assert make_contact() == AccountContactsClient(account).get(MEMBER, ContactType.BILLING)
+    else:
+        with pytest.raises((ThrottledError, ServiceUnavailableError)):
+            put()
+    account.close()
+
+
+class CountingPacer(Pacer):
+    """Tells what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__(Quota(1, 1), 1)
+        self.told: list[str] = []
+
+    def wait(self) -> None:
+        """Keep that a call waited."""
+        self.told.append("wait")
+
+    def served(self) -> None:
+        """Keep that a call was served."""
+        self.told.append("served")
+
+    def refused(self) -> None:
+        """Keep that a call was refused."""
+        self.told.append("refused")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (None, ["wait", "served"]),
+        ("TooManyRequestsException", ["wait", "refused", "wait", "served"]),
+        ("InternalServerException", ["wait", "served", "wait", "served"]),
+        ("drop_connection", ["wait", "wait", "served"]),
+    ],
+)
+def test_every_attempt_waits_and_tells_how_it_was_answered(
+    fault: str | None,
+    told: list[str],
+    organization: OrganizationClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    organization.reset(make_world(MEMBER))
+    if fault:
+        organization.add_fault({"operation": "PutAlternateContact", "error": fault, "times": 1})
+    monkeypatch.setenv("AWS_ENDPOINT_URL_ACCOUNT", organization.url)
+    account, put, get = client("account"), CountingPacer(), CountingPacer()
+    pace(account, {"PutAlternateContact": put, "GetAlternateContact": get})
+    AccountContactsClient(account).put(MEMBER, make_contact())
+    assert told == put.told
+    assert [] == get.told
+    account.close()

@@ -1,0 +1,265 @@
+"""The organization, against the strict stand-in: empty pages, State alone, no Paths."""
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from builders import (
+    INNER_UNIT,
+    MANAGEMENT,
+    MEMBER,
+    OTHER,
+    OTHER_UNIT,
+    STRANGER,
+    THIRD,
+    UNIT,
+    make_scope,
+    make_world,
+)
+from contact_sync.errors import (
+    AccessDeniedError,
+    AllFeaturesRequiredError,
+    ApiRefusedError,
+    InvalidConfigError,
+    InvalidRequestError,
+    NotManagementAccountError,
+    OrganizationNotInUseError,
+    SyncError,
+    ThrottledError,
+    TrustedAccessRequiredError,
+)
+from contact_sync.organization import OrganizationClient as Organization
+from contact_sync.selection import Account, select_accounts
+from standin.organization import OrganizationClient
+
+MISSING_UNIT = "ou-exam-nowhere00"
+Listing = Callable[..., Organization]
+
+
+@pytest.fixture
+def listing(organization: OrganizationClient, client_of: Callable[[str], Any]) -> Listing:
+    def make(*accounts: Any, **settings: Any) -> Organization:
+        organization.reset(make_world(*accounts, **settings))
+        return Organization(client_of("organizations"))
+
+    return make
+
+
+def operations(organization: OrganizationClient) -> list[str]:
+    return [call["operation"] for call in organization.calls()]
+
+
+# Preflight
+
+
+def test_an_organization_that_can_be_synced_passes(listing: Listing) -> None:
+    listing(MEMBER).check(MANAGEMENT)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "remedy"),
+    [
+        ({"organization_id": None}, OrganizationNotInUseError, "management account of an AWS"),
+        ({"feature_set": "CONSOLIDATED_BILLING"}, AllFeaturesRequiredError, "enable-all-features"),
+        ({"trusted_access": []}, TrustedAccessRequiredError, "enable-aws-service-access"),
+        (
+            {"trusted_access": ["sso.amazonaws.com"]},
+            TrustedAccessRequiredError,
+            "account.amazonaws.com",
+        ),
+    ],
+)
+def test_what_keeps_members_from_being_written_is_an_error_with_the_remedy(
+    settings: dict[str, Any], error: type[SyncError], remedy: str, listing: Listing
+) -> None:
+    with pytest.raises(error, match=remedy):
+        listing(MEMBER, **settings).check(MANAGEMENT)
+
+
+def test_a_wrong_management_account_is_an_error_that_names_both(listing: Listing) -> None:
+    with pytest.raises(NotManagementAccountError, match=f"{STRANGER}, but .* is {MANAGEMENT}"):
+        listing(MEMBER).check(STRANGER)
+
+
+def test_a_trusted_service_is_found_on_a_later_page(listing: Listing) -> None:
+    many = [f"service-{n}.amazonaws.com" for n in range(30)]
+    listing(MEMBER, trusted_access=["account.amazonaws.com", *many]).check(MANAGEMENT)
+
+
+@pytest.mark.parametrize(
+    "operation", ["DescribeOrganization", "ListAWSServiceAccessForOrganization"]
+)
+def test_a_throttled_preflight_is_told_as_such(
+    operation: str, listing: Listing, organization: OrganizationClient
+) -> None:
+    checked = listing(MEMBER)
+    organization.add_fault({"operation": operation, "error": "TooManyRequestsException"})
+    with pytest.raises(ThrottledError):
+        checked.check(MANAGEMENT)
+
+
+def test_another_refusal_of_the_preflight_is_told_as_such(
+    listing: Listing, organization: OrganizationClient
+) -> None:
+    checked = listing(MEMBER)
+    fault = {"operation": "DescribeOrganization", "error": "AccessDeniedException"}
+    organization.add_fault(fault)
+    with pytest.raises(AccessDeniedError, match="describe organization: AccessDeniedException"):
+        checked.check(MANAGEMENT)
+
+
+# Accounts
+
+
+def test_every_account_of_every_page_is_listed(
+    listing: Listing, organization: OrganizationClient
+) -> None:
+    ids = [str(100_000_000_001 + n) for n in range(45)]
+    listed = [account.id for account in listing(*ids).accounts()]
+    assert [MANAGEMENT, *ids] == listed
+    # The first page is empty.
+    assert 4 == operations(organization).count("ListAccounts")
+
+
+def test_an_account_has_its_state_and_its_paths(listing: Listing) -> None:
+    accounts = listing({"id": MEMBER, "state": "SUSPENDED", "parent": INNER_UNIT}).accounts()
+    path = f"o-exampleorg1/r-exam/{UNIT}/{INNER_UNIT}/{MEMBER}/"
+    assert Account(MEMBER, "SUSPENDED", (path,)) in list(accounts)
+
+
+@pytest.mark.parametrize(
+    ("described", "state"),
+    [
+        ({"State": "CLOSED", "Status": "ACTIVE"}, "CLOSED"),
+        ({"State": "ACTIVE", "Status": "SUSPENDED"}, "ACTIVE"),
+        ({"Status": "SUSPENDED"}, "SUSPENDED"),
+        ({}, "UNKNOWN"),
+    ],
+)
+def test_state_wins_over_status_and_neither_is_not_active(
+    described: dict[str, str], state: str
+) -> None:
+    client: Any = boto3.client("organizations")
+    with Stubber(client) as stub:
+        stub.add_response("describe_account", {"Account": {"Id": MEMBER, **described}})
+        assert state == Organization(client).state_of(MEMBER)
+
+
+def test_an_empty_page_is_not_the_end() -> None:
+    client: Any = boto3.client("organizations")
+    with Stubber(client) as stub:
+        stub.add_response("list_accounts", {"Accounts": [], "NextToken": "more"})
+        page = {"Accounts": [{"Id": MEMBER, "State": "ACTIVE"}]}
+        stub.add_response("list_accounts", page, {"NextToken": "more"})
+        assert [Account(MEMBER, "ACTIVE")] == list(Organization(client).accounts())
+
+
+def test_a_refusal_on_a_later_page_is_never_a_shorter_list(
+    listing: Listing, organization: OrganizationClient
+) -> None:
+    accounts = listing(*(str(100_000_000_001 + n) for n in range(45))).accounts()
+    next(accounts)
+    organization.add_fault({"operation": "ListAccounts", "error": "TooManyRequestsException"})
+    with pytest.raises(ThrottledError):
+        list(accounts)
+
+
+def test_the_state_of_an_account_that_left_says_so(listing: Listing) -> None:
+    assert "not in the organization" == listing(MEMBER).state_of(STRANGER)
+
+
+def test_the_state_that_cannot_be_read_is_an_error(
+    listing: Listing, organization: OrganizationClient
+) -> None:
+    listed = listing(MEMBER)
+    organization.add_fault({"operation": "DescribeAccount", "error": "AccessDeniedException"})
+    with pytest.raises(AccessDeniedError, match=f"describe account {MEMBER}"):
+        listed.state_of(MEMBER)
+
+
+# Organizational units
+
+
+def test_units_that_exist_pass(listing: Listing) -> None:
+    listing(MEMBER).check_units([UNIT, INNER_UNIT], InvalidConfigError)
+
+
+@pytest.mark.parametrize("origin", [InvalidConfigError, InvalidRequestError])
+def test_a_unit_that_does_not_exist_is_a_named_error(
+    origin: type[Exception], listing: Listing
+) -> None:
+    with pytest.raises(origin, match=f"organizational unit {MISSING_UNIT}: not in"):
+        listing(MEMBER).check_units([UNIT, MISSING_UNIT], origin)
+
+
+def test_a_unit_that_cannot_be_looked_up_is_another_error(
+    listing: Listing, organization: OrganizationClient
+) -> None:
+    listed = listing(MEMBER)
+    fault = {"operation": "DescribeOrganizationalUnit", "error": "AccessDeniedException"}
+    organization.add_fault(fault)
+    with pytest.raises(AccessDeniedError, match=UNIT):
+        listed.check_units([UNIT], InvalidConfigError)
+
+
+ACCOUNTS = (
+    {"id": MEMBER, "parent": INNER_UNIT},
+    {"id": OTHER, "parent": OTHER_UNIT},
+    THIRD,
+)
+
+
+@pytest.mark.parametrize("omit_paths", [[], [MEMBER], [MEMBER, OTHER, THIRD]])
+@pytest.mark.parametrize(
+    ("units", "selected"),
+    [([UNIT], [MEMBER]), ([INNER_UNIT], [MEMBER]), ([OTHER_UNIT, UNIT], [MEMBER, OTHER])],
+)
+def test_an_account_under_a_unit_is_found_with_and_without_paths(
+    omit_paths: list[str], units: list[str], selected: list[str], listing: Listing
+) -> None:
+    listed = listing(*ACCOUNTS, omit_paths=omit_paths)
+    scope = make_scope(organizational_units=units)
+    assert selected == select_accounts(listed.accounts(), scope, listed.in_units).account_ids
+
+
+@pytest.mark.parametrize("omit_paths", [[], [MEMBER]])
+def test_an_account_under_an_excluded_unit_is_never_selected(
+    omit_paths: list[str], listing: Listing
+) -> None:
+    listed = listing(*ACCOUNTS, omit_paths=omit_paths)
+    scope = make_scope(excluded_organizational_units=[UNIT])
+    selection = select_accounts(listed.accounts(), scope, listed.in_units)
+    assert [OTHER, THIRD] == selection.account_ids
+
+
+def test_units_are_listed_only_where_an_account_lacks_its_paths_and_only_once(
+    listing: Listing, organization: OrganizationClient
+) -> None:
+    listed = listing(*ACCOUNTS)
+    scope = make_scope(excluded_organizational_units=[UNIT])
+    select_accounts(listed.accounts(), scope, listed.in_units)
+    assert "ListAccountsForParent" not in operations(organization)
+
+    listed = listing(*ACCOUNTS, omit_paths=[MEMBER, OTHER, THIRD], empty_pages=False)
+    select_accounts(listed.accounts(), scope, listed.in_units)
+    assert 2 == operations(organization).count("ListAccountsForParent")
+
+
+@pytest.mark.parametrize("operation", ["ListAccountsForParent", "ListOrganizationalUnitsForParent"])
+def test_a_unit_that_cannot_be_listed_is_an_error_and_never_no_exclusion(
+    operation: str, listing: Listing, organization: OrganizationClient
+) -> None:
+    listed = listing(*ACCOUNTS, omit_paths=[MEMBER])
+    organization.add_fault({"operation": operation, "error": "AccessDeniedException"})
+    scope = make_scope(excluded_organizational_units=[UNIT])
+    with pytest.raises(AccessDeniedError, match=f"list organizational unit {UNIT}"):
+        select_accounts(listed.accounts(), scope, listed.in_units)
+
+
+def test_a_unit_that_vanished_since_it_was_checked_is_an_error(listing: Listing) -> None:
+    listed = listing(*ACCOUNTS, omit_paths=[MEMBER])
+    scope = make_scope(excluded_organizational_units=[MISSING_UNIT])
+    with pytest.raises(ApiRefusedError, match="ParentNotFoundException"):
+        select_accounts(listed.accounts(), scope, listed.in_units)

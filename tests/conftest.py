@@ -1,0 +1,64 @@
+"""No test reaches AWS: broken credentials, one region, and no network but loopback."""
+
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "NO_PROXY": "127.0.0.1,localhost",
+    # The functions' own, read when a handler is imported.
+    "MANAGEMENT_ACCOUNT_ID": "999999999999",
+    "CONFIG_TABLE_NAME": "config",
+    "STATE_TABLE_NAME": "state",
+    "RUNS_BUCKET_NAME": "runs-bucket",
+    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:999999999999:stateMachine:contact-sync",
+    "DIGEST_KEY_SECRET_ARN": "digest-key",
+    "MAX_CONCURRENCY": "1",
+    "QUOTA_SHARE": "1",
+    "ENVIRONMENT": "test",
+    "EXECUTIONS_URL": "https://console.example.com/executions/contact-sync",
+    "DASHBOARD_URL": "https://console.example.com/dashboard",
+    "POWERTOOLS_SERVICE_NAME": "contact-sync",
+}
+
+os.environ.pop("AWS_PROFILE", None)
+os.environ.update(ENVIRONMENT)
+
+
+class NetworkBlockedError(Exception):
+    """A test tried to leave the machine."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_loopback() -> Iterator[None]:
+    connect, resolve = socket.socket.connect, socket.getaddrinfo
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX:
+            _refuse_remote(address[0])
+        connect(self, address)
+
+    def guarded_resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+        _refuse_remote(host)
+        return resolve(host, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket, "getaddrinfo", guarded_resolve)
+        yield
+
+
+def _refuse_remote(host: Any) -> None:
+    if host not in (None, "localhost", "127.0.0.1", "::1"):
+        raise NetworkBlockedError(f"tests must not connect to {host}")

@@ -1,0 +1,128 @@
+"""account-lister: the accounts of a round are listed, or one account is looked up."""
+
+from typing import Any
+
+import boto3
+import pytest
+from builders import (
+    INNER_UNIT,
+    MANAGEMENT,
+    MEMBER,
+    OTHER,
+    OTHER_UNIT,
+    STRANGER,
+    SYNC_ID,
+    THIRD,
+    UNIT,
+    make_scope,
+    make_world,
+)
+from contact_sync.errors import (
+    InvalidConfigError,
+    InvalidRequestError,
+    NoMemberAccountsError,
+    NotManagementAccountError,
+    TrustedAccessRequiredError,
+)
+from contact_sync.runs_bucket import RunsBucket
+from moto_stack import BUCKET, Cloud
+
+SCOPE_KEY, MANIFEST_KEY = "runs/run-1/1/scope.json", "runs/run-1/1/manifest.json"
+EVENT = {
+    "action": "list_accounts",
+    "sync_id": SYNC_ID,
+    "scope_key": SCOPE_KEY,
+    "manifest_key": MANIFEST_KEY,
+}
+ACCOUNTS = (
+    {"id": MEMBER, "parent": INNER_UNIT},
+    {"id": OTHER, "parent": OTHER_UNIT},
+    {"id": THIRD, "state": "SUSPENDED"},
+)
+MISSING_UNIT = "ou-exam-nowhere00"
+
+
+def lists(cloud: Cloud, **scope: Any) -> dict[str, Any]:
+    bucket = RunsBucket(boto3.client("s3"), BUCKET)
+    bucket.store_scope(SCOPE_KEY, make_scope(**scope))
+    return cloud.load("account_lister")(EVENT)
+
+
+def manifest() -> list[str]:
+    return RunsBucket(boto3.client("s3"), BUCKET).load_manifest(MANIFEST_KEY)
+
+
+def test_the_accounts_are_listed_and_counted(cloud: Cloud) -> None:
+    cloud.organization.reset(make_world(*ACCOUNTS))
+    expected = {"accounts": 2, "left_alone": {"SUSPENDED": 1}, "named": {}}
+    assert expected == lists(cloud)
+    assert [MEMBER, OTHER] == manifest()
+
+
+@pytest.mark.parametrize("omit_paths", [[], [MEMBER]])
+def test_excluded_accounts_and_units_are_left_alone(omit_paths: list[str], cloud: Cloud) -> None:
+    cloud.organization.reset(make_world(*ACCOUNTS, omit_paths=omit_paths))
+    answer = lists(cloud, excluded_organizational_units=[UNIT], account_ids=[MEMBER, OTHER])
+    expected = {"accounts": 1, "left_alone": {"excluded": 1}, "named": {MEMBER: "excluded"}}
+    assert expected == answer
+    assert [OTHER] == manifest()
+
+
+def test_none_in_scope_is_an_empty_manifest(cloud: Cloud) -> None:
+    cloud.organization.reset(make_world(*ACCOUNTS))
+    assert 0 == lists(cloud, account_ids=[THIRD])["accounts"]
+    assert [] == manifest()
+
+
+@pytest.mark.parametrize(
+    ("world", "scope", "error"),
+    [
+        ({}, {"account_ids": [STRANGER]}, InvalidRequestError),
+        ({}, {"organizational_units": [MISSING_UNIT]}, InvalidRequestError),
+        ({}, {"excluded_organizational_units": [MISSING_UNIT]}, InvalidConfigError),
+        ({}, {"management_account_id": STRANGER}, NotManagementAccountError),
+        ({"trusted_access": []}, {}, TrustedAccessRequiredError),
+        ({"accounts": []}, {}, NoMemberAccountsError),
+    ],
+)
+def test_nothing_is_listed_where_organization_or_scope_is_wrong(
+    world: dict[str, Any], scope: dict[str, Any], error: type[Exception], cloud: Cloud
+) -> None:
+    cloud.organization.reset(make_world(*ACCOUNTS) | world)
+    with pytest.raises(error):
+        lists(cloud, **scope)
+    listed = cloud.s3.list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert [SCOPE_KEY] == [one["Key"] for one in listed]
+
+
+def test_the_answer_stays_small_at_many_accounts(cloud: Cloud) -> None:
+    ids = [str(100_000_000_001 + n) for n in range(300)]
+    cloud.organization.reset(make_world(*({"id": one, "state": "CLOSED"} for one in ids)))
+    answer = lists(cloud, account_ids=ids)
+    assert {"CLOSED": 300} == answer["left_alone"]
+    assert 20 == len(answer["named"])
+
+
+def test_the_management_account_is_never_listed(cloud: Cloud) -> None:
+    cloud.organization.reset(make_world(MEMBER))
+    lists(cloud, account_ids=[MEMBER, MANAGEMENT], must_exist=False)
+    assert [MEMBER] == manifest()
+
+
+@pytest.mark.parametrize(
+    ("account_id", "state", "is_coming"),
+    [
+        (MEMBER, "ACTIVE", False),
+        (MEMBER, "PENDING_ACTIVATION", True),
+        (MEMBER, "SUSPENDED", False),
+        (MEMBER, "CLOSED", False),
+        (STRANGER, "not in the organization", True),
+    ],
+)
+def test_one_account_is_looked_up(
+    account_id: str, state: str, *, is_coming: bool, cloud: Cloud
+) -> None:
+    member_state = state if account_id == MEMBER else "ACTIVE"
+    cloud.organization.reset(make_world({"id": MEMBER, "state": member_state}))
+    event = {"action": "check_account", "sync_id": SYNC_ID, "account_id": account_id}
+    assert {"state": state, "is_coming": is_coming} == cloud.load("account_lister")(event)

@@ -1,0 +1,112 @@
+"""What the template deploys and the functions use, made in moto."""
+
+import importlib
+import json
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+from standin.organization import OrganizationClient
+
+STATE_TABLE, CONFIG_TABLE, BUCKET, SECRET = "state", "config", "runs-bucket", "digest-key"
+CONTEXT = SimpleNamespace(
+    function_name="function",
+    memory_limit_in_mb=256,
+    invoked_function_arn="arn:aws:lambda:us-east-1:999999999999:function:function",
+    aws_request_id="request-1",
+)
+Invoke = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def create_state_table() -> Any:
+    """Create the state table with its index; return a client."""
+    client: Any = boto3.client("dynamodb")
+    keys = ("pk", "sk", "gsi1pk", "gsi1sk")
+    client.create_table(
+        TableName=STATE_TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+        KeySchema=_schema("pk", "sk"),
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "GSI1",
+                "KeySchema": _schema("gsi1pk", "gsi1sk"),
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    return client
+
+
+def create_config_table() -> Any:
+    """Create the configuration table; return a client."""
+    client: Any = boto3.client("dynamodb")
+    client.create_table(
+        TableName=CONFIG_TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "config_key", "AttributeType": "S"}],
+        KeySchema=_schema("config_key"),
+    )
+    return client
+
+
+def create_bucket() -> Any:
+    """Create the runs bucket; return a client."""
+    client: Any = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    return client
+
+
+def create_secret(value: str) -> Any:
+    """Create the digest key; return a client."""
+    client: Any = boto3.client("secretsmanager")
+    client.create_secret(Name=SECRET, SecretString=value)
+    return client
+
+
+def create_state_machine() -> tuple[Any, str]:
+    """Create a state machine that only waits; return a client and its ARN."""
+    client: Any = boto3.client("stepfunctions")
+    state = {"Type": "Wait", "Seconds": 9, "End": True}
+    machine = client.create_state_machine(
+        name="contact-sync",
+        definition=json.dumps({"StartAt": "Stay", "States": {"Stay": state}}),
+        roleArn="arn:aws:iam::999999999999:role/contact-sync",
+    )
+    return client, machine["stateMachineArn"]
+
+
+class Cloud:
+    """Clients of everything behind the functions, and the functions themselves."""
+
+    def __init__(self, organization: OrganizationClient) -> None:
+        self.organization = organization
+        self.dynamodb = create_state_table()
+        create_config_table()
+        self.s3 = create_bucket()
+        create_secret("digest key of the tests")
+        self.stepfunctions, self.machine_arn = create_state_machine()
+
+    def start_execution(self, name: str, execution_input: str = "{}") -> str:
+        """Start an execution, which runs until it is stopped; return its ARN."""
+        answer = self.stepfunctions.start_execution(
+            stateMachineArn=self.machine_arn, name=name, input=execution_input
+        )
+        return str(answer["executionArn"])
+
+    def load(self, function: str) -> Invoke:
+        """Load a function's code anew; return its handler."""
+        module: ModuleType = importlib.import_module(f"{function}.handler")
+        handler = importlib.reload(module).lambda_handler
+
+        def invoke(event: dict[str, Any]) -> dict[str, Any]:
+            answer: dict[str, Any] = handler(event, CONTEXT)
+            return answer
+
+        return invoke
+
+
+def _schema(*names: str) -> list[dict[str, str]]:
+    kinds = zip(names, ("HASH", "RANGE"), strict=False)
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in kinds]

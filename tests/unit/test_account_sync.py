@@ -1,0 +1,294 @@
+"""One account: compare, write only what differs, record everything, then tell."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from builders import (
+    KEY,
+    MEMBER,
+    SECRET_VALUES,
+    make_child_input,
+    make_contact,
+    make_last_write,
+    make_source,
+    make_task,
+)
+from contact_sync.account_sync import AccountSync, AccountTask, Outcome, digit
+from contact_sync.contacts import ABSENT, ALTERNATE_TYPES, ContactType
+from contact_sync.errors import (
+    AccessDeniedError,
+    ContactRefusedError,
+    NotAcceptedError,
+    ServiceUnavailableError,
+    ThrottledError,
+)
+from contact_sync.reconcile import Status
+from fakes import FakeContacts, FakeStates
+
+BILLING, OPERATIONS, SECURITY = ALTERNATE_TYPES
+PRIMARY = ContactType.PRIMARY
+OLD = make_contact(Name="Formerly Tester")
+
+
+class Given:
+    """One account with its contacts, and the sync of it."""
+
+    def __init__(self, state: str = "ACTIVE", **source: Any) -> None:
+        self.contacts = FakeContacts()
+        self.states = FakeStates()
+        self.asked_for_state: list[str] = []
+        self._state = state
+        self.sync = AccountSync(make_source(**source), self.contacts, self.states, self._state_of)
+
+    def _state_of(self, account_id: str) -> str:
+        self.asked_for_state.append(account_id)
+        return self._state
+
+    def has(self, *names: ContactType) -> "Given":
+        for name in names:
+            self.contacts.contacts[MEMBER, name] = make_contact(name)
+        return self
+
+    def fails(self, operation: str, name: ContactType, error: Exception) -> "Given":
+        self.contacts.failures[operation, MEMBER, name] = error
+        return self
+
+    def run(self, *types: ContactType, **task: Any) -> int:
+        return self.sync.run(make_task(contact_types=types or (BILLING,), **task))
+
+    @property
+    def statuses(self) -> dict[ContactType, Status]:
+        (recorded,) = self.states.recorded
+        return {name: outcome.status for name, outcome in recorded.items()}
+
+    @property
+    def errors(self) -> dict[ContactType, str | None]:
+        (recorded,) = self.states.recorded
+        return {name: outcome.error for name, outcome in recorded.items() if outcome.error}
+
+
+def test_what_is_equal_is_not_written() -> None:
+    given = Given().has(*ALTERNATE_TYPES)
+    assert 0 == given.run(*ALTERNATE_TYPES)
+    assert [] == given.contacts.writes
+    assert dict.fromkeys(ALTERNATE_TYPES, Status.UNCHANGED) == given.statuses
+
+
+def test_what_is_equal_costs_no_read_of_the_state() -> None:
+    given = Given().has(BILLING)
+    given.run()
+    assert 0 == given.states.reads
+
+
+def test_only_what_differs_is_written() -> None:
+    given = Given().has(BILLING, PRIMARY)
+    assert 1 == given.run(BILLING, SECURITY, PRIMARY)
+    assert [("put", MEMBER, SECURITY)] == given.contacts.writes
+    assert Status.UPDATED is given.statuses[SECURITY]
+
+
+def test_an_unset_contact_is_set() -> None:
+    given = Given()
+    assert 1 == given.run()
+    assert make_contact() == given.contacts.contacts[MEMBER, BILLING]
+
+
+def test_a_write_is_recorded_with_what_it_replaced() -> None:
+    given = Given()
+    given.contacts.contacts[MEMBER, BILLING] = OLD
+    given.run()
+    outcome = given.states.recorded[0][BILLING]
+    assert outcome.write is not None
+    assert make_contact().digest(KEY) == outcome.digest == outcome.write.digest
+    assert OLD.digest(KEY) == outcome.write.replaced
+
+
+def test_a_write_over_nothing_is_recorded_as_such() -> None:
+    given = Given()
+    given.run()
+    write = given.states.recorded[0][BILLING].write
+    assert write is not None
+    assert ABSENT == write.replaced
+
+
+def test_a_dry_run_tells_but_does_not_write() -> None:
+    given = Given().has(SECURITY)
+    assert 1 == given.run(BILLING, SECURITY, dry_run=True)
+    assert [] == given.contacts.writes
+    assert {BILLING: Status.UPDATED, SECURITY: Status.UNCHANGED} == given.statuses
+    assert given.states.recorded[0][BILLING].write is None
+
+
+def test_a_second_run_writes_nothing() -> None:
+    given = Given()
+    given.run(*ALTERNATE_TYPES)
+    given.contacts.writes.clear()
+    given.states.recorded.clear()
+    assert 0 == given.run(*ALTERNATE_TYPES)
+    assert [] == given.contacts.writes
+
+
+def test_one_contacts_failure_does_not_keep_the_others_from_their_turn() -> None:
+    given = Given().fails("put", BILLING, ContactRefusedError("refused"))
+    with pytest.raises(ContactRefusedError):
+        given.run(*ALTERNATE_TYPES)
+    assert {
+        BILLING: Status.FAILED,
+        OPERATIONS: Status.UPDATED,
+        SECURITY: Status.UPDATED,
+    } == given.statuses
+    assert {BILLING: "ContactRefusedError"} == given.errors
+
+
+@pytest.mark.parametrize("transient", [ThrottledError("x"), ServiceUnavailableError("x")])
+def test_a_transient_error_is_raised_before_others(transient: Exception) -> None:
+    given = Given().fails("get", BILLING, ContactRefusedError("refused"))
+    given.fails("get", SECURITY, transient)
+    with pytest.raises(type(transient)):
+        given.run(BILLING, SECURITY)
+
+
+def test_an_error_that_is_not_named_is_not_swallowed() -> None:
+    given = Given().fails("get", BILLING, KeyError("bug"))
+    with pytest.raises(KeyError):
+        given.run()
+
+
+def test_what_was_written_before_and_is_still_another_is_not_accepted_nor_written() -> None:
+    given = Given()
+    given.contacts.contacts[MEMBER, BILLING] = OLD
+    long_ago = datetime.now(UTC) - timedelta(minutes=11)
+    given.states.written[BILLING] = make_last_write(replaced=OLD.digest(KEY), at=long_ago)
+    with pytest.raises(NotAcceptedError, match=f"account {MEMBER}: the billing contact"):
+        given.run()
+    assert [] == given.contacts.writes
+    assert {BILLING: Status.NOT_ACCEPTED} == given.statuses
+    assert {BILLING: "NotAcceptedError"} == given.errors
+
+
+def test_what_was_written_a_moment_ago_is_written_again() -> None:
+    given = Given()
+    given.contacts.contacts[MEMBER, BILLING] = OLD
+    just_now = datetime.now(UTC) - timedelta(minutes=9)
+    given.states.written[BILLING] = make_last_write(replaced=OLD.digest(KEY), at=just_now)
+    assert 1 == given.run()
+    assert [("put", MEMBER, BILLING)] == given.contacts.writes
+
+
+def test_what_we_wrote_is_deleted_where_the_source_has_none() -> None:
+    given = Given(billing=None).has(BILLING)
+    given.states.written[BILLING] = make_last_write()
+    assert 1 == given.run()
+    assert [("delete", MEMBER, BILLING)] == given.contacts.writes
+    assert Outcome(Status.DELETED, ABSENT) == given.states.recorded[0][BILLING]
+
+
+def test_a_dry_run_deletes_nothing() -> None:
+    given = Given(billing=None).has(BILLING)
+    given.states.written[BILLING] = make_last_write()
+    assert 1 == given.run(dry_run=True)
+    assert [] == given.contacts.writes
+
+
+def test_what_we_did_not_write_is_left_where_the_source_has_none() -> None:
+    given = Given(billing=None).has(BILLING)
+    assert 3 == given.run()
+    assert [] == given.contacts.writes
+    assert {BILLING: Status.SKIPPED} == given.statuses
+
+
+@pytest.mark.parametrize("state", ["CLOSED", "SUSPENDED", "not in the organization"])
+def test_what_is_denied_to_an_account_that_closed_or_left_is_skipped(state: str) -> None:
+    given = Given(state)
+    for name in ALTERNATE_TYPES:
+        given.fails("get", name, AccessDeniedError("denied"))
+    assert 3 == given.run(*ALTERNATE_TYPES)
+    assert dict.fromkeys(ALTERNATE_TYPES, Status.SKIPPED) == given.statuses
+    assert dict.fromkeys(ALTERNATE_TYPES, state) == given.errors
+
+
+def test_what_is_denied_to_an_active_account_has_failed() -> None:
+    given = Given().fails("put", BILLING, AccessDeniedError("denied"))
+    with pytest.raises(AccessDeniedError):
+        given.run(BILLING, SECURITY)
+    assert {BILLING: Status.FAILED, SECURITY: Status.UPDATED} == given.statuses
+    assert [MEMBER] == given.asked_for_state
+
+
+def test_what_was_written_before_the_account_closed_stays_written() -> None:
+    given = Given("CLOSED").fails("get", SECURITY, AccessDeniedError("denied"))
+    assert 1 == given.run(BILLING, SECURITY)
+    assert {BILLING: Status.UPDATED, SECURITY: Status.SKIPPED} == given.statuses
+
+
+def test_the_state_is_asked_for_only_where_something_was_denied() -> None:
+    given = Given().fails("get", BILLING, ThrottledError("x"))
+    with pytest.raises(ThrottledError):
+        given.run()
+    assert [] == given.asked_for_state
+
+
+@pytest.mark.parametrize("earlier", [Status.UPDATED, Status.DELETED])
+def test_a_change_of_an_earlier_attempt_stays_a_change(earlier: Status) -> None:
+    given = Given().has(BILLING)
+    given.states.earlier[BILLING] = earlier
+    assert 1 == given.run(attempt=2)
+    assert {BILLING: earlier} == given.statuses
+
+
+@pytest.mark.parametrize("earlier", [Status.FAILED, Status.UNCHANGED])
+def test_what_an_earlier_attempt_did_not_change_is_unchanged(earlier: Status) -> None:
+    given = Given().has(BILLING)
+    given.states.earlier[BILLING] = earlier
+    assert 0 == given.run(attempt=2)
+    assert {BILLING: Status.UNCHANGED} == given.statuses
+
+
+def test_the_first_attempt_asks_for_no_earlier_one() -> None:
+    given = Given().has(BILLING)
+    given.states.earlier[BILLING] = Status.UPDATED
+    assert 0 == given.run(attempt=1)
+
+
+def test_a_processor_takes_only_its_own_types() -> None:
+    event = make_child_input(contact_types=["primary", "security", "billing"], attempt=2)
+    assert make_task(contact_types=(BILLING, SECURITY), attempt=2) == AccountTask.from_event(
+        event, ALTERNATE_TYPES
+    )
+
+
+def test_a_processor_without_types_of_its_own_does_nothing() -> None:
+    given = Given()
+    assert 0 == given.sync.run(make_task(contact_types=()))
+    assert [] == given.contacts.writes
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ([], 0),
+        (["unchanged"], 0),
+        (["unchanged", "skipped"], 0),
+        (["skipped", "skipped"], 3),
+        (["skipped", "updated"], 1),
+        (["unchanged", "deleted"], 1),
+    ],
+)
+def test_a_digit_tells_of_an_account(statuses: list[str], expected: int) -> None:
+    assert expected == digit([Status(status) for status in statuses])
+
+
+def test_a_source_never_prints_its_values_or_its_key() -> None:
+    printed = repr(make_source())
+    assert [] == [value for value in (*SECRET_VALUES, str(KEY)) if value in printed]
+
+
+def test_an_error_never_holds_a_value() -> None:
+    given = Given()
+    given.contacts.contacts[MEMBER, BILLING] = OLD
+    long_ago = datetime.now(UTC) - timedelta(minutes=11)
+    given.states.written[BILLING] = make_last_write(replaced=OLD.digest(KEY), at=long_ago)
+    with pytest.raises(NotAcceptedError) as caught:
+        given.run()
+    assert [] == [value for value in SECRET_VALUES if value in repr(caught.value)]

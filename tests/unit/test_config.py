@@ -1,0 +1,152 @@
+"""The configuration item: required, strict, and each fault named without its value."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from builders import hides_its_context, make_config
+from contact_sync.config import NotificationSettings, OnSourceDeleted, RetryConfig, parse_config
+from contact_sync.contacts import ContactType
+from contact_sync.errors import InvalidConfigError
+
+BROKEN = {
+    "no contact types": ({"contact_types": None}, "contact_types: "),
+    "empty contact types": ({"contact_types": []}, "contact_types: "),
+    "contact types not a list": ({"contact_types": "billing"}, "contact_types: "),
+    "unknown contact type": ({"contact_types": ["billing", "legal"]}, "contact_types.1: "),
+    "capital contact type": ({"contact_types": ["BILLING"]}, "contact_types.0: "),
+    "contact type a number": ({"contact_types": [1]}, "contact_types.0: "),
+    "unknown key": ({"exclude_accounts": []}, "exclude_accounts: "),
+    "account id a number": ({"excluded_accounts": [100000000001]}, "excluded_accounts.0: "),
+    "account id of 11 digits": ({"excluded_accounts": ["10000000001"]}, "excluded_accounts.0: "),
+    "account id of 13 digits": ({"excluded_accounts": ["1000000000011"]}, "excluded_accounts.0: "),
+    "account id with a newline": (
+        {"excluded_accounts": ["100000000001\n"]},
+        "excluded_accounts.0: ",
+    ),
+    "account id with a space": ({"excluded_accounts": [" 10000000001"]}, "excluded_accounts.0: "),
+    "second account id": ({"excluded_accounts": ["100000000001", "x"]}, "excluded_accounts.1: "),
+    "exclusion not a list": ({"excluded_accounts": "100000000001"}, "excluded_accounts: "),
+    "exclusion null": ({"excluded_accounts": None}, "excluded_accounts: "),
+    "OU a name": (
+        {"excluded_organizational_units": ["Sandboxes"]},
+        "excluded_organizational_units.0: ",
+    ),
+    "OU a root": (
+        {"excluded_organizational_units": ["r-exam"]},
+        "excluded_organizational_units.0: ",
+    ),
+    "OUs null": ({"excluded_organizational_units": None}, "excluded_organizational_units: "),
+    "unknown on_source_deleted": ({"on_source_deleted": "remove"}, "on_source_deleted: "),
+    "on_source_deleted a boolean": ({"on_source_deleted": True}, "on_source_deleted: "),
+    "retry config a list": ({"retry_config": []}, "retry_config: "),
+    "unknown retry key": ({"retry_config": {"backoff": 2}}, "retry_config.backoff: "),
+    "no attempt": ({"retry_config": {"max_attempts": 0}}, "retry_config.max_attempts: "),
+    "too many attempts": ({"retry_config": {"max_attempts": 21}}, "retry_config.max_attempts: "),
+    "half an attempt": ({"retry_config": {"max_attempts": 1.5}}, "retry_config.max_attempts: "),
+    "attempts a string": ({"retry_config": {"max_attempts": "3"}}, "retry_config.max_attempts: "),
+    "attempts a boolean": ({"retry_config": {"max_attempts": True}}, "retry_config.max_attempts: "),
+    "negative delay": ({"retry_config": {"base_delay": -1}}, "retry_config.base_delay: "),
+    "no delay": ({"retry_config": {"base_delay": 0}}, "retry_config.base_delay: "),
+    "too long a delay": ({"retry_config": {"max_delay": 3601}}, "retry_config.max_delay: "),
+    "delays that contradict": (
+        {"retry_config": {"base_delay": 9, "max_delay": 8}},
+        "retry_config: Value error, max_delay is below base_delay",
+    ),
+    "base above the default maximum": (
+        {"retry_config": {"base_delay": 61}},
+        "retry_config: Value error, max_delay is below base_delay",
+    ),
+    "threshold zero": (
+        {"notification_settings": {"failure_threshold": 0}},
+        "notification_settings.failure_threshold: ",
+    ),
+    "notification a string": (
+        {"notification_settings": {"notify_on_success": "yes"}},
+        "notification_settings.notify_on_success: ",
+    ),
+    "notification a number": (
+        {"notification_settings": {"notify_on_failure": 1}},
+        "notification_settings.notify_on_failure: ",
+    ),
+    "unknown notification": (
+        {"notification_settings": {"notify_always": True}},
+        "notification_settings.notify_always: ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "fault"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_configuration_is_refused_by_name(changes: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InvalidConfigError) as caught:
+        parse_config(make_config(**changes))
+    assert f"configuration item `default`: {fault}" in str(caught.value)
+
+
+def test_no_item_is_refused() -> None:
+    with pytest.raises(InvalidConfigError, match="no configuration item"):
+        parse_config(None)
+
+
+def test_an_item_without_contact_types_is_refused() -> None:
+    with pytest.raises(InvalidConfigError, match="contact_types: Field required"):
+        parse_config({"config_key": "default"})
+
+
+def test_every_fault_is_named() -> None:
+    broken = make_config(excluded_accounts=["x"], retry_config={"max_attempts": 0}, extra=1)
+    with pytest.raises(InvalidConfigError) as caught:
+        parse_config(broken)
+    named = ("excluded_accounts.0", "retry_config.max_attempts", "extra")
+    assert [] == [place for place in named if place not in str(caught.value)]
+
+
+def test_a_fault_never_repeats_the_value() -> None:
+    with pytest.raises(InvalidConfigError) as caught:
+        parse_config(make_config(excluded_accounts=["trials@example.com"]))
+    assert "trials@example.com" not in repr(caught.value)
+    assert hides_its_context(caught.value)
+
+
+def test_the_rest_defaults_to_the_guides_values() -> None:
+    config = parse_config({"config_key": "default", "contact_types": ["billing"]})
+    assert [] == config.excluded_accounts
+    assert [] == config.excluded_organizational_units
+    assert OnSourceDeleted.KEEP is config.on_source_deleted
+    assert {"max_attempts": 3, "base_delay": 2, "max_delay": 60} == config.retry_config.model_dump()
+    assert {
+        "notify_on_failure": True,
+        "notify_on_success": False,
+        "notify_on_partial_failure": True,
+        "failure_threshold": 1,
+    } == config.notification_settings.model_dump()
+
+
+def test_everything_can_be_set() -> None:
+    config = parse_config(
+        make_config(
+            excluded_accounts=["100000000001"],
+            excluded_organizational_units=["ou-exam-sandboxes"],
+            on_source_deleted="delete",
+            retry_config={"max_attempts": 20, "base_delay": 3600, "max_delay": 3600},
+            notification_settings={"notify_on_success": True, "failure_threshold": 100},
+        )
+    )
+    assert ["100000000001"] == config.excluded_accounts
+    assert ["ou-exam-sandboxes"] == config.excluded_organizational_units
+    assert OnSourceDeleted.DELETE is config.on_source_deleted
+    assert RetryConfig(max_attempts=20, base_delay=3600, max_delay=3600) == config.retry_config
+    assert config.notification_settings == NotificationSettings(
+        notify_on_success=True, failure_threshold=100
+    )
+
+
+def test_a_decimal_is_no_whole_number_here() -> None:
+    """Items are turned into plain numbers first; a Decimal would be another reader's bug."""
+    with pytest.raises(InvalidConfigError):
+        parse_config(make_config(retry_config={"max_attempts": Decimal("2.5")}))
+
+
+def test_contact_types_come_in_their_fixed_order_each_once() -> None:
+    config = parse_config(make_config(contact_types=["security", "primary", "security"]))
+    assert [ContactType.PRIMARY, ContactType.SECURITY] == config.ordered_types

@@ -1,0 +1,208 @@
+"""Contact values: kept exactly, checked by the API's own rules, never printed."""
+
+from typing import Any
+
+import botocore.session
+import pytest
+from builders import KEY, SECRET_VALUES, make_contact
+from contact_sync.contacts import (
+    ABSENT,
+    ALTERNATE_RULES,
+    ALTERNATE_TYPES,
+    PRIMARY_RULES,
+    STATE_REQUIRED_COUNTRIES,
+    Contact,
+    ContactType,
+    Rule,
+    digest_of,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+ANY_PATTERN = r"[\s\S]*"
+
+
+def rules_of(contact_type: ContactType) -> dict[str, Rule]:
+    return PRIMARY_RULES if contact_type is ContactType.PRIMARY else ALTERNATE_RULES
+
+
+@st.composite
+def contacts(draw: st.DrawFn) -> tuple[ContactType, dict[str, str]]:
+    contact_type = draw(st.sampled_from(ContactType))
+    names = st.sampled_from(list(rules_of(contact_type)))
+    return contact_type, draw(st.dictionaries(names, st.text(min_size=1)))
+
+
+def api_model(operation_or_shape: str) -> tuple[dict[str, Any], set[str]]:
+    service = botocore.session.get_session().get_service_model("account")
+    if operation_or_shape in service.operation_names:
+        shape = service.operation_model(operation_or_shape).input_shape
+    else:
+        shape = service.shape_for(operation_or_shape)
+    return dict(shape.members), set(shape.required_members)
+
+
+@pytest.mark.parametrize(
+    ("rules", "shape"),
+    [(ALTERNATE_RULES, "PutAlternateContact"), (PRIMARY_RULES, "ContactInformation")],
+)
+def test_rules_agree_with_botocores_model(rules: dict[str, Rule], shape: str) -> None:
+    members, required = api_model(shape)
+    fields = {name: m for name, m in members.items() if name in rules}
+    assert set(members) - {"AccountId", "AlternateContactType"} == set(rules)
+    assert {name: m.metadata["max"] for name, m in fields.items()} == {
+        name: rule.max_length for name, rule in rules.items()
+    }
+    assert required - {"AlternateContactType"} == {
+        name for name, rule in rules.items() if rule.required
+    }
+    assert {n: m.metadata["pattern"] for n, m in fields.items() if "pattern" in m.metadata} == {
+        name: rule.pattern
+        for name, rule in rules.items()
+        if rule.pattern != ANY_PATTERN and name != "CountryCode"
+    }
+
+
+def test_contact_types_agree_with_botocores_model() -> None:
+    members, _ = api_model("PutAlternateContact")
+    assert members["AlternateContactType"].enum == [name.upper() for name in ALTERNATE_TYPES]
+
+
+def test_countries_that_need_a_state_are_those_of_the_documentation() -> None:
+    assert {"US", "CA", "GB", "DE", "JP", "IN", "BR"} == STATE_REQUIRED_COUNTRIES
+
+
+@given(contacts())
+def test_a_contact_survives_the_way_to_the_api_and_back(
+    contact: tuple[ContactType, dict[str, str]],
+) -> None:
+    contact_type, fields = contact
+    parsed = Contact.from_api(contact_type, fields)
+    assert fields == parsed.to_api()
+    assert parsed == Contact.from_api(contact_type, parsed.to_api())
+
+
+@given(contacts(), contacts())
+def test_digests_are_equal_exactly_where_contacts_are(
+    one: tuple[ContactType, dict[str, str]], other: tuple[ContactType, dict[str, str]]
+) -> None:
+    mine, theirs = Contact.from_api(*one), Contact.from_api(*other)
+    assert (mine == theirs) == (mine.digest(KEY) == theirs.digest(KEY))
+    assert mine.digest(KEY) == Contact.from_api(*one).digest(KEY)
+
+
+@given(contacts(), st.binary(min_size=1), st.binary(min_size=1))
+def test_a_digest_depends_on_its_key(
+    contact: tuple[ContactType, dict[str, str]], key: bytes, other: bytes
+) -> None:
+    parsed = Contact.from_api(*contact)
+    # HMAC pads keys with zeros.
+    is_same_key = key.ljust(64, b"\0") == other.ljust(64, b"\0")
+    assert is_same_key == (parsed.digest(key) == parsed.digest(other))
+
+
+def test_the_digest_of_an_unset_contact_is_the_same_for_every_key() -> None:
+    assert ABSENT == digest_of(None, KEY)
+    assert make_contact().digest(KEY) == digest_of(make_contact(), KEY)
+
+
+def test_a_digest_does_not_depend_on_the_order_of_the_answer() -> None:
+    fields = make_contact().to_api()
+    backwards = Contact.from_api(ContactType.BILLING, dict(reversed(fields.items())))
+    assert make_contact() == backwards
+
+
+def test_the_same_values_as_another_type_are_another_contact() -> None:
+    assert make_contact("billing").digest(KEY) != make_contact("security").digest(KEY)
+
+
+@pytest.mark.parametrize(
+    "extra", [{"VerificationStatus": "VERIFIED"}, {"AlternateContactType": "BILLING"}]
+)
+def test_what_a_read_adds_is_no_part_of_the_contact(extra: dict[str, str]) -> None:
+    read = Contact.from_api(ContactType.BILLING, {**make_contact().to_api(), **extra})
+    assert make_contact() == read
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_unset_fields_are_left_out(empty: str | None) -> None:
+    fields: Any = {**make_contact("primary").to_api(), "AddressLine2": empty}
+    assert "AddressLine2" not in Contact.from_api(ContactType.PRIMARY, fields).to_api()
+
+
+@pytest.mark.parametrize("contact_type", list(ContactType))
+def test_a_contact_never_prints_its_values(contact_type: ContactType) -> None:
+    printed = f"{make_contact(contact_type)!r} {make_contact(contact_type)}"
+    assert [] == [value for value in SECRET_VALUES if value in printed]
+
+
+@pytest.mark.parametrize("contact_type", list(ContactType))
+def test_a_valid_contact_has_no_faults(contact_type: ContactType) -> None:
+    assert [] == make_contact(contact_type).faults()
+
+
+@pytest.mark.parametrize(
+    ("contact_type", "field", "length"),
+    [
+        (contact_type, name, rule.max_length)
+        for contact_type in (ContactType.PRIMARY, ContactType.BILLING)
+        for name, rule in rules_of(contact_type).items()
+        if name != "CountryCode"
+    ],
+)
+def test_a_value_may_be_as_long_as_the_api_says(
+    contact_type: ContactType, field: str, length: int
+) -> None:
+    start = {"PhoneNumber": "+", "EmailAddress": "t@example."}.get(field, "")
+    longest = start.ljust(length, "1")
+    assert [] == make_contact(contact_type, **{field: longest}).faults()
+    assert [f"{contact_type}.{field} is longer than {length} characters"] == make_contact(
+        contact_type, **{field: longest + "1"}
+    ).faults()
+
+
+@pytest.mark.parametrize(
+    ("contact_type", "field", "value"),
+    [
+        ("billing", "EmailAddress", "nobody"),
+        ("billing", "EmailAddress", "nobody@example"),
+        ("billing", "EmailAddress", "two words@example.com"),
+        ("billing", "PhoneNumber", "call 555-0100"),
+        ("billing", "PhoneNumber", "+1 555-0100 x3"),
+        ("primary", "PhoneNumber", "555-0100"),
+        ("primary", "PhoneNumber", "+"),
+        ("primary", "CountryCode", "us"),
+        ("primary", "CountryCode", "U"),
+    ],
+)
+def test_a_value_of_a_refused_form_is_named_without_itself(
+    contact_type: str, field: str, value: str
+) -> None:
+    assert [f"{contact_type}.{field} has a form that the API refuses"] == make_contact(
+        contact_type, **{field: value}
+    ).faults()
+
+
+@pytest.mark.parametrize(
+    ("contact_type", "field"),
+    [
+        (contact_type, name)
+        for contact_type in (ContactType.PRIMARY, ContactType.SECURITY)
+        for name, rule in rules_of(contact_type).items()
+        if rule.required
+    ],
+)
+def test_a_missing_required_field_is_named(contact_type: ContactType, field: str) -> None:
+    faults = make_contact(contact_type, **{field: None}).faults()
+    assert [f"{contact_type}.{field} is not set"] == faults
+
+
+@pytest.mark.parametrize("country", sorted(STATE_REQUIRED_COUNTRIES))
+def test_some_countries_need_a_state(country: str) -> None:
+    contact = make_contact("primary", CountryCode=country, StateOrRegion=None)
+    assert ["primary.StateOrRegion is required in that country"] == contact.faults()
+
+
+def test_other_countries_need_no_state() -> None:
+    contact = make_contact("primary", CountryCode="NL", StateOrRegion=None)
+    assert [] == contact.faults()

@@ -1,0 +1,387 @@
+"""The end of rounds and of the run: counted, recorded, and said in words."""
+
+import json
+from typing import Any
+
+import pytest
+from builders import (
+    KEY,
+    MEMBER,
+    OTHER,
+    SECRET_VALUES,
+    STARTED_AT,
+    SYNC_ID,
+    THIRD,
+    make_contact,
+    make_failure,
+    make_round,
+    make_source,
+)
+from contact_sync.contacts import ContactType
+from contact_sync.outcome import RoundSummary
+from contact_sync.reporter import MOST_CAUSE_CHARACTERS, Ending, Reporter, Round
+from contact_sync.request import RoundRequest
+from fakes import FakeAccountItems, FakeBucket, FakeRuns
+
+BILLING, SECURITY = ContactType.BILLING, ContactType.SECURITY
+MANIFEST_KEY, SOURCE_KEY, SCOPE_KEY = "manifest.json", "source.json", "scope.json"
+NOTIFICATION = {
+    "notify_on_failure": True,
+    "notify_on_success": False,
+    "notify_on_partial_failure": True,
+    "failure_threshold": 1,
+}
+
+
+def record(status: str = "unchanged", **changes: Any) -> dict[str, Any]:
+    return {"status": status, "sync_id": SYNC_ID, "round": 1, **changes}
+
+
+def failed(error: str = "ThrottledError", **changes: Any) -> dict[str, Any]:
+    return record("failed", error=error, **changes)
+
+
+def make_ended_round(**changes: Any) -> Round:
+    defaults: dict[str, Any] = {
+        "sync_id": SYNC_ID,
+        "started_at": STARTED_AT,
+        "number": 1,
+        "dry_run": False,
+        "contact_types": [BILLING],
+        "skipped_types": {},
+        "left_alone": {},
+        "key_replaced": False,
+        "manifest_key": MANIFEST_KEY,
+        "source_key": SOURCE_KEY,
+        "scope_key": SCOPE_KEY,
+        "digest_key_id": "key-1",
+        "digits": [],
+        "error": None,
+    }
+    return Round(**{**defaults, **changes})
+
+
+class Given:
+    """A round's accounts and objects, and the reporter over them."""
+
+    def __init__(self, request: RoundRequest | None = None, **items: dict[str, Any]) -> None:
+        """Take account items by `_<account id>`."""
+        accounts = {name.removeprefix("_"): item for name, item in items.items()}
+        self.states = FakeAccountItems(accounts)
+        self.runs = FakeRuns()
+        self.runs.update(
+            STARTED_AT, SYNC_ID, {"request": (request or RoundRequest()).stored(), "round": 1}
+        )
+        self.bucket = FakeBucket()
+        self.bucket.objects = {
+            MANIFEST_KEY: list(accounts),
+            SOURCE_KEY: make_source(),
+            SCOPE_KEY: "scope",
+        }
+        self.reporter = Reporter(self.states, self.runs, self.bucket)  # type: ignore[arg-type]
+
+    def ends(self, **changes: Any) -> RoundSummary:
+        return self.reporter.record_round(make_ended_round(**changes))
+
+    @property
+    def run(self) -> dict[str, Any]:
+        return self.runs.read(STARTED_AT, SYNC_ID)
+
+
+# Rounds
+
+
+def test_a_round_counts_its_accounts() -> None:
+    given = Given(
+        _1={"billing": record("updated")},
+        _2={"billing": record()},
+        _3={"billing": failed()},
+        _4={"billing": record("not_accepted", error="NotAcceptedError")},
+        _5={},
+    )
+    summary = given.ends()
+    assert {"updated": 1, "unchanged": 1, "failed": 3} == summary.accounts
+
+
+def test_a_round_is_recorded_in_the_runs_item() -> None:
+    given = Given(_1={"billing": record("updated")}, _2={"billing": failed()})
+    given.ends(
+        skipped_types={"primary": "why"},
+        left_alone={"excluded": 3},
+        key_replaced=True,
+        digits=[1, 2],
+    )
+    assert 1 == given.run["failed"]
+    assert given.run["round_1"] == {
+        "contact_types": ["billing"],
+        "skipped_types": {"primary": "why"},
+        "left_alone": {"excluded": 3},
+        "key_replaced": True,
+        "accounts": {"updated": 1, "failed": 1},
+        "types": {"billing": {"updated": 1, "failed": 1}},
+        "failures": [make_failure("2", billing="ThrottledError")],
+        "lost_children": 0,
+        "error": None,
+    }
+
+
+def test_changed_and_failed_accounts_get_an_item_of_the_run() -> None:
+    given = Given(
+        _1={"billing": record("updated")}, _2={"billing": record()}, _3={"billing": failed()}
+    )
+    given.ends()
+    assert ["1", "3"] == [item["pk"].removeprefix("ACCOUNT#") for item in given.states.written]
+    assert given.states.written[1] == {
+        "pk": "ACCOUNT#3",
+        "sk": f"RUN#{STARTED_AT}#{SYNC_ID}",
+        "gsi1pk": f"RUN#{SYNC_ID}",
+        "gsi1sk": "failed#3",
+        "round": 1,
+        "dry_run": False,
+        "status": "failed",
+        "statuses": {"billing": "failed"},
+        "errors": {"billing": "ThrottledError"},
+        "expires_at": 1802167200,
+    }
+
+
+def test_an_account_that_failed_and_is_well_in_a_later_round_is_corrected() -> None:
+    given = Given(_1={"billing": record(round=2)}, _2={"billing": record(round=2)})
+    given.runs.failed[SYNC_ID] = ["1", "9"]
+    given.ends(number=2)
+    assert ["unchanged#1"] == [item["gsi1sk"] for item in given.states.written]
+    assert 1 == given.run["failed"]
+
+
+def test_the_first_round_has_no_earlier_failures() -> None:
+    given = Given(_1={"billing": record()})
+    given.runs.failed[SYNC_ID] = ["9"]
+    given.ends()
+    assert 0 == given.run["failed"]
+
+
+@pytest.mark.parametrize(
+    ("digits", "lost"),
+    [([0, 1, 2, 3], 0), ([0, {"Error": "States.Timeout"}, 2, None], 2), ([0], 3), ([], 4)],
+)
+def test_children_that_told_nothing_are_counted(digits: list[Any], lost: int) -> None:
+    given = Given(**{f"_{n}": {"billing": record()} for n in range(4)})
+    given.ends(digits=digits)
+    assert lost == given.run["round_1"]["lost_children"]
+
+
+def test_source_and_scope_are_deleted_and_the_manifest_is_kept() -> None:
+    given = Given()
+    given.ends()
+    assert [MANIFEST_KEY] == list(given.bucket.objects)
+
+
+def test_a_round_that_stored_nothing_is_recorded() -> None:
+    given = Given()
+    keys = dict.fromkeys(("manifest_key", "source_key", "scope_key", "digest_key_id"))
+    summary = given.ends(**keys, contact_types=[], error="InvalidConfigError")
+    assert {} == summary.accounts
+    assert "InvalidConfigError" == given.run["round_1"]["error"]
+
+
+# What every account has from the source now
+
+
+def test_what_every_account_has_is_recorded() -> None:
+    given = Given(_1={"billing": record("updated")}, _2={"billing": record()})
+    given.ends()
+    entry = given.runs.synced_entries["billing"]
+    assert make_contact().digest(KEY) == entry["digest"]
+    assert ("key-1", SYNC_ID) == (entry["key_id"], entry["sync_id"])
+
+
+def test_a_type_for_which_an_account_failed_is_not_recorded() -> None:
+    given = Given(
+        _1={"billing": failed(), "security": record()},
+        _2={"billing": record(), "security": record("updated")},
+    )
+    given.ends(contact_types=[BILLING, SECURITY])
+    assert ["security"] == list(given.runs.synced_entries)
+
+
+def test_what_was_not_accepted_is_not_recorded() -> None:
+    given = Given(_1={"billing": record("not_accepted", error="NotAcceptedError")})
+    given.ends()
+    assert {} == given.runs.synced_entries
+
+
+@pytest.mark.parametrize(
+    "scope", [{"account_ids": [MEMBER]}, {"organizational_units": ["ou-exam-workloads"]}]
+)
+def test_a_round_over_some_accounts_does_not_tell_of_all(scope: dict[str, Any]) -> None:
+    given = Given(RoundRequest(**scope), _1={"billing": record("updated")})
+    given.ends()
+    assert {} == given.runs.synced_entries
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"dry_run": True}, {"error": "States.Timeout"}, {"source_key": None}, {"digest_key_id": None}],
+)
+def test_only_a_real_whole_round_is_recorded_as_synced(changes: dict[str, Any]) -> None:
+    given = Given(_1={"billing": record()})
+    given.ends(**changes)
+    assert {} == given.runs.synced_entries
+
+
+def test_an_error_deletes_the_source_all_the_same() -> None:
+    given = Given(_1={"billing": record()})
+    given.ends(error="States.Timeout")
+    assert SOURCE_KEY not in given.bucket.objects
+
+
+# The run
+
+
+def summarize(
+    given: Given, notification: dict[str, Any] | None = NOTIFICATION, **ending: Any
+) -> dict[str, Any]:
+    values = {"sync_id": SYNC_ID, "started_at": STARTED_AT, "error": None, "cause": "", **ending}
+    return given.reporter.summarize_run(
+        Ending(notification=notification, **values), "test", {"Execution": "https://example.com/1"}
+    )
+
+
+def after(*rounds: dict[str, int], failed: int = 0, **run: Any) -> Given:
+    given = Given()
+    numbered = {f"round_{n}": make_round(one) for n, one in enumerate(rounds, start=1)}
+    given.runs.update(
+        STARTED_AT, SYNC_ID, {**numbered, "round": len(rounds), "failed": failed, **run}
+    )
+    return given
+
+
+def test_a_run_without_failures_is_a_success_and_quiet() -> None:
+    given = after({"updated": 2})
+    summary = summarize(given)
+    assert ("success", None, "", False) == tuple(
+        summary[name] for name in ("status", "error", "cause", "notify")
+    )
+    assert "[test] contact sync success: 2 updated" == summary["subject"]
+    assert "Execution: https://example.com/1" in summary["message"]
+
+
+def test_the_end_is_recorded_with_the_runs_keys() -> None:
+    given = after({"updated": 1})
+    summarize(given)
+    assert ("success", None) == (given.run["status"], given.run["error"])
+    assert (f"RUN#{SYNC_ID}", "RUN") == (given.run["gsi1pk"], given.run["gsi1sk"])
+    assert 1802167200 == given.run["expires_at"]
+    assert "ended_at" in given.run
+
+
+def test_a_run_that_never_started_a_round_is_recorded_too() -> None:
+    given = Given()
+    given.runs.items.clear()
+    summary = summarize(given, None, error="InvalidRequestError", cause="account_ids: wrong")
+    assert ("failure", "account_ids: wrong") == (summary["status"], summary["cause"])
+    assert (SYNC_ID, STARTED_AT) == (given.run["sync_id"], given.run["started_at"])
+
+
+def test_failures_at_the_threshold_fail_the_execution_and_name_the_accounts() -> None:
+    given = after({"failed": 7, "updated": 1}, failed=7)
+    failures = [make_failure(str(n), billing="X", security="Y", primary="X") for n in range(7)]
+    given.run["round_1"]["failures"] = failures
+    summary = summarize(given)
+    assert ("partial", "PartialSyncError", True) == (
+        summary["status"],
+        summary["error"],
+        summary["notify"],
+    )
+    assert summary["cause"].endswith(" Failed: 0 (X, Y), 1 (X, Y), 2 (X, Y), 3 (X, Y), 4 (X, Y)")
+
+
+def test_failures_below_the_threshold_do_not_fail_the_execution() -> None:
+    given = after({"failed": 1, "updated": 1}, failed=1)
+    summary = summarize(given, NOTIFICATION | {"failure_threshold": 2})
+    assert ("partial", None) == (summary["status"], summary["error"])
+
+
+def test_without_a_readable_configuration_one_failure_is_enough() -> None:
+    summary = summarize(after({"failed": 1, "updated": 1}, failed=1), None)
+    assert "PartialSyncError" == summary["error"]
+
+
+def test_all_accounts_failed_is_a_failure() -> None:
+    summary = summarize(after({"failed": 2}, failed=2))
+    assert ("failure", "SyncFailedError") == (summary["status"], summary["error"])
+
+
+def test_a_dry_run_never_fails() -> None:
+    summary = summarize(after({"failed": 2}, failed=2, dry_run=True))
+    assert ("partial", None) == (summary["status"], summary["error"])
+
+
+def test_an_aborted_run_is_told_as_such() -> None:
+    summary = summarize(after(), error="ABORTED", cause="whatever")
+    assert ("aborted", "ABORTED", "the execution was aborted", True) == tuple(
+        summary[name] for name in ("status", "error", "cause", "notify")
+    )
+
+
+def test_a_round_that_was_not_recorded_is_left_out() -> None:
+    given = after({"updated": 1})
+    given.run["round"] = 2
+    assert "[test] contact sync success: 1 updated" == summarize(given)["subject"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (json.dumps({"errorMessage": "the message", "stackTrace": ["x"]}), "the message"),
+        (json.dumps({"other": 1}), '{"other": 1}'),
+        ("[1]", "[1]"),
+        ("plain words", "plain words"),
+        ("", ""),
+        ("x" * 3000, "x" * MOST_CAUSE_CHARACTERS),
+    ],
+)
+def test_the_cause_is_the_functions_message(cause: str, expected: str) -> None:
+    assert expected == summarize(after(), error="SomeError", cause=cause)["cause"]
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+@pytest.mark.parametrize(
+    ("setting", "given", "error"),
+    [
+        ("notify_on_success", after({"updated": 1}), None),
+        ("notify_on_partial_failure", after({"updated": 1, "failed": 1}, failed=1), None),
+        ("notify_on_failure", after({"failed": 1}, failed=1), None),
+        ("notify_on_failure", after(), "LockLostError"),
+        ("notify_on_failure", after(), "ABORTED"),
+    ],
+)
+def test_each_outcome_is_published_as_configured(
+    setting: str,
+    given: Given,
+    error: str | None,
+    *,
+    is_wanted: bool,
+) -> None:
+    others = dict.fromkeys(NOTIFICATION, not is_wanted)
+    settings = {**others, setting: is_wanted, "failure_threshold": 1}
+    assert is_wanted is summarize(given, settings, error=error)["notify"]
+
+
+def test_without_a_readable_configuration_every_outcome_is_published() -> None:
+    assert summarize(after({"updated": 1}), None)["notify"] is True
+
+
+def test_a_summary_never_holds_a_contact_value() -> None:
+    given = Given(_1={"billing": failed()})
+    given.ends()
+    printed = json.dumps(summarize(given)) + repr((given.run, given.runs.synced_entries))
+    assert [] == [value for value in SECRET_VALUES if value in printed]
+
+
+def test_accounts_are_named_by_id_alone() -> None:
+    given = Given(**{f"_{one}": {"billing": failed()} for one in (MEMBER, OTHER, THIRD)})
+    given.ends()
+    assert [MEMBER, OTHER, THIRD] == [
+        failure["account_id"] for failure in given.run["round_1"]["failures"]
+    ]
