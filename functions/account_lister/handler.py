@@ -4,11 +4,10 @@ from typing import Any
 
 from contact_sync import settings
 from contact_sync.aws import client
-from contact_sync.errors import InvalidConfigError, InvalidRequestError
 from contact_sync.observability import logger
 from contact_sync.organization import OrganizationClient
 from contact_sync.runs_bucket import RunsBucket
-from contact_sync.selection import NOT_FOUND, PENDING_ACTIVATION, select_accounts
+from contact_sync.selection import NOT_FOUND, PENDING_ACTIVATION, check_units, select_accounts
 
 organizations = client("organizations")
 bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
@@ -32,8 +31,7 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
     scope = bucket.load_scope(event["scope_key"])
     organization = OrganizationClient(organizations)
     organization.check(scope.management_account_id)
-    organization.check_units(scope.organizational_units or (), InvalidRequestError)
-    organization.check_units(scope.excluded_organizational_units, InvalidConfigError)
+    scope = check_units(scope, organization.missing_units)
     selection = select_accounts(organization.accounts(), scope, organization.in_units)
     bucket.store_manifest(event["manifest_key"], selection.account_ids)
     return {

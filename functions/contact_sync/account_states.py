@@ -14,6 +14,7 @@ from contact_sync.aws import error_code, named_errors
 from contact_sync.contacts import ContactType
 from contact_sync.errors import ThrottledError
 from contact_sync.observability import logger
+from contact_sync.outcome import record_of
 from contact_sync.reconcile import LastWrite, Status
 from contact_sync.table import from_item, to_item, update_of
 
@@ -51,9 +52,9 @@ class AccountStatesTable:
         """Return what earlier attempts of the same round recorded."""
         item = self._get(_key(task, started_at))
         return {
-            name: Status(item[name]["status"])
+            name: Status(record["status"])
             for name in task.contact_types
-            if name in item and _is_of(item[name], task.sync_id, task.round)
+            if (record := record_of(item, name, task.sync_id, task.round))
         }
 
     def record(
@@ -183,7 +184,3 @@ def _written(name: ContactType, write: LastWrite) -> dict[str, Any]:
         f"{name}_written_at": write.at.isoformat(),
         f"{name}_replaced": write.replaced,
     }
-
-
-def _is_of(record: Mapping[str, Any], sync_id: str, round_number: int) -> bool:
-    return (record["sync_id"], record["round"]) == (sync_id, round_number)

@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 
 from contact_sync.contacts import Contact, ContactType, digest_of
 from contact_sync.errors import TRANSIENT, AccessDeniedError, NotAcceptedError, SyncError
-from contact_sync.reconcile import CHANGED, LastWrite, Status, decide
+from contact_sync.reconcile import CHANGED, FAILURES, LastWrite, Status, decide
 from contact_sync.selection import ACTIVE
 
 
@@ -128,11 +128,14 @@ class AccountSync:
         self, task: AccountTask, outcomes: dict[ContactType, Outcome], errors: list[SyncError]
     ) -> list[SyncError]:
         """Skip what was denied because the account closed or left since it was listed."""
-        state = self.state_of(task.account_id)
+        try:
+            state = self.state_of(task.account_id)
+        except SyncError as error:
+            return [*errors, error]
         if state == ACTIVE:
             return errors
         for contact_type, outcome in outcomes.items():
-            if outcome.status is Status.FAILED:
+            if outcome.status in FAILURES:
                 outcomes[contact_type] = Outcome(Status.SKIPPED, error=state)
         return []
 

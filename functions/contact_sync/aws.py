@@ -33,6 +33,7 @@ THROTTLED = frozenset(
         "SlowDown",
     }
 )
+CONTACT_OPERATIONS = ("AlternateContact", "ContactInformation")
 DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
 
 
@@ -83,7 +84,7 @@ def _named(error: ClientError, subject: str) -> SyncError:
         return ServiceUnavailableError(f"{subject}: {code}")
     if code in DENIED:
         return AccessDeniedError(f"{subject}: {code}. {AccessDeniedError.remedy}")
-    if code == "ValidationException":
+    if code == "ValidationException" and error.operation_name.endswith(CONTACT_OPERATIONS):
         return ContactRefusedError(f"{subject}: {code}{_fields(error)}")
     return ApiRefusedError(f"{subject}: {code}")
 

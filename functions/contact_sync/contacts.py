@@ -108,6 +108,6 @@ def _fault(value: str | None, rule: Rule) -> str | None:
         return "is not set" if rule.required else None
     if len(value) > rule.max_length:
         return f"is longer than {rule.max_length} characters"
-    if not re.fullmatch(rule.pattern, value):
+    if not re.fullmatch(rule.pattern, value, re.ASCII):
         return "has a form that the API refuses"
     return None

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -57,7 +58,7 @@ class Executions:
                 if error_code(error) == "ExecutionDoesNotExist":
                     return Execution(name, FORGOTTEN, "", None)
                 raise
-        started_at = answer["startDate"].isoformat(timespec="milliseconds")
+        started_at = answer["startDate"].astimezone(UTC).isoformat(timespec="milliseconds")
         return Execution(
             name,
             answer["status"],

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from contact_sync import keys
 from contact_sync.aws import error_code, named_errors
+from contact_sync.errors import ServiceUnavailableError
 from contact_sync.request import RoundRequest
 from contact_sync.table import from_item, to_item, update_of
 
@@ -107,12 +108,9 @@ class LockTable:
             try:
                 change()
             except ClientError as error:
-                if error_code(error) in (
-                    "ConditionalCheckFailedException",
-                    "TransactionCanceledException",
-                ):
-                    return False
-                raise
+                if not _is_refused(error):
+                    raise
+                return False
         return True
 
 
@@ -120,3 +118,14 @@ def _unchanged(seen: Lock, values: dict[str, Any]) -> tuple[str, dict[str, Any]]
     if seen.stored is None:
         return "holder = :holder AND attribute_not_exists(pending)", values
     return "holder = :holder AND pending = :seen", values | {":seen": seen.stored}
+
+
+def _is_refused(error: ClientError) -> bool:
+    """Tell whether the lock was not as expected; a transaction has other reasons to fail, too."""
+    if error_code(error) != "TransactionCanceledException":
+        return error_code(error) == "ConditionalCheckFailedException"
+    response: Mapping[str, Any] = error.response
+    codes = {reason["Code"] for reason in response["CancellationReasons"]} - {"None"}
+    if not codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
+        raise ServiceUnavailableError(f"change the lock: {', '.join(sorted(codes))}") from None
+    return True

@@ -1,6 +1,6 @@
 """The SNS message of a run: a subject under 100 characters, and a plain text to act on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contact_sync.errors import remedy_for
@@ -75,7 +75,7 @@ def _round_text(number: int, one: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _failures_text(rounds: Iterable[Mapping[str, Any]]) -> str:
+def _failures_text(rounds: Sequence[Mapping[str, Any]]) -> str:
     failures = [failure for one in rounds for failure in one["failures"]]
     if not failures:
         return ""
@@ -83,6 +83,8 @@ def _failures_text(rounds: Iterable[Mapping[str, Any]]) -> str:
     for failure in failures:
         what = ", ".join(f"{name}: {error}" for name, error in failure["errors"].items())
         lines.append(f"  {failure['account_id']}  {what}")
+    if more := totals(rounds).get("failed", 0) - len(failures):
+        lines.append(f"  and {more} more; the state table's index has them all")
     names = dict.fromkeys(error for one in failures for error in one["errors"].values())
     lines.append("What to do:")
     lines += [f"  {name}: {remedy_for(name)}" for name in names]

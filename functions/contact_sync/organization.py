@@ -59,16 +59,19 @@ class OrganizationClient:
                 raise
         return _account(answer["Account"]).state
 
-    def check_units(self, units: Collection[str], origin: type[Exception]) -> None:
-        """Raise `origin` for an organizational unit that does not exist."""
-        for unit in units:
-            with named_errors(f"describe organizational unit {unit}"):
-                try:
-                    self._client.describe_organizational_unit(OrganizationalUnitId=unit)
-                except ClientError as error:
-                    if error_code(error) == "OrganizationalUnitNotFoundException":
-                        raise origin(f"organizational unit {unit}: {NOT_FOUND}") from None
-                    raise
+    def missing_units(self, units: Collection[str]) -> list[str]:
+        """Return those of the organizational units that do not exist."""
+        return [unit for unit in units if not self._has_unit(unit)]
+
+    def _has_unit(self, unit: str) -> bool:
+        with named_errors(f"describe organizational unit {unit}"):
+            try:
+                self._client.describe_organizational_unit(OrganizationalUnitId=unit)
+            except ClientError as error:
+                if error_code(error) == "OrganizationalUnitNotFoundException":
+                    return False
+                raise
+        return True
 
     def in_units(self, account: Account, units: Collection[str]) -> bool:
         """Tell whether the account is under one of the OUs: by its paths, else by listing."""

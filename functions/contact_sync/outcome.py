@@ -34,6 +34,16 @@ class AccountResult:
         return Status.SKIPPED if statuses == {Status.SKIPPED} else Status.UNCHANGED
 
 
+def record_of(
+    item: Mapping[str, Any], name: str, sync_id: str, round_number: int
+) -> Mapping[str, Any] | None:
+    """Return what an account's item holds under the name, if it was recorded in this round."""
+    record: Mapping[str, Any] | None = item.get(name)
+    if record and (record["sync_id"], record["round"]) == (sync_id, round_number):
+        return record
+    return None
+
+
 def account_result(
     account_id: str,
     item: Mapping[str, Any],
@@ -44,8 +54,7 @@ def account_result(
     """Read one account's item; what no processor recorded in this round has failed."""
     statuses, errors = {}, {}
     for name in contact_types:
-        record = item.get(name)
-        if record and (record["sync_id"], record["round"]) == (sync_id, round_number):
+        if record := record_of(item, name, sync_id, round_number):
             statuses[name] = Status(record["status"])
             if statuses[name] in FAILURES:
                 errors[name] = record["error"]
@@ -57,10 +66,9 @@ def account_result(
 
 def _unrecorded(item: Mapping[str, Any], name: ContactType, sync_id: str, round_number: int) -> str:
     """Return the error that the child recorded for a processor that could not, if it could."""
-    failure = item.get(ALTERNATE_FAILURE if name in ALTERNATE_TYPES else PRIMARY_FAILURE)
-    if failure and (failure["sync_id"], failure["round"]) == (sync_id, round_number):
-        return str(failure["error"])
-    return ChildLostError.__name__
+    failure = ALTERNATE_FAILURE if name in ALTERNATE_TYPES else PRIMARY_FAILURE
+    record = record_of(item, failure, sync_id, round_number)
+    return str(record["error"]) if record else ChildLostError.__name__
 
 
 @dataclass

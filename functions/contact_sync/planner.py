@@ -54,6 +54,7 @@ class Planner:
             self.bucket.store_scope(object_key(sync_id, round_number, SCOPE), scope)
         return {
             **_described(plan),
+            "only_if_changed": request.only_if_changed,
             "digest_key_id": key.id,
             "key_replaced": any(entry["key_id"] != key.id for entry in synced.values()),
             "scope_key": object_key(sync_id, round_number, SCOPE),

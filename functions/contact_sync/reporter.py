@@ -16,6 +16,7 @@ from contact_sync.outcome import (
     RunOutcome,
     RunStatus,
     account_result,
+    record_of,
     run_outcome,
 )
 from contact_sync.plan import source_digests
@@ -76,21 +77,32 @@ class Reporter:
     runs: RunsTable
     bucket: RunsBucket
 
-    def record_round(self, this: Round) -> RoundSummary:
-        """Count the round, record it, and delete its source. Safe to repeat."""
+    def record_round(self, this: Round) -> Mapping[str, int]:
+        """Count the round, record it, and delete its source; return the accounts by status.
+
+        Safe to repeat: that the round is recorded is written last but for the deletions.
+        """
+        recorded = self.runs.read(this.started_at, this.sync_id).get(f"round_{this.number}")
+        if recorded is None:
+            recorded = self._record(this)
+        for key in (this.source_key, this.scope_key):
+            if key:
+                self.bucket.delete(key)
+        accounts: Mapping[str, int] = recorded["accounts"]
+        return accounts
+
+    def _record(self, this: Round) -> Mapping[str, Any]:
         account_ids = self.bucket.load_manifest(this.manifest_key) if this.manifest_key else []
         failed_before = set(self.runs.failed_accounts(this.sync_id)) if this.number > 1 else set()
         summary = RoundSummary()
         self.states.write_runs(self._count(this, account_ids, failed_before, summary))
         failed = summary.accounts[Status.FAILED] + len(failed_before.difference(account_ids))
-        values = {f"round_{this.number}": _described(this, summary), "failed": failed}
-        self.runs.update(this.started_at, this.sync_id, values)
         if this.source_key and not this.error and not this.dry_run:
             self._record_synced(this, this.source_key, summary)
-        for key in (this.source_key, this.scope_key):
-            if key:
-                self.bucket.delete(key)
-        return summary
+        recorded = _described(this, summary)
+        values = {f"round_{this.number}": recorded, "failed": failed}
+        self.runs.update(this.started_at, this.sync_id, values)
+        return recorded
 
     def summarize_run(
         self, ending: Ending, environment: str, links: Mapping[str, str]
@@ -140,7 +152,7 @@ class Reporter:
             summary.add(result)
             is_news = result.status in (Status.UPDATED, Status.FAILED)
             if is_news or account_id in failed_before:
-                yield _account_run(this, result)
+                yield _account_run(this, result, item)
 
     def _record_synced(self, this: Round, source_key: str, summary: RoundSummary) -> None:
         """Record what every account has now: real rounds over all accounts, per clean type."""
@@ -192,7 +204,7 @@ def _named(rounds: Sequence[Mapping[str, Any]]) -> str:
 
 def _is_published(outcome: RunOutcome, notification: Mapping[str, Any] | None) -> bool:
     if notification is None:
-        return True
+        return outcome.status is not RunStatus.SUCCESS
     wanted = {
         RunStatus.SUCCESS: "notify_on_success",
         RunStatus.PARTIAL: "notify_on_partial_failure",
@@ -223,8 +235,14 @@ def _failure(result: AccountResult) -> dict[str, Any]:
     return {"account_id": result.account_id, "errors": errors}
 
 
-def _account_run(this: Round, result: AccountResult) -> dict[str, Any]:
+def _account_run(this: Round, result: AccountResult, item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one account in one run, with what its processors recorded (a dry run's own item)."""
     return {
+        **{
+            str(name): record
+            for name in this.contact_types
+            if (record := record_of(item, name, this.sync_id, this.number))
+        },
         **keys.account_run(result.account_id, this.started_at, this.sync_id),
         **keys.run_index(this.sync_id, f"{result.status}#{result.account_id}"),
         "round": this.number,

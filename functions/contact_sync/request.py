@@ -144,7 +144,9 @@ def parse_request(execution_input: Any, management_account_id: str) -> SyncReque
 def round_request(request: SyncRequest, failed_accounts: list[str] | None = None) -> RoundRequest:
     """Turn one execution's input into a round's request; `retry_of` has become its accounts."""
     trigger = request.trigger
-    accounts = failed_accounts if request.retry_of else request.account_ids
+    accounts = request.account_ids
+    if failed_accounts and len(failed_accounts) <= MOST_MERGED_ACCOUNTS:
+        accounts = failed_accounts
     if trigger and trigger.account_id and accounts is None:
         accounts = [trigger.account_id]
     changed = trigger is not None and trigger.source is TriggerSource.CONTACT_CHANGED

@@ -76,9 +76,9 @@ class RunControl:
         started_at = record.get("started_at", dead.started_at)
         is_known = "published_at" not in record and started_at
         unpublished = replace(dead, started_at=started_at) if is_known else None
+        left = self._left_by(dead, record)
         took_over = self._take_from(dead, run)
-        left = self._left_by(dead, record) if took_over else None
-        return Recovery(took_over, unpublished, left)
+        return Recovery(took_over, unpublished, left if took_over else None)
 
     def start_round(
         self, run: Run, round_number: int, left: RoundRequest | None = None
@@ -138,7 +138,10 @@ class RunControl:
             return None
         if "request" in record:
             return RoundRequest.model_validate(record["request"])
-        return self.wanted(dead.request) if dead.request else None
+        try:
+            return self.wanted(dead.request) if dead.request else None
+        except InvalidRequestError:
+            return None  # the dead run would have ended on it, too
 
     def _take_from(self, dead: Execution, run: Run) -> bool:
         for _ in range(LOCK_ATTEMPTS):

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from contact_sync.errors import InvalidRequestError, NoMemberAccountsError
+from contact_sync.errors import InvalidConfigError, InvalidRequestError, NoMemberAccountsError
 
 ACTIVE = "ACTIVE"
 PENDING_ACTIVATION = "PENDING_ACTIVATION"
@@ -59,6 +59,27 @@ InUnits = Callable[[Account, Collection[str]], bool]
 def in_units_by_path(account: Account, units: Collection[str]) -> bool:
     """Tell whether the account is under one of the OUs, at any depth, by its `Paths`."""
     return any(unit in path.split("/") for path in account.paths for unit in units)
+
+
+def check_units(scope: Scope, missing_units: Callable[[Collection[str]], list[str]]) -> Scope:
+    """Return the scope without requested OUs that do not exist, where they need not.
+
+    Raises InvalidConfigError for an excluded OU that does not exist, which must not come to mean
+    "no exclusion", and InvalidRequestError for a requested one that must.
+    """
+    if missing := missing_units(scope.excluded_organizational_units):
+        raise InvalidConfigError(
+            f"excluded_organizational_units: {NOT_FOUND}: {', '.join(missing)}"
+        )
+    units = scope.organizational_units or ()
+    missing = missing_units(units)
+    if missing and scope.must_exist:
+        raise InvalidRequestError(f"organizational_units: {NOT_FOUND}: {', '.join(missing)}")
+    return (
+        replace(scope, organizational_units=[u for u in units if u not in missing])
+        if missing
+        else scope
+    )
 
 
 def select_accounts(

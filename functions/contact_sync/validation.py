@@ -17,7 +17,7 @@ def _contact_type(value: object) -> object:
     return next((name for name in ContactType if name == value), value)
 
 
-AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
+AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 OrganizationalUnitId = Annotated[str, Field(pattern=r"^ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$")]
 # Strict mode takes no plain string for an enum, and JSON has nothing else.
 ContactTypeName = Annotated[ContactType, BeforeValidator(_contact_type)]

@@ -13,4 +13,6 @@ processor = Processor((ContactType.PRIMARY,))
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, int]:
     """Sync the account; return {"digit": n}."""
     logger.append_keys(sync_id=event["sync_id"], account_id=event["account_id"])
-    return {"digit": processor.run(event)}
+    digit = processor.run(event)
+    logger.info("Account synced", digit=digit)
+    return {"digit": digit}

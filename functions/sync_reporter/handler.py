@@ -49,8 +49,7 @@ def record_round(event: dict[str, Any]) -> dict[str, Any]:
         digits=event["digits"],
         error=event["error"],
     )
-    summary = reporter.record_round(this)
-    return {"accounts": {str(status): count for status, count in summary.accounts.items()}}
+    return {"accounts": dict(reporter.record_round(this))}
 
 
 def summarize_run(event: dict[str, Any]) -> dict[str, Any]:

@@ -175,10 +175,12 @@ def function_faults() -> None:
             report = {"errorMessage": "Planned fault", "errorType": fault["error"]}
             return {"status": "ok", "result": {_ERROR_KEY: report}}
         lambda_runtime.ensure_spawned(worker)
-        killer = threading.Timer(fault.get("delay", 0.1), _kill, [worker])
-        killer.start()
-        response = original(worker, event, request_id, **options)
-        killer.cancel()
+        response = {}
+        if delay := fault.get("delay", 0.1):
+            killer = threading.Timer(delay, _kill, [worker])
+            killer.start()
+            response = original(worker, event, request_id, **options)
+            killer.cancel()
         _kill(worker)
         seconds = worker.config.get("Timeout", 3)
         timeout = f"Task timed out after {seconds}.00 seconds"
