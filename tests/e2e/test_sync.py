@@ -292,17 +292,6 @@ def test_a_contact_changed_event_syncs_only_what_changed(machine: Machine) -> No
     assert {"SECURITY"} == {call["contact_type"] for call in machine.writes()}
 
 
-def test_own_writes_start_nothing(machine: Machine) -> None:
-    arrange(machine, 3)
-    started = len(machine.stack.executions())
-
-    for name in ("put-alternate-contact-member", "put-contact-information-member-pascal"):
-        machine.standin.put_event(json.loads((EVENTS / f"{name}.json").read_text()))
-    machine.run()
-
-    assert started + 1 == len(machine.stack.executions())
-
-
 def test_a_deleted_source_contact_is_deleted_where_we_wrote_it(machine: Machine) -> None:
     world = arrange(machine, 4, config={"on_source_deleted": "delete"})
     first, *others = members(world)
