@@ -39,12 +39,14 @@ def requires(pattern: dict[str, Any], path: str) -> bool:
 
 
 def transform(transformer: dict[str, Any], event: dict[str, Any]) -> Any:
-    """Return the input that a target gets."""
+    """Return the input that a target gets; in a template that is one string, values go unquoted."""
+    template: str = transformer["InputTemplate"]
+    is_string = template.startswith('"')
 
     def value_of(match: re.Match[str]) -> str:
         value: Any = event
         for field in transformer["InputPathsMap"][match[1]].removeprefix("$.").split("."):
             value = value[field]
-        return json.dumps(value)
+        return str(value) if is_string else json.dumps(value)
 
-    return json.loads(re.sub(r"<([^<>]+)>", value_of, transformer["InputTemplate"]))
+    return json.loads(re.sub(r"<([^<>]+)>", value_of, template))

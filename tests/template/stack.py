@@ -38,6 +38,7 @@ REF_IS_ARN = {
     "AWS::StepFunctions::StateMachine",
 }
 NAMES = (
+    "AlarmName",
     "AliasName",
     "BucketName",
     "DashboardName",
@@ -55,6 +56,12 @@ NO_VALUE = object()
 def source_template() -> dict[str, Any]:
     """Return template.yaml as it is written."""
     template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    return template
+
+
+def forwarding_template() -> dict[str, Any]:
+    """Return the template of the stack that forwards events from other regions."""
+    template: dict[str, Any] = yaml_parse((ROOT / "scripts" / "forwarding.yaml").read_text())
     return template
 
 
@@ -149,6 +156,8 @@ class Stack:
             [(function, argument)] = value.items()
             if function == "Ref":
                 return self._ref(argument)
+            if function == "Condition" and isinstance(argument, str):
+                return self._condition(argument)
             if function.startswith("Fn::"):
                 return self._call(function.removeprefix("Fn::"), argument)
         items_by_key = {key: self.resolve(item) for key, item in value.items()}
@@ -173,11 +182,7 @@ class Stack:
         if function == "FindInMap":
             mapping, first, second = arguments
             return self.template["Mappings"][mapping][first][second]
-        if function == "Equals":
-            return str(arguments[0]) == str(arguments[1])
-        if function == "Not":
-            return not arguments[0]
-        raise NotImplementedError(function)
+        return _compute(function, arguments)
 
     def _condition(self, name: str) -> bool:
         return bool(self.resolve(self.template["Conditions"][name]))
@@ -210,3 +215,13 @@ class Stack:
         if attribute in ("Name", "QueueName"):
             return str(self._ref(logical_id)).rpartition(":")[2]
         raise NotImplementedError(attribute)
+
+
+def _compute(function: str, arguments: list[Any]) -> bool:
+    if function == "Equals":
+        return str(arguments[0]) == str(arguments[1])
+    if function == "Not":
+        return not arguments[0]
+    if function == "And":
+        return all(arguments)
+    raise NotImplementedError(function)

@@ -81,9 +81,14 @@ class TestTopic:
 
 class TestQueue:
     def test_policy(self, stack: Stack) -> None:
-        """Every rule of this stack may send, no other rule, over TLS."""
+        """Every rule that uses the queue may send, no other rule, over TLS."""
         statements = by_principal(stack.properties("DeadLetterQueuePolicy")["PolicyDocument"])
-        rules = [stack.arn(rule) for rule in stack.of_type("AWS::Events::Rule")]
+        queue = {"Arn": stack.arn("DeadLetterQueue")}
+        rules = [
+            stack.arn(rule)
+            for rule, properties in stack.of_type("AWS::Events::Rule").items()
+            if queue in [target["DeadLetterConfig"] for target in properties["Targets"]]
+        ]
         allow = statements["events.amazonaws.com"]
         deny = statements["*"]
 

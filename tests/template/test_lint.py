@@ -1,4 +1,4 @@
-"""Linters have nothing to say about the template, as written and as SAM expands it."""
+"""Linters have nothing to say about the templates, as written and as SAM expands them."""
 
 import copy
 import json
@@ -20,6 +20,11 @@ def findings(template: str) -> list[str]:
 def test_template_is_clean() -> None:
     """The template as written has no finding."""
     assert [] == findings((ROOT / "template.yaml").read_text())
+
+
+def test_forwarding_template_is_clean() -> None:
+    """The template of the forwarding stack has no finding."""
+    assert [] == findings((ROOT / "scripts" / "forwarding.yaml").read_text())
 
 
 def test_expansion_is_clean(expanded: dict[str, Any]) -> None:

@@ -18,12 +18,26 @@ STATE_TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{STACK}-state"
 STATE_INDEX = f"{STATE_TABLE}/index/GSI1"
 RUNS = f"arn:aws:s3:::{STACK}-runs-{ACCOUNT}-{REGION}/runs/*"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:{STACK}-notifications"
+DEAD_LETTERS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{STACK}-dlq"
 DIGEST_KEY = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:DigestKey"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/Key"
 STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
 MACHINE = f"{STATES}:stateMachine:{STACK}-contact-sync"
 EXECUTIONS = f"{STATES}:execution:{STACK}-contact-sync:*"
 CHILDREN = f"{STATES}:execution:{STACK}-contact-sync/SyncAccounts:*"
+
+STARTING_RULES = (
+    "ContactChangedRule",
+    "BillingContactChangedRule",
+    "AccountCreatedRule",
+    "AccountJoinedRule",
+    "UnnamedAccountJoinedRule",
+    "ManagedAccountCreatedRule",
+    "ManagedAccountUpdatedRule",
+    "AccountDepartedRule",
+    "AccountClosedRule",
+    "RecoveryRule",
+)
 
 # Actions that no resource can be named for, and why they are needed.
 WITHOUT_RESOURCE = {
@@ -208,6 +222,7 @@ PERMISSIONS: dict[str, dict[str, set[str]]] = {
         "states:StartExecution": {MACHINE},
         "states:DescribeExecution": {CHILDREN},
         "states:StopExecution": {CHILDREN},
+        "dynamodb:DeleteItem": {STATE_TABLE},
         "dynamodb:UpdateItem": {STATE_TABLE},
         "s3:GetObject": {RUNS},
         "sns:Publish": {TOPIC},
@@ -215,9 +230,15 @@ PERMISSIONS: dict[str, dict[str, set[str]]] = {
         **{action: {"*"} for action in WITHOUT_RESOURCE if action.startswith("logs:")},
         **SEND_TRACES,
     },
-    "ContactChangedRuleRole": {"states:StartExecution": {MACHINE}},
-    "RecoveryRuleRole": {"states:StartExecution": {MACHINE}},
+    "ScheduleRole": {
+        "states:StartExecution": {MACHINE},
+        "sqs:SendMessage": {DEAD_LETTERS},
+        "kms:Decrypt": {KEY},
+        "kms:GenerateDataKey": {KEY},
+    },
+    **{f"{rule}Role": {"states:StartExecution": {MACHINE}} for rule in STARTING_RULES},
 }
+SERVICES = {"StateMachineRole": "states", "RuleRole": "events", "ScheduleRole": "scheduler"}
 
 
 def listed(value: Any) -> list[Any]:
@@ -351,6 +372,7 @@ def test_machine_is_allowed_what_its_definition_uses(
         if resource
     }
     actions = {
+        "dynamodb:deleteItem": "dynamodb:DeleteItem",
         "dynamodb:updateItem": "dynamodb:UpdateItem",
         "lambda:invoke": "lambda:InvokeFunction",
         "s3:getObject": "s3:GetObject",
@@ -378,20 +400,23 @@ class TestOwners:
         assert 5 == len(functions)
         assert expected == roles
 
-    def test_machine_and_rules_have_their_own_roles(self, stack: Stack) -> None:
-        """The machine and each trigger have a role apart."""
+    def test_machine_and_triggers_have_their_own_roles(self, stack: Stack) -> None:
+        """The machine and each trigger have a role apart; a rule needs none to publish."""
         machine = stack.properties("ContactSyncStateMachine")["RoleArn"]
+        schedule = stack.properties("Schedule")["Target"]["RoleArn"]
         rules = {
             logical_id: target["RoleArn"]
             for logical_id, properties in stack.of_type("AWS::Events::Rule").items()
             for target in properties["Targets"]
+            if target["Arn"] != stack.arn("NotificationTopic")
         }
 
         assert stack.arn("ContactSyncStateMachineRole") == machine
-        assert {logical_id: stack.arn(f"{logical_id}Role") for logical_id in rules} == rules
+        assert stack.arn("ScheduleRole") == schedule
+        assert {rule: stack.arn(f"{rule}Role") for rule in STARTING_RULES} == rules
 
     def test_only_its_service_assumes_a_role(self, stack: Stack) -> None:
-        """Lambda, Step Functions and EventBridge each get their own roles."""
+        """Lambda, Step Functions, EventBridge and its Scheduler each get their own roles."""
         services = {
             role: statement["Principal"]
             for role, properties in stack.of_type("AWS::IAM::Role").items()
@@ -399,16 +424,28 @@ class TestOwners:
         }
         expected = {
             role: {
-                "Service": "states.amazonaws.com"
-                if "StateMachine" in role
-                else "events.amazonaws.com"
-                if role.endswith("RuleRole")
-                else "lambda.amazonaws.com"
+                "Service": next(
+                    (
+                        f"{name}.amazonaws.com"
+                        for end, name in SERVICES.items()
+                        if role.endswith(end)
+                    ),
+                    "lambda.amazonaws.com",
+                )
             }
             for role in PERMISSIONS
         }
 
         assert expected == services
+
+    def test_only_this_stacks_schedules_use_their_role(self, stack: Stack) -> None:
+        """Scheduler acts for one group of schedules, and says for which."""
+        document = stack.properties("ScheduleRole")["AssumeRolePolicyDocument"]
+        group = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/{STACK}"
+
+        assert {"StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": group}} == (
+            document["Statement"][0]["Condition"]
+        )
 
 
 def test_every_arn_is_of_the_partition(expanded: dict[str, Any]) -> None:

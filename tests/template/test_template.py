@@ -46,6 +46,17 @@ class TestParameters:
             ("ManagementAccountId", ["012345678901"], ["", "12345678901", "12345678901a"]),
             ("OrganizationId", ["o-exampleorg1"], ["", "exampleorg1", "o-SHORT", "o-a/b"]),
             ("NotificationEmail", ["", "team@example.com"], ["team", "a b@example.com", "a@b"]),
+            (
+                "ScheduleExpression",
+                ["", "rate(1 day)", "rate(12 hours)", "cron(0 3 * * ? *)", "cron(0 3 ? * MON#1 *)"],
+                [
+                    "daily",
+                    "rate(0 days)",
+                    "rate(1 week)",
+                    "cron(0 3 * * *)",
+                    "at(2026-11-24T03:00)",
+                ],
+            ),
         ],
     )
     def test_patterns(
@@ -74,8 +85,19 @@ class TestNames:
             "notifications",
             "dlq",
             "dashboard",
+            "dlq-messages",
             "contact-changed",
+            "billing-contact-changed",
+            "account-created",
+            "account-joined",
+            "unnamed-account-joined",
+            "managed-account-created",
+            "managed-account-updated",
+            "account-departed",
+            "account-closed",
             "recovery",
+            "execution-stopped",
+            "schedule",
             *FUNCTIONS.values(),
         }
         names = {f"aws-contact-sync-dev-{thing}" for thing in things}
@@ -83,6 +105,7 @@ class TestNames:
         others = {
             "/aws/vendedlogs/states/aws-contact-sync-dev-contact-sync",
             "alias/aws-contact-sync-dev",
+            "aws-contact-sync-dev",  # the schedule's group
         }
 
         assert names | logs | others == stack.physical_names()

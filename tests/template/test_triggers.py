@@ -1,40 +1,55 @@
-"""The rules match the events that matter, hand on nothing but identifiers, and lose nothing."""
+"""The triggers react to what matters, hand on nothing but identifiers, and lose nothing."""
 
 import json
-from collections.abc import Callable
+import re
 from typing import Any
 
 import pytest
-from contact_sync.request import parse_request
-from moto.events.models import EventPattern
-from template.event_rules import matches, requires, transform
-from template.stack import ACCOUNT, ROOT, Stack
+from contact_sync.request import Trigger, parse_request
+from template.event_rules import requires, transform
+from template.event_samples import CONTACT_CHANGES, EVENTS, MATCHERS, MEMBER, matched
+from template.stack import ACCOUNT, Stack
 
-CONTACT_CHANGES = {
-    "put-alternate-contact",
-    "put-alternate-contact-pascal",
-    "put-alternate-contact-root",
-    "put-alternate-contact-user",
-    "delete-alternate-contact",
-    "delete-alternate-contact-pascal",
-    "put-contact-information",
-    "put-contact-information-pascal",
-    "put-contact-information-no-parameters",
+RETRY = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+# Of all events in tests/events, the ones that each rule matches; every other one is a near miss.
+MATCHING = {
+    "ContactChangedRule": CONTACT_CHANGES,
+    "BillingContactChangedRule": {
+        "set-additional-contacts",
+        "set-additional-contacts-assumed-role",
+        "set-contact-address",
+        "set-contact-address-user",
+    },
+    "AccountCreatedRule": {"create-account-result"},
+    "AccountJoinedRule": {
+        "account-joined-organization-created",
+        "account-joined-organization-invited",
+        "account-joined-organization-as-api-call",
+    },
+    "UnnamedAccountJoinedRule": {"account-joined-organization-unnamed"},
+    "ManagedAccountCreatedRule": {"create-managed-account", "create-managed-account-eu-west-1"},
+    "ManagedAccountUpdatedRule": {"update-managed-account", "update-managed-account-eu-west-1"},
+    "AccountDepartedRule": {
+        "account-departed-organization-left",
+        "account-departed-organization-removed",
+        "account-departed-organization-cleaned",
+    },
+    "AccountClosedRule": {"close-account-result"},
+    "RecoveryRule": {"execution-failed", "execution-aborted", "execution-timed-out"},
+    "ExecutionStoppedRule": {"execution-aborted", "execution-timed-out"},
 }
-DEATHS = {"execution-failed", "execution-aborted", "execution-timed-out"}
-MATCHING = {"ContactChangedRule": CONTACT_CHANGES, "RecoveryRule": DEATHS}
-EVENTS: dict[str, dict[str, Any]] = {
-    file.stem: json.loads(file.read_text())
-    for file in sorted((ROOT / "tests" / "events").glob("*.json"))
-    if file.stem.startswith(("put-", "get-", "delete-", "execution-"))
+SOURCES = {
+    "ContactChangedRule": "contact_changed",
+    "BillingContactChangedRule": "contact_changed",
+    "AccountCreatedRule": "account_joined",
+    "AccountJoinedRule": "account_joined",
+    "UnnamedAccountJoinedRule": "schedule",
+    "ManagedAccountCreatedRule": "account_joined",
+    "ManagedAccountUpdatedRule": "account_joined",
+    "AccountDepartedRule": "account_left",
+    "AccountClosedRule": "account_left",
 }
-
-Matcher = Callable[[dict[str, Any], dict[str, Any]], bool]
-
-
-def moto_matches(pattern: dict[str, Any], event: Any) -> bool:
-    """Tell what moto's matcher says."""
-    return bool(EventPattern.load(json.dumps(pattern)).matches_event(event))
+ABOUT_ONE_ACCOUNT = {"account_joined", "account_left"}
 
 
 @pytest.fixture(params=MATCHING, name="rule_id")
@@ -48,84 +63,228 @@ def _rule(stack: Stack, rule_id: str) -> dict[str, Any]:
     return stack.properties(rule_id)
 
 
-def test_every_rule_is_tested(stack: Stack) -> None:
-    """No rule escapes the tests of this file."""
-    assert set(MATCHING) == set(stack.of_type("AWS::Events::Rule"))
+def execution_inputs(stack: Stack, rule_id: str) -> dict[str, Any]:
+    """Return what the rule's target gets for each event that the rule matches."""
+    [target] = stack.properties(rule_id)["Targets"]
+    return {name: transform(target["InputTransformer"], EVENTS[name]) for name in MATCHING[rule_id]}
 
 
-@pytest.mark.parametrize("matcher", [matches, moto_matches], ids=["documentation", "moto"])
-def test_rule_matches_exactly_its_events(
-    rule: dict[str, Any], rule_id: str, matcher: Matcher
-) -> None:
-    """Own writes, failed calls, reads, other accounts and other machines start nothing."""
-    matched = {name for name, event in EVENTS.items() if matcher(rule["EventPattern"], event)}
-
-    assert MATCHING[rule_id] == matched
+def trigger_of(execution_input: Any) -> Trigger:
+    """Return the trigger that the state machine's first function finds in its input."""
+    trigger = parse_request(execution_input, ACCOUNT).trigger
+    assert trigger is not None
+    return trigger
 
 
-def test_paths_are_required_by_the_pattern(rule: dict[str, Any]) -> None:
-    """The transformer uses no path that an event which matches may lack."""
-    [target] = rule["Targets"]
-    paths = set(target["InputTransformer"]["InputPathsMap"].values())
+class TestPatterns:
+    def test_every_rule_is_tested(self, stack: Stack) -> None:
+        """No rule escapes the tests of this file."""
+        assert set(MATCHING) == set(stack.of_type("AWS::Events::Rule"))
 
-    assert set() == {path for path in paths if not requires(rule["EventPattern"], path)}
+    def test_every_event_is_one_of_its_own(self) -> None:
+        """The table is long enough, and no two of its events are the same one."""
+        ids = {event["id"] for event in EVENTS.values()}
+        event_ids = [event["detail"].get("eventID") for event in EVENTS.values()]
+        named = [event_id for event_id in event_ids if event_id]
+
+        assert 40 <= len(EVENTS) == len(ids)
+        assert len(named) == len(set(named))
+
+    @pytest.mark.parametrize("matcher", MATCHERS)
+    def test_rule_matches_exactly_its_events(
+        self, rule: dict[str, Any], rule_id: str, matcher: str
+    ) -> None:
+        """Own writes, failed calls, reads, other accounts and other machines start nothing."""
+        assert MATCHING[rule_id] == matched(rule["EventPattern"], MATCHERS[matcher])
+
+    def test_no_event_starts_two_executions(self, stack: Stack) -> None:
+        """No event is matched by two rules that start the machine."""
+        machine = stack.arn("ContactSyncStateMachine")
+        started = [
+            event
+            for rule_id, properties in stack.of_type("AWS::Events::Rule").items()
+            for target in properties["Targets"]
+            for event in MATCHING[rule_id]
+            if target["Arn"] == machine
+        ]
+
+        assert len(started) == len(set(started))
+
+    def test_region_does_not_matter(self, rule: dict[str, Any]) -> None:
+        """An event that was forwarded keeps the region it comes from, and matches all the same."""
+        assert not {"region"} & rule["EventPattern"].keys()
+        assert not {"awsRegion"} & rule["EventPattern"]["detail"].keys()
+
+    def test_paths_are_required_by_the_pattern(self, rule: dict[str, Any]) -> None:
+        """The transformer uses no path that an event which matches may lack."""
+        [target] = rule["Targets"]
+        paths = set(target["InputTransformer"]["InputPathsMap"].values())
+
+        assert set() == {path for path in paths if not requires(rule["EventPattern"], path)}
+
+    def test_every_path_is_used(self, rule: dict[str, Any]) -> None:
+        """A template names the transformer's paths, each of them and no other."""
+        [target] = rule["Targets"]
+        transformer = target["InputTransformer"]
+
+        assert set(transformer["InputPathsMap"]) == set(
+            re.findall(r"<([^<>]+)>", transformer["InputTemplate"])
+        )
 
 
-def test_contact_change_becomes_a_request(stack: Stack) -> None:
-    """The execution learns which event it was, and nothing of its content."""
-    [target] = stack.properties("ContactChangedRule")["Targets"]
+class TestExecutionInputs:
+    @pytest.mark.parametrize("rule_id", SOURCES)
+    def test_event_becomes_a_request(self, stack: Stack, rule_id: str) -> None:
+        """The execution learns which event it was and of which account, and nothing else of it."""
+        source = SOURCES[rule_id]
+        about = {"account_id": MEMBER} if source in ABOUT_ONE_ACCOUNT else {}
 
-    for name in CONTACT_CHANGES:
-        detail = EVENTS[name]["detail"]
-        execution_input = transform(target["InputTransformer"], EVENTS[name])
+        for name, execution_input in execution_inputs(stack, rule_id).items():
+            detail = EVENTS[name]["detail"]
 
-        assert {
-            "trigger": {
-                "source": "contact_changed",
+            assert {
+                "source": source,
                 "event_id": detail["eventID"],
                 "event_name": detail["eventName"],
                 "event_time": detail["eventTime"],
-            }
-        } == execution_input
-        assert parse_request(execution_input, ACCOUNT).trigger
+                **about,
+            } == execution_input["trigger"]
+            assert about.get("account_id") == trigger_of(execution_input).account_id
+            assert {"trigger", "reason"} >= execution_input.keys()
 
+    def test_unnamed_account_becomes_a_full_compare(self, stack: Stack) -> None:
+        """An event that does not say who joined has every account compared, and says why."""
+        [execution_input] = execution_inputs(stack, "UnnamedAccountJoinedRule").values()
+        request = parse_request(execution_input, ACCOUNT)
 
-def test_death_becomes_a_request(stack: Stack) -> None:
-    """The execution that recovers learns whose death it was, and how it died."""
-    [target] = stack.properties("RecoveryRule")["Targets"]
+        assert "an account joined, and its event does not name it" == request.reason
+        assert request.account_ids is None
 
-    for name in DEATHS:
-        event = EVENTS[name]
-        execution_input = transform(target["InputTransformer"], event)
+    def test_only_that_one_gives_a_reason(self, stack: Stack) -> None:
+        """Where the trigger says everything, there is no text beside it."""
+        with_reason = {
+            rule_id
+            for rule_id in SOURCES
+            if any("reason" in each for each in execution_inputs(stack, rule_id).values())
+        }
+
+        assert {"UnnamedAccountJoinedRule"} == with_reason
+
+    def test_death_becomes_a_request(self, stack: Stack) -> None:
+        """The execution that recovers learns whose death it was, and how it died."""
+        for name, execution_input in execution_inputs(stack, "RecoveryRule").items():
+            event = EVENTS[name]
+
+            assert {
+                "trigger": {
+                    "source": "recovery",
+                    "event_id": event["id"],
+                    "event_name": event["detail"]["status"],
+                    "event_time": event["time"],
+                    "execution_arn": event["detail"]["executionArn"],
+                }
+            } == execution_input
+            assert trigger_of(execution_input)
+
+    def test_stopped_execution_becomes_a_line(self, stack: Stack) -> None:
+        """Who is subscribed reads one plain line of names and ARNs."""
+        for name, message in execution_inputs(stack, "ExecutionStoppedRule").items():
+            detail = EVENTS[name]["detail"]
+
+            assert (
+                f"aws-contact-sync-dev: execution {detail['name']} ended as {detail['status']}, "
+                f"and a recovery execution takes over what it held: {detail['executionArn']}"
+            ) == message
+
+    def test_schedule_is_a_full_compare(self, stack: Stack) -> None:
+        """Scheduler fills in which invocation it is; every account is compared."""
+        text = stack.properties("Schedule")["Target"]["Input"]
+        filled = text.replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3").replace(
+            "<aws.scheduler.scheduled-time>", "2026-11-25T03:00:00Z"
+        )
+        request = parse_request(json.loads(filled), ACCOUNT)
 
         assert {
-            "trigger": {
-                "source": "recovery",
-                "event_id": event["id"],
-                "event_name": event["detail"]["status"],
-                "event_time": event["time"],
-                "execution_arn": event["detail"]["executionArn"],
-            }
-        } == execution_input
-        assert parse_request(execution_input, ACCOUNT).trigger
+            "source": "schedule",
+            "event_id": "d32c5kddcf5bb8c3",
+            "event_name": "aws-contact-sync-dev-schedule",
+            "event_time": "2026-11-25T03:00:00Z",
+        } == json.loads(filled)["trigger"]
+        assert request.account_ids is None
 
 
-def test_rule_starts_the_machine_and_keeps_what_it_cannot_deliver(
-    stack: Stack, rule: dict[str, Any]
-) -> None:
-    """A rule's one target is the machine, repeated for a day and then kept in the queue."""
-    [target] = rule["Targets"]
+class TestDelivery:
+    def test_rule_repeats_and_then_keeps_the_event(
+        self, stack: Stack, rule: dict[str, Any], rule_id: str
+    ) -> None:
+        """A rule's one target is tried for a day; what it does not take is kept in the queue."""
+        [target] = rule["Targets"]
+        is_notice = rule_id == "ExecutionStoppedRule"
 
-    assert stack.arn("ContactSyncStateMachine") == target["Arn"]
-    assert {"Arn": stack.arn("DeadLetterQueue")} == target["DeadLetterConfig"]
-    assert {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185} == target["RetryPolicy"]
+        assert (
+            stack.arn("NotificationTopic" if is_notice else "ContactSyncStateMachine")
+            == (target["Arn"])
+        )
+        assert {"Arn": stack.arn("DeadLetterQueue")} == target["DeadLetterConfig"]
+        assert RETRY == target["RetryPolicy"]
+
+    def test_schedule_repeats_and_then_keeps_its_input(self, stack: Stack) -> None:
+        """So does the schedule."""
+        target = stack.properties("Schedule")["Target"]
+
+        assert stack.arn("ContactSyncStateMachine") == target["Arn"]
+        assert {"Arn": stack.arn("DeadLetterQueue")} == target["DeadLetterConfig"]
+        assert RETRY == target["RetryPolicy"]
+
+    def test_kept_events_raise_an_alarm(self, stack: Stack) -> None:
+        """The first message in the queue is told to the topic."""
+        [alarm] = stack.of_type("AWS::CloudWatch::Alarm").values()
+        condition = (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"])
+
+        assert "aws-contact-sync-dev-dlq-messages" == alarm["AlarmName"]
+        assert ("AWS/SQS", "ApproximateNumberOfMessagesVisible") == (
+            alarm["Namespace"],
+            alarm["MetricName"],
+        )
+        assert [{"Name": "QueueName", "Value": "aws-contact-sync-dev-dlq"}] == alarm["Dimensions"]
+        assert ("Maximum", "GreaterThanThreshold", 0) == condition
+        assert "notBreaching" == alarm["TreatMissingData"]
+        assert [stack.arn("NotificationTopic")] == alarm["AlarmActions"]
 
 
-def test_rules_can_be_turned_off(expanded: dict[str, Any], rule_id: str) -> None:
-    """Triggers turns every rule on and off."""
-    states = [
-        Stack(expanded, Triggers=state).properties(rule_id)["State"]
-        for state in ("ENABLED", "DISABLED")
-    ]
+class TestSchedule:
+    def test_runs_daily_in_a_group_of_its_own(self, stack: Stack) -> None:
+        """Without being asked for, every account is compared once a day."""
+        schedule = stack.properties("Schedule")
 
-    assert ["ENABLED", "DISABLED"] == states
+        assert "cron(0 3 * * ? *)" == schedule["ScheduleExpression"]
+        assert "FLEXIBLE" == schedule["FlexibleTimeWindow"]["Mode"]
+        assert "aws-contact-sync-dev" == schedule["GroupName"]
+        assert {"ScheduleGroup"} == set(stack.of_type("AWS::Scheduler::ScheduleGroup"))
+
+    def test_another_rhythm_can_be_chosen(self, expanded: dict[str, Any]) -> None:
+        """The parameter is the schedule's expression."""
+        stack = Stack(expanded, ScheduleExpression="rate(12 hours)")
+
+        assert "rate(12 hours)" == stack.properties("Schedule")["ScheduleExpression"]
+
+    def test_empty_expression_leaves_it_out(self, expanded: dict[str, Any]) -> None:
+        """Without an expression, neither schedule nor group nor role is deployed."""
+        stack = Stack(expanded, ScheduleExpression="")
+        types = ("AWS::Scheduler::Schedule", "AWS::Scheduler::ScheduleGroup")
+
+        assert [{}, {}] == [stack.of_type(each) for each in types]
+        assert "ScheduleRole" not in stack.of_type("AWS::IAM::Role")
+
+
+@pytest.mark.parametrize("state", ["ENABLED", "DISABLED"])
+def test_triggers_can_be_turned_off(expanded: dict[str, Any], state: str) -> None:
+    """Triggers turns every rule and the schedule on and off."""
+    stack = Stack(expanded, Triggers=state)
+    triggers = {
+        **stack.of_type("AWS::Events::Rule"),
+        **stack.of_type("AWS::Scheduler::Schedule"),
+    }
+
+    assert {*MATCHING, "Schedule"} == set(triggers)
+    assert {state} == {each["State"] for each in triggers.values()}

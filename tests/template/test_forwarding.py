@@ -1,0 +1,210 @@
+"""The forwarding stack sends home the events that start something there, and little else."""
+
+from typing import Any
+
+import pytest
+from template.event_samples import CONTACT_CHANGES, EVENTS, MATCHERS, matched
+from template.stack import ACCOUNT, REGION, Stack, forwarding_template
+
+HOME = "eu-west-1"
+HOME_BUS = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"
+RETRY = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+MATCHING = {
+    "ContactChangedRule": CONTACT_CHANGES,
+    "BillingContactChangedRule": {
+        "set-additional-contacts",
+        "set-additional-contacts-assumed-role",
+        "set-additional-contacts-failed",
+        "set-contact-address",
+        "set-contact-address-denied",
+        "set-contact-address-user",
+    },
+    "OrganizationRule": {
+        "create-account-result",
+        "create-account-result-as-api-call",
+        "create-account-result-failed",
+        "create-account-result-in-progress",
+        "account-joined-organization-as-api-call",
+        "account-joined-organization-created",
+        "account-joined-organization-invited",
+        "account-joined-organization-unnamed",
+        "account-departed-organization-cleaned",
+        "account-departed-organization-left",
+        "account-departed-organization-removed",
+        "account-departed-organization-unnamed",
+        "close-account-result",
+        "close-account-result-failed",
+    },
+    "ControlTowerRule": {
+        "create-managed-account",
+        "create-managed-account-as-api-call",
+        "create-managed-account-failed",
+        "update-managed-account",
+        "update-managed-account-failed",
+    },
+}
+KINDS = {
+    "Account": {"ContactChangedRule", "BillingContactChangedRule", "OrganizationRule"},
+    "ControlTower": {"ControlTowerRule"},
+    "Both": set(MATCHING),
+}
+
+
+@pytest.fixture(scope="module", name="forwarding_template")
+def _forwarding_template() -> dict[str, Any]:
+    return forwarding_template()
+
+
+@pytest.fixture(name="forwarding")
+def _forwarding(forwarding_template: dict[str, Any]) -> Stack:
+    return Stack(forwarding_template, HomeRegion=HOME, Kind="Both")
+
+
+@pytest.fixture(params=MATCHING, name="rule_id")
+def _rule_id(request: pytest.FixtureRequest) -> str:
+    rule_id: str = request.param
+    return rule_id
+
+
+class TestRules:
+    @pytest.mark.parametrize("matcher", MATCHERS)
+    def test_rule_matches_exactly_its_events(
+        self, forwarding: Stack, rule_id: str, matcher: str
+    ) -> None:
+        """Own writes, reads, other accounts' and other regions' events stay where they are."""
+        pattern = forwarding.properties(rule_id)["EventPattern"]
+
+        assert MATCHING[rule_id] == matched(pattern, MATCHERS[matcher])
+
+    def test_whatever_starts_a_run_is_forwarded_once(self, stack: Stack, forwarding: Stack) -> None:
+        """Each event of this region that a rule of the stack matches is forwarded, by one rule."""
+        wanted = {
+            name
+            for rule in stack.of_type("AWS::Events::Rule").values()
+            for name in matched(rule["EventPattern"])
+            if EVENTS[name]["region"] == REGION and EVENTS[name]["source"] != "aws.states"
+        }
+        forwarded = [
+            name
+            for rule in forwarding.of_type("AWS::Events::Rule").values()
+            for name in matched(rule["EventPattern"])
+        ]
+
+        assert wanted
+        assert wanted <= set(forwarded)
+        assert len(forwarded) == len(set(forwarded))
+
+    def test_event_is_sent_home_unchanged(self, forwarding: Stack, rule_id: str) -> None:
+        """The home region's default bus gets the event itself, or the queue keeps it."""
+        [target] = forwarding.properties(rule_id)["Targets"]
+
+        assert {
+            "Id": "home",
+            "Arn": HOME_BUS,
+            "RoleArn": forwarding.arn("ForwardingRole"),
+            "RetryPolicy": RETRY,
+            "DeadLetterConfig": {"Arn": forwarding.arn("DeadLetterQueue")},
+        } == target
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_kind_chooses_the_rules(self, forwarding_template: dict[str, Any], kind: str) -> None:
+        """A region forwards only what it has."""
+        stack = Stack(forwarding_template, HomeRegion=HOME, Kind=kind)
+
+        assert KINDS[kind] == set(stack.of_type("AWS::Events::Rule"))
+
+    def test_nothing_is_forwarded_to_the_same_bus(
+        self, forwarding_template: dict[str, Any]
+    ) -> None:
+        """Deployed to the home region by mistake, it has no rule that would feed itself."""
+        stack = Stack(forwarding_template, HomeRegion=REGION, Kind="Both")
+
+        assert {} == stack.of_type("AWS::Events::Rule")
+
+    @pytest.mark.parametrize("state", ["ENABLED", "DISABLED"])
+    def test_triggers_can_be_turned_off(
+        self, forwarding_template: dict[str, Any], state: str
+    ) -> None:
+        """Triggers turns every rule on and off."""
+        stack = Stack(forwarding_template, HomeRegion=HOME, Kind="Both", Triggers=state)
+
+        assert {state} == {each["State"] for each in stack.of_type("AWS::Events::Rule").values()}
+
+
+class TestSurroundings:
+    def test_role_puts_events_on_that_bus(self, forwarding: Stack) -> None:
+        """EventBridge may put events on the home bus and do nothing else."""
+        [role] = forwarding.of_type("AWS::IAM::Role").values()
+        [policy] = role["Policies"]
+        [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+
+        assert {"Service": "events.amazonaws.com"} == trust["Principal"]
+        assert [{"Effect": "Allow", "Action": "events:PutEvents", "Resource": HOME_BUS}] == (
+            policy["PolicyDocument"]["Statement"]
+        )
+        assert "RoleName" not in role
+
+    def test_rules_may_send_to_the_queue(self, forwarding: Stack) -> None:
+        """The queue's policy names every rule that uses it."""
+        allow, deny = forwarding.properties("DeadLetterQueuePolicy")["PolicyDocument"]["Statement"]
+        rules = [forwarding.arn(rule) for rule in forwarding.of_type("AWS::Events::Rule")]
+
+        assert ("Allow", "sqs:SendMessage") == (allow["Effect"], allow["Action"])
+        assert {"ArnEquals": {"aws:SourceArn": rules}} == allow["Condition"]
+        assert ("Deny", {"Bool": {"aws:SecureTransport": "false"}}) == (
+            deny["Effect"],
+            deny["Condition"],
+        )
+
+    def test_alarm_tells_a_topic_of_its_region(self, forwarding: Stack) -> None:
+        """An event that could not be forwarded is told, by a topic that alarms can publish to."""
+        [alarm] = forwarding.of_type("AWS::CloudWatch::Alarm").values()
+        [topic] = forwarding.of_type("AWS::SNS::Topic").values()
+        allow, deny = forwarding.properties("NotificationTopicPolicy")["PolicyDocument"][
+            "Statement"
+        ]
+
+        assert ("ApproximateNumberOfMessagesVisible", "GreaterThanThreshold", 0) == (
+            alarm["MetricName"],
+            alarm["ComparisonOperator"],
+            alarm["Threshold"],
+        )
+        assert [forwarding.arn("NotificationTopic")] == alarm["AlarmActions"]
+        assert forwarding.arn("Key") == topic["KmsMasterKeyId"]
+        assert {"Service": "cloudwatch.amazonaws.com"} == allow["Principal"]
+        assert {"StringEquals": {"aws:SourceAccount": ACCOUNT}} == allow["Condition"]
+        assert "Deny" == deny["Effect"]
+
+    def test_key_is_used_as_the_stacks_own(self, stack: Stack, forwarding: Stack) -> None:
+        """Dead letters hold contact values: the key has the policy of the stack's key."""
+        assert forwarding.arn("Key") == forwarding.properties("DeadLetterQueue")["KmsMasterKeyId"]
+        assert stack.properties("Key")["KeyPolicy"] == forwarding.properties("Key")["KeyPolicy"]
+
+    @pytest.mark.parametrize(
+        ("email", "endpoints"), [("", []), ("team@example.com", ["team@example.com"])]
+    )
+    def test_subscription(
+        self, forwarding_template: dict[str, Any], email: str, endpoints: list[str]
+    ) -> None:
+        """Only an e-mail address is subscribed."""
+        stack = Stack(forwarding_template, HomeRegion=HOME, NotificationEmail=email)
+        subscriptions = stack.of_type("AWS::SNS::Subscription").values()
+
+        assert endpoints == [each["Endpoint"] for each in subscriptions]
+
+    def test_every_parameter_is_constrained(self, forwarding_template: dict[str, Any]) -> None:
+        """Each parameter has a pattern or a list of values, and says what is wrong."""
+        unconstrained = {
+            name
+            for name, parameter in forwarding_template["Parameters"].items()
+            if not parameter.keys() & {"AllowedPattern", "AllowedValues"}
+            or not parameter.get("ConstraintDescription")
+        }
+
+        assert set() == unconstrained
+
+    def test_every_arn_is_of_the_partition(self, forwarding_template: dict[str, Any]) -> None:
+        """Deployed to another partition, nothing names the commercial one."""
+        stack = Stack(forwarding_template, partition="aws-cn", HomeRegion="cn-north-1", Kind="Both")
+
+        assert "arn:aws:" not in str(stack.resolve(forwarding_template["Resources"]))
