@@ -16,6 +16,9 @@ MEMBER = "100000000001"
 OTHER = "100000000002"
 THIRD = "100000000003"
 STRANGER = "123123123123"
+# The digits of MEMBER in other scripts; \d matches them in Python, and in pydantic.
+ARABIC_DIGITS = "".join(chr(0x0660 + int(digit)) for digit in MEMBER)
+WIDE_DIGITS = "".join(chr(0xFF10 + int(digit)) for digit in MEMBER)
 KEY = b"a key for tests"
 SYNC_ID = "run-1"
 STARTED_AT = "2026-01-05T10:00:00.000Z"

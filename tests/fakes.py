@@ -57,8 +57,8 @@ class FakeStates:
         self.reads += 1
         return self.written
 
-    def statuses(self, _task: AccountTask, _started_at: str) -> dict[ContactType, Status]:
-        """Return what earlier attempts recorded."""
+    def changes(self, _task: AccountTask, _started_at: str) -> dict[ContactType, Status]:
+        """Return what earlier attempts changed."""
         return self.earlier
 
     def record(
@@ -121,12 +121,16 @@ class FakeLock:
 
 
 class FakeRuns:
-    """The runs' items by `<start>#<sync_id>`, and the accounts that failed in them."""
+    """The runs' items by `<start>#<sync_id>`, and the accounts that failed in them.
+
+    `before_update` runs before each update, and may raise.
+    """
 
     def __init__(self) -> None:
         self.items: dict[str, dict[str, Any]] = {}
         self.failed: dict[str, list[str]] = {}
         self.synced_entries: dict[str, Any] = {}
+        self.before_update: Callable[[], None] = lambda: None
 
     def read(self, started_at: str, sync_id: str) -> dict[str, Any]:
         """Return the run's item, empty where there is none."""
@@ -142,6 +146,7 @@ class FakeRuns:
 
     def update(self, started_at: str, sync_id: str, values: Mapping[str, Any]) -> None:
         """Set attributes of the run's item."""
+        self.before_update()
         self.items.setdefault(f"{started_at}#{sync_id}", {}).update(values)
 
     def synced(self) -> dict[str, Any]:
@@ -173,10 +178,11 @@ class FakeExecutions:
 
 
 class FakeBucket:
-    """The runs bucket; objects by key."""
+    """The runs bucket; objects by key. `before_delete` runs before each deletion, and may raise."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}
+        self.before_delete: Callable[[], None] = lambda: None
 
     def store_scope(self, key: str, scope: Any) -> None:
         """Store the scope."""
@@ -196,6 +202,7 @@ class FakeBucket:
 
     def delete(self, key: str) -> None:
         """Delete the object."""
+        self.before_delete()
         self.objects.pop(key, None)
 
 
@@ -209,9 +216,10 @@ class FakeAccountItems:
     def read(
         self, account_ids: Iterable[str], _sync_id: str, _started_at: str, *, dry_run: bool
     ) -> Iterable[tuple[str, Mapping[str, Any]]]:
-        """Return each account's item."""
-        assert isinstance(dry_run, bool)
-        return [(account_id, self.items.get(account_id, {})) for account_id in account_ids]
+        """Return each account's item; a dry run's is the one that its reporter replaces."""
+        rewritten = {item["pk"].removeprefix("ACCOUNT#"): item for item in self.written}
+        items = self.items | rewritten if dry_run else self.items
+        return [(account_id, items.get(account_id, {})) for account_id in account_ids]
 
     def write_runs(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Keep the items."""

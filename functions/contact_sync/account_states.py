@@ -15,7 +15,7 @@ from contact_sync.contacts import ContactType
 from contact_sync.errors import ThrottledError
 from contact_sync.observability import logger
 from contact_sync.outcome import record_of
-from contact_sync.reconcile import LastWrite, Status
+from contact_sync.reconcile import CHANGED, LastWrite, Status
 from contact_sync.table import from_item, to_item, update_of
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ class AccountStatesTable:
             if f"{name}_written" in item
         }
 
-    def statuses(self, task: AccountTask, started_at: str) -> dict[ContactType, Status]:
-        """Return what earlier attempts of the same round recorded."""
+    def changes(self, task: AccountTask, started_at: str) -> dict[ContactType, Status]:
+        """Return what earlier attempts of the same round changed."""
         item = self._get(_key(task, started_at))
         return {
-            name: Status(record["status"])
+            name: Status(record["change"])
             for name in task.contact_types
-            if (record := record_of(item, name, task.sync_id, task.round))
+            if (record := record_of(item, name, task.sync_id, task.round)) and "change" in record
         }
 
     def record(
@@ -167,8 +167,10 @@ def _key(task: AccountTask, started_at: str) -> dict[str, str]:
 
 
 def _recorded(task: AccountTask, outcome: Outcome, at: datetime) -> dict[str, Any]:
+    change = outcome.status if outcome.status in CHANGED else outcome.change
     record = {
         "status": outcome.status.value,
+        "change": change.value if change else None,
         "sync_id": task.sync_id,
         "round": task.round,
         "at": at.isoformat(),

@@ -1,7 +1,7 @@
 """One account, some of its contacts: read, compare, write what differs, record, and tell."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
@@ -50,12 +50,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one contact; `error` names the failure, `write` what was written."""
+    """What became of one contact; `error` names the failure, `write` what was written.
+
+    `change` is what an earlier attempt of the round did to it, should this one have failed.
+    """
 
     status: Status
     digest: str | None = None
     error: str | None = None
     write: LastWrite | None = None
+    change: Status | None = None
 
 
 class AccountContacts(Protocol):
@@ -77,8 +81,8 @@ class AccountStates(Protocol):
     def last_writes(self, account_id: str) -> Mapping[ContactType, LastWrite]:
         """Return what we last wrote to the account."""
 
-    def statuses(self, task: AccountTask, started_at: str) -> Mapping[ContactType, Status]:
-        """Return what earlier attempts of the same round recorded."""
+    def changes(self, task: AccountTask, started_at: str) -> Mapping[ContactType, Status]:
+        """Return what earlier attempts of the same round changed."""
 
     def record(
         self,
@@ -168,12 +172,12 @@ class AccountSync:
         self, task: AccountTask, outcomes: dict[ContactType, Outcome], now: datetime
     ) -> None:
         # A repeated attempt finds equal what an earlier one wrote: that stays a change.
-        if task.attempt > 1:
-            before = self.states.statuses(task, self.source.started_at)
-            for contact_type, outcome in outcomes.items():
-                earlier = before.get(contact_type)
-                if outcome.status is Status.UNCHANGED and earlier in CHANGED:
-                    outcomes[contact_type] = Outcome(earlier, outcome.digest)
+        changes = self.states.changes(task, self.source.started_at) if task.attempt > 1 else {}
+        for contact_type, outcome in outcomes.items():
+            change = changes.get(contact_type)
+            if change and outcome.status not in CHANGED:
+                status = outcome.status if outcome.status in FAILURES else change
+                outcomes[contact_type] = replace(outcome, status=status, change=change)
         self.states.record(task, outcomes, self.source, now)
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
+# Another execution changed the item before us, or is about to in its transaction.
+CHANGED_MEANWHILE = ("ConditionalCheckFailedException", "TransactionConflictException")
+
+
 @dataclass(frozen=True)
 class Lock:
     """Who holds the lock, if anyone, and the request that is queued, if any."""
@@ -123,7 +127,7 @@ def _unchanged(seen: Lock, values: dict[str, Any]) -> tuple[str, dict[str, Any]]
 def _is_refused(error: ClientError) -> bool:
     """Tell whether the lock was not as expected; a transaction has other reasons to fail, too."""
     if error_code(error) != "TransactionCanceledException":
-        return error_code(error) == "ConditionalCheckFailedException"
+        return error_code(error) in CHANGED_MEANWHILE
     response: Mapping[str, Any] = error.response
     codes = {reason["Code"] for reason in response["CancellationReasons"]} - {"None"}
     if not codes <= {"ConditionalCheckFailed", "TransactionConflict"}:

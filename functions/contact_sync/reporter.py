@@ -59,7 +59,7 @@ class Round:
 class Ending:
     """How the state machine says a run ended; without an error its accounts decide.
 
-    `notification` is None where the configuration could not be read, which is always published.
+    `notification` is None where the configuration was not read; then every failure is published.
     """
 
     sync_id: str

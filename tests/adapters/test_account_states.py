@@ -33,6 +33,7 @@ from moto_stack import STATE_TABLE
 
 BILLING, SECURITY = ContactType.BILLING, ContactType.SECURITY
 LATER = NOW + timedelta(hours=1)
+EARLIER_PLAN = (datetime.fromisoformat(PLANNED_AT) - timedelta(minutes=1)).isoformat()
 
 
 @pytest.fixture
@@ -55,9 +56,9 @@ def item_of(states: AccountStatesTable, *, dry_run: bool = False) -> dict[str, A
     return item
 
 
-def test_an_unknown_account_has_no_writes_and_no_statuses(states: AccountStatesTable) -> None:
+def test_an_unknown_account_has_no_writes_and_no_changes(states: AccountStatesTable) -> None:
     assert {} == states.last_writes(MEMBER)
-    assert {} == states.statuses(task(), STARTED_AT)
+    assert {} == states.changes(task(), STARTED_AT)
     assert {} == item_of(states)
 
 
@@ -120,7 +121,7 @@ def test_a_dry_run_has_an_item_of_its_own_that_expires(states: AccountStatesTabl
     item = item_of(states, dry_run=True)
     assert f"RUN#{STARTED_AT}#{SYNC_ID}" == item["sk"]
     assert keys.expires_at(STARTED_AT) == item["expires_at"]
-    assert {BILLING: Status.UNCHANGED} == states.statuses(dry, STARTED_AT)
+    assert {} == states.changes(dry, STARTED_AT)
 
 
 def test_a_dry_run_does_not_touch_what_was_written(states: AccountStatesTable) -> None:
@@ -138,11 +139,22 @@ def test_a_dry_run_does_not_touch_what_was_written(states: AccountStatesTable) -
         (task(contact_types=(SECURITY,)), {}),
     ],
 )
-def test_earlier_attempts_are_those_of_the_same_round(
+def test_only_changes_of_the_same_round_count(
     of: AccountTask, expected: dict[ContactType, Status], states: AccountStatesTable
 ) -> None:
     record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())})
-    assert expected == states.statuses(of, STARTED_AT)
+    assert expected == states.changes(of, STARTED_AT)
+
+
+@pytest.mark.parametrize("status", [Status.UNCHANGED, Status.SKIPPED, Status.FAILED])
+def test_what_changed_nothing_is_no_change(states: AccountStatesTable, status: Status) -> None:
+    record(states, {BILLING: Outcome(status)})
+    assert {} == states.changes(task(), STARTED_AT)
+
+
+def test_a_change_survives_a_failed_attempt(states: AccountStatesTable) -> None:
+    record(states, {BILLING: Outcome(Status.FAILED, error="Error", change=Status.UPDATED)})
+    assert {BILLING: Status.UPDATED} == states.changes(task(), STARTED_AT)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +167,34 @@ def test_a_late_attempt_does_not_hide_what_a_newer_round_recorded(
     planned_at = (datetime.fromisoformat(PLANNED_AT) + timedelta(seconds=late_by)).isoformat()
     record(states, {BILLING: Outcome(Status.UNCHANGED, "d")}, planned_at=planned_at)
     assert recorded == item_of(states)["billing"]["status"]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_late_attempt_changes_nothing_at_all(
+    *, dry_run: bool, states: AccountStatesTable
+) -> None:
+    newer = task(round=2, dry_run=dry_run)
+    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())}, newer)
+    before = item_of(states, dry_run=dry_run)
+    assert 2 == before["billing"]["round"]
+    late = {
+        BILLING: Outcome(Status.DELETED, "absent"),
+        SECURITY: Outcome(Status.UPDATED, "late", write=wrote(digest="late")),
+    }
+    record(states, late, task(dry_run=dry_run), LATER, EARLIER_PLAN)
+    assert before == item_of(states, dry_run=dry_run)
+
+
+def test_a_late_attempt_of_the_other_processor_is_late_too(states: AccountStatesTable) -> None:
+    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())}, task(sync_id="newer"))
+    record(states, {ContactType.PRIMARY: Outcome(Status.UNCHANGED)}, planned_at=EARLIER_PLAN)
+    assert "primary" not in item_of(states)
+
+
+def test_a_newer_round_replaces_what_an_older_one_recorded(states: AccountStatesTable) -> None:
+    record(states, {BILLING: Outcome(Status.FAILED, error="X")}, planned_at=EARLIER_PLAN)
+    record(states, {BILLING: Outcome(Status.UNCHANGED, "d")}, task(sync_id="newer"))
+    assert ("newer", PLANNED_AT) == (item_of(states)["sync_id"], item_of(states)["planned_at"])
 
 
 def test_a_refused_record_is_not_taken_for_a_late_one() -> None:

@@ -28,7 +28,12 @@ from contact_sync.pacing import Pacer, Quota
 from standin.organization import OrganizationClient
 
 
-def client_error(code: str, status: int | None = 400, **members: Any) -> ClientError:
+def client_error(
+    code: str,
+    status: int | None = 400,
+    operation: str = "PutAlternateContact",
+    **members: Any,
+) -> ClientError:
     metadata = {} if status is None else {"HTTPStatusCode": status}
     message = f"cannot take {SECRET_VALUES[0]}"
     response: Any = {
@@ -36,7 +41,7 @@ def client_error(code: str, status: int | None = 400, **members: Any) -> ClientE
         "ResponseMetadata": metadata,
         **members,
     }
-    return ClientError(response, "PutAlternateContact")
+    return ClientError(response, operation)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +86,26 @@ def test_a_refusal_gets_our_name_and_never_repeats_what_was_sent(
     assert str(caught.value).startswith("doing something: ")
     assert SECRET_VALUES[0] not in str(caught.value)
     assert hides_its_context(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        ("PutAlternateContact", ContactRefusedError),
+        ("GetAlternateContact", ContactRefusedError),
+        ("DeleteAlternateContact", ContactRefusedError),
+        ("PutContactInformation", ContactRefusedError),
+        ("GetContactInformation", ContactRefusedError),
+        ("UpdateItem", ApiRefusedError),
+        ("TransactWriteItems", ApiRefusedError),
+        ("PutObject", ApiRefusedError),
+        ("DescribeExecution", ApiRefusedError),
+    ],
+)
+def test_only_the_account_api_refuses_contacts(operation: str, expected: type[SyncError]) -> None:
+    with pytest.raises(SyncError, match="x: ValidationException") as caught, named_errors("x"):
+        raise client_error("ValidationException", operation=operation)
+    assert type(caught.value) is expected
 
 
 def test_a_denied_call_comes_with_its_remedy() -> None:

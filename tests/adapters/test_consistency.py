@@ -20,7 +20,7 @@ READS: dict[str, Callable[[Any], object]] = {
     "run by name": lambda client: RunsTable(client, STATE_TABLE).find(SYNC_ID),
     "synced": lambda client: RunsTable(client, STATE_TABLE).synced(),
     "last writes": lambda client: AccountStatesTable(client, STATE_TABLE).last_writes(MEMBER),
-    "statuses": lambda client: AccountStatesTable(client, STATE_TABLE).statuses(
+    "changes": lambda client: AccountStatesTable(client, STATE_TABLE).changes(
         make_task(), STARTED_AT
     ),
     "accounts": lambda client: list(

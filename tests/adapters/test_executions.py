@@ -1,7 +1,7 @@
 """Executions: alive or dead, and what they were asked."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import boto3
@@ -14,7 +14,9 @@ from contact_sync.executions import Execution, Executions
 STARTED = datetime(2026, 1, 5, 10, 0, 0, 123_456, tzinfo=UTC)
 
 
-def describe(status: str = "RUNNING", execution_input: Any = None) -> Execution:
+def describe(
+    status: str = "RUNNING", execution_input: Any = None, started: datetime = STARTED
+) -> Execution:
     client: Any = boto3.client("stepfunctions")
     with Stubber(client) as stub:
         stub.add_response(
@@ -23,7 +25,7 @@ def describe(status: str = "RUNNING", execution_input: Any = None) -> Execution:
                 "executionArn": f"{EXECUTION_ARN}:run-1",
                 "stateMachineArn": MACHINE_ARN,
                 "status": status,
-                "startDate": STARTED,
+                "startDate": started,
                 "input": json.dumps({} if execution_input is None else execution_input),
             },
             {"executionArn": f"{EXECUTION_ARN}:run-1"},
@@ -54,8 +56,10 @@ def test_alive_is_running_or_about_to_be(status: str, *, is_alive: bool) -> None
     assert (status, is_alive) == (execution.status, execution.is_alive)
 
 
-def test_the_start_is_as_the_state_machine_has_it() -> None:
-    assert "2026-01-05T10:00:00.123Z" == describe().started_at
+@pytest.mark.parametrize("hours", [0, 2, -8])
+def test_the_start_is_as_the_state_machine_has_it(hours: int) -> None:
+    started = STARTED.astimezone(timezone(timedelta(hours=hours)))
+    assert "2026-01-05T10:00:00.123Z" == describe(started=started).started_at
 
 
 def test_the_input_is_known() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from builders import MEMBER, OTHER, STARTED_AT
+from builders import MEMBER, OTHER, STARTED_AT, hides_its_context
 from contact_sync import keys
-from contact_sync.errors import AccessDeniedError, ThrottledError
+from contact_sync.errors import AccessDeniedError, ServiceUnavailableError, ThrottledError
 from contact_sync.lock import Lock, LockTable
 from contact_sync.request import RoundRequest
 from contact_sync.runs_table import RunsTable
@@ -138,3 +138,67 @@ def test_another_refusal_is_no_changed_lock(code: str, error: type[Exception]) -
         stub.add_client_error("update_item", code)
         with pytest.raises(error, match=f"change the lock: {code}"):
             LockTable(client, STATE_TABLE).free(Lock("dead", None, None))
+
+
+def start_cancelled_by(*codes: str) -> bool:
+    """Start a round whose transaction is cancelled, with one reason for each of its two items."""
+    client: Any = boto3.client("dynamodb")
+    with Stubber(client) as stub:
+        stub.add_client_error(
+            "transact_write_items",
+            "TransactionCanceledException",
+            modeled_fields={"CancellationReasons": [{"Code": code} for code in codes]},
+        )
+        lock = LockTable(client, STATE_TABLE)
+        return lock.start_round(Lock("run-1", None, None), RUN_KEY, {"round": 1})
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ("ConditionalCheckFailed", "None"),
+        ("TransactionConflict", "None"),
+        ("None", "TransactionConflict"),
+        ("ConditionalCheckFailed", "TransactionConflict"),
+    ],
+)
+def test_a_transaction_that_met_another_change_finds_the_lock_not_as_seen(
+    codes: tuple[str, ...],
+) -> None:
+    assert not start_cancelled_by(*codes)
+
+
+@pytest.mark.parametrize(
+    ("codes", "named"),
+    [
+        (("None", "ThrottlingError"), "ThrottlingError"),
+        (("ProvisionedThroughputExceeded", "None"), "ProvisionedThroughputExceeded"),
+        (
+            ("ConditionalCheckFailed", "ThrottlingError"),
+            "ConditionalCheckFailed, ThrottlingError",
+        ),
+        (("None", "ItemCollectionSizeLimitExceeded"), "ItemCollectionSizeLimitExceeded"),
+    ],
+)
+def test_a_transaction_cancelled_for_another_reason_is_a_passing_failure(
+    codes: tuple[str, ...], named: str
+) -> None:
+    with pytest.raises(ServiceUnavailableError, match=f"^change the lock: {named}$") as caught:
+        start_cancelled_by(*codes)
+    assert hides_its_context(caught.value)
+
+
+def test_a_throttled_transaction_is_told_as_such() -> None:
+    client: Any = boto3.client("dynamodb")
+    with Stubber(client) as stub:
+        stub.add_client_error("transact_write_items", "ThrottlingException")
+        lock = LockTable(client, STATE_TABLE)
+        with pytest.raises(ThrottledError, match="change the lock"):
+            lock.start_round(Lock("run-1", None, None), RUN_KEY, {"round": 1})
+
+
+def test_a_lock_within_anothers_transaction_is_looked_at_again() -> None:
+    client: Any = boto3.client("dynamodb")
+    with Stubber(client) as stub:
+        stub.add_client_error("update_item", "TransactionConflictException")
+        assert not LockTable(client, STATE_TABLE).queue(Lock("run-1", None, None), RoundRequest())

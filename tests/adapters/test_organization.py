@@ -22,10 +22,9 @@ from contact_sync.errors import (
     AccessDeniedError,
     AllFeaturesRequiredError,
     ApiRefusedError,
-    InvalidConfigError,
-    InvalidRequestError,
     NotManagementAccountError,
     OrganizationNotInUseError,
+    ServiceUnavailableError,
     SyncError,
     ThrottledError,
     TrustedAccessRequiredError,
@@ -34,7 +33,7 @@ from contact_sync.organization import OrganizationClient as Organization
 from contact_sync.selection import Account, select_accounts
 from standin.organization import OrganizationClient
 
-MISSING_UNIT = "ou-exam-nowhere00"
+MISSING_UNIT, OTHER_MISSING_UNIT = "ou-exam-nowhere00", "ou-exam-nowhere11"
 Listing = Callable[..., Organization]
 
 
@@ -182,26 +181,36 @@ def test_the_state_that_cannot_be_read_is_an_error(
 # Organizational units
 
 
-def test_units_that_exist_pass(listing: Listing) -> None:
-    listing(MEMBER).check_units([UNIT, INNER_UNIT], InvalidConfigError)
-
-
-@pytest.mark.parametrize("origin", [InvalidConfigError, InvalidRequestError])
-def test_a_unit_that_does_not_exist_is_a_named_error(
-    origin: type[Exception], listing: Listing
+@pytest.mark.parametrize(
+    ("units", "missing"),
+    [
+        ([], []),
+        ([UNIT, INNER_UNIT], []),
+        ([UNIT, MISSING_UNIT, INNER_UNIT], [MISSING_UNIT]),
+        ([OTHER_MISSING_UNIT, MISSING_UNIT], [OTHER_MISSING_UNIT, MISSING_UNIT]),
+    ],
+)
+def test_missing_units_are_those_that_do_not_exist(
+    units: list[str], missing: list[str], listing: Listing
 ) -> None:
-    with pytest.raises(origin, match=f"organizational unit {MISSING_UNIT}: not in"):
-        listing(MEMBER).check_units([UNIT, MISSING_UNIT], origin)
+    assert missing == listing(MEMBER).missing_units(units)
 
 
-def test_a_unit_that_cannot_be_looked_up_is_another_error(
-    listing: Listing, organization: OrganizationClient
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("AccessDeniedException", AccessDeniedError),
+        ("TooManyRequestsException", ThrottledError),
+        ("drop_connection", ServiceUnavailableError),
+    ],
+)
+def test_a_unit_that_cannot_be_looked_up_is_not_taken_for_missing(
+    fault: str, error: type[SyncError], listing: Listing, organization: OrganizationClient
 ) -> None:
     listed = listing(MEMBER)
-    fault = {"operation": "DescribeOrganizationalUnit", "error": "AccessDeniedException"}
-    organization.add_fault(fault)
-    with pytest.raises(AccessDeniedError, match=UNIT):
-        listed.check_units([UNIT], InvalidConfigError)
+    organization.add_fault({"operation": "DescribeOrganizationalUnit", "error": fault})
+    with pytest.raises(error, match=f"describe organizational unit {UNIT}"):
+        listed.missing_units([UNIT])
 
 
 ACCOUNTS = (

@@ -18,10 +18,12 @@ from builders import (
     make_world,
 )
 from contact_sync.errors import (
+    AccessDeniedError,
     InvalidConfigError,
     InvalidRequestError,
     NoMemberAccountsError,
     NotManagementAccountError,
+    ThrottledError,
     TrustedAccessRequiredError,
 )
 from contact_sync.runs_bucket import RunsBucket
@@ -80,6 +82,11 @@ def test_none_in_scope_is_an_empty_manifest(cloud: Cloud) -> None:
         ({}, {"account_ids": [STRANGER]}, InvalidRequestError),
         ({}, {"organizational_units": [MISSING_UNIT]}, InvalidRequestError),
         ({}, {"excluded_organizational_units": [MISSING_UNIT]}, InvalidConfigError),
+        (
+            {},
+            {"excluded_organizational_units": [MISSING_UNIT], "must_exist": False},
+            InvalidConfigError,
+        ),
         ({}, {"management_account_id": STRANGER}, NotManagementAccountError),
         ({"trusted_access": []}, {}, TrustedAccessRequiredError),
         ({"accounts": []}, {}, NoMemberAccountsError),
@@ -93,6 +100,28 @@ def test_nothing_is_listed_where_organization_or_scope_is_wrong(
         lists(cloud, **scope)
     listed = cloud.s3.list_objects_v2(Bucket=BUCKET)["Contents"]
     assert [SCOPE_KEY] == [one["Key"] for one in listed]
+
+
+@pytest.mark.parametrize(
+    ("units", "listed"),
+    [([MISSING_UNIT, UNIT], [MEMBER]), ([MISSING_UNIT], []), ([UNIT], [MEMBER])],
+)
+def test_a_queued_request_does_not_fail_because_of_anothers_unknown_unit(
+    units: list[str], listed: list[str], cloud: Cloud
+) -> None:
+    cloud.organization.reset(make_world(*ACCOUNTS))
+    answer = lists(cloud, organizational_units=units, must_exist=False)
+    assert len(listed) == answer["accounts"]
+    assert listed == manifest()
+
+
+@pytest.mark.parametrize("kind", ["organizational_units", "excluded_organizational_units"])
+def test_a_unit_that_cannot_be_looked_up_stops_the_round(kind: str, cloud: Cloud) -> None:
+    cloud.organization.reset(make_world(*ACCOUNTS))
+    fault = {"operation": "DescribeOrganizationalUnit", "error": "AccessDeniedException"}
+    cloud.organization.add_fault(fault)
+    with pytest.raises(AccessDeniedError):
+        lists(cloud, **{kind: [UNIT]}, must_exist=False)
 
 
 def test_the_answer_stays_small_at_many_accounts(cloud: Cloud) -> None:
@@ -126,3 +155,29 @@ def test_one_account_is_looked_up(
     cloud.organization.reset(make_world({"id": MEMBER, "state": member_state}))
     event = {"action": "check_account", "sync_id": SYNC_ID, "account_id": account_id}
     assert {"state": state, "is_coming": is_coming} == cloud.load("account_lister")(event)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("TooManyRequestsException", ThrottledError),
+        ("AccessDeniedException", AccessDeniedError),
+    ],
+)
+def test_an_account_that_cannot_be_looked_up_is_an_error(
+    fault: str, error: type[Exception], cloud: Cloud
+) -> None:
+    cloud.organization.reset(make_world(MEMBER))
+    cloud.organization.add_fault({"operation": "DescribeAccount", "error": fault})
+    event = {"action": "check_account", "sync_id": SYNC_ID, "account_id": MEMBER}
+    with pytest.raises(error, match=f"describe account {MEMBER}"):
+        cloud.load("account_lister")(event)
+
+
+def test_looking_up_one_account_lists_nothing_and_stores_nothing(cloud: Cloud) -> None:
+    cloud.organization.reset(make_world(MEMBER))
+    event = {"action": "check_account", "sync_id": SYNC_ID, "account_id": MEMBER}
+    cloud.load("account_lister")(event)
+    called = {call["operation"] for call in cloud.organization.calls()}
+    assert {"DescribeAccount"} == called
+    assert "Contents" not in cloud.s3.list_objects_v2(Bucket=BUCKET)

@@ -164,7 +164,7 @@ def test_what_a_dead_run_had_left_is_handed_over_and_done(
     assert {"took_over": True, "left": left, "unpublished": None} == answer
     recovery = {"trigger": make_trigger("recovery", execution_arn="arn:forgotten")}
     started = do("start_round", recovery, round=1, left=answer["left"])
-    assert "every account" if not left else "some accounts" == started["asked_for"]
+    assert ("some accounts" if left else "every account") == started["asked_for"]
     assert left == read(cloud, keys.run(STARTED_AT, SYNC_ID))["request"]
 
 
@@ -243,6 +243,7 @@ def test_a_plan_is_what_the_rounds_states_need(source: Cloud, do: Do) -> None:
     assert planned == {
         "contact_types": ["primary", "billing", "operations", "security"],
         "skipped_types": {},
+        "only_if_changed": False,
         "key_replaced": False,
         "scope_key": "runs/run-1/1/scope.json",
         "source_key": "runs/run-1/1/source.json",

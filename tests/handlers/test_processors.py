@@ -1,5 +1,6 @@
 """Both account processors: a child's input in, its account's digit out."""
 
+import json
 import traceback
 from typing import Any
 
@@ -11,18 +12,21 @@ from builders import (
     MEMBER,
     PRIMARY_FIELDS,
     SECRET_VALUES,
+    SYNC_ID,
     make_child_input,
     make_contact,
     make_source,
     make_world,
 )
 from contact_sync import keys
+from contact_sync.contacts import ContactType
 from contact_sync.errors import (
     AccessDeniedError,
     ContactRefusedError,
     ServiceUnavailableError,
     ThrottledError,
 )
+from contact_sync.observability import logger
 from contact_sync.runs_bucket import RunsBucket
 from contact_sync.table import from_item, to_item
 from moto_stack import BUCKET, STATE_TABLE, Cloud, Invoke
@@ -166,6 +170,72 @@ def test_a_repeated_attempt_does_only_what_is_not_yet_right(member: Cloud) -> No
     assert {"digit": 1} == invoke(make_child_input(attempt=2))
     assert [f"PutAlternateContact {MEMBER} BILLING"] == writes(member)
     assert ["updated"] * 3 == [item(member)[name.lower()]["status"] for name in ALTERNATES]
+
+
+@pytest.mark.parametrize("function", PROCESSORS)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_an_attempt_whose_answer_was_lost_stays_a_change(
+    function: str, *, dry_run: bool, member: Cloud
+) -> None:
+    invoke = processor(member, function)
+    assert {"digit": 1} == invoke(make_child_input(dry_run=dry_run))
+    member.organization.clear_calls()
+    assert {"digit": 1} == invoke(make_child_input(dry_run=dry_run, attempt=2))
+    assert [] == writes(member)
+
+
+def test_an_attempt_in_the_next_round_is_no_repetition(member: Cloud) -> None:
+    invoke = processor(member, PROCESSORS[1])
+    invoke(make_child_input())
+    assert {"digit": 0} == invoke(make_child_input(round=2, attempt=2))
+    assert "unchanged" == item(member)["primary"]["status"]
+
+
+def test_the_two_processors_repeat_side_by_side(member: Cloud) -> None:
+    invoke = {name: processor(member, name) for name in PROCESSORS}
+    for attempt in (1, 2):
+        for name in PROCESSORS:
+            assert {"digit": 1} == invoke[name](make_child_input(attempt=attempt))
+    assert ["updated"] * 4 == [item(member)[name]["status"] for name in ContactType]
+
+
+def test_a_late_attempt_of_an_older_round_does_not_hide_the_newer_record(member: Cloud) -> None:
+    newer = "runs/run-2/1/source.json"
+    planned_at = "2026-01-05T11:00:00+00:00"
+    RunsBucket(boto3.client("s3"), BUCKET).store_source(newer, make_source(planned_at))
+    invoke = processor(member, PROCESSORS[1])
+    assert {"digit": 1} == invoke(make_child_input(sync_id="run-2", source_key=newer))
+    recorded = item(member)
+    assert {"digit": 0} == invoke(make_child_input())
+    assert recorded == item(member)
+
+
+def test_what_was_written_is_recorded_where_the_state_cannot_be_read(member: Cloud) -> None:
+    denied = {
+        "operation": "GetAlternateContact",
+        "contact_type": "SECURITY",
+        "error": "AccessDeniedException",
+    }
+    member.organization.add_fault(denied)
+    throttled = {"operation": "DescribeAccount", "error": "TooManyRequestsException"}
+    member.organization.add_fault(throttled)
+    with pytest.raises(ThrottledError, match="describe account"):
+        processor(member, PROCESSORS[0])(make_child_input())
+    assert ["updated", "updated", "failed"] == [
+        item(member)[name.lower()]["status"] for name in ALTERNATES
+    ]
+    assert "billing_written" in item(member)
+
+
+@pytest.mark.parametrize("function", PROCESSORS)
+def test_a_synced_account_is_logged_by_its_ids(
+    function: str, member: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    processor(member, function)(make_child_input())
+    (record,) = [one for one in caplog.records if one.message == "Account synced"]
+    line = json.loads(logger.registered_formatter.format(record))
+    expected = {"sync_id": SYNC_ID, "account_id": MEMBER, "digit": 1}
+    assert expected == {name: line[name] for name in expected}
 
 
 def test_an_account_that_closed_since_it_was_listed_is_skipped(member: Cloud) -> None:

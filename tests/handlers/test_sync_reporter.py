@@ -20,6 +20,7 @@ from contact_sync import keys
 from contact_sync.account_states import AccountStatesTable
 from contact_sync.account_sync import Outcome
 from contact_sync.contacts import ContactType
+from contact_sync.errors import ServiceUnavailableError
 from contact_sync.reconcile import Status
 from contact_sync.runs_bucket import RunsBucket
 from contact_sync.runs_table import RunsTable
@@ -52,15 +53,15 @@ def accounts(cloud: Cloud, runs: RunsTable) -> Record:
     bucket = RunsBucket(boto3.client("s3"), BUCKET)
     states = AccountStatesTable(cloud.dynamodb, STATE_TABLE)
 
-    def record(*, dry_run: bool = False, **statuses: Status) -> None:
+    def record(*, number: int = 1, dry_run: bool = False, **statuses: Status) -> None:
         ids = [name.removeprefix("_") for name in statuses]
         for account_id, status in zip(ids, statuses.values(), strict=True):
             error = "ThrottledError" if status is Status.FAILED else None
-            task = make_task(account_id=account_id, dry_run=dry_run)
+            task = make_task(account_id=account_id, round=number, dry_run=dry_run)
             states.record(task, {BILLING: Outcome(status, "d", error)}, make_source(), NOW)
         bucket.store_manifest(f"{PREFIX}/manifest.json", ids)
         bucket.store_source(f"{PREFIX}/source.json", make_source())
-        run = {**keys.run_index(SYNC_ID), "request": {}, "round": 1, "dry_run": dry_run}
+        run = {**keys.run_index(SYNC_ID), "request": {}, "round": number, "dry_run": dry_run}
         runs.update(STARTED_AT, SYNC_ID, run)
 
     return record
@@ -97,6 +98,20 @@ def run_ended(**changes: Any) -> dict[str, Any]:
         "notification": NOTIFICATION,
         **changes,
     }
+
+
+def dies_at_the_runs_item(
+    monkeypatch: pytest.MonkeyPatch, reporter: Invoke, event: dict[str, Any]
+) -> None:
+    """Invoke the function, which ends when it has written everything but the run's item."""
+
+    def refuse(*_: Any) -> None:
+        raise ServiceUnavailableError("record run")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunsTable, "update", refuse)
+        with pytest.raises(ServiceUnavailableError):
+            reporter(event)
 
 
 def test_a_round_is_counted_and_recorded(
@@ -173,3 +188,76 @@ def test_answers_survive_json_and_hold_no_value(reporter: Invoke, accounts: Reco
     printed = json.dumps([reporter(round_ended()), reporter(run_ended())])
     assert [] == [value for value in SECRET_VALUES if value in printed]
     assert MEMBER not in json.loads(printed)[0]
+
+
+# Rounds that are recorded again
+
+
+def contents(cloud: Cloud) -> list[dict[str, Any]]:
+    """Return every item of the state table."""
+    items = cloud.dynamodb.scan(TableName=STATE_TABLE)["Items"]
+    return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    "statuses",
+    [
+        {"_100000000001": Status.UPDATED, "_100000000002": Status.UNCHANGED},
+        {"_100000000001": Status.UPDATED, "_100000000002": Status.FAILED},
+    ],
+    ids=["clean", "with a failure"],
+)
+def test_a_round_whose_answer_was_lost_tells_and_leaves_the_same(
+    *,
+    statuses: dict[str, Status],
+    dry_run: bool,
+    reporter: Invoke,
+    accounts: Record,
+    cloud: Cloud,
+) -> None:
+    accounts(dry_run=dry_run, **statuses)
+    first = reporter(round_ended(dry_run=dry_run))
+    left = contents(cloud)
+    assert first == reporter(round_ended(dry_run=dry_run))
+    assert left == contents(cloud)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_reporter_that_died_before_the_runs_item_counts_the_same_again(
+    *,
+    dry_run: bool,
+    reporter: Invoke,
+    accounts: Record,
+    runs: RunsTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    statuses = [Status.UPDATED, Status.UNCHANGED, Status.FAILED, Status.SKIPPED]
+    accounts(dry_run=dry_run, **{f"_{100_000_000_001 + n}": one for n, one in enumerate(statuses)})
+    dies_at_the_runs_item(monkeypatch, reporter, round_ended(dry_run=dry_run))
+    assert "round_1" not in runs.read(STARTED_AT, SYNC_ID)
+    counts = {"updated": 1, "unchanged": 1, "failed": 1, "skipped": 1}
+    assert {"accounts": counts} == reporter(round_ended(dry_run=dry_run))
+    recorded = runs.read(STARTED_AT, SYNC_ID)
+    assert ["ThrottledError"] == [
+        one["errors"]["billing"] for one in recorded["round_1"]["failures"]
+    ]
+    assert 1 == recorded["failed"]
+    assert ["100000000003"] == runs.failed_accounts(SYNC_ID)
+
+
+def test_a_later_round_corrects_the_same_accounts_again(
+    reporter: Invoke,
+    accounts: Record,
+    runs: RunsTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = [str(100_000_000_001 + n) for n in range(3)]
+    accounts(**{f"_{one}": Status.FAILED for one in ids})
+    reporter(round_ended())
+    accounts(number=2, **{f"_{ids[0]}": Status.UNCHANGED, f"_{ids[1]}": Status.FAILED})
+    later = round_ended(round=2)
+    dies_at_the_runs_item(monkeypatch, reporter, later)
+    assert {"accounts": {"unchanged": 1, "failed": 1}} == reporter(later)
+    assert 2 == runs.read(STARTED_AT, SYNC_ID)["failed"]
+    assert ids[1:] == runs.failed_accounts(SYNC_ID)

@@ -18,9 +18,11 @@ from contact_sync.account_sync import AccountSync, AccountTask, Outcome, digit
 from contact_sync.contacts import ABSENT, ALTERNATE_TYPES, ContactType
 from contact_sync.errors import (
     AccessDeniedError,
+    ApiRefusedError,
     ContactRefusedError,
     NotAcceptedError,
     ServiceUnavailableError,
+    SyncError,
     ThrottledError,
 )
 from contact_sync.reconcile import Status
@@ -34,7 +36,7 @@ OLD = make_contact(Name="Formerly Tester")
 class Given:
     """One account with its contacts, and the sync of it."""
 
-    def __init__(self, state: str = "ACTIVE", **source: Any) -> None:
+    def __init__(self, state: str | SyncError = "ACTIVE", **source: Any) -> None:
         self.contacts = FakeContacts()
         self.states = FakeStates()
         self.asked_for_state: list[str] = []
@@ -43,6 +45,8 @@ class Given:
 
     def _state_of(self, account_id: str) -> str:
         self.asked_for_state.append(account_id)
+        if isinstance(self._state, SyncError):
+            raise self._state
         return self._state
 
     def has(self, *names: ContactType) -> "Given":
@@ -52,6 +56,13 @@ class Given:
 
     def fails(self, operation: str, name: ContactType, error: Exception) -> "Given":
         self.contacts.failures[operation, MEMBER, name] = error
+        return self
+
+    def wrote_in_vain(self) -> "Given":
+        """Let the billing contact be what the API took and did not keep."""
+        self.contacts.contacts[MEMBER, BILLING] = OLD
+        long_ago = datetime.now(UTC) - timedelta(minutes=11)
+        self.states.written[BILLING] = make_last_write(replaced=OLD.digest(KEY), at=long_ago)
         return self
 
     def run(self, *types: ContactType, **task: Any) -> int:
@@ -156,10 +167,7 @@ def test_an_error_that_is_not_named_is_not_swallowed() -> None:
 
 
 def test_what_was_written_before_and_is_still_another_is_not_accepted_nor_written() -> None:
-    given = Given()
-    given.contacts.contacts[MEMBER, BILLING] = OLD
-    long_ago = datetime.now(UTC) - timedelta(minutes=11)
-    given.states.written[BILLING] = make_last_write(replaced=OLD.digest(KEY), at=long_ago)
+    given = Given().wrote_in_vain()
     with pytest.raises(NotAcceptedError, match=f"account {MEMBER}: the billing contact"):
         given.run()
     assert [] == given.contacts.writes
@@ -222,6 +230,40 @@ def test_what_was_written_before_the_account_closed_stays_written() -> None:
     assert {BILLING: Status.UPDATED, SECURITY: Status.SKIPPED} == given.statuses
 
 
+@pytest.mark.parametrize(
+    ("refusal", "raised"),
+    [
+        (ThrottledError("describe account"), ThrottledError),
+        (ServiceUnavailableError("describe account"), ServiceUnavailableError),
+        (ApiRefusedError("describe account"), AccessDeniedError),
+        (AccessDeniedError("describe account"), AccessDeniedError),
+    ],
+)
+def test_what_was_written_is_recorded_even_where_the_state_cannot_be_read(
+    refusal: SyncError, raised: type[SyncError]
+) -> None:
+    given = Given(refusal).fails("get", SECURITY, AccessDeniedError("denied"))
+    with pytest.raises(raised):
+        given.run(BILLING, SECURITY)
+    assert [("put", MEMBER, BILLING)] == given.contacts.writes
+    assert {BILLING: Status.UPDATED, SECURITY: Status.FAILED} == given.statuses
+    assert {SECURITY: "AccessDeniedError"} == given.errors
+
+
+@pytest.mark.parametrize("state", ["CLOSED", "not in the organization"])
+def test_what_was_not_accepted_by_an_account_that_closed_or_left_is_skipped(state: str) -> None:
+    given = Given(state).wrote_in_vain().fails("get", SECURITY, AccessDeniedError("denied"))
+    assert 3 == given.run(BILLING, SECURITY)
+    assert dict.fromkeys((BILLING, SECURITY), Status.SKIPPED) == given.statuses
+
+
+def test_what_an_active_account_did_not_accept_stays_so_beside_a_denial() -> None:
+    given = Given().wrote_in_vain().fails("get", SECURITY, AccessDeniedError("denied"))
+    with pytest.raises(NotAcceptedError):
+        given.run(BILLING, SECURITY)
+    assert {BILLING: Status.NOT_ACCEPTED, SECURITY: Status.FAILED} == given.statuses
+
+
 def test_the_state_is_asked_for_only_where_something_was_denied() -> None:
     given = Given().fails("get", BILLING, ThrottledError("x"))
     with pytest.raises(ThrottledError):
@@ -237,12 +279,35 @@ def test_a_change_of_an_earlier_attempt_stays_a_change(earlier: Status) -> None:
     assert {BILLING: earlier} == given.statuses
 
 
-@pytest.mark.parametrize("earlier", [Status.FAILED, Status.UNCHANGED])
-def test_what_an_earlier_attempt_did_not_change_is_unchanged(earlier: Status) -> None:
+@pytest.mark.parametrize("attempt", [2, 3])
+def test_an_earlier_change_counts_beside_what_is_unchanged_and_failed(attempt: int) -> None:
+    given = Given().has(BILLING, OPERATIONS).fails("put", SECURITY, ThrottledError("x"))
+    given.states.earlier = {BILLING: Status.UPDATED}
+    with pytest.raises(ThrottledError):
+        given.run(*ALTERNATE_TYPES, attempt=attempt)
+    assert {
+        BILLING: Status.UPDATED,
+        OPERATIONS: Status.UNCHANGED,
+        SECURITY: Status.FAILED,
+    } == given.statuses
+
+
+def test_a_repeated_attempts_own_outcome_wins_over_an_earlier_change() -> None:
+    given = Given().fails("get", BILLING, ContactRefusedError("refused"))
+    given.states.earlier[BILLING] = Status.UPDATED
+    with pytest.raises(ContactRefusedError):
+        given.run(attempt=2)
+    assert {BILLING: Status.FAILED} == given.statuses
+
+
+def test_a_change_that_is_kept_is_no_second_write() -> None:
     given = Given().has(BILLING)
-    given.states.earlier[BILLING] = earlier
-    assert 0 == given.run(attempt=2)
-    assert {BILLING: Status.UNCHANGED} == given.statuses
+    given.states.earlier[BILLING] = Status.UPDATED
+    given.run(attempt=2)
+    assert [] == given.contacts.writes
+    digest = make_contact().digest(KEY)
+    expected = Outcome(Status.UPDATED, digest, change=Status.UPDATED)
+    assert expected == given.states.recorded[0][BILLING]
 
 
 def test_the_first_attempt_asks_for_no_earlier_one() -> None:
@@ -285,10 +350,17 @@ def test_a_source_never_prints_its_values_or_its_key() -> None:
 
 
 def test_an_error_never_holds_a_value() -> None:
-    given = Given()
-    given.contacts.contacts[MEMBER, BILLING] = OLD
-    long_ago = datetime.now(UTC) - timedelta(minutes=11)
-    given.states.written[BILLING] = make_last_write(replaced=OLD.digest(KEY), at=long_ago)
+    given = Given().wrote_in_vain()
     with pytest.raises(NotAcceptedError) as caught:
         given.run()
     assert [] == [value for value in SECRET_VALUES if value in repr(caught.value)]
+
+
+@pytest.mark.parametrize("change", [Status.UPDATED, Status.DELETED])
+def test_a_change_is_kept_beside_a_later_failure(change: Status) -> None:
+    given = Given().fails("get", BILLING, ThrottledError("again"))
+    given.states.earlier[BILLING] = change
+    with pytest.raises(ThrottledError):
+        given.run(attempt=2)
+    recorded = given.states.recorded[0][BILLING]
+    assert (Status.FAILED, change) == (recorded.status, recorded.change)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from builders import hides_its_context, make_config
+from builders import ARABIC_DIGITS, WIDE_DIGITS, hides_its_context, make_config
 from contact_sync.config import NotificationSettings, OnSourceDeleted, RetryConfig, parse_config
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidConfigError
@@ -25,6 +25,15 @@ BROKEN = {
         "excluded_accounts.0: ",
     ),
     "account id with a space": ({"excluded_accounts": [" 10000000001"]}, "excluded_accounts.0: "),
+    "account id in Arabic digits": (
+        {"excluded_accounts": [ARABIC_DIGITS]},
+        "excluded_accounts.0: ",
+    ),
+    "account id in wide digits": ({"excluded_accounts": [WIDE_DIGITS]}, "excluded_accounts.0: "),
+    "OU in Arabic digits": (
+        {"excluded_organizational_units": [f"ou-exam-{ARABIC_DIGITS}"]},
+        "excluded_organizational_units.0: ",
+    ),
     "second account id": ({"excluded_accounts": ["100000000001", "x"]}, "excluded_accounts.1: "),
     "exclusion not a list": ({"excluded_accounts": "100000000001"}, "excluded_accounts: "),
     "exclusion null": ({"excluded_accounts": None}, "excluded_accounts: "),

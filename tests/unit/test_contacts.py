@@ -4,7 +4,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from builders import KEY, SECRET_VALUES, make_contact
+from builders import ARABIC_DIGITS, KEY, SECRET_VALUES, WIDE_DIGITS, make_contact
 from contact_sync.contacts import (
     ABSENT,
     ALTERNATE_RULES,
@@ -173,6 +173,15 @@ def test_a_value_may_be_as_long_as_the_api_says(
         ("primary", "PhoneNumber", "+"),
         ("primary", "CountryCode", "us"),
         ("primary", "CountryCode", "U"),
+        ("billing", "EmailAddress", "tri\u00e1ls@example.com"),
+        ("billing", "EmailAddress", "trials@ex\u00e1mple.com"),
+        ("billing", "EmailAddress", f"{WIDE_DIGITS}@example.com"),
+        ("billing", "EmailAddress", "trials@example.com\u00a0"),
+        ("billing", "PhoneNumber", ARABIC_DIGITS),
+        ("billing", "PhoneNumber", "+1\u00a0555-0100"),
+        ("primary", "PhoneNumber", f"+{WIDE_DIGITS}"),
+        ("primary", "PhoneNumber", "+1\u2003555-0100"),
+        ("primary", "CountryCode", "\uff35\uff33"),
     ],
 )
 def test_a_value_of_a_refused_form_is_named_without_itself(
@@ -206,3 +215,18 @@ def test_some_countries_need_a_state(country: str) -> None:
 def test_other_countries_need_no_state() -> None:
     contact = make_contact("primary", CountryCode="NL", StateOrRegion=None)
     assert [] == contact.faults()
+
+
+@pytest.mark.parametrize(
+    ("contact_type", "field"),
+    [
+        ("billing", "Name"),
+        ("billing", "Title"),
+        ("primary", "FullName"),
+        ("primary", "City"),
+        ("primary", "CompanyName"),
+        ("primary", "PostalCode"),
+    ],
+)
+def test_a_field_of_any_form_takes_every_script(contact_type: str, field: str) -> None:
+    assert [] == make_contact(contact_type, **{field: f"Zo\u00eb \u5c71 {WIDE_DIGITS}"}).faults()

@@ -8,6 +8,7 @@ from contact_sync.message import body, counts_text, subject, totals
 from contact_sync.outcome import RunOutcome, RunStatus
 
 PARTIAL = RunOutcome(RunStatus.PARTIAL)
+NAMED = [make_failure(str(100_000_000_001 + n)) for n in range(25)]
 LINKS = {"Execution": "https://example.com/execution", "Dashboard": "https://example.com/board"}
 
 
@@ -119,6 +120,35 @@ def test_a_text_names_failed_accounts_and_each_remedy_once() -> None:
         "  Lambda.Unknown: See the execution's history and the function's log group.\n"
     )
     assert expected in made
+
+
+@pytest.mark.parametrize(
+    ("rounds", "more"),
+    [
+        ([make_round({"failed": 30, "updated": 2}, failures=NAMED)], 5),
+        ([make_round({"failed": 26}, failures=NAMED), make_round({"updated": 9})], 1),
+        (
+            [
+                make_round({"failed": 30}, failures=NAMED),
+                make_round({"failed": 2}, failures=NAMED[:2]),
+                make_round({"failed": 40}, failures=NAMED),
+            ],
+            20,
+        ),
+    ],
+)
+def test_a_text_tells_how_many_failed_accounts_it_does_not_name(
+    rounds: list[dict[str, Any]], more: int
+) -> None:
+    expected = f"\n  and {more} more; the state table's index has them all\nWhat to do:\n"
+    assert expected in text(*rounds)
+
+
+@pytest.mark.parametrize("count", [1, 25])
+def test_a_text_that_names_every_failed_account_tells_of_no_more(count: int) -> None:
+    made = text(make_round({"failed": count, "unchanged": 3}, failures=NAMED[:count]))
+    assert f"  {NAMED[count - 1]['account_id']}  billing: ThrottledError\nWhat to do:" in made
+    assert " more; " not in made
 
 
 def test_a_text_without_failures_names_none() -> None:

@@ -12,6 +12,7 @@ from contact_sync.outcome import (
     RunOutcome,
     RunStatus,
     account_result,
+    record_of,
     run_outcome,
 )
 from contact_sync.reconcile import Status
@@ -76,6 +77,22 @@ def test_an_account_without_a_record_of_this_round_lost_its_child(item: dict[str
     assert AccountResult(MEMBER, {BILLING: Status.FAILED}, {BILLING: "ChildLostError"}) == (
         result_of(item)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "sync_id", "number", "is_found"),
+    [
+        ("billing", SYNC_ID, 1, True),
+        ("primary", SYNC_ID, 1, False),
+        ("billing", "another", 1, False),
+        ("billing", SYNC_ID, 2, False),
+    ],
+)
+def test_a_record_is_that_of_its_round_alone(
+    name: str, sync_id: str, number: int, *, is_found: bool
+) -> None:
+    found = record_of({"billing": record("updated")}, name, sync_id, number)
+    assert (record("updated") if is_found else None) == found
 
 
 def test_a_processor_that_could_not_record_is_known_by_its_childs_record() -> None:

@@ -69,6 +69,7 @@ def test_a_plan_is_what_the_rounds_states_need() -> None:
     assert given.plan() == {
         "contact_types": ["primary", "billing", "operations", "security"],
         "skipped_types": {},
+        "only_if_changed": False,
         "digest_key_id": DigestKey(KEY).id,
         "key_replaced": False,
         "scope_key": f"{PREFIX}/scope.json",
@@ -132,6 +133,12 @@ def test_nothing_is_stored_where_nothing_changed() -> None:
     given = Given(RoundRequest(only_if_changed=True)).synced_to(DigestKey(KEY), *ContactType)
     assert [] == given.plan()["contact_types"]
     assert {} == given.bucket.objects
+
+
+@pytest.mark.parametrize("only_if_changed", [True, False])
+def test_a_plan_tells_whether_nothing_to_sync_may_be_a_stale_read(*, only_if_changed: bool) -> None:
+    plan = Given(RoundRequest(only_if_changed=only_if_changed)).plan()
+    assert only_if_changed is plan["only_if_changed"]
 
 
 def test_only_what_changed_since_it_was_synced_is_planned() -> None:

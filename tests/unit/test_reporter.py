@@ -1,6 +1,7 @@
 """The end of rounds and of the run: counted, recorded, and said in words."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from builders import (
     make_source,
 )
 from contact_sync.contacts import ContactType
-from contact_sync.outcome import RoundSummary
+from contact_sync.errors import ServiceUnavailableError
 from contact_sync.reporter import MOST_CAUSE_CHARACTERS, Ending, Reporter, Round
 from contact_sync.request import RoundRequest
 from fakes import FakeAccountItems, FakeBucket, FakeRuns
@@ -80,7 +81,7 @@ class Given:
         }
         self.reporter = Reporter(self.states, self.runs, self.bucket)  # type: ignore[arg-type]
 
-    def ends(self, **changes: Any) -> RoundSummary:
+    def ends(self, **changes: Any) -> Mapping[str, int]:
         return self.reporter.record_round(make_ended_round(**changes))
 
     @property
@@ -99,8 +100,7 @@ def test_a_round_counts_its_accounts() -> None:
         _4={"billing": record("not_accepted", error="NotAcceptedError")},
         _5={},
     )
-    summary = given.ends()
-    assert {"updated": 1, "unchanged": 1, "failed": 3} == summary.accounts
+    assert {"updated": 1, "unchanged": 1, "failed": 3} == given.ends()
 
 
 def test_a_round_is_recorded_in_the_runs_item() -> None:
@@ -136,6 +136,7 @@ def test_changed_and_failed_accounts_get_an_item_of_the_run() -> None:
         "sk": f"RUN#{STARTED_AT}#{SYNC_ID}",
         "gsi1pk": f"RUN#{SYNC_ID}",
         "gsi1sk": "failed#3",
+        "billing": failed(),
         "round": 1,
         "dry_run": False,
         "status": "failed",
@@ -179,9 +180,88 @@ def test_source_and_scope_are_deleted_and_the_manifest_is_kept() -> None:
 def test_a_round_that_stored_nothing_is_recorded() -> None:
     given = Given()
     keys = dict.fromkeys(("manifest_key", "source_key", "scope_key", "digest_key_id"))
-    summary = given.ends(**keys, contact_types=[], error="InvalidConfigError")
-    assert {} == summary.accounts
+    assert {} == given.ends(**keys, contact_types=[], error="InvalidConfigError")
     assert "InvalidConfigError" == given.run["round_1"]["error"]
+
+
+# A round that is recorded again, as its answer was lost or the function died
+
+ACCOUNTS = {
+    "_1": {"billing": record("updated")},
+    "_2": {"billing": record()},
+    "_3": {"billing": failed()},
+    "_4": {"billing": record("not_accepted", error="NotAcceptedError")},
+    "_5": {},
+}
+
+
+def refuse() -> None:
+    raise ServiceUnavailableError("not now")
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("accounts", [ACCOUNTS, {"_1": {"billing": record("updated")}}])
+def test_a_round_recorded_twice_tells_and_leaves_the_same(
+    accounts: dict[str, Any], *, dry_run: bool
+) -> None:
+    given = Given(**accounts)
+    first = given.ends(dry_run=dry_run)
+    left = repr((given.run, given.runs.synced_entries, given.states.written))
+    assert first == given.ends(dry_run=dry_run)
+    assert left == repr((given.run, given.runs.synced_entries, given.states.written))
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_round_whose_own_record_failed_is_counted_the_same_again(*, dry_run: bool) -> None:
+    given, undisturbed = Given(**ACCOUNTS), Given(**ACCOUNTS)
+    given.runs.before_update = refuse
+    with pytest.raises(ServiceUnavailableError):
+        given.ends(dry_run=dry_run)
+    assert "round_1" not in given.run
+    given.runs.before_update = lambda: None
+    assert undisturbed.ends(dry_run=dry_run) == given.ends(dry_run=dry_run)
+    assert undisturbed.run == given.run
+    assert undisturbed.states.written == given.states.written[:4] == given.states.written[4:]
+
+
+def test_a_clean_round_whose_own_record_failed_still_finds_its_source() -> None:
+    given = Given(_1={"billing": record("updated")})
+    given.runs.before_update = refuse
+    with pytest.raises(ServiceUnavailableError):
+        given.ends()
+    given.runs.before_update = lambda: None
+    given.ends()
+    assert ["billing"] == list(given.runs.synced_entries)
+    assert SOURCE_KEY not in given.bucket.objects
+
+
+def test_a_recorded_round_whose_objects_could_not_be_deleted_deletes_them_again() -> None:
+    given = Given(_1={"billing": record("updated")})
+    given.bucket.before_delete = refuse
+    with pytest.raises(ServiceUnavailableError):
+        given.ends()
+    given.bucket.before_delete = lambda: None
+    assert {"updated": 1} == given.ends()
+    assert [MANIFEST_KEY] == list(given.bucket.objects)
+    assert 1 == len(given.states.written)
+
+
+def test_a_round_recorded_late_does_not_undo_what_was_synced_since() -> None:
+    given = Given(_1={"billing": record("updated")})
+    given.ends()
+    newer = {"digest": "newer", "sync_id": "run-2"}
+    given.runs.synced_entries["billing"] = newer
+    given.ends()
+    assert newer == given.runs.synced_entries["billing"]
+
+
+def test_an_item_of_the_run_holds_only_what_was_recorded_in_its_round() -> None:
+    item = {"billing": record("updated"), "security": record(sync_id="run-0"), "at": "then"}
+    given = Given(_1=item)
+    given.ends(contact_types=[BILLING, SECURITY])
+    (written,) = given.states.written
+    assert record("updated") == written["billing"]
+    assert [] == [name for name in ("security", "at") if name in written]
 
 
 # What every account has from the source now
@@ -368,8 +448,21 @@ def test_each_outcome_is_published_as_configured(
     assert is_wanted is summarize(given, settings, error=error)["notify"]
 
 
-def test_without_a_readable_configuration_every_outcome_is_published() -> None:
-    assert summarize(after({"updated": 1}), None)["notify"] is True
+@pytest.mark.parametrize(
+    ("given", "error", "is_published"),
+    [
+        (after({"updated": 1}), None, False),
+        (after(), None, False),
+        (after({"updated": 1, "failed": 1}, failed=1), None, True),
+        (after({"failed": 1}, failed=1), None, True),
+        (after(), "InvalidConfigError", True),
+        (after(), "ABORTED", True),
+    ],
+)
+def test_without_a_readable_configuration_all_but_a_success_is_published(
+    given: Given, error: str | None, *, is_published: bool
+) -> None:
+    assert is_published is summarize(given, None, error=error)["notify"]
 
 
 def test_a_summary_never_holds_a_contact_value() -> None:

@@ -1,14 +1,17 @@
 """The execution input: strict, each fault named; requests merge so that nothing is lost."""
 
+import json
 from typing import Any
 
 import pytest
 from builders import (
+    ARABIC_DIGITS,
     MANAGEMENT,
     MEMBER,
     OTHER,
     OTHER_UNIT,
     UNIT,
+    WIDE_DIGITS,
     hides_its_context,
     make_request,
     make_trigger,
@@ -26,6 +29,9 @@ from contact_sync.request import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+# DynamoDB's limit, in bytes.
+LARGEST_ITEM = 400_000
+
 BROKEN = {
     "not an object": ([], "input: "),
     "null": (None, "input: "),
@@ -40,6 +46,13 @@ BROKEN = {
     "an account too short": ({"account_ids": ["1000"]}, "account_ids.0: "),
     "an account empty": ({"account_ids": [""]}, "account_ids.0: "),
     "an account with a newline": ({"account_ids": [f"{MEMBER}\n"]}, "account_ids.0: "),
+    "an account in Arabic digits": ({"account_ids": [ARABIC_DIGITS]}, "account_ids.0: "),
+    "an account in wide digits": ({"account_ids": [WIDE_DIGITS]}, "account_ids.0: "),
+    "an OU in wide letters": ({"organizational_units": ["ou-exam-\uff41bcdefgh"]}, "units.0: "),
+    "a trigger's account in Arabic digits": (
+        {"trigger": make_trigger("account_joined", account_id=ARABIC_DIGITS)},
+        "trigger.account_id: ",
+    ),
     "the second account": ({"account_ids": [MEMBER, "x"]}, "account_ids.1: "),
     "the management account": (
         {"account_ids": [MEMBER, MANAGEMENT]},
@@ -148,6 +161,19 @@ def test_other_triggers_compare_everything(source: str) -> None:
 def test_retry_of_becomes_its_accounts() -> None:
     wanted = round_request(make_request(retry_of="run-0"), [MEMBER, OTHER])
     assert RoundRequest(account_ids=[MEMBER, OTHER]) == wanted
+
+
+def test_retry_of_at_most_5000_failed_accounts_names_them() -> None:
+    wanted = round_request(make_request(retry_of="run-0"), ids(0, MOST_MERGED_ACCOUNTS))
+    assert ids(0, MOST_MERGED_ACCOUNTS) == wanted.account_ids
+
+
+@pytest.mark.parametrize("count", [MOST_MERGED_ACCOUNTS + 1, 50_000])
+def test_retry_of_more_failed_accounts_means_every_account_and_fits_an_item(count: int) -> None:
+    wanted = round_request(make_request(retry_of="run-0", reason="again"), ids(0, count))
+    assert RoundRequest(reasons=["again"]) == wanted
+    assert wanted.covers_all_accounts
+    assert len(json.dumps(wanted.stored())) < LARGEST_ITEM
 
 
 def test_only_the_trigger_recovery_recovers() -> None:

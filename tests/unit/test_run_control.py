@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 from builders import MEMBER, OTHER, STARTED_AT, THIRD, make_recovery, make_request, make_run
-from contact_sync.errors import InvalidRequestError, LockLostError, ServiceUnavailableError
+from contact_sync.errors import (
+    InvalidRequestError,
+    LockLostError,
+    ServiceUnavailableError,
+    ThrottledError,
+)
 from contact_sync.executions import Execution
 from contact_sync.request import RoundRequest
 from contact_sync.run_control import Decision, Recovery, RunControl
@@ -138,6 +143,14 @@ def test_a_wrong_retry_does_not_queue() -> None:
     with pytest.raises(InvalidRequestError):
         given.control.queue_behind(make_run(retry_of="run-0"))
     assert given.lock.read().pending is None
+
+
+def test_retry_of_very_many_failed_accounts_queues_as_every_account() -> None:
+    given = Given("first", executions=(execution("RUNNING", "first"),))
+    given.runs.update(DEAD_START, "run-0", {"sync_id": "run-0"})
+    given.runs.failed["run-0"] = [str(100_000_000_000 + n) for n in range(5_001)]
+    given.control.queue_behind(make_run(retry_of="run-0"))
+    assert RoundRequest() == given.lock.read().pending
 
 
 # Starting a round
@@ -354,6 +367,42 @@ def test_only_one_of_two_recoveries_takes_over() -> None:
     first = given.control.recover(make_recovery("dead", "recovery-1"), "dead")
     second = given.control.recover(make_recovery("dead", "recovery-2"), "dead")
     assert (True, False) == (first.took_over, second.took_over)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_dead_wrong_retry_leaves_nothing_and_gives_up_its_lock(*, is_known: bool) -> None:
+    given = Given("dead", QUEUED, executions=(execution("FAILED", retry_of="run-0"),))
+    if is_known:
+        given.runs.update(DEAD_START, "run-0", {"sync_id": "run-0"})
+    recovery = recover(given)
+    assert (True, None) == (recovery.took_over, recovery.request)
+    assert "recovery-1" == given.lock.read().holder
+    assert QUEUED == given.control.start_round(make_recovery("dead"), 1, recovery.request)
+
+
+def test_a_dead_retry_leaves_the_accounts_that_failed() -> None:
+    given = Given("dead", executions=(execution("FAILED", retry_of="run-0"),))
+    given.runs.update(DEAD_START, "run-0", {"sync_id": "run-0"})
+    given.runs.failed["run-0"] = [MEMBER]
+    assert RoundRequest(account_ids=[MEMBER]) == recover(given).request
+
+
+def test_a_lock_is_not_taken_before_what_is_left_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = Given("dead", QUEUED, executions=(execution("FAILED", retry_of="run-0"),))
+    given.runs.update(DEAD_START, "run-0", {"sync_id": "run-0"})
+    given.runs.failed["run-0"] = [MEMBER]
+
+    def throttled(_: str) -> list[str]:
+        raise ThrottledError("find run run-0")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(given.runs, "failed_accounts", throttled)
+        with pytest.raises(ThrottledError):
+            recover(given)
+    assert "dead" == given.lock.read().holder
+    assert RoundRequest(account_ids=[MEMBER]) == recover(given).request
 
 
 def test_a_dead_run_that_did_not_publish_is_published_for() -> None:

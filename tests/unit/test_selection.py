@@ -1,5 +1,6 @@
 """Which accounts a round syncs: never the source, an excluded one or one that is not ACTIVE."""
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -15,15 +16,23 @@ from builders import (
     make_account,
     make_scope,
 )
-from contact_sync.errors import InvalidRequestError, NoMemberAccountsError
+from contact_sync.errors import (
+    AccessDeniedError,
+    InvalidConfigError,
+    InvalidRequestError,
+    NoMemberAccountsError,
+)
 from contact_sync.selection import (
     MOST_NAMED_SKIPS,
     Account,
+    Scope,
     Selection,
+    check_units,
     in_units_by_path,
     select_accounts,
 )
 
+MISSING_UNIT, OTHER_MISSING_UNIT = "ou-exam-nowhere00", "ou-exam-nowhere11"
 SOURCE_ACCOUNT = make_account(MANAGEMENT)
 ORGANIZATION = [
     SOURCE_ACCOUNT,
@@ -136,3 +145,82 @@ def test_at_most_20_skips_are_named_and_all_are_counted() -> None:
     selection = select(accounts, account_ids=ids)
     assert {"CLOSED": 25} == selection.skipped
     assert MOST_NAMED_SKIPS == len(selection.named_skips) == 20
+
+
+# Organizational units that do not exist
+
+
+def missing_units(units: Collection[str]) -> list[str]:
+    return [unit for unit in units if unit in (MISSING_UNIT, OTHER_MISSING_UNIT)]
+
+
+def checked(**scope: Any) -> Scope:
+    return check_units(make_scope(**scope), missing_units)
+
+
+@pytest.mark.parametrize("must_exist", [True, False])
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {},
+        {"account_ids": [MEMBER]},
+        {"organizational_units": [UNIT, OTHER_UNIT]},
+        {"organizational_units": [UNIT], "excluded_organizational_units": [INNER_UNIT]},
+    ],
+)
+def test_a_scope_of_units_that_exist_stays_as_it_is(
+    scope: dict[str, Any], *, must_exist: bool
+) -> None:
+    expected = make_scope(**scope, must_exist=must_exist)
+    assert expected == checked(**scope, must_exist=must_exist)
+
+
+@pytest.mark.parametrize("must_exist", [True, False])
+def test_an_unknown_excluded_unit_is_always_an_error_and_never_no_exclusion(
+    *, must_exist: bool
+) -> None:
+    units = [MISSING_UNIT, UNIT, OTHER_MISSING_UNIT]
+    expected = (
+        "excluded_organizational_units: not in the organization: "
+        f"{MISSING_UNIT}, {OTHER_MISSING_UNIT}$"
+    )
+    with pytest.raises(InvalidConfigError, match=expected):
+        checked(excluded_organizational_units=units, must_exist=must_exist)
+
+
+def test_an_unknown_requested_unit_is_refused_by_name() -> None:
+    expected = f"^organizational_units: not in the organization: {MISSING_UNIT}$"
+    with pytest.raises(InvalidRequestError, match=expected):
+        checked(organizational_units=[UNIT, MISSING_UNIT])
+
+
+def test_a_wrong_configuration_is_told_before_a_wrong_request() -> None:
+    with pytest.raises(InvalidConfigError):
+        checked(organizational_units=[MISSING_UNIT], excluded_organizational_units=[MISSING_UNIT])
+
+
+def test_a_queued_requests_unknown_unit_is_left_out() -> None:
+    scope = {"excluded_organizational_units": [INNER_UNIT], "must_exist": False}
+    expected = make_scope(organizational_units=[UNIT], **scope)
+    assert expected == checked(organizational_units=[MISSING_UNIT, UNIT], **scope)
+
+
+def test_queued_unknown_units_alone_match_nobody_and_never_everyone() -> None:
+    units = [MISSING_UNIT, OTHER_MISSING_UNIT]
+    scope = checked(organizational_units=units, must_exist=False)
+    assert [] == select_accounts(ORGANIZATION, scope).account_ids
+
+
+def test_a_queued_unknown_unit_does_not_keep_named_accounts_from_their_turn() -> None:
+    scope = checked(
+        account_ids=[THIRD], organizational_units=[MISSING_UNIT, UNIT], must_exist=False
+    )
+    assert [MEMBER, THIRD] == select_accounts(ORGANIZATION, scope).account_ids
+
+
+def test_units_that_cannot_be_looked_up_are_not_taken_for_missing() -> None:
+    def denied(_: Collection[str]) -> list[str]:
+        raise AccessDeniedError("describe organizational unit")
+
+    with pytest.raises(AccessDeniedError):
+        check_units(make_scope(organizational_units=[UNIT], must_exist=False), denied)
