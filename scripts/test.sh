@@ -22,6 +22,7 @@ main() {
   cd "$REPOSITORY"
   ensure_dev_environment
   ensure_standin_environment
+  ensure_aws_environment
   ensure_environment "$REPOSITORY/.build/sam" --group "$REPOSITORY/pyproject.toml:sam"
   ensure_node_modules
   PATH="$REPOSITORY/.venv/bin:$REPOSITORY/.build/sam/bin:$PATH"

@@ -1,0 +1,294 @@
+#!/usr/bin/env bash
+# Starts the contact sync by hand: for every account, or for those that the options name. Prints
+# the execution's name and its address in the console; with --follow, waits for the result.
+set -euo pipefail
+# shellcheck source=scripts/lib/common.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
+
+ACCOUNT_PATTERN='^[0-9]{12}$'
+UNIT_PATTERN='^ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$'
+TYPE_PATTERN='^(primary|billing|operations|security)$'
+NAME_PATTERN='^[0-9A-Za-z_-]{1,80}$'
+MOST_REASON_CHARACTERS=1000
+TAB=$'\t'
+
+POLL_SECONDS=2
+# A run takes hours where there are many accounts; a lost connection is no reason to stop looking.
+MOST_FAILED_POLLS=5
+
+usage() {
+  cat <<'USAGE'
+Usage: scripts/resync.sh [OPTION...]
+
+  --environment ENV    dev, staging or prod (prod)
+  --account ID...      only these accounts
+  --ou ID...           only the accounts under these organizational units, at any depth
+  --type T...          only these contacts: primary, billing, operations, security
+  --dry-run            compare and report, write to no account
+  --retry-of SYNC_ID   only the accounts that failed in this run (an execution's name); not
+                       together with --account, --ou or --type
+  --reason TEXT        free text for the audit trail
+  --follow             show the progress, wait for the end, and exit with the run's result
+  --region R, --profile P
+                       of the AWS CLI, where its own defaults are not meant
+  -h, --help
+
+--account, --ou and --type take several values and can be repeated; accounts and organizational
+units add up. The execution's name and its address in the console go to standard output.
+
+Exits with 0 where the execution was started (with --follow: where it SUCCEEDED), 1 where it was
+not, 2 where an option is wrong.
+USAGE
+}
+
+main() {
+  if [[ -n "${DEBUG:-}" ]]; then
+    set -x
+  fi
+  read_options "$@"
+  local outputs machine execution
+  outputs=$(stack_outputs "$(stack_name "$environment")")
+  machine=$(output_of "$outputs" StateMachineArn)
+  execution=$(aws_cli stepfunctions start-execution --state-machine-arn "$machine" \
+    --input "$(execution_input)" --query executionArn --output text)
+  show_execution "$execution"
+  if [[ -n "$follow" ]]; then
+    trap 'log "No longer following; the execution goes on."; exit 130' INT
+    follow "$execution"
+  fi
+}
+
+read_options() {
+  environment=prod accounts=() units=() types=() dry_run="" retry_of="" reason="" follow=""
+  while (($#)); do
+    case "$1" in
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    --dry-run) dry_run=yes ;;
+    --follow) follow=yes ;;
+    --account | --ou | --type)
+      require_value "$1" "${2:-}"
+      local option="$1"
+      while (($# > 1)) && [[ "$2" != -* ]]; do
+        add_value "$option" "$2"
+        shift
+      done
+      ;;
+    --environment | --retry-of | --reason | --region | --profile)
+      require_value "$1" "${2:-}"
+      set_value "$1" "$2"
+      shift
+      ;;
+    *) die_of_usage "unknown option: $1" ;;
+    esac
+    shift
+  done
+  if [[ -n "$retry_of" ]] && ((${#accounts[@]} + ${#units[@]} + ${#types[@]})); then
+    die_of_usage "--retry-of stands alone, without --account, --ou and --type"
+  fi
+}
+
+add_value() {
+  case "$1" in
+  --account)
+    require_match "$1" "$2" "$ACCOUNT_PATTERN" "account id of 12 digits"
+    accounts+=("$2")
+    ;;
+  --ou)
+    require_match "$1" "$2" "$UNIT_PATTERN" "organizational unit such as ou-ab12-cdefgh34"
+    units+=("$2")
+    ;;
+  --type)
+    require_match "$1" "$2" "$TYPE_PATTERN" "contact type: primary, billing, operations, security"
+    types+=("$2")
+    ;;
+  esac
+}
+
+set_value() {
+  case "$1" in
+  --environment)
+    require_match "$1" "$2" "$ENVIRONMENT_PATTERN" "environment: dev, staging, prod"
+    environment="$2"
+    ;;
+  --retry-of)
+    require_match "$1" "$2" "$NAME_PATTERN" "execution's name"
+    retry_of="$2"
+    ;;
+  --reason)
+    if ((${#2} > MOST_REASON_CHARACTERS)); then
+      die_of_usage "--reason: more than $MOST_REASON_CHARACTERS characters"
+    fi
+    reason="$2"
+    ;;
+  --region)
+    require_match "$1" "$2" "$REGION_PATTERN" "region such as us-east-1"
+    AWS_REGION_OPTION="$2"
+    ;;
+  --profile) AWS_PROFILE_OPTION="$2" ;;
+  esac
+}
+
+# Prints the execution input; `{}` is everything.
+execution_input() {
+  local members=()
+  if ((${#accounts[@]})); then
+    members+=("\"account_ids\": $(json_list "${accounts[@]}")")
+  fi
+  if ((${#units[@]})); then
+    members+=("\"organizational_units\": $(json_list "${units[@]}")")
+  fi
+  if ((${#types[@]})); then
+    members+=("\"contact_types\": $(json_list "${types[@]}")")
+  fi
+  if [[ -n "$dry_run" ]]; then
+    members+=('"dry_run": true')
+  fi
+  if [[ -n "$retry_of" ]]; then
+    members+=("\"retry_of\": $(json_string "$retry_of")")
+  fi
+  if [[ -n "$reason" ]]; then
+    members+=("\"reason\": $(json_string "$reason")")
+  fi
+  printf '{%s}\n' "$(joined ${members[@]+"${members[@]}"})"
+}
+
+json_list() {
+  local value members=()
+  for value in "$@"; do
+    members+=("$(json_string "$value")")
+  done
+  printf '[%s]' "$(joined "${members[@]}")"
+}
+
+joined() {
+  local separator="" member
+  for member in "$@"; do
+    printf '%s%s' "$separator" "$member"
+    separator=", "
+  done
+}
+
+# Quotes any text; with awk, which is where Python or jq may not be.
+json_string() {
+  printf '%s' "$1" | LC_ALL=C awk '
+    BEGIN {
+      for (i = 1; i < 32; i++) escaped[sprintf("%c", i)] = sprintf("\\u%04x", i)
+      escaped["\\"] = "\\\\"
+      escaped["\""] = "\\\""
+      printf "\""
+    }
+    NR > 1 { printf "\\n" }
+    {
+      for (i = 1; i <= length($0); i++) {
+        character = substr($0, i, 1)
+        printf "%s", character in escaped ? escaped[character] : character
+      }
+    }
+    END { printf "\"" }'
+}
+
+show_execution() {
+  printf '%s\n%s\n' "${1##*:}" "$(console_link "$1")"
+}
+
+# follow EXECUTION_ARN - shows the progress to the end; the exit code is the execution's.
+follow() {
+  local execution="$1" told status holder failed=0
+  while :; do
+    # Three fields between tabs; the last may have any characters.
+    if ! told=$(aws_cli stepfunctions describe-execution --execution-arn "$execution" --output text \
+      --query "[status, error || '', cause || output || '']" 2>&1); then
+      failed=$((failed + 1))
+      if ((failed > MOST_FAILED_POLLS)); then
+        clear_progress
+        log "$told"
+        die "cannot follow ${execution##*:} any longer; it goes on"
+      fi
+    else
+      failed=0
+      status=${told%%"$TAB"*}
+      if [[ "$status" != RUNNING && "$status" != PENDING_REDRIVE ]]; then
+        break
+      fi
+      show_progress "$(progress_of "$execution")"
+    fi
+    sleep "$POLL_SECONDS"
+  done
+  clear_progress
+  holder=$(holder_in "$told")
+  if [[ -n "$holder" ]]; then
+    log "Queued: $holder is under way, and does this request in its next round. Following it."
+    show_execution "${execution%:*}:$holder"
+    follow "${execution%:*}:$holder"
+  else
+    show_result "${execution##*:}" "$told"
+  fi
+}
+
+# Prints the execution that the described one queued behind, if it did.
+holder_in() {
+  local pattern='"queued_behind": *"([^"]+)"'
+  if [[ "$1" == SUCCEEDED* && "$1" =~ $pattern ]]; then
+    printf '%s\n' "${BASH_REMATCH[1]}"
+  fi
+}
+
+# progress_of EXECUTION_ARN - prints how far its latest Map Run is.
+progress_of() {
+  local runs rounds run counts total pending running
+  runs=$(aws_cli stepfunctions list-map-runs --execution-arn "$1" --output text \
+    --query '[length(mapRuns), sort_by(mapRuns, &startDate)[-1].mapRunArn]' \
+    2>/dev/null) || return 0
+  IFS=$'\t' read -r rounds run <<<"$runs"
+  if [[ "$rounds" == 0 ]]; then
+    printf 'preparing\n'
+    return
+  fi
+  counts=$(aws_cli stepfunctions describe-map-run --map-run-arn "$run" --output text \
+    --query 'itemCounts.[total, pending, running]' 2>/dev/null) || return 0
+  IFS=$'\t' read -r total pending running <<<"$counts"
+  printf 'round %s: %s of %s accounts done, %s under way\n' \
+    "$rounds" "$((total - pending - running))" "$total" "$running"
+}
+
+# In a terminal one line that changes, elsewhere a line for each change.
+shown=""
+show_progress() {
+  if [[ -z "$1" || "$1" == "$shown" ]]; then
+    return
+  fi
+  shown="$1"
+  if [[ -t 2 ]]; then
+    printf '\r\033[K%s' "$1" >&2
+  else
+    log "$1"
+  fi
+}
+
+clear_progress() {
+  if [[ -t 2 && -n "$shown" ]]; then
+    printf '\r\033[K' >&2
+  fi
+  shown=""
+}
+
+# show_result NAME DESCRIPTION - tells how the execution ended, and exits so.
+show_result() {
+  local status rest error told pattern='"summary": *"(([^"\\]|\\.)*)"'
+  status=${2%%"$TAB"*}
+  rest=${2#*"$TAB"}
+  error=${rest%%"$TAB"*}
+  told=${rest#*"$TAB"}
+  if [[ "$status" == SUCCEEDED && "$told" =~ $pattern ]]; then
+    told="${BASH_REMATCH[1]}"
+  fi
+  printf '%s %s%s%s\n' "$1" "$status" "${error:+: $error}" "${told:+: $told}"
+  if [[ "$status" != SUCCEEDED ]]; then
+    exit 1
+  fi
+}
+
+main "$@"

@@ -1,0 +1,126 @@
+"""Runs the scripts as a user does, with the real AWS CLI, against a stand-in or nothing."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from standin.machine import Machine
+
+REPOSITORY = Path(__file__).parents[2]
+COMMON = REPOSITORY / "scripts/lib/common.sh"
+AWS_FOLDER = REPOSITORY / ".build/aws/bin"
+
+ACCESS_KEYS = {"AWS_ACCESS_KEY_ID": "999999999999", "AWS_SECRET_ACCESS_KEY": "any"}
+
+Result = subprocess.CompletedProcess[str]
+
+
+def needs_aws() -> None:
+    """Skip where there is no AWS CLI to run the scripts with."""
+    if not (AWS_FOLDER / "aws").exists():
+        pytest.skip("no AWS CLI in .build/aws: scripts/test.sh makes it")
+
+
+def run(script: str, *options: str, environment: Mapping[str, str], answer: str = "") -> Result:
+    """Run a script of the repository with exactly this environment."""
+    return subprocess.run(
+        [shutil.which("bash") or "bash", REPOSITORY / "scripts" / script, *options],
+        env=dict(environment),
+        input=answer,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def source(commands: str) -> Result:
+    """Run commands with what the scripts share."""
+    return subprocess.run(
+        ["bash", "-c", f'set -euo pipefail; . "{COMMON}"; {commands}'],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def environment_for(home: Path, **more: str) -> dict[str, str]:
+    """Return an environment with the AWS CLI and no account, nor a way out of this machine."""
+    return {
+        "PATH": f"{AWS_FOLDER}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "LANG": "C.UTF-8",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **more,
+    }
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs scripts against the stand-in."""
+
+    machine: Machine
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        url = self.machine.standin.endpoint_url
+        keys = {**ACCESS_KEYS, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": url}
+        return environment_for(self.home, **keys)
+
+    def run(self, script: str, *options: str, answer: str = "") -> Result:
+        return run(
+            script, "--environment", "dev", *options, environment=self.environment, answer=answer
+        )
+
+
+@dataclass
+class FakeAws:
+    """An `aws` that gives what it is told to, one answer a call, and the last one for ever.
+
+    Only for what the real one does not do when asked: network failures in the midst of a run.
+    """
+
+    folder: Path
+    answers: list[str] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        self._write("sleep", "exit 0")
+        cases = "\n".join(f"{n}) {answer};;" for n, answer in enumerate(self.answers[:-1], 1))
+        counter = f'n=$(($(cat "{self.folder}/calls" 2>/dev/null || echo 0) + 1))'
+        count = f'{counter}; echo "$n" >"{self.folder}/calls"'
+        self._write("aws", f'{count}\ncase "$n" in\n{cases}\n*) {self.answers[-1]};;\nesac')
+        path = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
+        return {**environment_for(self.folder), "PATH": path}
+
+    @property
+    def calls(self) -> int:
+        file = self.folder / "calls"
+        return int(file.read_text() or 0) if file.exists() else 0
+
+    def _write(self, name: str, script: str) -> None:
+        file = self.folder / name
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def without_aws(folder: Path) -> dict[str, str]:
+    """Return an environment with what the scripts need, but no AWS CLI."""
+    for tool in ("dirname", "awk", "cat"):
+        (folder / tool).symlink_to(shutil.which(tool) or tool)
+    return {"PATH": str(folder), "HOME": str(folder)}

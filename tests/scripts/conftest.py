@@ -1,0 +1,27 @@
+"""One stand-in for the scripts that work in a deployed stack."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scripts.cli import Cli, FakeAws, needs_aws
+from standin.machine import Machine, machine
+
+
+@pytest.fixture(scope="package", name="machine")
+def _machine() -> Iterator[Machine]:
+    needs_aws()
+    with machine(triggers="ENABLED") as running:
+        yield running
+
+
+@pytest.fixture(name="cli")
+def _cli(machine: Machine, tmp_path: Path) -> Cli:
+    return Cli(machine, tmp_path)
+
+
+@pytest.fixture(name="fake_aws")
+def _fake_aws(tmp_path: Path) -> FakeAws:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    return FakeAws(folder)
