@@ -1,6 +1,7 @@
 """No test reaches AWS: broken credentials, one region, and no network but loopback."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -34,6 +35,10 @@ ENVIRONMENT = {
 
 os.environ.pop("AWS_PROFILE", None)
 os.environ.update(ENVIRONMENT)
+
+
+# A shell starts its background jobs deaf to Ctrl-C, and so would be what the tests start and stop.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class NetworkBlockedError(Exception):

@@ -119,7 +119,13 @@ def own_write(write: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 def test_a_burst_of_changes_is_few_rounds_and_none_is_lost(machine: Machine, started: int) -> None:
-    machine.run()
+    # Long enough for all of the burst to find a run under way, as within the half minute of Settle.
+    for operation in ("DescribeOrganization", "ListAWSServiceAccessForOrganization"):
+        slow = {"operation": operation, "error": "slow", "delay": 8, "times": 1}
+        machine.organization.add_fault(slow)
+    running = machine.stack.start()
+    while "ListAccounts" not in running.states():
+        assert "RUNNING" == running.status()
     for number in range(30):
         contact_type = ("BILLING", "OPERATIONS", "SECURITY")[number % 3]
         contact = machine.organization.contacts(MANAGEMENT)[contact_type]
@@ -131,9 +137,7 @@ def test_a_burst_of_changes_is_few_rounds_and_none_is_lost(machine: Machine, sta
 
     executions = since(machine, started, 31)
 
-    rounds = sum(execution.states().count("PlanRound") > 0 for execution in executions[1:])
-    planned = sum(execution.states().count("StartRound") for execution in executions[1:])
-    assert 1 <= rounds <= planned <= 3
+    assert 3 >= sum(execution.states().count("StartRound") for execution in executions)
     source = machine.organization.contacts(MANAGEMENT)
     assert [source] * 4 == [
         machine.organization.contacts(account["id"])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -248,15 +249,20 @@ class Demo:
 
     temporary: Path
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
+    @contextmanager
+    def start(self, *options: str) -> Iterator[subprocess.Popen[str]]:
         small = ["--accounts", "6", "--speed", "100"]
-        return subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, REPOSITORY / "scripts/demo.py", *small, *options],
             env={**os.environ, "TMPDIR": str(self.temporary)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()  # no effect but on one that a failed test left running
 
     def run(self, *options: str) -> Result:
         with self.start(*options) as process:
@@ -310,7 +316,7 @@ class TestRun:
         result = demo.run("--faults")
 
         assert 1 == result.returncode
-        assert "FAILED: PartialSyncError: 1 accounts failed" in result.stderr
+        assert "FAILED: PartialSyncError: Failed accounts: 1;" in result.stderr
         results = [
             line.split()[-1]
             for line in result.stdout.splitlines()
