@@ -59,6 +59,10 @@ class Standin:
     `speed` makes quotas wider, and latency, waits and functions' sleeps shorter; timeouts remain
     real seconds. `latency` and `world` are the organization's. `hooks_off` leaves hooks of
     MiniStack out, or `all` of them.
+
+    Seconds at AWS's own speed: `function_start` before the import of a function's module in a new
+    execution environment, `invocation` between a state machine and each invocation's handler,
+    `child_start` between a Distributed Map's free place and the first state of the next child.
     """
 
     def __init__(
@@ -70,6 +74,9 @@ class Standin:
         seed: int = 1,
         world: Json | None = None,
         hooks_off: Iterable[str] = (),
+        function_start: float = 0.0,
+        invocation: float = 0.0,
+        child_start: float = 0.0,
     ) -> None:
         self.accounts = accounts
         self.speed = speed
@@ -77,6 +84,9 @@ class Standin:
         self.seed = seed
         self.world = world
         self.hooks_off = tuple(hooks_off)
+        self.function_start = function_start
+        self.invocation = invocation
+        self.child_start = child_start
         self._clients: dict[tuple[str, str], Any] = {}
 
     def __enter__(self) -> Self:
@@ -176,6 +186,19 @@ class Standin:
     def clear_faults(self) -> None:
         self._request("DELETE", "/_standin/faults")
 
+    def usage(self) -> Json:
+        """Return what functions and executions used since the start or `forget_usage`.
+
+        {functions: {name: {...}}, requests: [{caller, service, operation, count, items}],
+        executions: [{arn, events, transitions, children, largest_payload, ...}]}
+        """
+        used: Json = self._request("GET", "/_standin/stats")
+        return used
+
+    def forget_usage(self) -> None:
+        """Count what functions use anew; executions stay."""
+        self._request("DELETE", "/_standin/stats")
+
     def queued_messages(self, queue_url: str) -> list[Json]:
         """Return what is in a queue, and leave it there."""
         path = f"/_ministack/sqs/messages?QueueUrl={urllib.parse.quote(queue_url)}"
@@ -226,6 +249,9 @@ class Standin:
             "SFN_WAIT_SCALE": str(1 / self.speed),
             "STANDIN_SPEED": str(self.speed),
             "STANDIN_HOOKS_OFF": " ".join(self.hooks_off),
+            "STANDIN_FUNCTION_START": str(self.function_start),
+            "STANDIN_INVOCATION": str(self.invocation),
+            "STANDIN_CHILD_START": str(self.child_start),
             "AWS_ENDPOINT_URL_ACCOUNT": self.organization_url,
             "AWS_ENDPOINT_URL_ORGANIZATIONS": self.organization_url,
             "AWS_ACCESS_KEY_ID": MANAGEMENT_ACCOUNT_ID,

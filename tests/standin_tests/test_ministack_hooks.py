@@ -963,3 +963,101 @@ class TestFaults:
         """A fault that is spelled wrong is refused."""
         with pytest.raises(StandinError, match="fucntion"):
             hooked.standin.set_faults([{"fucntion": "a", "kind": "kill"}])
+
+
+class TestLatency:
+    @staticmethod
+    def seconds_of(bench: Bench) -> float:
+        """Return how long two children of one Map take, one after the other."""
+        child = {"Work": invoke(bench.function())}
+        map_state = distributed_map(child, MaxConcurrency=1)
+        execution = bench.start(bench.machine({"Map": map_state}), {"items": [{}, {}]})
+        execution.wait(20)
+        history = execution.history()
+        return float((history[-1]["timestamp"] - history[0]["timestamp"]).total_seconds())
+
+    def test_planned(self, hooked: Bench) -> None:
+        """Each child, each invocation and the one cold start take the time that is planned."""
+        with Standin(
+            accounts=2, speed=10, child_start=5, invocation=2, function_start=6
+        ) as standin:
+            planned = self.seconds_of(Bench(standin))
+        unplanned = self.seconds_of(hooked)
+
+        assert 2 * 0.5 + 2 * 0.2 + 0.6 == pytest.approx(planned - unplanned, abs=0.5)
+
+
+class TestUsage:
+    SOURCE = (
+        "import boto3\n"
+        "def lambda_handler(event, context):\n"
+        "    room = bytearray(event['bytes'])\n"
+        "    client = boto3.client('dynamodb')\n"
+        "    put = {'PutRequest': {'Item': {'pk': {'S': 'a'}}}}\n"
+        "    other = {'PutRequest': {'Item': {'pk': {'S': 'b'}}}}\n"
+        "    client.batch_write_item(RequestItems={event['table']: [put, other]})\n"
+        "    return len(room)\n"
+    )
+
+    def run(self, bench: Bench) -> tuple[Execution, str]:
+        """Run a function twice, in the children of a Map, and return its name too."""
+        table = bench.name("table")
+        bench.standin.client("dynamodb").create_table(
+            TableName=table,
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        function = bench.function(self.SOURCE)
+        map_state = distributed_map({"Work": invoke(function)}, MaxConcurrency=1)
+        event = {"bytes": 50_000_000, "table": table}
+        execution = bench.start(bench.machine({"Map": map_state}), {"items": [event, event]})
+        execution.wait(20)
+        return execution, function.rpartition(":")[2]
+
+    def test_function(self, hooked: Bench, plain: Bench) -> None:
+        """Invocations, cold starts and the largest process are known; MiniStack tells none."""
+        hooked.standin.forget_usage()
+        _, name = self.run(hooked)
+        used = hooked.standin.usage()["functions"][name]
+
+        assert (2, 1) == (used["invocations"], used["starts"])
+        assert 0 < used["processor_seconds"]
+        assert used["seconds"] < 20
+        assert 50_000_000 < used["peak_bytes"] < 300_000_000
+        with pytest.raises((StandinError, json.JSONDecodeError)):
+            plain.standin.usage()
+
+    def test_requests(self, hooked: Bench) -> None:
+        """Requests are counted by caller, with their items; those of tests are not."""
+        hooked.standin.forget_usage()
+        _, name = self.run(hooked)
+        requests = hooked.standin.usage()["requests"]
+        named = {"caller": name, "service": "dynamodb", "operation": "BatchWriteItem"}
+
+        assert {**named, "count": 2, "items": 4} in requests
+        assert {"state machine", name} == {request["caller"] for request in requests}
+
+    def test_execution(self, hooked: Bench) -> None:
+        """A run's size counts a transition for each state entered and each child started."""
+        execution, _ = self.run(hooked)
+        sizes = hooked.standin.usage()["executions"]
+        (size,) = (one for one in sizes if one["arn"] == execution.arn)
+
+        assert 2 == size["children"]
+        assert (2, 4) == (size["most_child_transitions"], size["child_transitions"])
+        assert 5 == size["transitions"]
+        assert len(execution.history()) == size["events"]
+        children = [len(child.history()) for child in execution.children()]
+        assert max(children) == size["most_child_events"]
+        assert 100 < size["largest_payload"] < 1000
+
+    def test_repeated_task(self, hooked: Bench) -> None:
+        """A task that is repeated is a transition each time."""
+        retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 2, "IntervalSeconds": 1}]
+        task = invoke(hooked.function(), {"do": "raise"}, Retry=retry)
+        execution = hooked.start(hooked.machine({"Work": task}))
+        execution.wait(20)
+        sizes = hooked.standin.usage()["executions"]
+
+        assert [3] == [one["transitions"] for one in sizes if one["arn"] == execution.arn]

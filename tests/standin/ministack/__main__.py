@@ -6,6 +6,7 @@ import sys
 from ministack.app import main as serve
 
 from standin.ministack import (  # noqa: F401  imported for the hooks they register
+    changesets,
     cloudformation,
     distributed_map,
     events,
@@ -14,7 +15,9 @@ from standin.ministack import (  # noqa: F401  imported for the hooks they regis
     faults,
     functions,
     integrations,
+    latency,
     tasks,
+    usage,
 )
 from standin.ministack.registry import install_hooks
 

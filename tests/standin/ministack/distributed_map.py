@@ -9,7 +9,7 @@ from typing import Any
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import stepfunctions as sfn
 
-from standin.ministack import executions
+from standin.ministack import executions, latency
 from standin.ministack.executions import Json, encode, record
 from standin.ministack.registry import hook
 
@@ -187,6 +187,7 @@ class MapRun:
             return None if self._stopped else next(queue, None)
 
     def _run_child(self, index: int) -> None:
+        latency.pause(latency.CHILD_START)
         child = self._new_child(self._input(index))
         with self._lock:
             if self._stopped:

@@ -1,0 +1,112 @@
+"""What runs cost, line by line, by the price table in `prices.json`."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PRICES_FILE = Path(__file__).with_name("prices.json")
+RESYNCS, CHANGES = 30, 2  # runs a month: one a day, and after two changes of a contact
+
+# START, END and REPORT, which Lambda logs of each invocation.
+PLATFORM_LOG_BYTES = 400
+
+# What a stack costs by being there.
+STANDING_RESOURCES = {
+    "AWS::KMS::Key": "kms_keys",
+    "AWS::SecretsManager::Secret": "secrets",
+    "AWS::CloudWatch::Alarm": "alarms",
+    "AWS::CloudWatch::Dashboard": "dashboards",
+    "AWS::Logs::MetricFilter": "metrics",
+}
+
+Quantities = Counter[str]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a month's bill."""
+
+    name: str
+    quantity: float
+    free: float
+    cost: float
+
+
+def load_prices(file: Path = PRICES_FILE) -> dict[str, Any]:
+    """Read the price table."""
+    prices: dict[str, Any] = json.loads(file.read_text())
+    return prices
+
+
+def run_quantities(measured: Mapping[str, Any], prices: Mapping[str, Any]) -> Quantities:
+    """Return what one measured run uses, by the lines of the price table.
+
+    A function with less memory than a whole processor needs gets a share of it, so that its
+    processor time takes longer in AWS.
+    """
+    functions = measured["functions"].values()
+    used: Counter[str] = Counter(
+        {
+            "state_transitions": measured["transitions"],
+            "dynamodb_write_units": measured["write_units"],
+            "dynamodb_read_units": measured["read_units"],
+            "log_gigabytes": 0,
+        }
+    )
+    for function in functions:
+        slowdown = max(1.0, prices["vcpu_megabytes"] / function["memory_megabytes"])
+        seconds = function["waiting_seconds"] + function["processor_seconds"] * slowdown
+        logged = function["log_bytes"] + function["invocations"] * PLATFORM_LOG_BYTES
+        used["lambda_requests"] += function["invocations"]
+        used["lambda_gb_seconds"] += seconds * function["memory_megabytes"] / 1024
+        used["log_gigabytes"] += logged / 1e9
+    for request, count in measured["requests"].items():
+        if line := _request_line(*request.split(" ")):
+            used[line] += count
+    # S3 with a bucket key, Secrets Manager and SNS ask KMS at most once a request.
+    encrypted = ("s3_reads", "s3_writes", "secret_requests", "sns_publishes")
+    used["kms_requests"] = sum(used[line] for line in encrypted)
+    return used
+
+
+def standing_quantities(template: str) -> Quantities:
+    """Return what the resources of a template, given as its text, use a month without any run."""
+    types = re.findall(r"^    Type: (AWS::[\w:]+)", template, re.MULTILINE)
+    return Counter(STANDING_RESOURCES[name] for name in types if name in STANDING_RESOURCES)
+
+
+def scaled(quantities: Quantities, factor: float) -> Quantities:
+    """Return the quantities of `factor` times as many accounts or runs."""
+    return Counter({line: quantity * factor for line, quantity in quantities.items()})
+
+
+def month(
+    resync: Quantities, change: Quantities, standing: Quantities, prices: Mapping[str, Any]
+) -> list[Line]:
+    """Return a month's bill: a resync a day, two changes, and what stands."""
+    used = scaled(resync, RESYNCS) + scaled(change, CHANGES) + standing
+    return [
+        Line(
+            name=price["name"],
+            quantity=used[key],
+            free=price["free"],
+            cost=max(0.0, used[key] - price["free"]) / price["per"] * price["price"],
+        )
+        for key, price in prices["lines"].items()
+        if used[key]
+    ]
+
+
+def total(lines: Iterable[Line]) -> float:
+    """Add up a bill."""
+    return sum(line.cost for line in lines)
+
+
+def _request_line(service: str, operation: str) -> str | None:
+    if service == "s3":
+        return "s3_reads" if operation.startswith(("Get", "Head")) else "s3_writes"
+    return {"sns": "sns_publishes", "secretsmanager": "secret_requests"}.get(service)

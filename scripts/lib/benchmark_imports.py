@@ -1,0 +1,106 @@
+"""How long each handler's import takes beside boto3 and the Powertools Logger, and the package."""
+
+import os
+import subprocess
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from standin.package import build_package
+from standin.standin import BUILD, MINISTACK_PYTHON, REPOSITORY
+
+Json = dict[str, Any]
+
+FUNCTIONS = REPOSITORY / "functions"
+BASE = "import boto3; from aws_lambda_powertools import Logger; Logger()"
+ROUNDS = 9
+
+# Packaged only to be newer than Lambda's own; by far the largest.
+LEFT_OUT = ("boto3/", "botocore/")
+
+_MEASURED = """\
+import time
+start = time.process_time()
+{code}
+print(time.process_time() - start)
+"""
+
+# Any values; nothing is called.
+_VARIABLES = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "any",
+    "AWS_SECRET_ACCESS_KEY": "any",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "CONFIG_TABLE_NAME": "any",
+    "DASHBOARD_URL": "any",
+    "DIGEST_KEY_SECRET_ARN": "any",
+    "ENVIRONMENT": "prod",
+    "EXECUTIONS_URL": "any",
+    "LOG_LEVEL": "INFO",
+    "MANAGEMENT_ACCOUNT_ID": "999999999999",
+    "MAX_CONCURRENCY": "6",
+    "POWERTOOLS_SERVICE_NAME": "any",
+    "QUOTA_SHARE": "1",
+    "RUNS_BUCKET_NAME": "any",
+    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:999999999999:stateMachine:any",
+    "STATE_TABLE_NAME": "any",
+}
+
+
+def measure_imports(rounds: int = ROUNDS) -> Json:
+    """Return base and handlers in processor seconds, their ratios, and the package's size.
+
+    Each is the median of fresh interpreters that find compiled bytecode. Base and handlers take
+    turns, and a ratio is of the two in the same round, so that other work on the machine weighs
+    on both.
+    """
+    package = build_package(FUNCTIONS, BUILD, MINISTACK_PYTHON)
+    with tempfile.TemporaryDirectory(prefix="imports-") as folder:
+        zipfile.ZipFile(package).extractall(folder)
+        cases = {"": BASE} | {name: f"import {name}.handler" for name in handlers(FUNCTIONS)}
+        for code in cases.values():  # compiles
+            _seconds(code, folder)
+        times = [
+            {name: _seconds(code, folder) for name, code in cases.items()} for _ in range(rounds)
+        ]
+    return {**import_figures(times), "package_bytes": package_size(package)}
+
+
+def import_figures(times: Sequence[Mapping[str, float]]) -> Json:
+    """Return the medians of rounds, in each of which the base is under the empty name."""
+    names = [name for name in times[0] if name]
+    return {
+        "base_seconds": median(one[""] for one in times),
+        "import_seconds": {name: median(one[name] for one in times) for name in names},
+        "import_ratios": {name: median(one[name] / one[""] for one in times) for name in names},
+    }
+
+
+def handlers(functions: Path) -> list[str]:
+    """Return the packages of the functions that have a handler."""
+    return sorted(file.parent.name for file in functions.glob("*/handler.py"))
+
+
+def package_size(package: Path) -> int:
+    """Return the compressed bytes of a package without boto3 and botocore."""
+    with zipfile.ZipFile(package) as archive:
+        return sum(
+            entry.compress_size
+            for entry in archive.infolist()
+            if not entry.filename.startswith(LEFT_OUT)
+        )
+
+
+def _seconds(code: str, folder: str) -> float:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": folder, **_VARIABLES}
+    result = subprocess.run(  # noqa: S603 - the stand-in's interpreter
+        [str(MINISTACK_PYTHON), "-S", "-c", _MEASURED.format(code=code)],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return float(result.stdout)

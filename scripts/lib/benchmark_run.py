@@ -1,0 +1,259 @@
+"""One run of the deployed system in the stand-in, measured."""
+
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from statistics import mean
+from typing import Any
+
+from standin import Execution, Stack, Standin, StandinError
+from standin.machine import Machine
+from standin.organization.quotas import DEFAULT_QUOTAS
+from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
+
+from lib.benchmark_floor import (
+    floor_seconds,
+    needed_calls,
+    slowest_operation,
+    unused_seconds,
+)
+from lib.benchmark_options import Scenario
+
+Json = dict[str, Any]
+
+PACED = (
+    "GetAlternateContact",
+    "GetContactInformation",
+    "PutAlternateContact",
+    "PutContactInformation",
+    "DeleteAlternateContact",
+)
+REFUSED = "TooManyRequestsException"
+
+# How much longer than its floor a run may take before it is given up.
+PATIENCE, LEAST_PATIENCE_SECONDS = 5.0, 120.0
+POLL_SECONDS = 1.0
+
+# Enough for every place of the Map to get a child that starts both processors; and the time in
+# which the slowest bucket fills up.
+WARMING_ACCOUNTS = 24
+RECOVERY_SECONDS = 5.0
+
+READS = ("GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems")
+
+
+def measure(scenario: Scenario) -> Json:
+    """Start a stand-in, deploy, run once, and return every figure."""
+    latency = scenario.latency
+    with Standin(
+        speed=scenario.speed,
+        world=world_of(scenario),
+        function_start=latency.function_start,
+        invocation=latency.invocation,
+        child_start=latency.child_start,
+    ) as standin:
+        stack = standin.deploy(scenario.environment, {"Triggers": "DISABLED"})
+        machine = Machine(standin, stack)
+        machine.configure(contact_types=list(scenario.types))
+        if scenario.warm:
+            _warm(machine, scenario)
+        standin.forget_usage()
+        load_before = os.getloadavg()[0]
+        execution = stack.start({"reason": "benchmark"})
+        _wait(execution, scenario)
+        figures = _figures(machine, execution, scenario)
+        return {**figures, "load_average": [load_before, os.getloadavg()[0]]}
+
+
+def world_of(scenario: Scenario) -> Json:
+    """Return an organization of which a share differs from the source in the changed types."""
+    world = drifted_world(
+        scenario.accounts, drift=scenario.drift, latency={"default": scenario.latency.api_call}
+    )
+    unchanged = [name.upper() for name in scenario.types if name not in scenario.changed]
+    for contacts in world["contacts"].values():
+        contacts.update({name: dict(SOURCE_CONTACTS[name]) for name in unchanged})
+    return world
+
+
+def wait_limit(scenario: Scenario) -> float:
+    """Return the real seconds after which a run is given up."""
+    floor = floor_seconds(needed_calls(scenario), DEFAULT_QUOTAS) / scenario.speed
+    return LEAST_PATIENCE_SECONDS + PATIENCE * floor
+
+
+def call_figures(needed: Mapping[str, int], outcomes: Mapping[str, Mapping[str, int]]) -> Json:
+    """Return for each paced operation the calls needed, made and refused."""
+    return {
+        operation: {
+            "needed": needed.get(operation, 0),
+            "made": sum(outcomes[operation].values()),
+            "refused": outcomes[operation].get(REFUSED, 0),
+        }
+        for operation in PACED
+        if operation in outcomes
+    }
+
+
+def refused_share(calls: Mapping[str, Mapping[str, int]]) -> float:
+    """Return the share of all paced calls that was refused."""
+    made = sum(count["made"] for count in calls.values())
+    return sum(count["refused"] for count in calls.values()) / made if made else 0.0
+
+
+def function_figures(used: Mapping[str, Json], memory: Mapping[str, int], speed: float) -> Json:
+    """Return what each function used, at AWS's own speed: only waiting gets shorter by speed."""
+    figures = {}
+    for name, usage in used.items():
+        waiting = max(0.0, usage["seconds"] - usage["processor_seconds"]) * speed
+        figures[name] = {
+            **usage,
+            "memory_megabytes": memory[name],
+            "waiting_seconds": waiting,
+            "seconds": waiting + usage["processor_seconds"],
+        }
+    return figures
+
+
+def dynamodb_units(requests: Iterable[Json], items: Iterable[Json]) -> tuple[float, int]:
+    """Return write and read units; a write is taken to be as large as items are on average."""
+    units_a_write = mean(map(item_units, items))
+    writes, reads = 0.0, 0
+    for request in requests:
+        if request["service"] == "dynamodb":
+            if request["operation"] in READS:
+                reads += request["items"]
+            else:
+                writes += request["items"] * units_a_write
+    return writes, reads
+
+
+def item_units(item: Mapping[str, Any]) -> int:
+    """Return the write units of an item: one a KiB, again for the index where it is in it."""
+    size = sum(len(str(name)) + len(str(value)) for name, value in item.items())
+    return math.ceil(size / 1024) * (2 if "gsi1pk" in item else 1)
+
+
+def _warm(machine: Machine, scenario: Scenario) -> None:
+    """Start every function by a run that writes nothing, and let the quotas recover."""
+    members = [account["id"] for account in machine.organization.world()["accounts"]]
+    _wait(
+        machine.stack.start({"dry_run": True, "account_ids": members[:WARMING_ACCOUNTS]}), scenario
+    )
+    time.sleep(RECOVERY_SECONDS / scenario.speed)
+    machine.organization.clear_calls()
+
+
+def _wait(execution: Execution, scenario: Scenario) -> None:
+    limit = wait_limit(scenario)
+    deadline = time.monotonic() + limit
+    while execution.status() == "RUNNING":
+        if time.monotonic() > deadline:
+            raise StandinError(f"{scenario.name}: still runs after {limit:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+def _figures(machine: Machine, execution: Execution, scenario: Scenario) -> Json:
+    standin, stack = machine.standin, machine.stack
+    used = standin.usage()
+    needed = needed_calls(scenario)
+    floor = floor_seconds(needed, DEFAULT_QUOTAS)
+    calls = call_figures(needed, standin.organization.stats()["outcomes"])
+    entered, exited, run = _moments(execution)
+    sync = (exited - entered) * scenario.speed
+    functions = function_figures(used["functions"], _memory(standin), scenario.speed)
+    writes, reads = dynamodb_units(used["requests"], machine.items())
+    (size,) = (one for one in used["executions"] if one["arn"] == execution.arn)
+    return {
+        "scenario": asdict(scenario),
+        "name": scenario.name,
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "status": execution.status(),
+        "lost_contacts": _lost(standin, scenario),
+        "floor_seconds": floor,
+        "sync_seconds": sync,
+        "run_seconds": run * scenario.speed,
+        "sync_ratio": sync / floor if floor else None,
+        "run_ratio": run * scenario.speed / floor if floor else None,
+        "unused_seconds": _unused(standin, scenario, entered, sync),
+        "calls": calls,
+        "refused_share": refused_share(calls),
+        "transitions": size["transitions"],
+        "transitions_an_account": size["child_transitions"] / max(1, size["children"]),
+        "events": size["events"],
+        "most_child_events": size["most_child_events"],
+        "largest_payload": size["largest_payload"],
+        "functions": {_short(stack, name): used for name, used in sorted(functions.items())},
+        "requests": _request_counts(used["requests"]),
+        "write_units": writes,
+        "read_units": reads,
+    }
+
+
+def _moments(execution: Execution) -> tuple[float, float, float]:
+    """Return when SyncAccounts was entered and exited, and the whole execution's seconds."""
+    history = execution.history()
+    entered = _moment(history, "stateEnteredEventDetails")
+    exited = _moment(history, "stateExitedEventDetails")
+    whole: timedelta = history[-1]["timestamp"] - history[0]["timestamp"]
+    return entered.timestamp(), exited.timestamp(), whole.total_seconds()
+
+
+def _unused(standin: Standin, scenario: Scenario, entered: float, sync: float) -> Json | None:
+    needed = needed_calls(scenario)
+    slowest = slowest_operation(needed, DEFAULT_QUOTAS)
+    if slowest is None:
+        return None
+    served = [
+        (call["time"] - entered) * scenario.speed
+        for call in standin.organization.calls()
+        if call["operation"] == slowest
+        and call["outcome"] != REFUSED
+        and call["time"] >= entered  # before it, the source was read
+    ]
+    unused = unused_seconds(served, DEFAULT_QUOTAS[slowest], needed[slowest], sync)
+    return {"operation": slowest, **asdict(unused)}
+
+
+def _moment(history: Iterable[Json], details: str) -> datetime:
+    for event in history:
+        if event.get(details, {}).get("name") == "SyncAccounts":
+            moment: datetime = event["timestamp"]
+            return moment
+    raise StandinError("the execution did not come through SyncAccounts")
+
+
+def _lost(standin: Standin, scenario: Scenario) -> int:
+    """Count the contacts that are not what they should be after the run."""
+    world = standin.organization.world()
+    wanted = {name.upper(): SOURCE_CONTACTS[name.upper()] for name in scenario.types}
+    return sum(
+        world["contacts"].get(account["id"], {}).get(name) != contact
+        for account in world["accounts"]
+        for name, contact in wanted.items()
+    )
+
+
+def _memory(standin: Standin) -> dict[str, int]:
+    pages = standin.client("lambda").get_paginator("list_functions").paginate()
+    return {
+        function["FunctionName"]: function["MemorySize"]
+        for page in pages
+        for function in page["Functions"]
+    }
+
+
+def _short(stack: Stack, function_name: str) -> str:
+    return function_name.removeprefix(f"{stack.name}-")
+
+
+def _request_counts(requests: Iterable[Json]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for request in requests:
+        if request["service"] != "lambda":
+            counts[f"{request['service']} {request['operation']}"] += request["count"]
+    return dict(sorted(counts.items()))

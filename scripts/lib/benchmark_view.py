@@ -1,0 +1,117 @@
+"""The benchmark's tables, as plain text that a README can show."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from lib.benchmark_cost import CHANGES, RESYNCS, Line, total
+
+Json = Mapping[str, Any]
+Row = tuple[str, ...]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Align rows of cells: the first column to the left, the others to the right."""
+    columns = zip(*rows, strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def run_table(runs: Sequence[Json]) -> str:
+    """Return one column a run."""
+    names = {
+        kind: sorted({name for run in runs for name in run[kind]})
+        for kind in ("calls", "functions", "requests")
+    }
+    rows = [_row(runs, name, show) for name, show in _FIGURES]
+    rows += [_row(runs, name, _calls_of(name)) for name in names["calls"]]
+    rows += [_row(runs, f"{name}: s", _seconds_of(name)) for name in names["functions"]]
+    rows += [_row(runs, f"{name}: peak MB", _peak_of(name)) for name in names["functions"]]
+    rows += [_row(runs, name, _requests_of(name)) for name in names["requests"]]
+    return table(rows)
+
+
+def bill(lines: Sequence[Line], accounts: int) -> str:
+    """Return a month's bill, with the always-free allowances."""
+    rows: list[Row] = [("", "a month", "always free", "USD")]
+    rows += [
+        (line.name, f"{line.quantity:,.6g}", f"{line.free:,}", f"{line.cost:.2f}") for line in lines
+    ]
+    rows.append(("total", "", "", f"{total(lines):.2f}"))
+    title = f"{accounts:,} accounts, {RESYNCS} daily resyncs and {CHANGES} changes a month"
+    return f"{title}\n{table(rows)}"
+
+
+def import_table(imports: Json) -> str:
+    """Return the time of each import, and its ratio to that of the base."""
+    rows: list[Row] = [("", "ms", "ratio")]
+    rows.append(("boto3 and Powertools Logger", f"{imports['base_seconds'] * 1000:.0f}", "1.00"))
+    rows += [
+        (name, f"{seconds * 1000:.0f}", f"{imports['import_ratios'][name]:.2f}")
+        for name, seconds in imports["import_seconds"].items()
+    ]
+    size = imports["package_bytes"] / 1e6
+    return f"{table(rows)}\npackage without boto3 and botocore: {size:.2f} MB"
+
+
+def _row(runs: Iterable[Json], name: str, show: Callable[[Json], str]) -> Row:
+    return (name, *(show(run) for run in runs))
+
+
+def _optional(key: str) -> Callable[[Json], str]:
+    return lambda run: "-" if run[key] is None else f"{run[key]:.3f}"
+
+
+def _unused(part: str) -> Callable[[Json], str]:
+    return lambda run: f"{run['unused_seconds'][part]:.1f}" if run["unused_seconds"] else "-"
+
+
+def _calls_of(operation: str) -> Callable[[Json], str]:
+    def show(run: Json) -> str:
+        calls = run["calls"].get(operation, {"made": 0, "refused": 0})
+        return f"{calls['made']:,} ({calls['refused']:,})"
+
+    return show
+
+
+def _seconds_of(function: str) -> Callable[[Json], str]:
+    return lambda run: f"{run['functions'].get(function, {}).get('seconds', 0):.1f}"
+
+
+def _peak_of(function: str) -> Callable[[Json], str]:
+    return lambda run: f"{run['functions'].get(function, {}).get('peak_bytes', 0) / 2**20:.0f}"
+
+
+def _requests_of(request: str) -> Callable[[Json], str]:
+    return lambda run: f"{run['requests'].get(request, 0):,}"
+
+
+_FIGURES: tuple[tuple[str, Callable[[Json], str]], ...] = (
+    ("", lambda run: run["name"].partition(", ")[2]),
+    ("accounts", lambda run: f"{run['scenario']['accounts']:,}"),
+    ("contact types", lambda run: str(len(run["scenario"]["types"]))),
+    ("speed", lambda run: f"{run['scenario']['speed']:g}"),
+    ("load average", lambda run: f"{run['load_average'][1]:.1f}"),
+    ("execution", lambda run: str(run["status"])),
+    ("contacts lost", lambda run: f"{run['lost_contacts']:,}"),
+    ("floor, s", lambda run: f"{run['floor_seconds']:.1f}"),
+    ("SyncAccounts, s", lambda run: f"{run['sync_seconds']:.1f}"),
+    ("  over the floor: start, s", _unused("start")),
+    ("  over the floor: middle, s", _unused("middle")),
+    ("  over the floor: end, s", _unused("end")),
+    ("  over the floor: more calls, s", _unused("more")),
+    ("whole execution, s", lambda run: f"{run['run_seconds']:.1f}"),
+    ("SyncAccounts / floor", _optional("sync_ratio")),
+    ("whole execution / floor", _optional("run_ratio")),
+    ("calls refused", lambda run: f"{run['refused_share']:.1%}"),
+    ("state transitions", lambda run: f"{run['transitions']:,}"),
+    ("  an account", lambda run: f"{run['transitions_an_account']:.2f}"),
+    ("history events", lambda run: f"{run['events']:,}"),
+    ("  most of a child", lambda run: f"{run['most_child_events']:,}"),
+    ("largest payload, bytes", lambda run: f"{run['largest_payload']:,}"),
+)

@@ -1,0 +1,50 @@
+"""Times that AWS takes and a laptop does not: starts of execution environments and of children.
+
+Each is a number of seconds at AWS's own speed, in an environment variable; 0 where it is unset.
+"""
+
+import os
+import time
+from typing import Any
+
+from ministack.services import lambda_svc
+
+from standin.ministack.executions import Json
+from standin.ministack.registry import hook
+
+# Before the import of a function's module, in a new execution environment.
+FUNCTION_START = "STANDIN_FUNCTION_START"
+# Between a state machine and the handler, in each invocation.
+INVOCATION = "STANDIN_INVOCATION"
+# Between a Distributed Map's free place and the first state of the next child.
+CHILD_START = "STANDIN_CHILD_START"
+
+
+def pause(name: str) -> None:
+    """Sleep as long as the variable says, at the stand-in's speed."""
+    seconds = float(os.environ.get(name, "0")) / float(os.environ.get("STANDIN_SPEED", "1"))
+    if seconds > 0:
+        time.sleep(seconds)
+
+
+@hook
+def start_latency() -> None:
+    """Let invocations, and the first in each execution environment, take a planned time.
+
+    In MiniStack the former take no time, and the latter only that of the import.
+    """
+
+    def execute(function: Json, event: Any, request_id: str) -> Json:
+        pause(INVOCATION)
+        return original_execute(function, event, request_id)
+
+    def acquire(*arguments: Any, **options: Any) -> tuple[Any, str]:
+        worker, reason = original_acquire(*arguments, **options)
+        if reason == "spawn":
+            pause(FUNCTION_START)
+        return worker, reason
+
+    original_execute = lambda_svc._execute_function_warm
+    original_acquire = lambda_svc.acquire_worker
+    lambda_svc._execute_function_warm = execute
+    lambda_svc.acquire_worker = acquire

@@ -1,0 +1,59 @@
+"""Change sets see a condition that turns, and MiniStack alone does not."""
+
+import json
+
+import pytest
+from standin import Standin
+
+TEMPLATE = {
+    "Parameters": {"Wanted": {"Type": "String"}},
+    "Conditions": {"IsWanted": {"Fn::Equals": [{"Ref": "Wanted"}, "yes"]}},
+    "Resources": {
+        "Always": {"Type": "AWS::SQS::Queue"},
+        "Sometimes": {"Type": "AWS::SQS::Queue", "Condition": "IsWanted"},
+    },
+}
+
+
+def changes(standin: Standin, before: str, after: str) -> list[tuple[str, str]]:
+    """Return what a change set finds when the only parameter changes, as (action, resource)."""
+    client = standin.client("cloudformation")
+    name = f"{before}-{after}"
+    template = {"StackName": name, "TemplateBody": json.dumps(TEMPLATE)}
+    client.create_stack(
+        **template, Parameters=[{"ParameterKey": "Wanted", "ParameterValue": before}]
+    )
+    client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    client.create_change_set(
+        **template,
+        ChangeSetName="changes",
+        Parameters=[{"ParameterKey": "Wanted", "ParameterValue": after}],
+    )
+    answer = client.describe_change_set(StackName=name, ChangeSetName="changes")
+    found = [change["ResourceChange"] for change in answer["Changes"]]
+    return [(change["Action"], change["LogicalResourceId"]) for change in found]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "action"), [("no", "yes", "Add"), ("yes", "no", "Remove")]
+)
+def test_condition_turns(hooked: Standin, before: str, after: str, action: str) -> None:
+    """A resource comes or goes with its condition."""
+    assert [(action, "Sometimes")] == changes(hooked, before, after)
+
+
+def test_condition_stays(hooked: Standin) -> None:
+    """Where no condition turns there is no change."""
+    assert [] == changes(hooked, "no", "never")
+
+
+def test_without_the_hook() -> None:
+    """An assertion that fails here says that upstream needs the hook no longer."""
+    with Standin(accounts=0, hooks_off=["conditional_changes"]) as plain:
+        assert [] == changes(plain, "no", "yes")
+
+
+@pytest.fixture(name="hooked", scope="module")
+def _hooked():
+    with Standin(accounts=0) as standin:
+        yield standin
