@@ -122,7 +122,7 @@ class SyncFailedError(SyncError):
 class PartialSyncError(SyncError):
     """At least failure_threshold accounts failed."""
 
-    remedy = "See the failed accounts; repeat them with retry_of."
+    remedy = "See the failed accounts; repeat them with resync.sh --retry-of and the sync_id."
 
 
 TRANSIENT = (ThrottledError, ServiceUnavailableError)

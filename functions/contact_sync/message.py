@@ -51,7 +51,7 @@ def _heading(run: Mapping[str, Any], outcome: RunOutcome) -> str:
     started_by = " ".join(
         _one_line(str(trigger[name])) for name in ("source", "event_name") if name in trigger
     )
-    lines = [f"Status: {outcome.status}"]
+    lines = [f"Status: {outcome.status}", f"Run: {run['sync_id']}"]
     if outcome.error:
         lines.append(f"Error: {outcome.error}: {_one_line(outcome.cause)}")
     if run.get("dry_run"):

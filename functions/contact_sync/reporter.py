@@ -109,6 +109,7 @@ class Reporter:
     ) -> dict[str, Any]:
         """Record how the run ended; return the message, and what the execution ends with."""
         run = {
+            "sync_id": ending.sync_id,
             "started_at": ending.started_at,
             **self.runs.read(ending.started_at, ending.sync_id),
         }

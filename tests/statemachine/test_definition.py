@@ -111,8 +111,8 @@ def test_only_transient_errors_of_an_account_repeat_through_a_wait() -> None:
 
 
 def test_no_way_from_a_round_to_the_summary_keeps_the_lock() -> None:
-    # HoldsLock passes a dry run by, which took no lock.
-    without = frozenset({"ReleaseLock", "FreeLock", "HoldsLock"})
+    # TookLock passes a dry run by, which took no lock.
+    without = frozenset({"ReleaseLock", "FreeLock", "TookLock"})
     assert "SummarizeRun" not in reachable(PARENT, "StartRound", without)
 
 

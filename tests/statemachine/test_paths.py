@@ -225,7 +225,7 @@ def test_a_recovery_publishes_for_an_aborted_holder_and_leaves_the_rest(
 
     recovery = machine.run(recovery_of(busy))
 
-    assert "NeedsSettling ReleaseLock SummarizeRun".split() == recovery.states()[-8:-5]
+    assert "NeedsSettling ReleaseLock SummarizeRun".split() == recovery.states()[-7:-4]
     assert "SUCCEEDED" == recovery.status()
     assert "aborted" == machine.messages()[0].attributes["status"]
     assert {} == machine.lock()
@@ -319,7 +319,7 @@ def test_a_broken_configuration_ends_the_round(machine: Machine) -> None:
     execution = machine.run()
 
     assert "InvalidConfigError" == execution.describe()["error"]
-    assert "PlanRound RecordRound HoldsLock ReleaseLock".split() == execution.states()[5:9]
+    assert "PlanRound RecordRound TookLock ReleaseLock".split() == execution.states()[5:9]
     assert {} == machine.lock()
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from builders import MEMBER, OTHER, STARTED_AT, make_failure, make_round
+from builders import MEMBER, OTHER, STARTED_AT, SYNC_ID, make_failure, make_round
 from contact_sync.message import body, counts_text, subject, totals
 from contact_sync.outcome import RunOutcome, RunStatus
 
@@ -13,7 +13,7 @@ LINKS = {"Execution": "https://example.com/execution", "Dashboard": "https://exa
 
 
 def text(*rounds: dict[str, Any], outcome: RunOutcome = PARTIAL, **run: Any) -> str:
-    return body({"started_at": STARTED_AT, **run}, outcome, list(rounds), LINKS)
+    return body({"sync_id": SYNC_ID, "started_at": STARTED_AT, **run}, outcome, list(rounds), LINKS)
 
 
 def test_a_subject_tells_environment_status_and_counts() -> None:
@@ -56,7 +56,7 @@ def test_a_text_tells_who_started_the_run_when_and_why() -> None:
         request={"reasons": ["moved\noffice", "and again"]},
     )
     expected = (
-        "Status: partial\n"
+        f"Status: partial\nRun: {SYNC_ID}\n"
         "Started by: contact_changed Put AlternateContact, 2026-01-05T10:00:00Z\n"
         "Reason: moved office\n"
         "Reason: and again\n"
