@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks all that can be checked without an AWS account: format, lint, types, template, state
-# machine, and every test. Sets up what it needs. Options are passed on to pytest.
+# Checks what can be checked without an AWS account: format, lint, types, template, state machine,
+# and the tests. Sets up what it needs. Options are passed on to pytest.
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -9,7 +9,9 @@ usage() {
   cat <<'USAGE'
 Usage: scripts/test.sh [PYTEST OPTION...]
 
-  scripts/test.sh                   everything; this is what CI runs
+  scripts/test.sh                   all static checks and tests but those of tests/operation
+  scripts/test.sh tests/operation   the static checks, then the tests of deploy.sh, rollback.sh,
+                                    config.sh, backup.sh, restore.sh and validate.sh
   scripts/test.sh tests/unit        the static checks, then only these tests
 USAGE
 }
@@ -28,7 +30,7 @@ main() {
   PATH="$REPOSITORY/.venv/bin:$REPOSITORY/.build/sam/bin:$PATH"
   check_statically
   if (($#)); then
-    pytest "$@"
+    pytest -n 3 --dist loadfile "$@"
   else
     # A file's tests stay together: they share what they start. Most of the time they wait.
     pytest --cov -n 3 --dist loadfile

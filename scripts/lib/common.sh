@@ -290,3 +290,12 @@ for line in open(sys.argv[1]):
         sys.exit(1)
 SCRIPT
 }
+
+# configuration ARGUMENT... - runs lib/configuration.py with the Python of functions_python, which
+# the script has put into `python`. No bytecode may come to lie beside the functions' code: it
+# would be packaged with them.
+configuration() {
+  # shellcheck disable=SC2154
+  PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$REPOSITORY/functions" \
+    "$python" "$REPOSITORY/scripts/lib/configuration.py" "$@"
+}
