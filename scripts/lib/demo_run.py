@@ -83,7 +83,7 @@ class _Demo:
         drifted = sum(contacts[account_id] != source for account_id in active)
         # What is special about single accounts shows best on those that differ.
         active.sort(key=lambda account_id: contacts[account_id] == source)
-        self.excluded, *self.synced = active
+        *self.synced, self.excluded = active
         say(
             f"Organization: {len(accounts)} member accounts, {len(accounts) - len(active)} of them "
             f"not ACTIVE, {drifted} of the others with contacts of their own."
