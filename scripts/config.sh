@@ -63,7 +63,7 @@ read_options() {
     --yes) assume_yes=yes ;;
     --environment | --region | --profile)
       require_value "$1" "${2:-}"
-      set_value "$1" "$2"
+      set_where "$1" "$2"
       shift
       ;;
     -*) die_of_usage "unknown option: $1" ;;
@@ -99,20 +99,6 @@ add_word() {
     ids+=("$1")
     ;;
   *) die_of_usage "unexpected: $1" ;;
-  esac
-}
-
-set_value() {
-  case "$1" in
-  --environment)
-    require_match "$1" "$2" "$ENVIRONMENT_PATTERN" "environment: dev, staging, prod"
-    environment="$2"
-    ;;
-  --region)
-    require_match "$1" "$2" "$REGION_PATTERN" "region such as us-east-1"
-    AWS_REGION_OPTION="$2"
-    ;;
-  --profile) AWS_PROFILE_OPTION="$2" ;;
   esac
 }
 

@@ -152,10 +152,6 @@ add_types() {
 
 set_value() {
   case "$1" in
-  --environment)
-    require_match "$1" "$2" "$ENVIRONMENT_PATTERN" "environment: dev, staging, prod"
-    environment="$2"
-    ;;
   --account-id)
     require_match "$1" "$2" "$ACCOUNT_PATTERN" "account id of 12 digits"
     account_id="$2"
@@ -187,11 +183,7 @@ set_value() {
     fi
     given+=("$2")
     ;;
-  --region)
-    require_match "$1" "$2" "$REGION_PATTERN" "region such as us-east-1"
-    AWS_REGION_OPTION="$2"
-    ;;
-  --profile) AWS_PROFILE_OPTION="$2" ;;
+  *) set_where "$1" "$2" ;;
   esac
 }
 

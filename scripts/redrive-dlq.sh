@@ -74,26 +74,16 @@ read_options() {
     esac
     shift
   done
-  if [[ -z "$environment" ]]; then
-    die_of_usage "--environment is required"
-  fi
+  require_environment
 }
 
 set_value() {
   case "$1" in
-  --environment)
-    require_match "$1" "$2" "$ENVIRONMENT_PATTERN" "environment: dev, staging, prod"
-    environment="$2"
-    ;;
   --forwarding-region)
     require_match "$1" "$2" "$REGION_PATTERN" "region such as us-east-1"
     forwarding_region="$2"
     ;;
-  --region)
-    require_match "$1" "$2" "$REGION_PATTERN" "region such as us-east-1"
-    AWS_REGION_OPTION="$2"
-    ;;
-  --profile) AWS_PROFILE_OPTION="$2" ;;
+  *) set_where "$1" "$2" ;;
   esac
 }
 

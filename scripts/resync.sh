@@ -109,10 +109,6 @@ add_value() {
 
 set_value() {
   case "$1" in
-  --environment)
-    require_match "$1" "$2" "$ENVIRONMENT_PATTERN" "environment: dev, staging, prod"
-    environment="$2"
-    ;;
   --retry-of)
     require_match "$1" "$2" "$NAME_PATTERN" "execution's name"
     retry_of="$2"
@@ -123,11 +119,7 @@ set_value() {
     fi
     reason="$2"
     ;;
-  --region)
-    require_match "$1" "$2" "$REGION_PATTERN" "region such as us-east-1"
-    AWS_REGION_OPTION="$2"
-    ;;
-  --profile) AWS_PROFILE_OPTION="$2" ;;
+  *) set_where "$1" "$2" ;;
   esac
 }
 

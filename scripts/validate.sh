@@ -80,30 +80,14 @@ read_options() {
     --deep) deep=yes ;;
     --environment | --region | --profile)
       require_value "$1" "${2:-}"
-      set_value "$1" "$2"
+      set_where "$1" "$2"
       shift
       ;;
     *) die_of_usage "unknown option: $1" ;;
     esac
     shift
   done
-  if [[ -z "$environment" ]]; then
-    die_of_usage "--environment is required"
-  fi
-}
-
-set_value() {
-  case "$1" in
-  --environment)
-    require_match "$1" "$2" "$ENVIRONMENT_PATTERN" "environment: dev, staging, prod"
-    environment="$2"
-    ;;
-  --region)
-    require_match "$1" "$2" "$REGION_PATTERN" "region such as us-east-1"
-    AWS_REGION_OPTION="$2"
-    ;;
-  --profile) AWS_PROFILE_OPTION="$2" ;;
-  esac
+  require_environment
 }
 
 # How a check tells: `begin`, a `note` for each thing that is wrong, and `end`, which prints the

@@ -99,6 +99,24 @@ ensure_aws_environment() {
   ensure_environment "$REPOSITORY/.build/aws" --group "$REPOSITORY/pyproject.toml:aws"
 }
 
+# run_in_standin PROGRAM OPTION... - runs a Python program of scripts/ that starts the stand-in.
+run_in_standin() {
+  local python program="$REPOSITORY/scripts/$1"
+  shift
+  if [[ -n "${DEBUG:-}" ]]; then
+    set -x
+  fi
+  python=$(find_python)
+  case " $* " in
+  *" -h "* | *" --help "*) exec "$python" "$program" --help ;;
+  esac
+  # A wrong option is told before anything is installed.
+  "$python" "$program" --check-options "$@" || exit
+  ensure_dev_environment
+  ensure_standin_environment
+  exec "$REPOSITORY/.venv/bin/python" "$program" "$@"
+}
+
 # ensure_environment FOLDER REQUIREMENT... - makes or updates a virtual environment, unless the
 # files that name its packages are the same as when it was made.
 ensure_environment() {
@@ -161,10 +179,29 @@ run_to_end() {
 AWS_REGION_OPTION=""
 AWS_PROFILE_OPTION=""
 
-# shellcheck disable=SC2034 # like the next, for the scripts' options
 ENVIRONMENT_PATTERN='^(dev|staging|prod)$'
-# shellcheck disable=SC2034
 REGION_PATTERN='^[a-z]{2,}(-[a-z]+)+-[0-9]+$'
+
+# set_where OPTION VALUE - the options that every script has: which stack, and where.
+set_where() {
+  case "$1" in
+  --environment)
+    require_match "$1" "$2" "$ENVIRONMENT_PATTERN" "environment: dev, staging, prod"
+    environment="$2"
+    ;;
+  --region)
+    require_match "$1" "$2" "$REGION_PATTERN" "region such as us-east-1"
+    AWS_REGION_OPTION="$2"
+    ;;
+  --profile) AWS_PROFILE_OPTION="$2" ;;
+  esac
+}
+
+require_environment() {
+  if [[ -z "$environment" ]]; then
+    die_of_usage "--environment is required"
+  fi
+}
 
 stack_name() {
   printf 'aws-contact-sync-%s\n' "$1"

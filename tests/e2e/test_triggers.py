@@ -165,3 +165,20 @@ def test_a_change_during_a_run_reaches_every_account(machine: Machine, started: 
         for account in machine.organization.world()["accounts"]
     }
     assert {"Newest Name"} == names
+
+
+def test_what_was_queued_behind_an_aborted_run_is_done(machine: Machine, started: int) -> None:
+    slow = {"operation": "GetAlternateContact", "error": "slow", "delay": 8, "times": 1}
+    machine.organization.add_fault({**slow, "account_id": JOINED})
+    running = machine.stack.start({"account_ids": [JOINED]})
+    while "SyncAccounts" not in running.states():
+        assert "RUNNING" == running.status()
+    queued = machine.run({"account_ids": [OTHER]})
+    assert {"queued_behind": running.name} == queued.wait().output
+
+    running.stop()
+    since(machine, started, 3)
+
+    source = machine.organization.contacts(MANAGEMENT)
+    assert source == machine.organization.contacts(OTHER)
+    assert {} == machine.lock()
