@@ -1,12 +1,14 @@
 """The deployed system as tests drive it: a fresh organization and empty tables for each test."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from standin.errors import StandinError
 from standin.organization.worlds import drifted_world
 from standin.standin import Execution, Outcome, Stack, Standin
 
@@ -22,8 +24,10 @@ RUN_SECONDS = 240.0
 class Machine:
     """One deployed stack, its two tables, and every execution since the last reset."""
 
-    def __init__(self, standin: Standin, stack: Stack) -> None:
+    def __init__(self, standin: Standin, stack: Stack, *, recovers: bool) -> None:
         self.standin = standin
+        self._recovers = recovers
+        self._is_recovery: dict[str, bool] = {}
         self.stack = stack
         self.organization = standin.organization
         self._dynamodb = standin.client("dynamodb")
@@ -32,11 +36,29 @@ class Machine:
     def reset(self, world: Mapping[str, Any], **config: Any) -> None:
         """Begin again: this organization, this configuration over the default, no state."""
         self.standin.clear_faults()
+        if self._recovers:
+            self._await_recoveries()
         self.organization.reset(world)
         for item in self.items():
             self.delete(item["pk"], item["sk"])
         self.configure(**config)
         self._message_count = len(self.stack.messages())
+
+    def _await_recoveries(self) -> None:
+        """Wait for the recovery of each execution that died: it reads what is to be deleted."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while True:
+            executions = {execution: execution.status() for execution in self.stack.executions()}
+            for execution in executions:
+                if execution.arn not in self._is_recovery:
+                    told = execution.input()
+                    source = told["trigger"].get("source") if _has_trigger(told) else None
+                    self._is_recovery[execution.arn] = source == "recovery"
+            dead = sum(status not in ("RUNNING", "SUCCEEDED") for status in executions.values())
+            if "RUNNING" not in executions.values() and dead <= sum(self._is_recovery.values()):
+                return
+            if time.monotonic() > deadline:
+                raise StandinError(f"{dead} executions died, and not each was recovered")
 
     def configure(self, **changes: Any) -> None:
         """Write the default configuration item with these changes; None leaves a key out."""
@@ -120,6 +142,10 @@ class Machine:
         )
 
 
+def _has_trigger(told: Any) -> bool:
+    return isinstance(told, dict) and isinstance(told.get("trigger"), dict)
+
+
 def _typed(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _serialize(value) for name, value in item.items()}
 
@@ -129,4 +155,4 @@ def machine(*, triggers: str, speed: float = 100.0, environment: str = "dev") ->
     """Start the stand-in and deploy the real template; speed shortens waits and raises quotas."""
     with Standin(accounts=0, speed=speed, world=drifted_world(0)) as standin:
         stack = standin.deploy(environment=environment, parameters={"Triggers": triggers})
-        yield Machine(standin, stack)
+        yield Machine(standin, stack, recovers=triggers == "ENABLED")
