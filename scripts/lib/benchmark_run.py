@@ -57,7 +57,7 @@ def measure(scenario: Scenario) -> Json:
         child_start=latency.child_start,
     ) as standin:
         stack = standin.deploy(scenario.environment, {"Triggers": "DISABLED"})
-        machine = Machine(standin, stack)
+        machine = Machine(standin, stack, recovers=False)
         machine.configure(contact_types=list(scenario.types))
         if scenario.warm:
             _warm(machine, scenario)
