@@ -115,7 +115,10 @@ def test_wrong_input_ends_before_anything_is_read(machine: Machine) -> None:
 def test_a_lock_that_cannot_be_taken_ends_in_failure(machine: Machine) -> None:
     machine.standin.set_faults([{**TAKE_LOCK, **REFUSED}])
 
-    assert "DynamoDB.AccessDeniedException" == machine.run().describe()["error"]
+    execution = machine.run()
+
+    assert "DynamoDB.AccessDeniedException" == execution.describe()["error"]
+    assert "TakeLock FreeLock SummarizeRun".split() == execution.states()[2:5]
 
 
 def test_a_new_account_is_synced_once_it_is_active(machine: Machine) -> None:
@@ -231,6 +234,29 @@ def test_a_recovery_publishes_for_an_aborted_holder_and_leaves_the_rest(
     assert {} == machine.lock()
 
 
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({**PUBLISH, "error": "AuthorizationError", "times": 5}, "SNS.AuthorizationError"),
+        (crash(REPORTER, "summarize_run"), "CrashError"),
+    ],
+)
+def test_a_recovery_that_cannot_tell_of_the_dead_run_does_its_work_all_the_same(
+    machine: Machine, busy: Execution, fault: dict[str, Any], error: str
+) -> None:
+    machine.run({"account_ids": [SECOND]})
+    busy.stop()
+    machine.standin.set_faults([fault])
+
+    recovery = machine.run(recovery_of(busy))
+
+    states = recovery.states()
+    assert "HasWorkLeft StartRound".split() == states[states.index("HasWorkLeft") :][:2]
+    assert error == recovery.describe()["error"]
+    assert recovery.name == machine.account(SECOND)["sync_id"]
+    assert {} == machine.lock()
+
+
 def test_a_recovery_of_a_run_that_could_not_publish_publishes_for_it(machine: Machine) -> None:
     machine.standin.set_faults([{**PUBLISH, "error": "AuthorizationError", "times": 5}])
     silent = machine.run()
@@ -257,6 +283,7 @@ def test_a_recovery_that_fails_says_so(machine: Machine) -> None:
     recovery = machine.run(recovery_of(failed))
 
     assert "CrashError" == recovery.describe()["error"]
+    assert "RecoverRun FreeLock SummarizeRun".split() == recovery.states()[2:5]
 
 
 @pytest.fixture(name="dead_recovery")
