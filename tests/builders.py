@@ -154,7 +154,6 @@ def make_round(accounts: Mapping[str, int] | None = None, **changes: Any) -> dic
         "key_replaced": False,
         "accounts": dict(accounts or {}),
         "types": {},
-        "failures": [],
         "lost_children": 0,
         "error": None,
         **changes,

@@ -10,9 +10,18 @@ SUBJECT_LIMIT = 99
 ORDER = ("updated", "deleted", "unchanged", "skipped", "failed", "not_accepted")
 
 
-def subject(environment: str, outcome: RunOutcome, rounds: Iterable[Mapping[str, Any]]) -> str:
-    """Return for example `[prod] contact sync partial: 57 updated, 1 unchanged, 2 failed`."""
-    counts = counts_text(totals(rounds)) or outcome.error or "nothing to do"
+def subject(
+    environment: str,
+    run: Mapping[str, Any],
+    outcome: RunOutcome,
+    rounds: Iterable[Mapping[str, Any]],
+) -> str:
+    """Return for example `[prod] contact sync partial: 57 updated, 1 unchanged, 2 failed`.
+
+    What failed in one round and was well in a later one has not failed.
+    """
+    standing = totals(rounds) | {"failed": run.get("failed", 0)}
+    counts = counts_text(standing) or outcome.error or "nothing to do"
     return _one_line(f"[{environment}] contact sync {outcome.status}: {counts}")[:SUBJECT_LIMIT]
 
 
@@ -26,7 +35,7 @@ def body(
     parts = [
         _heading(run, outcome),
         *(_round_text(number, one) for number, one in enumerate(rounds, start=1)),
-        _failures_text(rounds),
+        _failures_text(run.get("failures", []), run.get("failed", 0)),
         "\n".join(f"{name}: {link}" for name, link in links.items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -71,19 +80,18 @@ def _round_text(number: int, one: Mapping[str, Any]) -> str:
     if one["lost_children"]:
         lines.append(f"  {one['lost_children']} children ended without telling of their account.")
     if one.get("key_replaced"):
-        lines.append("  The digest key was replaced: every account was compared anew.")
+        lines.append("  The digest key was replaced: nothing is known of what was synced before.")
     return "\n".join(lines)
 
 
-def _failures_text(rounds: Sequence[Mapping[str, Any]]) -> str:
-    failures = [failure for one in rounds for failure in one["failures"]]
+def _failures_text(failures: Sequence[Mapping[str, Any]], failed: int) -> str:
     if not failures:
         return ""
     lines = ["Failed accounts:"]
     for failure in failures:
         what = ", ".join(f"{name}: {error}" for name, error in failure["errors"].items())
         lines.append(f"  {failure['account_id']}  {what}")
-    if more := totals(rounds).get("failed", 0) - len(failures):
+    if more := failed - len(failures):
         lines.append(f"  and {more} more; the state table's index has them all")
     names = dict.fromkeys(error for one in failures for error in one["errors"].values())
     lines.append("What to do:")

@@ -56,7 +56,9 @@ class Planner:
             **_described(plan),
             "only_if_changed": request.only_if_changed,
             "digest_key_id": key.id,
-            "key_replaced": any(entry["key_id"] != key.id for entry in synced.values()),
+            "key_replaced": any(
+                synced[name]["key_id"] != key.id for name in plan.contact_types if name in synced
+            ),
             "scope_key": object_key(sync_id, round_number, SCOPE),
             "source_key": object_key(sync_id, round_number, SOURCE),
             "manifest_key": object_key(sync_id, round_number, MANIFEST),

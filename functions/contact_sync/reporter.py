@@ -11,6 +11,7 @@ from contact_sync.account_states import AccountStatesTable
 from contact_sync.contacts import ContactType
 from contact_sync.message import body, subject
 from contact_sync.outcome import (
+    MOST_NAMED_FAILURES,
     AccountResult,
     RoundSummary,
     RunOutcome,
@@ -82,25 +83,32 @@ class Reporter:
 
         Safe to repeat: that the round is recorded is written last but for the deletions.
         """
-        recorded = self.runs.read(this.started_at, this.sync_id).get(f"round_{this.number}")
-        if recorded is None:
-            recorded = self._record(this)
+        run = self.runs.read(this.started_at, this.sync_id)
+        recorded = run.get(f"round_{this.number}") or self._record(this, run)
         for key in (this.source_key, this.scope_key):
             if key:
                 self.bucket.delete(key)
         accounts: Mapping[str, int] = recorded["accounts"]
         return accounts
 
-    def _record(self, this: Round) -> Mapping[str, Any]:
+    def _record(self, this: Round, run: Mapping[str, Any]) -> Mapping[str, Any]:
         account_ids = self.bucket.load_manifest(this.manifest_key) if this.manifest_key else []
         failed_before = set(self.runs.failed_accounts(this.sync_id)) if this.number > 1 else set()
         summary = RoundSummary()
         self.states.write_runs(self._count(this, account_ids, failed_before, summary))
-        failed = summary.accounts[Status.FAILED] + len(failed_before.difference(account_ids))
+        standing = failed_before.difference(account_ids)
+        earlier = [one for one in run.get("failures", []) if one["account_id"] in standing]
+        failures = [*earlier, *(_failure(result) for result in summary.failures)]
         if this.source_key and not this.error and not this.dry_run:
-            self._record_synced(this, this.source_key, summary)
+            request = RoundRequest.model_validate(run["request"])
+            if request.covers_all_accounts:
+                self._record_synced(this, this.source_key, summary)
         recorded = _described(this, summary)
-        values = {f"round_{this.number}": recorded, "failed": failed}
+        values = {
+            f"round_{this.number}": recorded,
+            "failed": summary.accounts[Status.FAILED] + len(standing),
+            "failures": failures[:MOST_NAMED_FAILURES],
+        }
         self.runs.update(this.started_at, this.sync_id, values)
         return recorded
 
@@ -135,7 +143,7 @@ class Reporter:
             "error": outcome.error,
             "cause": outcome.cause,
             "notify": _is_published(outcome, ending.notification),
-            "subject": subject(environment, outcome, rounds),
+            "subject": subject(environment, run, outcome, rounds),
             "message": body(run, outcome, rounds, links),
         }
 
@@ -156,12 +164,7 @@ class Reporter:
                 yield _account_run(this, result, item)
 
     def _record_synced(self, this: Round, source_key: str, summary: RoundSummary) -> None:
-        """Record what every account has now: real rounds over all accounts, per clean type."""
-        request = RoundRequest.model_validate(
-            self.runs.read(this.started_at, this.sync_id)["request"]
-        )
-        if not request.covers_all_accounts:
-            return
+        """Record the contact types for which no account failed: every account has them now."""
         source = self.bucket.load_source(source_key)
         digests = source_digests(source.contacts, source.digest_key)
         clean = {name: digests[name] for name in this.contact_types if summary.is_clean(name)}
@@ -181,7 +184,7 @@ def _outcome(
     outcome = run_outcome(
         rounds, run.get("failed", 0), threshold, dry_run=run.get("dry_run", False)
     )
-    return RunOutcome(outcome.status, outcome.error, f"{outcome.cause}{_named(rounds)}".strip())
+    return RunOutcome(outcome.status, outcome.error, f"{outcome.cause}{_named(run)}".strip())
 
 
 def _cause(cause: str) -> str:
@@ -194,11 +197,10 @@ def _cause(cause: str) -> str:
     return str(message or cause)[:MOST_CAUSE_CHARACTERS]
 
 
-def _named(rounds: Sequence[Mapping[str, Any]]) -> str:
-    failures = [failure for one in rounds for failure in one["failures"]]
+def _named(run: Mapping[str, Any]) -> str:
     named = [
         f"{failure['account_id']} ({', '.join(sorted(set(failure['errors'].values())))})"
-        for failure in failures[:MOST_CAUSE_ACCOUNTS]
+        for failure in run.get("failures", [])[:MOST_CAUSE_ACCOUNTS]
     ]
     return f" Failed: {', '.join(named)}" if named else ""
 
@@ -221,7 +223,6 @@ def _described(this: Round, summary: RoundSummary) -> dict[str, Any]:
         "key_replaced": this.key_replaced,
         "accounts": _plain(summary.accounts),
         "types": {str(name): _plain(counts) for name, counts in summary.types.items()},
-        "failures": [_failure(result) for result in summary.failures],
         "lost_children": sum(summary.accounts.values()) - sum(d in DIGITS for d in this.digits),
         "error": this.error,
     }

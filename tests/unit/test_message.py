@@ -19,22 +19,31 @@ def text(*rounds: dict[str, Any], outcome: RunOutcome = PARTIAL, **run: Any) -> 
 def test_a_subject_tells_environment_status_and_counts() -> None:
     rounds = [make_round({"updated": 57, "unchanged": 1}), make_round({"failed": 2, "updated": 1})]
     expected = "[prod] contact sync partial: 58 updated, 1 unchanged, 2 failed"
-    assert expected == subject("prod", PARTIAL, rounds)
+    assert expected == subject("prod", {"failed": 2}, PARTIAL, rounds)
+
+
+def test_a_subject_counts_no_failure_that_a_later_round_has_mended() -> None:
+    rounds = [make_round({"failed": 2}), make_round({"updated": 2})]
+    assert "[dev] contact sync success: 2 updated" == subject(
+        "dev", {"failed": 0}, RunOutcome(RunStatus.SUCCESS), rounds
+    )
 
 
 def test_a_subject_without_counts_tells_the_error() -> None:
     outcome = RunOutcome(RunStatus.FAILURE, "InvalidConfigError", "cause")
-    assert "[dev] contact sync failure: InvalidConfigError" == subject("dev", outcome, [])
+    assert "[dev] contact sync failure: InvalidConfigError" == subject("dev", {}, outcome, [])
 
 
 def test_a_subject_of_a_run_without_accounts_says_so() -> None:
     outcome = RunOutcome(RunStatus.SUCCESS)
-    assert "[dev] contact sync success: nothing to do" == subject("dev", outcome, [make_round()])
+    assert "[dev] contact sync success: nothing to do" == subject(
+        "dev", {}, outcome, [make_round()]
+    )
 
 
 def test_a_subject_stays_under_100_characters_on_one_line() -> None:
     outcome = RunOutcome(RunStatus.FAILURE, "Long\nError\x00" * 50)
-    made = subject("dev", outcome, [])
+    made = subject("dev", {}, outcome, [])
     assert 99 == len(made)
     assert made.isprintable()
 
@@ -96,7 +105,7 @@ def test_a_text_describes_each_round() -> None:
         "  security: skipped, not set in the management account\n"
         "  left alone, SUSPENDED: 3\n"
         "  2 children ended without telling of their account.\n"
-        "  The digest key was replaced: every account was compared anew.\n"
+        "  The digest key was replaced: nothing is known of what was synced before.\n"
         "\n"
         "Round 2: no account to sync\n"
     )
@@ -105,11 +114,11 @@ def test_a_text_describes_each_round() -> None:
 
 def test_a_text_names_failed_accounts_and_each_remedy_once() -> None:
     made = text(
-        make_round({"failed": 1}, failures=[make_failure(MEMBER, billing="ThrottledError")]),
-        make_round(
-            {"failed": 1},
-            failures=[make_failure(OTHER, billing="ThrottledError", primary="Lambda.Unknown")],
-        ),
+        failed=2,
+        failures=[
+            make_failure(MEMBER, billing="ThrottledError"),
+            make_failure(OTHER, billing="ThrottledError", primary="Lambda.Unknown"),
+        ],
     )
     expected = (
         "Failed accounts:\n"
@@ -122,31 +131,15 @@ def test_a_text_names_failed_accounts_and_each_remedy_once() -> None:
     assert expected in made
 
 
-@pytest.mark.parametrize(
-    ("rounds", "more"),
-    [
-        ([make_round({"failed": 30, "updated": 2}, failures=NAMED)], 5),
-        ([make_round({"failed": 26}, failures=NAMED), make_round({"updated": 9})], 1),
-        (
-            [
-                make_round({"failed": 30}, failures=NAMED),
-                make_round({"failed": 2}, failures=NAMED[:2]),
-                make_round({"failed": 40}, failures=NAMED),
-            ],
-            20,
-        ),
-    ],
-)
-def test_a_text_tells_how_many_failed_accounts_it_does_not_name(
-    rounds: list[dict[str, Any]], more: int
-) -> None:
+@pytest.mark.parametrize(("failed", "more"), [(30, 5), (26, 1), (45, 20)])
+def test_a_text_tells_how_many_failed_accounts_it_does_not_name(failed: int, more: int) -> None:
     expected = f"\n  and {more} more; the state table's index has them all\nWhat to do:\n"
-    assert expected in text(*rounds)
+    assert expected in text(failed=failed, failures=NAMED)
 
 
 @pytest.mark.parametrize("count", [1, 25])
 def test_a_text_that_names_every_failed_account_tells_of_no_more(count: int) -> None:
-    made = text(make_round({"failed": count, "unchanged": 3}, failures=NAMED[:count]))
+    made = text(failed=count, failures=NAMED[:count])
     assert f"  {NAMED[count - 1]['account_id']}  billing: ThrottledError\nWhat to do:" in made
     assert " more; " not in made
 

@@ -155,6 +155,12 @@ def test_a_replaced_key_means_one_full_compare_and_says_so() -> None:
     assert list(ContactType) == plan["contact_types"]
 
 
+def test_a_replaced_key_of_a_type_that_is_not_planned_is_not_told() -> None:
+    given = Given(RoundRequest(contact_types=[ContactType.BILLING]))
+    given.synced_to(DigestKey(b"the lost key"), ContactType.SECURITY)
+    assert not given.plan()["key_replaced"]
+
+
 def test_not_even_an_unset_contact_is_known_by_another_keys_entry() -> None:
     given = Given(
         RoundRequest(only_if_changed=True),

@@ -112,6 +112,7 @@ def test_a_round_is_recorded_in_the_runs_item() -> None:
         digits=[1, 2],
     )
     assert 1 == given.run["failed"]
+    assert [make_failure("2", billing="ThrottledError")] == given.run["failures"]
     assert given.run["round_1"] == {
         "contact_types": ["billing"],
         "skipped_types": {"primary": "why"},
@@ -119,7 +120,6 @@ def test_a_round_is_recorded_in_the_runs_item() -> None:
         "key_replaced": True,
         "accounts": {"updated": 1, "failed": 1},
         "types": {"billing": {"updated": 1, "failed": 1}},
-        "failures": [make_failure("2", billing="ThrottledError")],
         "lost_children": 0,
         "error": None,
     }
@@ -152,6 +152,14 @@ def test_an_account_that_failed_and_is_well_in_a_later_round_is_corrected() -> N
     given.ends(number=2)
     assert ["unchanged#1"] == [item["gsi1sk"] for item in given.states.written]
     assert 1 == given.run["failed"]
+
+
+def test_only_failures_that_still_stand_are_named() -> None:
+    given = Given(_1={"billing": record(round=2)}, _2={"billing": failed(round=2)})
+    given.runs.failed[SYNC_ID] = ["1", "9"]
+    given.runs.update(STARTED_AT, SYNC_ID, {"failures": [make_failure("1"), make_failure("9")]})
+    given.ends(number=2)
+    assert [make_failure("9"), make_failure("2")] == given.run["failures"]
 
 
 def test_the_first_round_has_no_earlier_failures() -> None:
@@ -366,7 +374,7 @@ def test_a_run_that_never_started_a_round_is_recorded_too() -> None:
 def test_failures_at_the_threshold_fail_the_execution_and_name_the_accounts() -> None:
     given = after({"failed": 7, "updated": 1}, failed=7)
     failures = [make_failure(str(n), billing="X", security="Y", primary="X") for n in range(7)]
-    given.run["round_1"]["failures"] = failures
+    given.run["failures"] = failures
     summary = summarize(given)
     assert ("partial", "PartialSyncError", True) == (
         summary["status"],
@@ -475,6 +483,4 @@ def test_a_summary_never_holds_a_contact_value() -> None:
 def test_accounts_are_named_by_id_alone() -> None:
     given = Given(**{f"_{one}": {"billing": failed()} for one in (MEMBER, OTHER, THIRD)})
     given.ends()
-    assert [MEMBER, OTHER, THIRD] == [
-        failure["account_id"] for failure in given.run["round_1"]["failures"]
-    ]
+    assert [MEMBER, OTHER, THIRD] == [failure["account_id"] for failure in given.run["failures"]]
