@@ -4,7 +4,7 @@ from typing import Any
 
 from contact_sync import settings
 from contact_sync.aws import client
-from contact_sync.observability import logger
+from contact_sync.observability import logged, logger
 from contact_sync.organization import OrganizationClient
 from contact_sync.runs_bucket import RunsBucket
 from contact_sync.selection import NOT_FOUND, PENDING_ACTIVATION, check_units, select_accounts
@@ -13,7 +13,7 @@ organizations = client("organizations")
 bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logged
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Do the one action that the state asks for: check_account or list_accounts."""
     logger.append_keys(sync_id=event["sync_id"])

@@ -3,14 +3,14 @@
 from typing import Any
 
 from contact_sync.contacts import ALTERNATE_TYPES
-from contact_sync.observability import logger
+from contact_sync.observability import logged, logger
 from contact_sync.processor import Processor
 
 processor = Processor(ALTERNATE_TYPES)
 
 
-@logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, int]:
+@logged
+def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Sync the account; return {"digit": n}."""
     logger.append_keys(sync_id=event["sync_id"], account_id=event["account_id"])
     digit = processor.run(event)

@@ -10,7 +10,7 @@ from contact_sync.config_store import load_config
 from contact_sync.digest_key import load_digest_key
 from contact_sync.executions import Execution, Executions
 from contact_sync.lock import LockTable
-from contact_sync.observability import logger
+from contact_sync.observability import logged, logger
 from contact_sync.planner import Planner
 from contact_sync.request import RoundRequest, TriggerSource, parse_request
 from contact_sync.run_control import Run, RunControl
@@ -40,7 +40,7 @@ planner = Planner(
 )
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logged
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Do the one action that the state asks for: {action, sync_id, started_at, input, ...}."""
     logger.append_keys(sync_id=event["sync_id"])

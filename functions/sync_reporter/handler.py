@@ -6,7 +6,7 @@ from contact_sync import settings
 from contact_sync.account_states import AccountStatesTable
 from contact_sync.aws import client
 from contact_sync.contacts import ContactType
-from contact_sync.observability import logger
+from contact_sync.observability import logged, logger
 from contact_sync.reporter import Ending, Reporter, Round
 from contact_sync.runs_bucket import RunsBucket
 from contact_sync.runs_table import RunsTable
@@ -24,7 +24,7 @@ reporter = Reporter(
 )
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logged
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Do the one action that the state asks for: record_round or summarize_run."""
     logger.append_keys(sync_id=event["sync_id"])

@@ -1,0 +1,54 @@
+"""Errors in the log: by name, with the run's id, and never with what others say of a value."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from builders import SYNC_ID
+from contact_sync.errors import ThrottledError
+from contact_sync.observability import logged, logger
+
+
+@dataclass
+class Context:
+    """What the logger reads of Lambda's context."""
+
+    function_name: str = "name"
+    memory_limit_in_mb: int = 128
+    invoked_function_arn: str = "arn"
+    aws_request_id: str = "id"
+
+
+def line_of(error: Exception, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    """Let a handler raise the error; return the line that it leaves in the log."""
+
+    @logged
+    def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        logger.append_keys(sync_id=event["sync_id"])
+        raise error
+
+    with pytest.raises(type(error)):
+        handler({"sync_id": SYNC_ID}, Context())
+    (record,) = caplog.records
+    line: dict[str, Any] = json.loads(logger.registered_formatter.format(record))
+    return line
+
+
+def test_an_error_is_logged_with_its_name_and_the_runs_id(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = line_of(ThrottledError("put billing contact of account 1"), caplog)
+    expected = {
+        "level": "ERROR",
+        "message": "put billing contact of account 1",
+        "error": "ThrottledError",
+        "sync_id": SYNC_ID,
+    }
+    assert expected == {name: line[name] for name in expected}
+
+
+def test_an_error_of_others_is_logged_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    line = line_of(KeyError("+1 555 0100"), caplog)
+    assert "KeyError" == line["error"]
+    assert "555" not in json.dumps(line)
