@@ -151,6 +151,8 @@ def make_round(accounts: Mapping[str, int] | None = None, **changes: Any) -> dic
         "contact_types": ["billing"],
         "skipped_types": {},
         "left_alone": {},
+        "estimated_seconds": None,
+        "seconds": None,
         "key_replaced": False,
         "accounts": dict(accounts or {}),
         "types": {},

@@ -1,5 +1,7 @@
 """account-lister: what the organization says, of one account or of all in a round's manifest."""
 
+from functools import cache
+from math import ceil
 from typing import Any
 
 from contact_sync import settings
@@ -7,10 +9,13 @@ from contact_sync.aws import client
 from contact_sync.observability import logged, logger
 from contact_sync.organization import OrganizationClient
 from contact_sync.runs_bucket import RunsBucket
-from contact_sync.selection import NOT_FOUND, PENDING_ACTIVATION, check_units, select_accounts
-
-organizations = client("organizations")
-bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
+from contact_sync.selection import (
+    NOT_FOUND,
+    PENDING_ACTIVATION,
+    check_units,
+    scattered,
+    select_accounts,
+)
 
 
 @logged
@@ -22,23 +27,34 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 def check_account(event: dict[str, Any]) -> dict[str, Any]:
     """Return {state, is_coming} of one account; it is coming while it may yet become active."""
-    state = OrganizationClient(organizations).state_of(event["account_id"])
+    state = organization().state_of(event["account_id"])
     return {"state": state, "is_coming": state in (NOT_FOUND, PENDING_ACTIVATION)}
 
 
 def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
-    """Store the manifest; return the counts: {accounts, left_alone: {reason: n}, named}."""
+    """Store the manifest; return the counts: {accounts, left_alone: {reason: n}, named, ...}.
+
+    `estimated_seconds` is the round's time, if it is as the plan expects.
+    """
+    bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
     scope = bucket.load_scope(event["scope_key"])
-    organization = OrganizationClient(organizations)
-    organization.check(scope.management_account_id)
-    scope = check_units(scope, organization.missing_units)
-    selection = select_accounts(organization.accounts(), scope, organization.in_units)
-    bucket.store_manifest(event["manifest_key"], selection.account_ids)
+    members = organization()
+    members.check(scope.management_account_id)
+    scope = check_units(scope, members.missing_units)
+    selection = select_accounts(members.accounts(), scope, members.in_units)
+    bucket.store_manifest(event["manifest_key"], scattered(selection.account_ids))
     return {
         "accounts": len(selection.account_ids),
+        "estimated_seconds": ceil(len(selection.account_ids) * event["seconds_an_account"]),
         "left_alone": dict(selection.skipped),
         "named": selection.named_skips,
     }
+
+
+@cache
+def organization() -> OrganizationClient:
+    """Make the client on first use, once a process."""
+    return OrganizationClient(client("organizations"))
 
 
 ACTIONS = {"check_account": check_account, "list_accounts": list_accounts}

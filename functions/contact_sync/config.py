@@ -56,8 +56,8 @@ class SyncConfig(StrictModel):
     excluded_accounts: list[AccountId] = Field(default_factory=list)
     excluded_organizational_units: list[OrganizationalUnitId] = Field(default_factory=list)
     on_source_deleted: Annotated[OnSourceDeleted, Field(strict=False)] = OnSourceDeleted.KEEP
-    retry_config: RetryConfig = RetryConfig()
-    notification_settings: NotificationSettings = NotificationSettings()
+    retry_config: RetryConfig = Field(default_factory=RetryConfig)
+    notification_settings: NotificationSettings = Field(default_factory=NotificationSettings)
 
     @property
     def ordered_types(self) -> list[ContactType]:

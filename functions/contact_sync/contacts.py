@@ -94,9 +94,17 @@ class Contact:
         return hmac.new(key, content, hashlib.sha256).hexdigest()
 
 
+SourceContacts = Mapping[ContactType, Contact | None]
+
+
 def digest_of(contact: Contact | None, key: bytes) -> str:
     """Return the contact's digest, ABSENT where it is not set."""
     return contact.digest(key) if contact else ABSENT
+
+
+def source_digests(source: SourceContacts, key: bytes) -> dict[ContactType, str]:
+    """Return the keyed digest of each contact of the source."""
+    return {name: digest_of(contact, key) for name, contact in source.items()}
 
 
 def _rules(contact_type: ContactType) -> dict[str, Rule]:

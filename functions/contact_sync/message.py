@@ -55,6 +55,14 @@ def counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[name]} {name}" for name in ORDER if counts.get(name))
 
 
+def duration(seconds: int) -> str:
+    """Return for example `1 h 5 min`: the two largest units."""
+    minutes, hours = seconds // 60, seconds // 3600
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
 def _heading(run: Mapping[str, Any], outcome: RunOutcome) -> str:
     trigger = run.get("trigger", {})
     started_by = " ".join(
@@ -77,6 +85,9 @@ def _round_text(number: int, one: Mapping[str, Any]) -> str:
     lines += [f"  {name}: {counts_text(counts)}" for name, counts in one["types"].items()]
     lines += [f"  {name}: skipped, {why}" for name, why in one["skipped_types"].items()]
     lines += [f"  left alone, {why}: {count}" for why, count in one["left_alone"].items()]
+    if one.get("estimated_seconds") is not None:
+        took, estimated = duration(one["seconds"]), duration(one["estimated_seconds"])
+        lines.append(f"  took {took}; the quotas allow for {estimated}")
     if one["lost_children"]:
         lines.append(f"  {one['lost_children']} children ended without telling of their account.")
     if one.get("key_replaced"):

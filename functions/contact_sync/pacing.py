@@ -7,35 +7,9 @@ share of the accounts has drifted.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
-
-@dataclass(frozen=True)
-class Quota:
-    """Calls a second, and calls at once, for the calling account."""
-
-    rate: float
-    burst: int
-
-
-# Source: Account Management quotas page (docs.aws.amazon.com and docs.amazonaws.cn).
-QUOTAS = {
-    "aws": {
-        "GetAlternateContact": Quota(10, 15),
-        "GetContactInformation": Quota(10, 15),
-        "PutAlternateContact": Quota(5, 8),
-        "PutContactInformation": Quota(5, 8),
-        "DeleteAlternateContact": Quota(1, 6),
-    },
-    "aws-cn": {
-        "GetAlternateContact": Quota(3, 5),
-        "GetContactInformation": Quota(3, 5),
-        "PutAlternateContact": Quota(1, 6),
-        "PutContactInformation": Quota(1, 2),
-        "DeleteAlternateContact": Quota(1, 6),
-    },
-}
+from contact_sync.quotas import Quota
 
 
 class Pacer:
@@ -81,10 +55,6 @@ class Pacer:
         self._rate = max(self._share * self.LOWEST, self._rate * self.LOWER)
 
 
-def pacers(partition: str, concurrency: int, quota_share: float = 1.0) -> dict[str, Pacer]:
-    """Return a pacer for each operation, by the API's name; `quota_share` scales the rates."""
-    quotas = QUOTAS.get(partition, QUOTAS["aws"])
-    return {
-        operation: Pacer(Quota(quota.rate * quota_share, quota.burst), concurrency)
-        for operation, quota in quotas.items()
-    }
+def pacers(quotas: Mapping[str, Quota], concurrency: int) -> dict[str, Pacer]:
+    """Return a pacer for each operation, by the API's name."""
+    return {operation: Pacer(quota, concurrency) for operation, quota in quotas.items()}

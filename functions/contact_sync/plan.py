@@ -4,20 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contact_sync.config import OnSourceDeleted, SyncConfig
-from contact_sync.contacts import ALTERNATE_TYPES, Contact, ContactType, digest_of
+from contact_sync.contacts import ALTERNATE_TYPES, ContactType, SourceContacts
 from contact_sync.errors import EmptySourceError, InvalidRequestError, InvalidSourceError
 from contact_sync.request import RoundRequest
 
 NOT_SET = "not set in the management account"
 
-SourceContacts = Mapping[ContactType, Contact | None]
-
 
 @dataclass(frozen=True)
 class Plan:
-    """The contact types to sync, and those that are not, with the reason."""
+    """The contact types to sync, and those that are not, with the reason.
+
+    `changed_types` are those that the members are expected to lack: the source differs from what
+    was last synced to every account.
+    """
 
     contact_types: list[ContactType]
+    changed_types: list[ContactType]
     skipped_types: dict[ContactType, str]
 
 
@@ -63,14 +66,12 @@ def plan_round(
         name: NOT_SET for name in wanted if source[name] is None and not _deletes(config, name)
     }
     chosen = [name for name in wanted if name not in skipped]
+    changed = [name for name in chosen if digests[name] != synced.get(name)]
     if request.only_if_changed:
-        chosen = [name for name in chosen if digests[name] != synced.get(name)]
-    return Plan(contact_types=chosen, skipped_types=skipped)
-
-
-def source_digests(source: SourceContacts, key: bytes) -> dict[ContactType, str]:
-    """Return the keyed digest of each contact of the source."""
-    return {name: digest_of(contact, key) for name, contact in source.items()}
+        chosen = changed
+    # What was never synced need not be deleted.
+    changed = [name for name in changed if source[name] or name in synced]
+    return Plan(contact_types=chosen, changed_types=changed, skipped_types=skipped)
 
 
 def _deletes(config: SyncConfig, contact_type: ContactType) -> bool:

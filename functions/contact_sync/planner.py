@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 from contact_sync.account_sync import Source
 from contact_sync.config import SyncConfig
-from contact_sync.contacts import Contact, ContactType
+from contact_sync.contacts import Contact, ContactType, source_digests
 from contact_sync.digest_key import DigestKey
-from contact_sync.plan import Plan, plan_round, source_digests
+from contact_sync.plan import Plan, plan_round
+from contact_sync.quotas import Quota, seconds_an_account
 from contact_sync.request import RoundRequest
 from contact_sync.runs_bucket import MANIFEST, SCOPE, SOURCE, RunsBucket, object_key
 from contact_sync.runs_table import RunsTable
@@ -33,13 +34,16 @@ class Planner:
     runs: RunsTable
     bucket: RunsBucket
     management_account_id: str
+    quotas: Mapping[str, Quota]
 
     def plan(self, sync_id: str, started_at: str, round_number: int) -> dict[str, Any]:
         """Plan the round that start_round recorded; return what its states need.
 
         Raises InvalidConfigError, InvalidSourceError, EmptySourceError, InvalidRequestError.
         """
-        request = RoundRequest.model_validate(self.runs.read(started_at, sync_id)["request"])
+        planned_at = datetime.now(UTC).isoformat()
+        run = self.runs.read(started_at, sync_id)
+        request = RoundRequest.model_validate(run["request"])
         config = self.load_config()
         contacts = {name: self.source.get(None, name) for name in config.ordered_types}
         key = self.load_key()
@@ -47,14 +51,19 @@ class Planner:
         plan = plan_round(
             config, request, contacts, source_digests(contacts, key.value), _digests(synced, key)
         )
+        written = [] if run["dry_run"] else plan.changed_types
         if plan.contact_types:
-            source = Source(started_at, datetime.now(UTC).isoformat(), key.value, contacts)
+            source = Source(started_at, planned_at, key.value, contacts)
             self.bucket.store_source(object_key(sync_id, round_number, SOURCE), source)
             scope = self._scope(config, request)
             self.bucket.store_scope(object_key(sync_id, round_number, SCOPE), scope)
         return {
             **_described(plan),
             "only_if_changed": request.only_if_changed,
+            "planned_at": planned_at,
+            "seconds_an_account": seconds_an_account(
+                contacts, plan.contact_types, written, self.quotas
+            ),
             "digest_key_id": key.id,
             "key_replaced": any(
                 synced[name]["key_id"] != key.id for name in plan.contact_types if name in synced

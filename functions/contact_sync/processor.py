@@ -1,6 +1,7 @@
 """What both account processors are made of: one set of clients, and the source of the round."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from contact_sync import settings
@@ -11,6 +12,7 @@ from contact_sync.aws import client, pace
 from contact_sync.contacts import ContactType
 from contact_sync.organization import OrganizationClient
 from contact_sync.pacing import pacers
+from contact_sync.quotas import quotas_of
 from contact_sync.runs_bucket import RunsBucket
 
 
@@ -22,18 +24,25 @@ class Processor:
         account = client("account")
         concurrency = int(settings.read("MAX_CONCURRENCY"))
         share = float(settings.read("QUOTA_SHARE"))
-        pace(account, pacers(account.meta.partition, concurrency, share))
+        pace(account, pacers(quotas_of(account.meta.partition, share), concurrency))
         self._contacts = AccountContactsClient(account)
         self._states = AccountStatesTable(client("dynamodb"), settings.read("STATE_TABLE_NAME"))
         self._bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
-        self._organization = OrganizationClient(client("organizations"))
         self._loaded: tuple[str, Source] | None = None
 
     def run(self, event: Mapping[str, Any]) -> int:
         """Sync the account of the child's input; return the digit that tells of it."""
         source = self._source(event["source_key"])
-        sync = AccountSync(source, self._contacts, self._states, self._organization.state_of)
+        sync = AccountSync(source, self._contacts, self._states, self._state_of)
         return sync.run(AccountTask.from_event(event, self._contact_types))
+
+    def _state_of(self, account_id: str) -> str:
+        return self._organization.state_of(account_id)
+
+    @cached_property
+    def _organization(self) -> OrganizationClient:
+        """Made where it is needed, which is rare: an account that denies access."""
+        return OrganizationClient(client("organizations"))
 
     def _source(self, key: str) -> Source:
         """Load a round's source once a process; only the latest is kept."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from contact_sync import keys
 from contact_sync.account_states import AccountStatesTable
-from contact_sync.contacts import ContactType
+from contact_sync.contacts import ContactType, source_digests
 from contact_sync.message import body, subject
 from contact_sync.outcome import (
     MOST_NAMED_FAILURES,
@@ -20,9 +20,7 @@ from contact_sync.outcome import (
     record_of,
     run_outcome,
 )
-from contact_sync.plan import source_digests
 from contact_sync.reconcile import Status
-from contact_sync.request import RoundRequest
 from contact_sync.runs_bucket import RunsBucket
 from contact_sync.runs_table import RunsTable
 
@@ -37,7 +35,8 @@ MOST_CAUSE_CHARACTERS = 2_000
 class Round:
     """One round as the state machine ended it; `error` is what stopped it, if anything did.
 
-    The keys are None where the round ended before that object was stored.
+    The keys are None where the round ended before that object was stored, `planned_at` and
+    `estimated_seconds` where it ended before the plan and the manifest were made.
     """
 
     sync_id: str
@@ -47,6 +46,8 @@ class Round:
     contact_types: Sequence[ContactType]
     skipped_types: Mapping[str, str]
     left_alone: Mapping[str, int]
+    planned_at: str | None
+    estimated_seconds: int | None
     key_replaced: bool
     manifest_key: str | None
     source_key: str | None
@@ -99,10 +100,9 @@ class Reporter:
         standing = failed_before.difference(account_ids)
         earlier = [one for one in run.get("failures", []) if one["account_id"] in standing]
         failures = [*earlier, *(_failure(result) for result in summary.failures)]
-        if this.source_key and not this.error and not this.dry_run:
-            request = RoundRequest.model_validate(run["request"])
-            if request.covers_all_accounts:
-                self._record_synced(this, this.source_key, summary)
+        is_complete = not this.error and not this.dry_run
+        if this.source_key and is_complete and _covers_all_accounts(run["request"]):
+            self._record_synced(this, this.source_key, summary)
         recorded = _described(this, summary)
         values = {
             f"round_{this.number}": recorded,
@@ -173,6 +173,11 @@ class Reporter:
             self.runs.record_synced(clean, this.digest_key_id, this.sync_id, at)
 
 
+def _covers_all_accounts(request: Mapping[str, Any]) -> bool:
+    """Tell it of a request as it is stored: what it does not limit is left out."""
+    return not request.keys() & {"account_ids", "organizational_units"}
+
+
 def _outcome(
     ending: Ending, run: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]
 ) -> RunOutcome:
@@ -220,12 +225,20 @@ def _described(this: Round, summary: RoundSummary) -> dict[str, Any]:
         "contact_types": [str(name) for name in this.contact_types],
         "skipped_types": dict(this.skipped_types),
         "left_alone": dict(this.left_alone),
+        "estimated_seconds": this.estimated_seconds,
+        "seconds": _seconds_since(this.planned_at),
         "key_replaced": this.key_replaced,
         "accounts": _plain(summary.accounts),
         "types": {str(name): _plain(counts) for name, counts in summary.types.items()},
         "lost_children": sum(summary.accounts.values()) - sum(d in DIGITS for d in this.digits),
         "error": this.error,
     }
+
+
+def _seconds_since(at: str | None) -> int | None:
+    if at is None:
+        return None
+    return round((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds())
 
 
 def _plain(counts: Mapping[str, int]) -> dict[str, int]:

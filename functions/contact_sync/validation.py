@@ -10,7 +10,13 @@ from contact_sync.contacts import ContactType
 class StrictModel(BaseModel):
     """Unknown keys and wrong types are faults; a fault never repeats the input."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # each action needs few of the models, and building them is slow
+    )
 
 
 def _contact_type(value: object) -> object:

@@ -1,43 +1,22 @@
 """contact-sync-handler: checks the request, decides by the lock, and plans each round."""
 
-from functools import partial
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from contact_sync import settings
-from contact_sync.account_contacts import AccountContactsClient
 from contact_sync.aws import client
-from contact_sync.config_store import load_config
-from contact_sync.digest_key import load_digest_key
 from contact_sync.executions import Execution, Executions
 from contact_sync.lock import LockTable
 from contact_sync.observability import logged, logger
-from contact_sync.planner import Planner
 from contact_sync.request import RoundRequest, TriggerSource, parse_request
 from contact_sync.run_control import Run, RunControl
-from contact_sync.runs_bucket import RunsBucket
 from contact_sync.runs_table import RunsTable
+
+if TYPE_CHECKING:
+    from contact_sync.planner import Planner
 
 MANAGEMENT_ACCOUNT_ID = settings.read("MANAGEMENT_ACCOUNT_ID")
 MAX_CONCURRENCY = int(settings.read("MAX_CONCURRENCY"))
-
-dynamodb = client("dynamodb")
-state_table = settings.read("STATE_TABLE_NAME")
-runs = RunsTable(dynamodb, state_table)
-control = RunControl(
-    LockTable(dynamodb, state_table),
-    runs,
-    Executions(client("stepfunctions"), settings.read("STATE_MACHINE_ARN"), MANAGEMENT_ACCOUNT_ID),
-)
-planner = Planner(
-    load_config=partial(load_config, dynamodb, settings.read("CONFIG_TABLE_NAME")),
-    load_key=partial(
-        load_digest_key, client("secretsmanager"), settings.read("DIGEST_KEY_SECRET_ARN")
-    ),
-    source=AccountContactsClient(client("account")),
-    runs=runs,
-    bucket=RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME")),
-    management_account_id=MANAGEMENT_ACCOUNT_ID,
-)
 
 
 @logged
@@ -69,13 +48,13 @@ def check_request(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
 
 def queue_behind(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
     """Queue behind the holder of the lock, or tell that it is free, or dead."""
-    decision, holder = control.queue_behind(run)
+    decision, holder = control().queue_behind(run)
     return {"decision": decision.value, "holder": holder}
 
 
 def recover_run(run: Run, event: dict[str, Any]) -> dict[str, Any]:
     """Take over from the execution that died, by name."""
-    recovery = control.recover(run, event["dead"].rpartition(":")[2])
+    recovery = control().recover(run, event["dead"].rpartition(":")[2])
     return {
         "took_over": recovery.took_over,
         "left": None if recovery.request is None else recovery.request.stored(),
@@ -86,10 +65,10 @@ def recover_run(run: Run, event: dict[str, Any]) -> dict[str, Any]:
 def start_round(run: Run, event: dict[str, Any]) -> dict[str, Any]:
     """Record what the round is asked for."""
     if run.request.dry_run:
-        request: RoundRequest | None = control.start_dry_run(run)
+        request: RoundRequest | None = control().start_dry_run(run)
     else:
         left = None if event["left"] is None else RoundRequest.model_validate(event["left"])
-        request = control.start_round(run, event["round"], left)
+        request = control().start_round(run, event["round"], left)
     if request is None:
         return {"asked_for": "nothing"}
     return {
@@ -101,7 +80,7 @@ def start_round(run: Run, event: dict[str, Any]) -> dict[str, Any]:
 
 def plan_round(run: Run, event: dict[str, Any]) -> dict[str, Any]:
     """Read configuration and source, and store the round's plan."""
-    plan = planner.plan(run.sync_id, run.started_at, event["round"])
+    plan = planner().plan(run.sync_id, run.started_at, event["round"])
     return {**plan, "max_concurrency": MAX_CONCURRENCY}
 
 
@@ -109,6 +88,39 @@ def _described(dead: Execution | None) -> dict[str, Any] | None:
     if dead is None:
         return None
     return {"sync_id": dead.name, "started_at": dead.started_at, "error": dead.status}
+
+
+@cache
+def dynamodb() -> Any:
+    """Make the tables' client on first use, once a process; so are the parts below."""
+    return client("dynamodb")
+
+
+@cache
+def runs() -> RunsTable:
+    """Return the runs of the state table."""
+    return RunsTable(dynamodb(), settings.read("STATE_TABLE_NAME"))
+
+
+@cache
+def control() -> RunControl:
+    """Return what decides by the lock."""
+    return RunControl(
+        LockTable(dynamodb(), settings.read("STATE_TABLE_NAME")),
+        runs(),
+        Executions(
+            client("stepfunctions"), settings.read("STATE_MACHINE_ARN"), MANAGEMENT_ACCOUNT_ID
+        ),
+    )
+
+
+@cache
+def planner() -> "Planner":
+    """Return what plans a round."""
+    # An execution's first steps do not wait for this slow import.
+    from contact_sync_handler.planning import make_planner  # noqa: PLC0415
+
+    return make_planner(dynamodb(), runs(), MANAGEMENT_ACCOUNT_ID)
 
 
 ACTIONS = {

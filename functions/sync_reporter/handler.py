@@ -1,5 +1,6 @@
 """sync-reporter: records each round, and composes the message of the run."""
 
+from functools import cache
 from typing import Any
 
 from contact_sync import settings
@@ -14,14 +15,6 @@ from contact_sync.runs_table import RunsTable
 ENVIRONMENT = settings.read("ENVIRONMENT")
 EXECUTIONS_URL = settings.read("EXECUTIONS_URL")
 DASHBOARD_URL = settings.read("DASHBOARD_URL")
-
-dynamodb = client("dynamodb")
-state_table = settings.read("STATE_TABLE_NAME")
-reporter = Reporter(
-    states=AccountStatesTable(dynamodb, state_table),
-    runs=RunsTable(dynamodb, state_table),
-    bucket=RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME")),
-)
 
 
 @logged
@@ -41,6 +34,8 @@ def record_round(event: dict[str, Any]) -> dict[str, Any]:
         contact_types=[ContactType(name) for name in event["contact_types"]],
         skipped_types=event["skipped_types"],
         left_alone=event["left_alone"],
+        planned_at=event["planned_at"],
+        estimated_seconds=event["estimated_seconds"],
         key_replaced=event["key_replaced"],
         manifest_key=event["manifest_key"],
         source_key=event["source_key"],
@@ -49,7 +44,7 @@ def record_round(event: dict[str, Any]) -> dict[str, Any]:
         digits=event["digits"],
         error=event["error"],
     )
-    return {"accounts": dict(reporter.record_round(this))}
+    return {"accounts": dict(reporter().record_round(this))}
 
 
 def summarize_run(event: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +60,19 @@ def summarize_run(event: dict[str, Any]) -> dict[str, Any]:
         "Execution": f"{EXECUTIONS_URL}:{event['sync_id']}",
         "Dashboard": DASHBOARD_URL,
     }
-    return reporter.summarize_run(ending, ENVIRONMENT, links)
+    return reporter().summarize_run(ending, ENVIRONMENT, links)
+
+
+@cache
+def reporter() -> Reporter:
+    """Make the reporter and its clients on first use, once a process."""
+    dynamodb = client("dynamodb")
+    state_table = settings.read("STATE_TABLE_NAME")
+    return Reporter(
+        states=AccountStatesTable(dynamodb, state_table),
+        runs=RunsTable(dynamodb, state_table),
+        bucket=RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME")),
+    )
 
 
 ACTIONS = {"record_round": record_round, "summarize_run": summarize_run}

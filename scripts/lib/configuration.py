@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from contact_sync.config import CONFIG_KEY, SyncConfig, parse_config
 from contact_sync.contacts import ALTERNATE_TYPES, ContactType
 from contact_sync.errors import InvalidConfigError
-from contact_sync.pacing import QUOTAS
+from contact_sync.quotas import quotas_of
 from contact_sync.table import from_item, to_item
 
 Json = dict[str, Any]
@@ -112,7 +112,7 @@ def request(table: str, old: Json | None, new: Json) -> Json:
 
 def least_seconds(config: SyncConfig, accounts: int, partition: str, share: float) -> float:
     """Return how long reading so many accounts' contacts takes under the quotas, at the least."""
-    quotas = QUOTAS.get(partition, QUOTAS["aws"])
+    quotas = quotas_of(partition, share=1)
     types = config.ordered_types
     calls = {
         "GetAlternateContact": accounts * len([one for one in types if one in ALTERNATE_TYPES]),

@@ -240,11 +240,13 @@ def plan(cloud: Cloud, do: Do, **execution_input: Any) -> dict[str, Any]:
 def test_a_plan_is_what_the_rounds_states_need(source: Cloud, do: Do) -> None:
     planned = plan(source, do)
     assert planned.pop("digest_key_id")
+    assert planned.pop("planned_at")
     assert planned == {
         "contact_types": ["primary", "billing", "operations", "security"],
         "skipped_types": {},
         "only_if_changed": False,
         "key_replaced": False,
+        "seconds_an_account": pytest.approx(0.6),
         "scope_key": "runs/run-1/1/scope.json",
         "source_key": "runs/run-1/1/source.json",
         "manifest_key": "runs/run-1/1/manifest.json",

@@ -82,6 +82,8 @@ def round_ended(**changes: Any) -> dict[str, Any]:
         "scope_key": f"{PREFIX}/scope.json",
         "manifest_key": f"{PREFIX}/manifest.json",
         "left_alone": {},
+        "planned_at": STARTED_AT,
+        "estimated_seconds": 60,
         "digits": [],
         "error": None,
         **changes,

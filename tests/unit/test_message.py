@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from builders import MEMBER, OTHER, STARTED_AT, SYNC_ID, make_failure, make_round
-from contact_sync.message import body, counts_text, subject, totals
+from contact_sync.message import body, counts_text, duration, subject, totals
 from contact_sync.outcome import RunOutcome, RunStatus
 
 PARTIAL = RunOutcome(RunStatus.PARTIAL)
@@ -94,6 +94,8 @@ def test_a_text_describes_each_round() -> None:
             types={"billing": {"updated": 1, "unchanged": 2}},
             skipped_types={"security": "not set in the management account"},
             left_alone={"SUSPENDED": 3},
+            estimated_seconds=120,
+            seconds=124,
             lost_children=2,
             key_replaced=True,
         ),
@@ -104,12 +106,21 @@ def test_a_text_describes_each_round() -> None:
         "  billing: 1 updated, 2 unchanged\n"
         "  security: skipped, not set in the management account\n"
         "  left alone, SUSPENDED: 3\n"
+        "  took 2 min 4 s; the quotas allow for 2 min 0 s\n"
         "  2 children ended without telling of their account.\n"
         "  The digest key was replaced: nothing is known of what was synced before.\n"
         "\n"
         "Round 2: no account to sync\n"
     )
     assert expected in made
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"), (36_060, "10 h 1 min")],
+)
+def test_a_duration_is_told_by_its_largest_units(seconds: int, text: str) -> None:
+    assert text == duration(seconds)
 
 
 def test_a_text_names_failed_accounts_and_each_remedy_once() -> None:

@@ -1,7 +1,8 @@
 """Each process takes its share of each quota, and follows the answers."""
 
 import pytest
-from contact_sync.pacing import QUOTAS, Pacer, Quota, pacers
+from contact_sync.pacing import Pacer, pacers
+from contact_sync.quotas import QUOTAS, Quota
 from fakes import FakeTime
 
 QUOTA = Quota(rate=10, burst=15)
@@ -86,23 +87,7 @@ def test_a_refused_call_leaves_nothing_saved() -> None:
     assert 1 == len(time.slept)
 
 
-@pytest.mark.parametrize("partition", ["aws", "aws-cn"])
-def test_every_operation_has_a_pacer_of_its_own(partition: str) -> None:
-    made = pacers(partition, 10)
-    assert set(QUOTAS[partition]) == set(made)
+def test_every_operation_has_a_pacer_of_its_own() -> None:
+    made = pacers(QUOTAS["aws"], 10)
+    assert set(QUOTAS["aws"]) == set(made)
     assert len(made) == len({id(one) for one in made.values()})
-
-
-@pytest.mark.parametrize(
-    ("partition", "share", "rate"),
-    [("aws", 1.0, 10), ("aws", 0.5, 5), ("aws-cn", 1.0, 3), ("aws-us-gov", 1.0, 10)],
-)
-def test_the_quotas_are_those_of_the_partition_and_its_share(
-    partition: str, share: float, rate: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = pacers(partition, 1, share)["GetAlternateContact"]
-    time = FakeTime()
-    monkeypatch.setattr(made, "_clock", time.clock)
-    monkeypatch.setattr(made, "_sleep", time.sleep)
-    expected = 100 / (rate * Pacer.FIRST)
-    assert pytest.approx(expected) == seconds_for(100, made, time)

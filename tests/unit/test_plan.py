@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from builders import KEY, make_config, make_contact, make_contacts
 from contact_sync.config import parse_config
-from contact_sync.contacts import ABSENT, Contact, ContactType
+from contact_sync.contacts import ABSENT, Contact, ContactType, source_digests
 from contact_sync.errors import EmptySourceError, InvalidRequestError, InvalidSourceError
-from contact_sync.plan import NOT_SET, Plan, check_source, plan_round, source_digests
+from contact_sync.plan import NOT_SET, Plan, check_source, plan_round
 from contact_sync.request import RoundRequest
 
 ALL = list(ContactType)
@@ -30,7 +30,7 @@ def plan(
 
 
 def test_every_configured_type_is_planned() -> None:
-    assert Plan(ALL, {}) == plan()
+    assert Plan(ALL, ALL, {}) == plan()
 
 
 def test_only_requested_types_are_planned_in_fixed_order() -> None:
@@ -47,7 +47,7 @@ def test_a_type_that_is_not_configured_is_refused_by_name() -> None:
 def test_a_queued_type_that_is_not_configured_is_left_out() -> None:
     config = {"contact_types": ["billing"]}
     planned = plan(config=config, contact_types=["billing", "security"], must_exist=False)
-    assert Plan([ContactType.BILLING], {}) == planned
+    assert Plan([ContactType.BILLING], [ContactType.BILLING], {}) == planned
 
 
 def test_an_unset_type_is_skipped_and_reported() -> None:
@@ -58,7 +58,28 @@ def test_an_unset_type_is_skipped_and_reported() -> None:
 
 def test_an_unset_alternate_type_is_planned_where_deletions_are_wanted() -> None:
     planned = plan(make_contacts(security=None), config={"on_source_deleted": "delete"})
-    assert Plan(ALL, {}) == planned
+    assert ALL == planned.contact_types
+    assert {} == planned.skipped_types
+
+
+def test_a_type_is_expected_to_differ_where_the_source_does_from_what_was_synced() -> None:
+    synced = source_digests(make_contacts(), KEY) | {ContactType.SECURITY: "another"}
+    planned = plan(synced=synced)
+    assert ALL == planned.contact_types
+    assert [ContactType.SECURITY] == planned.changed_types
+
+
+@pytest.mark.parametrize(
+    ("synced", "changed"),
+    [({}, []), ({ContactType.SECURITY: "another"}, [ContactType.SECURITY])],
+)
+def test_an_unset_type_is_expected_to_be_deleted_where_it_was_synced(
+    synced: dict[ContactType, str], changed: list[ContactType]
+) -> None:
+    deletes = {"on_source_deleted": "delete", "contact_types": ["billing", "security"]}
+    same = {ContactType.BILLING: source_digests(make_contacts(), KEY)[ContactType.BILLING]}
+    planned = plan(make_contacts(security=None), config=deletes, synced=same | synced)
+    assert changed == planned.changed_types
 
 
 def test_an_unset_primary_contact_is_never_deleted() -> None:
@@ -74,7 +95,7 @@ def test_only_what_changed_is_planned_after_a_change() -> None:
 
 def test_nothing_is_planned_where_nothing_changed() -> None:
     digests = source_digests(make_contacts(), KEY)
-    assert Plan([], {}) == plan(synced=digests, only_if_changed=True)
+    assert Plan([], [], {}) == plan(synced=digests, only_if_changed=True)
 
 
 def test_what_was_never_synced_has_changed() -> None:

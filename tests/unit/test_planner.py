@@ -23,6 +23,7 @@ from contact_sync.contacts import Contact, ContactType
 from contact_sync.digest_key import DigestKey
 from contact_sync.errors import EmptySourceError, InvalidConfigError, InvalidSourceError
 from contact_sync.planner import Planner
+from contact_sync.quotas import QUOTAS
 from contact_sync.request import RoundRequest
 from fakes import FakeBucket, FakeContacts, FakeRuns
 
@@ -37,12 +38,14 @@ class Given:
         request: RoundRequest | None = None,
         config: dict[str, Any] | None = None,
         source: dict[ContactType, Contact | None] | None = None,
+        *,
+        dry_run: bool = False,
     ) -> None:
         self.config = make_config(**(config or {}))
         self.key = DigestKey(KEY)
         self.runs = FakeRuns()
         stored = (request or RoundRequest()).stored()
-        self.runs.update(STARTED_AT, SYNC_ID, {"request": stored})
+        self.runs.update(STARTED_AT, SYNC_ID, {"request": stored, "dry_run": dry_run})
         self.bucket = FakeBucket()
         contacts = source or make_contacts()
         self.source = FakeContacts({(None, name): one for name, one in contacts.items() if one})
@@ -55,6 +58,7 @@ class Given:
             runs=self.runs,  # type: ignore[arg-type]
             bucket=self.bucket,  # type: ignore[arg-type]
             management_account_id=MANAGEMENT,
+            quotas=QUOTAS["aws"],
         )
         return planner.plan(SYNC_ID, STARTED_AT, 1)
 
@@ -66,10 +70,13 @@ class Given:
 
 def test_a_plan_is_what_the_rounds_states_need() -> None:
     given = Given(config={"retry_config": {"max_attempts": 5}})
-    assert given.plan() == {
+    planned = given.plan()
+    assert planned == {
         "contact_types": ["primary", "billing", "operations", "security"],
         "skipped_types": {},
         "only_if_changed": False,
+        "planned_at": given.bucket.objects[f"{PREFIX}/source.json"].planned_at,
+        "seconds_an_account": pytest.approx(0.6),
         "digest_key_id": DigestKey(KEY).id,
         "key_replaced": False,
         "scope_key": f"{PREFIX}/scope.json",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -51,6 +52,8 @@ def make_ended_round(**changes: Any) -> Round:
         "contact_types": [BILLING],
         "skipped_types": {},
         "left_alone": {},
+        "planned_at": STARTED_AT,
+        "estimated_seconds": 60,
         "key_replaced": False,
         "manifest_key": MANIFEST_KEY,
         "source_key": SOURCE_KEY,
@@ -108,6 +111,7 @@ def test_a_round_is_recorded_in_the_runs_item() -> None:
     given.ends(
         skipped_types={"primary": "why"},
         left_alone={"excluded": 3},
+        planned_at=None,
         key_replaced=True,
         digits=[1, 2],
     )
@@ -117,12 +121,20 @@ def test_a_round_is_recorded_in_the_runs_item() -> None:
         "contact_types": ["billing"],
         "skipped_types": {"primary": "why"},
         "left_alone": {"excluded": 3},
+        "estimated_seconds": 60,
+        "seconds": None,
         "key_replaced": True,
         "accounts": {"updated": 1, "failed": 1},
         "types": {"billing": {"updated": 1, "failed": 1}},
         "lost_children": 0,
         "error": None,
     }
+
+
+def test_a_round_tells_how_long_it_took() -> None:
+    given = Given(_1={"billing": record()})
+    given.ends(planned_at=(datetime.now(UTC) - timedelta(minutes=2)).isoformat())
+    assert 120 <= given.run["round_1"]["seconds"] < 180
 
 
 def test_changed_and_failed_accounts_get_an_item_of_the_run() -> None:

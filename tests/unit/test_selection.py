@@ -29,6 +29,7 @@ from contact_sync.selection import (
     Selection,
     check_units,
     in_units_by_path,
+    scattered,
     select_accounts,
 )
 
@@ -224,3 +225,16 @@ def test_units_that_cannot_be_looked_up_are_not_taken_for_missing() -> None:
 
     with pytest.raises(AccessDeniedError):
         check_units(make_scope(organizational_units=[UNIT], must_exist=False), denied)
+
+
+def test_neighbours_are_parted() -> None:
+    listed = [f"{number:012}" for number in range(1, 1001)]
+    chosen = scattered(listed)
+    assert sorted(chosen) == listed
+    drifted = set(listed[:500])
+    for start in range(0, 1000, 100):
+        assert 30 <= sum(account in drifted for account in chosen[start : start + 100]) <= 70
+
+
+def test_the_order_is_the_same_however_they_were_listed() -> None:
+    assert scattered([MEMBER, OTHER, THIRD]) == scattered([THIRD, MEMBER, OTHER])

@@ -1,0 +1,66 @@
+"""The Account API's request quotas, and the time that they leave for each account of a round."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from contact_sync.contacts import Contact, ContactType, SourceContacts
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Calls a second, and calls at once, for the calling account."""
+
+    rate: float
+    burst: int
+
+
+# Source: Account Management quotas page (docs.aws.amazon.com and docs.amazonaws.cn).
+QUOTAS = {
+    "aws": {
+        "GetAlternateContact": Quota(10, 15),
+        "GetContactInformation": Quota(10, 15),
+        "PutAlternateContact": Quota(5, 8),
+        "PutContactInformation": Quota(5, 8),
+        "DeleteAlternateContact": Quota(1, 6),
+    },
+    "aws-cn": {
+        "GetAlternateContact": Quota(3, 5),
+        "GetContactInformation": Quota(3, 5),
+        "PutAlternateContact": Quota(1, 6),
+        "PutContactInformation": Quota(1, 2),
+        "DeleteAlternateContact": Quota(1, 6),
+    },
+}
+
+
+def quotas_of(partition: str, share: float) -> dict[str, Quota]:
+    """Return the quota of each operation, by the API's name; `share` scales the rates."""
+    return {
+        operation: Quota(quota.rate * share, quota.burst)
+        for operation, quota in QUOTAS.get(partition, QUOTAS["aws"]).items()
+    }
+
+
+def seconds_an_account(
+    source: SourceContacts,
+    read: Collection[ContactType],
+    written: Collection[ContactType],
+    quotas: Mapping[str, Quota],
+) -> float:
+    """Return the time of the operation that takes longest, if each account's types are so many."""
+    calls = Counter(_read_operation(name) for name in read)
+    calls.update(_write_operation(name, source[name]) for name in written)
+    return max((count / quotas[name].rate for name, count in calls.items()), default=0.0)
+
+
+def _read_operation(contact_type: ContactType) -> str:
+    if contact_type is ContactType.PRIMARY:
+        return "GetContactInformation"
+    return "GetAlternateContact"
+
+
+def _write_operation(contact_type: ContactType, contact: Contact | None) -> str:
+    if contact_type is ContactType.PRIMARY:
+        return "PutContactInformation"
+    return "PutAlternateContact" if contact else "DeleteAlternateContact"

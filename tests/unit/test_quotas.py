@@ -1,0 +1,47 @@
+"""The time of a round is that of the operation that its quota slows most."""
+
+import pytest
+from builders import make_contacts
+from contact_sync.contacts import ContactType
+from contact_sync.quotas import QUOTAS, quotas_of, seconds_an_account
+
+PRIMARY, BILLING, OPERATIONS, SECURITY = ContactType
+ALL = tuple(ContactType)
+
+
+@pytest.mark.parametrize(
+    ("partition", "share", "rate"),
+    [("aws", 1.0, 10), ("aws", 0.5, 5), ("aws-cn", 1.0, 3), ("aws-us-gov", 1.0, 10)],
+)
+def test_the_quotas_are_those_of_the_partition_and_its_share(
+    partition: str, share: float, rate: float
+) -> None:
+    quotas = quotas_of(partition, share)
+    assert rate == quotas["GetAlternateContact"].rate
+    assert set(QUOTAS["aws"]) == set(quotas)
+
+
+@pytest.mark.parametrize(
+    ("read", "written", "seconds"),
+    [
+        (ALL, ALL, 0.6),
+        (ALL, (), 0.3),
+        (ALL, (SECURITY,), 0.3),
+        (ALL, (SECURITY, BILLING), 0.4),
+        ((PRIMARY,), (PRIMARY,), 0.2),
+        ((PRIMARY,), (), 0.1),
+        ((PRIMARY, SECURITY), (PRIMARY, SECURITY), 0.2),
+        ((), (), 0.0),
+    ],
+)
+def test_the_slowest_operation_tells_the_time_of_an_account(
+    read: tuple[ContactType, ...], written: tuple[ContactType, ...], seconds: float
+) -> None:
+    assert pytest.approx(seconds) == seconds_an_account(
+        make_contacts(), read, written, QUOTAS["aws"]
+    )
+
+
+def test_a_deletion_has_a_quota_of_its_own() -> None:
+    contacts = make_contacts(security=None)
+    assert 1 == seconds_an_account(contacts, [SECURITY], [SECURITY], QUOTAS["aws"])
