@@ -119,7 +119,7 @@ NOT_CALLED = {
         "s3:DeleteObject",
         "s3:GetObject",
     },
-    "AccountListerFunction": {"organizations:DescribeAccount", "s3:DeleteObject"},
+    "AccountListerFunction": {"s3:DeleteObject"},
     "AlternateContactProcessorFunction": {
         "account:GetContactInformation",
         "account:PutContactInformation",
@@ -163,6 +163,7 @@ PERMISSIONS: dict[str, dict[str, set[str]]] = {
         "organizations:DescribeOrganization": {"*"},
         "organizations:ListAccounts": {"*"},
         "organizations:ListAWSServiceAccessForOrganization": {"*"},
+        "organizations:DescribeAccount": {ORGANIZATION_ACCOUNTS},
         "organizations:DescribeOrganizationalUnit": {ORGANIZATIONAL_UNITS},
         "organizations:ListAccountsForParent": {ORGANIZATIONAL_UNITS},
         "organizations:ListOrganizationalUnitsForParent": {ORGANIZATIONAL_UNITS},
