@@ -42,13 +42,11 @@ STARTING_RULES = (
 # Actions that no resource can be named for, and why they are needed.
 WITHOUT_RESOURCE = {
     "logs:CreateLogDelivery": "the machine's log",
-    "logs:CreateLogStream": "the machine's log",
     "logs:DeleteLogDelivery": "the machine's log",
     "logs:DescribeLogGroups": "the machine's log",
     "logs:DescribeResourcePolicies": "the machine's log",
     "logs:GetLogDelivery": "the machine's log",
     "logs:ListLogDeliveries": "the machine's log",
-    "logs:PutLogEvents": "the machine's log",
     "logs:PutResourcePolicy": "the machine's log",
     "logs:UpdateLogDelivery": "the machine's log",
     "organizations:DescribeOrganization": "the check before a run",
