@@ -26,6 +26,7 @@ main() {
   ensure_standin_environment
   ensure_aws_environment
   ensure_environment "$REPOSITORY/.build/sam" --group "$REPOSITORY/pyproject.toml:sam"
+  ensure_environment "$REPOSITORY/.build/checkov" --group "$REPOSITORY/pyproject.toml:checkov"
   ensure_node_modules
   PATH="$REPOSITORY/.venv/bin:$REPOSITORY/.build/sam/bin:$PATH"
   check_statically
@@ -58,6 +59,17 @@ check_statically() {
   shellcheck --external-sources scripts/*.sh scripts/lib/*.sh .ci/run
   shfmt -i 2 -d scripts .ci/run
   cfn-lint template.yaml
+  scan_for_security
+}
+
+# Scans each stack as CloudFormation would have it; .checkov.yaml says what is left out, and why.
+# Only in such a template does cfn-lint look at the policies: that each action exists, and (I3510)
+# that its resources are of a kind that it takes.
+scan_for_security() {
+  local folder="$REPOSITORY/.build/scanned"
+  PYTHONPATH="tests:functions" AWS_DEFAULT_REGION=us-east-1 python -m permissions.scanned "$folder"
+  cfn-lint --include-checks I3510 -- "$folder"/*.json
+  "$REPOSITORY/.build/checkov/bin/checkov" --config-file .checkov.yaml --directory "$folder"
 }
 
 main "$@"

@@ -113,6 +113,17 @@ class Stack:
             if resource["Type"] == resource_type
         }
 
+    def deployed(self) -> dict[str, Any]:
+        """Return a template of the deployed resources, in which nothing is left to resolve."""
+        resources = {
+            logical_id: {
+                **{key: resource[key] for key in ("Type", "Metadata") if key in resource},
+                "Properties": self.resolve(resource.get("Properties", {})),
+            }
+            for logical_id, resource in self._deployed()
+        }
+        return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
+
     def properties(self, logical_id: str) -> dict[str, Any]:
         """Return a resource's properties."""
         properties: dict[str, Any] = self.resolve(

@@ -1,0 +1,33 @@
+"""Writes what the security scan reads: each stack as CloudFormation would have it.
+
+Conditions, mappings and references are resolved, because a scanner takes what it cannot resolve
+for anything or for nothing.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from template.stack import Stack, expand, forwarding_template, source_template
+
+
+def main() -> None:
+    """Write a template for each stack into the folder of the first argument."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, stack in stacks().items():
+        folder.joinpath(f"{name}.json").write_text(json.dumps(stack.deployed(), indent=1))
+
+
+def stacks() -> dict[str, Stack]:
+    """Return every environment's stack and the forwarding stack, with all that they can have."""
+    expanded = expand(source_template())
+    address = {"NotificationEmail": "admin@example.com"}
+    return {
+        **{name: Stack(expanded, name, **address) for name in ("dev", "staging", "prod")},
+        "forwarding": Stack(forwarding_template(), HomeRegion="eu-west-1", Kind="Both", **address),
+    }
+
+
+if __name__ == "__main__":
+    main()
