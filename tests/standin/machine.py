@@ -151,8 +151,11 @@ def _typed(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def machine(*, triggers: str, speed: float = 100.0, environment: str = "dev") -> Iterator[Machine]:
+def machine(
+    *, triggers: str, speed: float = 100.0, environment: str = "dev", record_calls: bool = False
+) -> Iterator[Machine]:
     """Start the stand-in and deploy the real template; speed shortens waits and raises quotas."""
-    with Standin(accounts=0, speed=speed, world=drifted_world(0)) as standin:
+    world = drifted_world(0)
+    with Standin(accounts=0, speed=speed, world=world, record_calls=record_calls) as standin:
         stack = standin.deploy(environment=environment, parameters={"Triggers": triggers})
         yield Machine(standin, stack, recovers=triggers == "ENABLED")

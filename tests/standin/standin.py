@@ -58,7 +58,7 @@ class Standin:
 
     `speed` makes quotas wider, and latency, waits and functions' sleeps shorter; timeouts remain
     real seconds. `latency` and `world` are the organization's. `hooks_off` leaves hooks of
-    MiniStack out, or `all` of them.
+    MiniStack out, or `all` of them. `record_calls` writes down each AWS call of the functions.
 
     Seconds at AWS's own speed: `function_start` before the import of a function's module in a new
     execution environment, `invocation` between a state machine and each invocation's handler,
@@ -74,6 +74,7 @@ class Standin:
         seed: int = 1,
         world: Json | None = None,
         hooks_off: Iterable[str] = (),
+        record_calls: bool = False,
         function_start: float = 0.0,
         invocation: float = 0.0,
         child_start: float = 0.0,
@@ -84,6 +85,7 @@ class Standin:
         self.seed = seed
         self.world = world
         self.hooks_off = tuple(hooks_off)
+        self.record_calls = record_calls
         self.function_start = function_start
         self.invocation = invocation
         self.child_start = child_start
@@ -199,6 +201,10 @@ class Standin:
         """Count what functions use anew; executions stay."""
         self._request("DELETE", "/_standin/stats")
 
+    def recorded_calls(self) -> list[Json]:
+        """Return each AWS call that a function made: {function, service, operation, parameters}."""
+        return [json.loads(line) for line in self._calls_file.read_text().splitlines()]
+
     def queued_messages(self, queue_url: str) -> list[Json]:
         """Return what is in a queue, and leave it there."""
         path = f"/_ministack/sqs/messages?QueueUrl={urllib.parse.quote(queue_url)}"
@@ -233,9 +239,24 @@ class Standin:
         except urllib.error.HTTPError as error:
             raise StandinError(error.read().decode(errors="replace")) from error
 
+    @property
+    def _calls_file(self) -> Path:
+        return self.directory / "calls.jsonl"
+
+    def _recorder_environment(self) -> dict[str, str]:
+        """Return what makes botocore load the recorder, from a folder with nothing else in it."""
+        if not self.record_calls:
+            return {}
+        return {
+            "BOTOCORE_EXPERIMENTAL__PLUGINS": "recorder=call_recorder",
+            "PYTHONPATH": str(Path(__file__).with_name("recorder")),
+            "STANDIN_CALLS": str(self._calls_file),
+        }
+
     def _ministack_environment(self, port: int) -> dict[str, str]:
         """Return MiniStack's environment, which function processes inherit."""
         return {
+            **self._recorder_environment(),
             "PATH": os.environ["PATH"],
             "HOME": str(self.directory),
             "TMPDIR": str(self.directory),

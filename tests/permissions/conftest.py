@@ -1,0 +1,25 @@
+"""The stack as the template makes it, and one stand-in that writes down what is called."""
+
+from collections.abc import Iterator
+
+import pytest
+from standin.machine import Machine
+from standin.machine import machine as started
+from template.stack import Stack, expand, forwarding_template, source_template
+
+
+@pytest.fixture(scope="session", name="stack")
+def _stack() -> Stack:
+    """Return the development stack: the one that is traced."""
+    return Stack(expand(source_template()), "dev")
+
+
+@pytest.fixture(scope="session", name="forwarding")
+def _forwarding() -> Stack:
+    return Stack(forwarding_template(), HomeRegion="eu-west-1", Kind="Both")
+
+
+@pytest.fixture(scope="package")
+def machine() -> Iterator[Machine]:
+    with started(triggers="ENABLED", environment="dev", record_calls=True) as running:
+        yield running

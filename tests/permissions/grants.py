@@ -1,0 +1,46 @@
+"""What the policies of a stack's roles grant."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from template.stack import Stack
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """One action on one resource, as a role's policy has it."""
+
+    role: str
+    action: str
+    resource: str
+
+
+def documents(stack: Stack, role: str) -> list[Json]:
+    """Return every policy of a role, attached ones included."""
+    managed = {
+        stack.arn(logical_id): properties["PolicyDocument"]
+        for logical_id, properties in stack.of_type("AWS::IAM::ManagedPolicy").items()
+    }
+    properties = stack.of_type("AWS::IAM::Role")[role]
+    inline = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+    return inline + [managed[arn] for arn in properties.get("ManagedPolicyArns", [])]
+
+
+def granted(stack: Stack) -> set[Grant]:
+    """Return each action and resource that a role is allowed."""
+    return {
+        Grant(role, action, resource)
+        for role in stack.of_type("AWS::IAM::Role")
+        for document in documents(stack, role)
+        for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a policy element that may be one value or several as several."""
+    return value if isinstance(value, list) else [value]

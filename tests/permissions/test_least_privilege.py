@@ -1,0 +1,247 @@
+"""Every call that is made is allowed, and everything that is allowed is needed.
+
+The scenarios run once and touch every call of every function; what they called is then compared
+with what the roles' policies grant, in both directions.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.data import AdditionalSpecs
+from cfnlint.helpers import load_resource
+from permissions import calls
+from permissions.calls import Call
+from permissions.grants import Grant, documents, granted
+from permissions.policy import Decision, action_matches, decide, resource_matches
+from standin.machine import Machine
+from standin.organization import drifted_world
+from standin.standin import Execution
+from template.stack import Stack
+
+EVENTS = Path(__file__).parents[1] / "events"
+FIRST, SECOND, THIRD = "100000000001", "100000000002", "100000000003"
+MANAGEMENT = "999999999999"
+UNIT = "ou-exam-workloads"
+# As the stand-in counts requests of services that botocore names otherwise.
+COUNTED_AS = {"stepfunctions": "states"}
+
+# What Step Functions needs for the machine's log, which the stand-in has not. Its guide lists
+# these, and CreateLogStream and PutLogEvents as well; but the log is delivered by CloudWatch Logs.
+MACHINE_LOG = (
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+)
+# What is granted and not called, each with its reason.
+NOT_CALLED = {
+    ("ContactSyncStateMachineRole", action): "Step Functions delivers the machine's log by it"
+    for action in MACHINE_LOG
+}
+
+
+def world(**settings: Any) -> dict[str, Any]:
+    """Return an organization of three drifted accounts under one organizational unit."""
+    made = drifted_world(3, missing=0, **settings)
+    for account in made["accounts"]:
+        account["parent"] = "ou-exam-production"
+    return made
+
+
+def slow(machine: Machine, account_id: str) -> None:
+    fault = {"operation": "GetAlternateContact", "error": "slow", "delay": 1, "times": 1}
+    machine.organization.add_fault({**fault, "account_id": account_id})
+
+
+def syncing(machine: Machine, execution_input: Any = None) -> Execution:
+    """Return an execution that is in the middle of its accounts."""
+    execution = machine.stack.start(execution_input)
+    while "SyncAccounts" not in execution.states():
+        assert "RUNNING" == execution.status()
+    return execution
+
+
+def full_run_then_deleted_source(machine: Machine) -> None:
+    machine.reset(world(), on_source_deleted="delete")
+    assert "SUCCEEDED" == machine.run().status()
+    machine.organization.set_contact(MANAGEMENT, "BILLING", None)
+    assert "SUCCEEDED" == machine.run().status()
+    assert "BILLING" not in machine.organization.contacts(FIRST)
+
+
+def dry_run(machine: Machine) -> None:
+    machine.reset(world())
+    assert "SUCCEEDED" == machine.run({"dry_run": True}).status()
+
+
+def organizational_units(machine: Machine) -> None:
+    machine.reset(world(omit_paths=[FIRST]), excluded_organizational_units=["ou-exam-sandboxes"])
+    assert "SUCCEEDED" == machine.run({"organizational_units": [UNIT]}).status()
+    assert 3 == len({call["account_id"] for call in machine.writes()})
+
+
+def denied_account_and_retry(machine: Machine) -> None:
+    machine.reset({**world(), "denied_accounts": [FIRST]})
+    failed = machine.run()
+    assert "PartialSyncError" == failed.describe()["error"]
+    machine.organization.reset(world())
+    assert "SUCCEEDED" == machine.run({"retry_of": failed.name}).status()
+
+
+def throttled_account_and_killed_functions(machine: Machine) -> None:
+    machine.reset(world())
+    machine.organization.add_fault(
+        {"operation": "PutAlternateContact", "error": "TooManyRequestsException", "times": 4}
+    )
+    functions = ("alternate-contact-processor", "primary-contact-processor", "sync-reporter")
+    machine.standin.set_faults([{"function": name, "kind": "kill"} for name in functions])
+    assert "SUCCEEDED" == machine.run().status()
+
+
+def queueing(machine: Machine) -> None:
+    machine.reset({**world(), "denied_accounts": [FIRST]})
+    slow(machine, SECOND)
+    first = syncing(machine)
+    assert first.name == machine.run({"account_ids": [THIRD]}).wait().output["queued_behind"]
+    first.wait(120)
+    assert 2 == first.states().count("StartRound")
+
+
+def recovery(machine: Machine) -> None:
+    machine.reset(world())
+    slow(machine, FIRST)
+    started = len(machine.stack.executions())
+    syncing(machine).stop()
+    machine.stack.wait_for_executions(started + 2, timeout=120)
+    assert "aborted" in [message.attributes.get("status") for message in machine.messages()]
+
+
+def events(machine: Machine) -> None:
+    machine.reset(world())
+    for name in ("put-alternate-contact", "create-account-result", "close-account-result"):
+        started = len(machine.stack.executions())
+        machine.standin.put_event(json.loads((EVENTS / f"{name}.json").read_text()))
+        machine.stack.wait_for_executions(started + 1, timeout=120)
+
+
+SCENARIOS = (
+    full_run_then_deleted_source,
+    dry_run,
+    organizational_units,
+    denied_account_and_retry,
+    throttled_account_and_killed_functions,
+    queueing,
+    recovery,
+    events,
+)
+
+
+@pytest.fixture(scope="module", name="recorded")
+def _recorded(machine: Machine) -> list[dict[str, Any]]:
+    for scenario in SCENARIOS:
+        scenario(machine)
+    return machine.standin.recorded_calls()
+
+
+@pytest.fixture(scope="module", name="made")
+def _made(machine: Machine, recorded: list[dict[str, Any]], stack: Stack) -> set[Call]:
+    """Return every call of every role."""
+    resources = machine.standin.client("cloudformation").describe_stack_resources(
+        StackName=machine.stack.name
+    )["StackResources"]
+    logical_ids = {each["PhysicalResourceId"]: each["LogicalResourceId"] for each in resources}
+    manifests = {
+        call["parameters"]["Key"]
+        for call in recorded
+        if call["function"].endswith("account-lister") and call["operation"] == "PutObject"
+    }
+    assert manifests
+    return (
+        calls.of_functions(recorded, stack, logical_ids)
+        | calls.of_machine(stack, manifests)
+        | calls.of_triggers(stack)
+    )
+
+
+def test_no_call_is_missed(machine: Machine, recorded: list[dict[str, Any]]) -> None:
+    """Whatever a function asked of either server was recorded."""
+    asked = {
+        (request["caller"], request["service"], request["operation"])
+        for request in machine.standin.usage()["requests"]
+        if request["caller"] != "state machine"
+    }
+    seen = {
+        (one["function"], COUNTED_AS.get(one["service"], one["service"]), one["operation"])
+        for one in recorded
+    }
+    of_organization = {call["operation"] for call in machine.organization.calls()}
+
+    assert asked
+    assert set() == asked - seen
+    assert set() == of_organization - {operation for _, _, operation in seen}
+
+
+def test_every_call_is_allowed(made: set[Call], stack: Stack) -> None:
+    """Each role's policies, and the key's, let it do what it does."""
+    refused = [call for call in made if not is_allowed(call, stack)]
+
+    assert [] == refused
+
+
+def is_allowed(call: Call, stack: Stack) -> bool:
+    """Tell whether a role may; a key wants its own policy to let the account's roles in, too."""
+    request = call.request(stack)
+    verdicts = [decide(documents(stack, call.role), request)]
+    if call.action.startswith("kms:"):
+        verdicts.append(decide([stack.properties("Key")["KeyPolicy"]], request))
+    return {Decision.ALLOW} == set(verdicts)
+
+
+def test_everything_granted_is_called_or_has_its_reason(made: set[Call], stack: Stack) -> None:
+    """No role may do more than it does."""
+    idle = {grant for grant in granted(stack) if not any(is_use(call, grant) for call in made)}
+
+    assert set(NOT_CALLED) == {(grant.role, grant.action) for grant in idle}
+
+
+def is_use(call: Call, grant: Grant) -> bool:
+    return (
+        call.role == grant.role
+        and action_matches(grant.action, call.action)
+        and resource_matches(grant.resource, call.resource)
+    )
+
+
+def test_no_action_is_a_wildcard(stack: Stack, forwarding: Stack) -> None:
+    assert [] == [g for g in granted(stack) | granted(forwarding) if "*" in g.action]
+
+
+def test_only_actions_without_resource_are_allowed_on_everything(
+    stack: Stack, forwarding: Stack
+) -> None:
+    """As the service authorization reference has it, which cfn-lint ships."""
+    reference = load_resource(AdditionalSpecs, "Policies.json")
+
+    def takes_resource(action: str) -> bool:
+        service, name = action.split(":")
+        return "Resources" in reference[service]["Actions"][name.lower()]
+
+    everywhere = {g for g in granted(stack) | granted(forwarding) if g.resource == "*"}
+    assert takes_resource("logs:PutLogEvents")
+    assert set() == {grant for grant in everywhere if takes_resource(grant.action)}
+
+
+def test_forwarding_rules_may_forward_and_nothing_else(forwarding: Stack) -> None:
+    made = calls.of_triggers(forwarding)
+
+    assert 1 == len(made)
+    assert [] == [call for call in made if not is_allowed(call, forwarding)]
+    assert {(call.action, call.resource) for call in made} == {
+        (grant.action, grant.resource) for grant in granted(forwarding)
+    }

@@ -1,0 +1,291 @@
+"""Key, topic, queue and bucket let in whom they must, and refuse everybody else."""
+
+from typing import Any
+
+import pytest
+from permissions.calls import OVER_TLS, key_of
+from permissions.grants import documents, granted
+from permissions.policy import ANYONE, Decision, Principal, Request, decide
+from template.stack import ACCOUNT, REGION, Stack
+
+OTHER_ACCOUNT = "111111111111"
+EVENTS = Principal(service="events.amazonaws.com")
+ALARMS = Principal(service="cloudwatch.amazonaws.com")
+OUTSIDER = Principal(arn=f"arn:aws:iam::{OTHER_ACCOUNT}:role/Outsider")
+OTHER_SERVICES = [
+    Principal(service=f"{name}.amazonaws.com")
+    for name in ("lambda", "s3", "scheduler", "ses", "sns", "states")
+]
+STRANGERS = [ANYONE, OUTSIDER, *OTHER_SERVICES]
+
+OWN = {**OVER_TLS, "aws:SourceAccount": ACCOUNT}
+ANOTHERS = {**OVER_TLS, "aws:SourceAccount": OTHER_ACCOUNT}
+WITHOUT_TLS = {"aws:SecureTransport": "false"}
+
+USE_KEY = ("kms:Decrypt", "kms:GenerateDataKey")
+MANAGE_KEY = ("kms:CreateGrant", "kms:Encrypt", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")
+
+
+def policy_of(stack: Stack, resource_type: str) -> dict[str, Any]:
+    [policy] = stack.of_type(resource_type).values()
+    document: dict[str, Any] = policy["PolicyDocument"]
+    return document
+
+
+@pytest.fixture(params=["stack", "forwarding"], name="either")
+def _either(request: pytest.FixtureRequest) -> Stack:
+    """Return the stack and then the forwarding stack: each has a key, a topic and a queue."""
+    found: Stack = request.getfixturevalue(request.param)
+    return found
+
+
+class TestKey:
+    def decide(
+        self, stack: Stack, action: str, who: Principal, context: dict[str, str]
+    ) -> Decision:
+        policy = stack.properties("Key")["KeyPolicy"]
+        return decide([policy], Request(action, stack.arn("Key"), who, context))
+
+    @pytest.mark.parametrize("action", USE_KEY)
+    def test_events_use_it_whatever_they_tell_of_themselves(
+        self, either: Stack, action: str
+    ) -> None:
+        assert Decision.ALLOW == self.decide(either, action, EVENTS, {})
+
+    @pytest.mark.parametrize("action", USE_KEY)
+    def test_alarms_of_this_account_alone_use_it(self, either: Stack, action: str) -> None:
+        assert Decision.ALLOW == self.decide(either, action, ALARMS, OWN)
+        assert Decision.NOTHING == self.decide(either, action, ALARMS, ANOTHERS)
+        assert Decision.NOTHING == self.decide(either, action, ALARMS, {})
+
+    @pytest.mark.parametrize("action", MANAGE_KEY)
+    @pytest.mark.parametrize("who", [EVENTS, ALARMS])
+    def test_services_do_no_more_than_use_it(
+        self, either: Stack, who: Principal, action: str
+    ) -> None:
+        assert Decision.NOTHING == self.decide(either, action, who, OWN)
+
+    @pytest.mark.parametrize("action", [*USE_KEY, *MANAGE_KEY])
+    @pytest.mark.parametrize("who", STRANGERS)
+    def test_nobody_else_uses_it(self, either: Stack, who: Principal, action: str) -> None:
+        assert Decision.NOTHING == self.decide(either, action, who, OWN)
+
+    def test_the_rest_is_left_to_the_accounts_own_policies(self, stack: Stack) -> None:
+        """The key's policy lets the account decide, and the account lets roles no more than use."""
+        role = Principal(arn=stack.arn("ContactSyncHandlerRole"))
+
+        assert Decision.ALLOW == self.decide(stack, "kms:Decrypt", role, {})
+        of_key = {grant.action for grant in granted(stack) if grant.action.startswith("kms:")}
+        assert {*USE_KEY, "kms:DescribeKey", "kms:Encrypt"} == of_key
+
+
+class TestTopic:
+    def decide(self, stack: Stack, who: Principal, context: dict[str, str]) -> Decision:
+        topic = stack.arn("NotificationTopic")
+        policy = policy_of(stack, "AWS::SNS::TopicPolicy")
+        return decide([policy], Request("sns:Publish", topic, who, context))
+
+    def test_events_publish_whatever_they_tell_of_themselves(self, stack: Stack) -> None:
+        """Where a rule has the topic as its target."""
+        assert Decision.ALLOW == self.decide(stack, EVENTS, {})
+
+    def test_events_publish_nothing_where_no_rule_does(self, forwarding: Stack) -> None:
+        assert Decision.NOTHING == self.decide(forwarding, EVENTS, OWN)
+
+    def test_alarms_of_this_account_alone_publish(self, either: Stack) -> None:
+        assert Decision.ALLOW == self.decide(either, ALARMS, OWN)
+        assert Decision.NOTHING == self.decide(either, ALARMS, ANOTHERS)
+        assert Decision.NOTHING == self.decide(either, ALARMS, {})
+
+    @pytest.mark.parametrize("who", STRANGERS)
+    def test_nobody_else_publishes(self, either: Stack, who: Principal) -> None:
+        assert Decision.NOTHING == self.decide(either, who, OWN)
+
+    @pytest.mark.parametrize("who", [EVENTS, ALARMS, *STRANGERS])
+    def test_nobody_publishes_without_tls(self, either: Stack, who: Principal) -> None:
+        assert Decision.DENY == self.decide(either, who, OWN | WITHOUT_TLS)
+
+
+class TestQueue:
+    def decide(
+        self,
+        stack: Stack,
+        who: Principal,
+        context: dict[str, str],
+        action: str = "sqs:SendMessage",
+    ) -> Decision:
+        queue = stack.arn("DeadLetterQueue")
+        policy = policy_of(stack, "AWS::SQS::QueuePolicy")
+        return decide([policy], Request(action, queue, who, context))
+
+    def test_every_rule_sends_what_it_could_not_deliver(self, either: Stack) -> None:
+        rules = either.of_type("AWS::Events::Rule")
+
+        assert rules
+        for rule, properties in rules.items():
+            for target in properties["Targets"]:
+                source = {"aws:SourceArn": either.arn(rule)}
+                assert {"Arn": either.arn("DeadLetterQueue")} == target["DeadLetterConfig"]
+                assert Decision.ALLOW == self.decide(either, EVENTS, source)
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            None,
+            f"arn:aws:events:{REGION}:{ACCOUNT}:rule/another",
+            f"arn:aws:events:{REGION}:{OTHER_ACCOUNT}:rule/aws-contact-sync-dev-contact-changed",
+            f"arn:aws:events:eu-west-1:{ACCOUNT}:rule/aws-contact-sync-dev-contact-changed",
+        ],
+    )
+    def test_no_other_rule_sends(self, either: Stack, source: str | None) -> None:
+        context = {"aws:SourceArn": source} if source else {}
+
+        assert Decision.NOTHING == self.decide(either, EVENTS, context)
+
+    @pytest.mark.parametrize("action", ["sqs:ReceiveMessage", "sqs:PurgeQueue", "sqs:DeleteQueue"])
+    def test_rules_only_send(self, stack: Stack, action: str) -> None:
+        source = {"aws:SourceArn": stack.arn("ContactChangedRule")}
+
+        assert Decision.NOTHING == self.decide(stack, EVENTS, source, action)
+
+    @pytest.mark.parametrize("who", [ALARMS, *STRANGERS])
+    def test_nobody_else_sends(self, stack: Stack, who: Principal) -> None:
+        source = {**OWN, "aws:SourceArn": stack.arn("ContactChangedRule")}
+
+        assert Decision.NOTHING == self.decide(stack, who, source)
+
+    def test_the_schedule_sends_by_its_role_and_over_tls(self, stack: Stack) -> None:
+        policies = [
+            *documents(stack, "ScheduleRole"),
+            policy_of(stack, "AWS::SQS::QueuePolicy"),
+        ]
+        role = Principal(arn=stack.arn("ScheduleRole"))
+        queue = stack.arn("DeadLetterQueue")
+
+        assert Decision.ALLOW == decide(policies, Request("sqs:SendMessage", queue, role, OVER_TLS))
+        assert Decision.DENY == decide(
+            policies, Request("sqs:SendMessage", queue, role, WITHOUT_TLS)
+        )
+
+    @pytest.mark.parametrize("action", ["sqs:SendMessage", "sqs:ReceiveMessage"])
+    @pytest.mark.parametrize("who", [EVENTS, *STRANGERS])
+    def test_nobody_uses_it_without_tls(self, either: Stack, who: Principal, action: str) -> None:
+        assert Decision.DENY == self.decide(either, who, OWN | WITHOUT_TLS, action)
+
+
+class TestBucket:
+    @pytest.mark.parametrize("who", [EVENTS, ALARMS, *STRANGERS])
+    @pytest.mark.parametrize("action", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"])
+    def test_its_policy_lets_nobody_in(self, stack: Stack, who: Principal, action: str) -> None:
+        policy = policy_of(stack, "AWS::S3::BucketPolicy")
+        source = f"{stack.arn('RunsBucket')}/runs/sync-id/1/source.json"
+
+        assert Decision.NOTHING == decide([policy], Request(action, source, who, OWN))
+        assert Decision.DENY == decide([policy], Request(action, source, who, WITHOUT_TLS))
+
+    def test_nobody_lists_or_changes_it_without_tls(self, stack: Stack) -> None:
+        policy = policy_of(stack, "AWS::S3::BucketPolicy")
+
+        for action in ("s3:ListBucket", "s3:PutBucketPolicy"):
+            request = Request(action, stack.arn("RunsBucket"), ANYONE, WITHOUT_TLS)
+            assert Decision.DENY == decide([policy], request)
+
+    def test_whom_the_roles_let_in_needs_tls(self, stack: Stack) -> None:
+        bucket = policy_of(stack, "AWS::S3::BucketPolicy")
+        users = {(g.role, g.action, g.resource) for g in granted(stack) if g.action[:3] == "s3:"}
+
+        assert users
+        for role, action, objects in users:
+            policies = [*documents(stack, role), bucket]
+            who, source = Principal(arn=stack.arn(role)), objects.replace("*", "sync-id/1/any")
+            assert Decision.ALLOW == decide(policies, Request(action, source, who, OVER_TLS))
+            assert Decision.DENY == decide(policies, Request(action, source, who, WITHOUT_TLS))
+
+    def test_nobody_outside_of_the_runs_folder_is_let_in(self, stack: Stack) -> None:
+        outside = f"{stack.arn('RunsBucket')}/elsewhere"
+        who = {role: Principal(arn=stack.arn(role)) for role in stack.of_type("AWS::IAM::Role")}
+
+        for role, principal in who.items():
+            request = Request("s3:GetObject", outside, principal, OVER_TLS)
+            assert Decision.NOTHING == decide(documents(stack, role), request)
+
+
+class TestWithoutRole:
+    """What EventBridge and CloudWatch do as themselves: both policies must let them."""
+
+    def test_rules_publish_to_the_topic_under_its_key(self, stack: Stack) -> None:
+        topics = [
+            target["Arn"]
+            for rule in stack.of_type("AWS::Events::Rule").values()
+            for target in rule["Targets"]
+            if "RoleArn" not in target
+        ]
+
+        assert [stack.arn("NotificationTopic")] == topics
+        self.check(stack, topics[0], EVENTS, {})
+
+    def test_alarms_publish_to_the_topic_under_its_key(self, either: Stack) -> None:
+        actions = {
+            action
+            for alarm in either.of_type("AWS::CloudWatch::Alarm").values()
+            for action in alarm["AlarmActions"]
+        }
+
+        assert {either.arn("NotificationTopic")} == actions
+        self.check(either, actions.pop(), ALARMS, OWN)
+
+    def check(self, stack: Stack, topic: str, who: Principal, context: dict[str, str]) -> None:
+        key = key_of(stack, topic)
+        assert key == stack.arn("Key")
+        policy = stack.properties("Key")["KeyPolicy"]
+
+        publish = Request("sns:Publish", topic, who, context)
+        assert Decision.ALLOW == decide([policy_of(stack, "AWS::SNS::TopicPolicy")], publish)
+        for action in USE_KEY:
+            assert Decision.ALLOW == decide([policy], Request(action, key, who, context))
+
+
+class TestRoles:
+    def owners(self, stack: Stack) -> dict[str, str]:
+        """Return which service takes each role, as the template's resources name it."""
+        found: dict[str, str] = {}
+        for function in stack.of_type("AWS::Lambda::Function").values():
+            found[function["Role"]] = "lambda"
+        for machine in stack.of_type("AWS::StepFunctions::StateMachine").values():
+            found[machine["RoleArn"]] = "states"
+        for rule in stack.of_type("AWS::Events::Rule").values():
+            found |= {t["RoleArn"]: "events" for t in rule["Targets"] if "RoleArn" in t}
+        for schedule in stack.of_type("AWS::Scheduler::Schedule").values():
+            found[schedule["Target"]["RoleArn"]] = "scheduler"
+        return found
+
+    def decide(self, stack: Stack, role: str, who: Principal, context: dict[str, str]) -> Decision:
+        trust = stack.of_type("AWS::IAM::Role")[role]["AssumeRolePolicyDocument"]
+        return decide([trust], Request("sts:AssumeRole", stack.arn(role), who, context))
+
+    def schedule_group(self, account: str, group: str = "aws-contact-sync-dev") -> dict[str, str]:
+        source = f"arn:aws:scheduler:{REGION}:{account}:schedule-group/{group}"
+        return {"aws:SourceAccount": account, "aws:SourceArn": source}
+
+    def test_each_is_taken_by_the_service_of_its_owner_and_by_nobody_else(
+        self, either: Stack
+    ) -> None:
+        owners = self.owners(either)
+        context = self.schedule_group(ACCOUNT)
+
+        assert set(owners) == {either.arn(role) for role in either.of_type("AWS::IAM::Role")}
+        for role in either.of_type("AWS::IAM::Role"):
+            owner = Principal(service=f"{owners[either.arn(role)]}.amazonaws.com")
+            assert Decision.ALLOW == self.decide(either, role, owner, context)
+            insider = Principal(arn=f"arn:aws:iam::{ACCOUNT}:role/Insider")
+            for other in {EVENTS, ALARMS, insider, *STRANGERS} - {owner}:
+                assert Decision.NOTHING == self.decide(either, role, other, context)
+
+    @pytest.mark.parametrize(("account", "group"), [(OTHER_ACCOUNT, None), (ACCOUNT, "another")])
+    def test_no_other_schedule_takes_the_role_of_this_one(
+        self, stack: Stack, account: str, group: str | None
+    ) -> None:
+        scheduler = Principal(service="scheduler.amazonaws.com")
+        context = self.schedule_group(account, group or "aws-contact-sync-dev")
+
+        assert Decision.NOTHING == self.decide(stack, "ScheduleRole", scheduler, context)
