@@ -1,16 +1,19 @@
 """The deployed system as tests drive it: a fresh organization and empty tables for each test."""
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from standin.errors import StandinError
 from standin.organization.worlds import drifted_world
-from standin.standin import Execution, Outcome, Stack, Standin
+from standin.running import RunningStandin
+from standin.stack import Execution, Outcome, Stack
+from standin.standin import Standin
 
 Json = dict[str, Any]
 
@@ -24,7 +27,7 @@ RUN_SECONDS = 240.0
 class Machine:
     """One deployed stack, its two tables, and every execution since the last reset."""
 
-    def __init__(self, standin: Standin, stack: Stack, *, recovers: bool) -> None:
+    def __init__(self, standin: RunningStandin, stack: Stack, *, recovers: bool) -> None:
         self.standin = standin
         self._recovers = recovers
         self._is_recovery: dict[str, bool] = {}
@@ -154,8 +157,19 @@ def _typed(item: Mapping[str, Any]) -> dict[str, Any]:
 def machine(
     *, triggers: str, speed: float = 100.0, environment: str = "dev", record_calls: bool = False
 ) -> Iterator[Machine]:
-    """Start the stand-in and deploy the real template; speed shortens waits and raises quotas."""
-    world = drifted_world(0)
-    with Standin(accounts=0, speed=speed, world=world, record_calls=record_calls) as standin:
-        stack = standin.deploy(environment=environment, parameters={"Triggers": triggers})
-        yield Machine(standin, stack, recovers=triggers == "ENABLED")
+    """Deploy the real template to a stand-in; speed shortens waits and raises quotas."""
+    with _standin(speed, record_calls=record_calls) as standin:
+        yield deployed(standin, triggers, environment)
+
+
+def deployed(standin: RunningStandin, triggers: str, environment: str = "dev") -> Machine:
+    """Deploy the real template to this stand-in."""
+    stack = standin.deploy(environment=environment, parameters={"Triggers": triggers})
+    return Machine(standin, stack, recovers=triggers == "ENABLED")
+
+
+def _standin(speed: float, *, record_calls: bool) -> AbstractContextManager[RunningStandin]:
+    """Take the stand-in that STANDIN_URL and STANDIN_ORGANIZATION_URL name, or start one."""
+    if url := os.environ.get("STANDIN_URL"):
+        return nullcontext(RunningStandin(url, os.environ["STANDIN_ORGANIZATION_URL"]))
+    return Standin(accounts=0, speed=speed, world=drifted_world(0), record_calls=record_calls)

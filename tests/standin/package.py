@@ -1,6 +1,7 @@
 """Builds the functions' package for the interpreter that runs them in the stand-in."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import tempfile
@@ -8,6 +9,7 @@ import time
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 STALE_SECONDS = 3600
 
@@ -19,12 +21,32 @@ class PackageError(Exception):
     """The functions' requirements could not be installed."""
 
 
-def build_package(functions: Path, build: Path, python: Path) -> Path:
+class Interpreter(NamedTuple):
+    """A Python by what decides which wheels fit it."""
+
+    version: str  # 3.11
+    machine: str  # x86_64
+
+
+def interpreter_of(python: Path) -> Interpreter:
+    """Return which Python this is."""
+    script = (
+        "import json, platform, sys;"
+        "print(json.dumps(['%d.%d' % sys.version_info[:2], platform.machine().lower()]))"
+    )
+    found = subprocess.run([python, "-c", script], check=True, capture_output=True).stdout
+    return Interpreter(*json.loads(found))
+
+
+def build_package(
+    functions: Path, build: Path, python: Path, linux: Interpreter | None = None
+) -> Path:
     """Return `<build>/functions-<hash>.zip`, made of `functions` and its requirements.
 
+    Its wheels fit `python`, whose pip installs them, or another Python that runs on `linux`.
     Raises PackageError.
     """
-    dependencies = _build_dependencies(functions / "requirements.txt", build, python)
+    dependencies = _build_dependencies(functions / "requirements.txt", build, python, linux)
     sources = _sources(functions)
     digest = _digest([dependencies.name.encode(), *_contents(functions, sources)])
     package = build / f"functions-{digest}.zip"
@@ -38,13 +60,16 @@ def build_package(functions: Path, build: Path, python: Path) -> Path:
     return package
 
 
-def _build_dependencies(requirements: Path, build: Path, python: Path) -> Path:
+def _build_dependencies(
+    requirements: Path, build: Path, python: Path, linux: Interpreter | None
+) -> Path:
     build.mkdir(parents=True, exist_ok=True)
-    archive = build / f"dependencies-{_digest([requirements.read_bytes(), _identity(python)])}.zip"
+    identity = _identity(python) if linux is None else repr(linux).encode()
+    archive = build / f"dependencies-{_digest([requirements.read_bytes(), identity])}.zip"
     if not archive.exists():
         with tempfile.TemporaryDirectory(dir=build) as folder:
             target = Path(folder) / "site"
-            _install(requirements, target, python)
+            _install(requirements, target, python, linux)
             unfinished = Path(folder) / archive.name
             files = [path for path in sorted(target.rglob("*")) if _is_wanted(path, target)]
             _add(unfinished, target, files)
@@ -52,8 +77,11 @@ def _build_dependencies(requirements: Path, build: Path, python: Path) -> Path:
     return archive
 
 
-def _install(requirements: Path, target: Path, python: Path) -> None:
+def _install(requirements: Path, target: Path, python: Path, linux: Interpreter | None) -> None:
     options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+    if linux is not None:
+        options += ["--python-version", linux.version, "--only-binary", ":all:"]
+        options += ["--platform", f"manylinux2014_{linux.machine}"]
     files = ["-r", str(requirements), "--target", str(target)]
     command = [str(python), "-m", "pip", "install", *options, *files]
     result = subprocess.run(command, check=False, capture_output=True, text=True)

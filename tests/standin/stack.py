@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from standin.errors import StandinError
 
 if TYPE_CHECKING:
-    from standin.standin import Standin
+    from standin.running import RunningStandin
 
 Json = dict[str, Any]
 
@@ -40,7 +40,7 @@ class Message:
 class Stack:
     """A deployed stack, with the state machine and the topic that its outputs name."""
 
-    standin: "Standin"
+    standin: "RunningStandin"
     name: str
     outputs: dict[str, str]
     _queue_url: str = field(default="", repr=False)
@@ -106,7 +106,7 @@ class Stack:
 class Execution:
     """One execution, of the machine or of a child."""
 
-    standin: "Standin" = field(repr=False)
+    standin: "RunningStandin" = field(repr=False)
     arn: str
 
     @property
@@ -171,7 +171,7 @@ class Execution:
         return self.standin.client("stepfunctions")
 
 
-def _subscribe(standin: "Standin", topic_arn: str, queue_name: str) -> str:
+def _subscribe(standin: "RunningStandin", topic_arn: str, queue_name: str) -> str:
     sqs = standin.client("sqs")
     url: str = sqs.create_queue(QueueName=queue_name)["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]

@@ -3,7 +3,9 @@
 import contextlib
 import hashlib
 import json
+import platform
 import queue
+import sys
 import tempfile
 import threading
 import time
@@ -18,6 +20,7 @@ from ministack.services import lambda_svc
 from standin.ministack.executions import Json
 from standin.ministack.faults import take_function_fault
 from standin.ministack.registry import hook
+from standin.ministack.routes import route
 
 # A result under this key is an exception's report.
 _ERROR_KEY = "standinError"
@@ -90,6 +93,13 @@ def _standin_scale_time():
 
 _standin_scale_time()
 """
+
+
+@route("GET", "/_standin/interpreter")
+def _interpreter(_: None) -> Json:
+    """Return which Python runs the functions, for whoever builds their package elsewhere."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return {"version": version, "machine": platform.machine().lower()}
 
 
 @hook

@@ -1,4 +1,4 @@
-"""Serve the stand-in alone: `python -m standin.organization --port 5599`."""
+"""Serve the organization alone: `python -m standin.organization --port 5599`."""
 
 import argparse
 import json
@@ -12,7 +12,9 @@ from standin.organization.worlds import drifted_world
 def main() -> None:
     """Serve until interrupted."""
     options = _parse()
-    server = OrganizationServer(_world(options), port=options.port, speed=options.speed)
+    server = OrganizationServer(
+        _world(options), host=options.host, port=options.port, speed=options.speed
+    )
     with server:
         print(f"serving Organizations and Account Management on {server.url}", flush=True)
         try:
@@ -23,7 +25,8 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m standin.organization", description=__doc__)
-    parser.add_argument("--port", type=int, required=True, help="loopback port; 0 for a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, required=True, help="0 for a free one")
     parser.add_argument("--accounts", type=int, default=60, help="members of the generated world")
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated world")
     parser.add_argument("--world", type=Path, help="JSON file of a world, instead of generating it")

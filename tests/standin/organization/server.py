@@ -1,4 +1,4 @@
-"""The HTTP face of the stand-in: both services and the admin API on one loopback port."""
+"""The HTTP face of the stand-in: both services and the admin API on one port."""
 
 import json
 import socket
@@ -36,26 +36,28 @@ class OrganizationServer:
     """Serves a world until it is stopped.
 
     Signatures are not checked: whoever calls is the management account. That an Authorization
-    header is there is checked. Anybody who reaches the port may also use the admin API, so nothing
-    but loopback can be bound. `clock` and `sleep` are for tests in which time matters.
+    header is there is checked. Anybody who reaches the port may also use the admin API, so it is
+    on loopback unless `host` says otherwise. `clock` and `sleep` are for tests in which time
+    matters.
     """
 
     def __init__(
         self,
         world: Mapping[str, Any],
         *,
+        host: str = _LOOPBACK,
         port: int = 0,
         speed: float = 1.0,
         clock: Clock = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         backend = Backend(World.from_json(world), speed, clock, sleep)
-        self._http = _HttpServer(port, backend)
+        self._http = _HttpServer(host, port, backend)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
-        """Where both services and the admin API are."""
+        """Where both services and the admin API are on this machine."""
         return f"http://{_LOOPBACK}:{self._http.server_address[1]}"
 
     def start(self) -> Self:
@@ -87,11 +89,11 @@ class _HttpServer(ThreadingTCPServer):
     # Workers connect all at once; the default of 5 would refuse some.
     request_queue_size = 512
 
-    def __init__(self, port: int, backend: Backend) -> None:
+    def __init__(self, host: str, port: int, backend: Backend) -> None:
         self.backend = backend
         self.admin_api = AdminApi(backend)
         self._connections: set[Any] = set()
-        super().__init__((_LOOPBACK, port), _Handler)
+        super().__init__((host, port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._connections.add(request)
