@@ -9,6 +9,7 @@ from standin.ministack import (  # noqa: F401  imported for the hooks they regis
     changesets,
     cloudformation,
     distributed_map,
+    evaluations,
     events,
     executions,
     expressions,
@@ -16,6 +17,7 @@ from standin.ministack import (  # noqa: F401  imported for the hooks they regis
     functions,
     integrations,
     latency,
+    mocks,
     tasks,
     usage,
 )

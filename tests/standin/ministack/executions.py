@@ -106,6 +106,22 @@ def walk(execution: Json, definition: Json, machine_name: str, query_language: s
         _stop_listeners.pop(arn, None)
 
 
+def current() -> Json:
+    """Return the execution whose state this thread runs."""
+    found: Json = sfn._executions[_current.get()]
+    return found
+
+
+def current_state() -> str:
+    """Return the name of the state that this thread runs."""
+    entered = (
+        e["stateEnteredEventDetails"]
+        for e in reversed(current()["events"])
+        if "stateEnteredEventDetails" in e
+    )
+    return str(next(entered)["name"])
+
+
 def _announce_end(execution: Json) -> None:
     arn = execution["executionArn"]
     if ending := _endings.get(arn):
