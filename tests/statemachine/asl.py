@@ -36,6 +36,16 @@ def states(definition: Mapping[str, Any]) -> dict[str, Json]:
     return {name: state for one in machines(definition) for name, state in one["States"].items()}
 
 
+def expressions(value: Any) -> set[str]:
+    """Return every JSONata expression in a part of the definition."""
+    if isinstance(value, str):
+        return {value[2:-2].strip()} if value.startswith("{%") else set()
+    if isinstance(value, dict | list):
+        parts = value.values() if isinstance(value, dict) else value
+        return set().union(*(expressions(part) for part in parts))
+    return set()
+
+
 def edges(name: str, state: Mapping[str, Any]) -> set[Edge]:
     """Return every way out of a state."""
     targets = [state[key] for key in ("Next", "Default") if key in state]
@@ -74,3 +84,13 @@ def retried(history: list[Json]) -> set[tuple[str, str]]:
             found.add((state, error))
             error = None
     return found
+
+
+def results(history: list[Json]) -> Iterator[tuple[str, Json]]:
+    """Yield (state, result) for each task that succeeded."""
+    state = ""
+    for event in history:
+        if "stateEnteredEventDetails" in event:
+            state = event["stateEnteredEventDetails"]["name"]
+        elif event["type"] == "TaskSucceeded":
+            yield state, json.loads(event["taskSucceededEventDetails"]["output"])

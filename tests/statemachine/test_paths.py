@@ -1,16 +1,17 @@
 """Every way through the machine is taken once, with the real functions behind it.
 
-The tests set up one situation each; the last two look at the histories of all of them.
+The tests set up one situation each; the last ones look at what all of them have left.
 """
 
 from typing import Any
 
 import pytest
+from container import mocked
 from standin.machine import Machine
 from standin.organization.worlds import drifted_world
 from standin.standin import Execution
 
-from statemachine import asl
+from statemachine import asl, reference
 
 FIRST, SECOND = "100000000001", "100000000002"
 STATES = asl.states(asl.load())
@@ -582,6 +583,22 @@ def test_every_retrier_repeated_its_task(machine: Machine) -> None:
     ]
 
     assert [] == missing
+
+
+def test_the_reference_implementation_evaluates_each_expression_alike(machine: Machine) -> None:
+    evaluations = machine.standin.evaluations()
+
+    assert set() == asl.expressions(asl.load()) - {one["expression"] for one in evaluations}
+    assert [] == reference.differences(evaluations)
+
+
+def test_every_mocked_response_has_the_shape_of_a_real_one(machine: Machine) -> None:
+    real: set[tuple[str, str]] = set()
+    for execution in machine.stack.executions():
+        for one in [execution, *execution.children()]:
+            real |= {(state, mocked.shape(result)) for state, result in asl.results(one.history())}
+
+    assert set() == mocked.shapes() - real
 
 
 def _names(retrier: dict[str, Any]) -> list[str]:

@@ -1,0 +1,190 @@
+"""The machine alone, each of its tasks answered by mock_config.json.
+
+The machine runs in a stand-in, or at any endpoint compatible with Step Functions Local that was
+started with the same file: `SFN_ENDPOINT_URL=http://127.0.0.1:8083`. That one needs JSONata; the
+one case with a Distributed Map, which Step Functions Local does not have, is left out there.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from contact_sync import errors
+from container.mocked import CASES, MACHINE, MOCK_CONFIG, RESPONSES
+from standin import Execution, Standin
+from standin.running import RunningStandin
+
+from statemachine import asl
+
+Json = dict[str, Any]
+
+BUCKET = "runs-bucket"
+STATES = asl.states(asl.load())
+SERVICE_ERRORS = ("DynamoDB.", "SNS.")
+LEFT = {"trigger": {"source": "account_left", "account_id": "100000000001"}}
+JOINED = {"trigger": {"source": "account_joined", "account_id": "100000000001"}}
+ROUND = "CheckRequest ChooseStart TakeLock StartRound NeedsSettling PlanRound"
+END = "SummarizeRun ShouldPublish PublishResult RecordPublished HowDidItEnd"
+
+# case -> its input, the states that it enters, and the error that it ends with.
+EXPECTED: dict[str, tuple[Json, str, str | None]] = {
+    "NothingDiffers": (
+        {},
+        f"{ROUND} HasChanges RecordRound TookLock ReleaseLock {END} Synchronized",
+        None,
+    ),
+    "ThrottledTwice": (
+        {},
+        f"{ROUND} HasChanges RecordRound TookLock ReleaseLock {END} Synchronized",
+        None,
+    ),
+    "NoAccountInScope": (
+        {},
+        f"{ROUND} HasChanges ListAccounts HasAccounts RecordRound TookLock ReleaseLock {END}"
+        " Synchronized",
+        None,
+    ),
+    "DryRun": (
+        {"dry_run": True},
+        "CheckRequest ChooseStart StartRound NeedsSettling PlanRound HasChanges RecordRound"
+        f" TookLock {END} Synchronized",
+        None,
+    ),
+    "RequestRefused": ({}, f"CheckRequest {END} SyncFailed", "InvalidRequestError"),
+    "ConfigurationRefused": (
+        {},
+        f"{ROUND} RecordRound TookLock ReleaseLock {END} SyncFailed",
+        "InvalidConfigError",
+    ),
+    "QueuedBehindAnother": (
+        {},
+        "CheckRequest ChooseStart TakeLock QueueBehind IsQueued Queued",
+        None,
+    ),
+    "LockNotReleased": (
+        {},
+        f"{ROUND} HasChanges RecordRound TookLock ReleaseLock {END} SyncFailed",
+        "DynamoDB.AccessDeniedException",
+    ),
+    "NotPublished": (
+        {},
+        f"{ROUND} HasChanges RecordRound TookLock ReleaseLock SummarizeRun ShouldPublish"
+        " PublishResult HasWorkLeft SyncFailed",
+        "SNS.AuthorizationErrorException",
+    ),
+    "NothingToRecover": (
+        {},
+        "CheckRequest ChooseStart RecoverRun IsRecovered NothingToRecover",
+        None,
+    ),
+    "AccountJoined": (
+        JOINED,
+        "CheckRequest ChooseStart CheckAccount IsAccountReady TakeLock StartRound NeedsSettling"
+        f" PlanRound HasChanges RecordRound TookLock ReleaseLock {END} Synchronized",
+        None,
+    ),
+    "AccountLeft": (LEFT, "CheckRequest ChooseStart ForgetAccount AccountForgotten", None),
+}
+MAP_CASE = "ThreeAccountsUpdated"
+
+
+class Endpoint(RunningStandin):
+    """Any Step Functions endpoint; of a stand-in's faces it has no other."""
+
+    def client(self, service: str, region: str = "us-east-1") -> Any:
+        make: Any = boto3.client
+        return make(service, endpoint_url=self.endpoint_url, region_name=region)
+
+
+@pytest.fixture(scope="module", name="endpoint")
+def _endpoint() -> Iterator[RunningStandin]:
+    if url := os.environ.get("SFN_ENDPOINT_URL"):
+        yield Endpoint(url, url)
+    else:
+        with Standin(accounts=0, speed=100, mock_config=MOCK_CONFIG) as standin:
+            yield standin
+
+
+@pytest.fixture(scope="module", name="machine_arn")
+def _machine_arn(endpoint: RunningStandin) -> Iterator[str]:
+    """Make the machine of the real definition, with names for what a deployment fills in."""
+    client = endpoint.client("stepfunctions")
+    answer = client.create_state_machine(
+        name=MACHINE,
+        definition=re.sub(r"\$\{(\w+)\}", _placeholder, asl.DEFINITION.read_text()),
+        roleArn="arn:aws:iam::999999999999:role/any",
+    )
+    yield str(answer["stateMachineArn"])
+    client.delete_state_machine(stateMachineArn=answer["stateMachineArn"])
+
+
+def _placeholder(match: re.Match[str]) -> str:
+    if match[1].endswith("FunctionArn"):
+        return f"arn:aws:lambda:us-east-1:999999999999:function:{match[1]}"
+    return {"RunsBucketName": BUCKET}.get(match[1], match[1])
+
+
+def start(endpoint: RunningStandin, machine_arn: str, case: str, told: Json) -> Execution:
+    answer = endpoint.client("stepfunctions").start_execution(
+        stateMachineArn=f"{machine_arn}#{case}", input=json.dumps(told)
+    )
+    return Execution(endpoint, answer["executionArn"])
+
+
+@pytest.mark.parametrize("case", EXPECTED)
+def test_a_case_takes_its_way(endpoint: RunningStandin, machine_arn: str, case: str) -> None:
+    told, states, error = EXPECTED[case]
+
+    execution = start(endpoint, machine_arn, case, told)
+    outcome = execution.wait(120)
+
+    assert states.split() == execution.states()
+    assert (error, "FAILED" if error else "SUCCEEDED") == (outcome.error, outcome.status)
+
+
+def test_the_case_with_a_distributed_map(endpoint: RunningStandin, machine_arn: str) -> None:
+    """Its children's tasks are mocked by the same test case; their manifest is a real object."""
+    if isinstance(endpoint, Endpoint):
+        pytest.skip("a Distributed Map reads S3, which SFN_ENDPOINT_URL need not have")
+    plan = RESPONSES["Plan"]["0"]["Return"]["Payload"]
+    accounts = ["100000000001", "100000000002", "100000000003"]
+    s3 = endpoint.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key=plan["manifest_key"], Body=json.dumps(accounts))
+
+    execution = start(endpoint, machine_arn, MAP_CASE, {})
+
+    assert "SUCCEEDED" == execution.wait(120).status
+    children = execution.children()
+    assert set(accounts) == {child.input()["account_id"] for child in children}
+    assert {"1"} == {child.describe()["output"] for child in children}
+    repeated = "SyncAlternateContacts MayRepeat WaitBeforeAttempt RepeatAttempt".split()
+    assert repeated == children[0].states()[1:5]
+
+
+def test_each_case_is_run() -> None:
+    assert set(CASES) == {*EXPECTED, MAP_CASE}
+
+
+def test_each_mocked_state_is_a_task_of_the_machine() -> None:
+    mocked = {state for case in CASES.values() for state in case}
+    assert not [state for state in mocked if STATES.get(state, {}).get("Type") != "Task"]
+
+
+def test_each_response_is_used_and_each_used_one_is_there() -> None:
+    assert set(RESPONSES) == {name for case in CASES.values() for name in case.values()}
+
+
+def test_each_error_is_one_that_its_task_can_end_with() -> None:
+    ours = {name for name, one in vars(errors).items() if isinstance(one, type)}
+    thrown = {
+        attempt["Throw"]["Error"]
+        for response in RESPONSES.values()
+        for attempt in response.values()
+        if "Throw" in attempt
+    }
+    assert not [name for name in thrown if name not in ours and not name.startswith(SERVICE_ERRORS)]

@@ -1,0 +1,44 @@
+"""JSONata's reference implementation, which is another than the one that runs the machine.
+
+Where the two differ, of what the definition uses: nothing that a run has shown. Of what it does
+not use: MiniStack's `$replace` and `$toMillis` are wrapped to fail where the reference does, and
+`$partition $range $hash $uuid $parse` are Step Functions' own, which the reference lacks.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+NODE_MODULES = Path(__file__).parents[2] / ".build/node/node_modules"
+
+
+def differences(evaluations: list[Json]) -> list[Json]:
+    """Return the evaluations whose result the reference implementation does not confirm."""
+    completed = subprocess.run(
+        ["node", Path(__file__).with_name("evaluate.js")],
+        env={"PATH": os.environ["PATH"], "NODE_PATH": str(NODE_MODULES)},
+        input=json.dumps(evaluations),
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    bounds = json.loads(completed.stdout)
+    return [
+        {**evaluation, "reference": [low, high]}
+        for evaluation, (low, high) in zip(evaluations, bounds, strict=True)
+        if not _confirms(evaluation, low, high)
+    ]
+
+
+def _confirms(evaluation: Json, low: Json, high: Json) -> bool:
+    if "error" in evaluation:
+        return "error" in low and "error" in high
+    if "error" in low or "error" in high:
+        return False
+    if "$random()" in evaluation["expression"]:
+        return bool(low["value"] <= evaluation["value"] <= high["value"])
+    return bool(low["value"] == evaluation["value"])
