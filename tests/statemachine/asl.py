@@ -46,6 +46,16 @@ def expressions(value: Any) -> set[str]:
     return set()
 
 
+def assigned(states: Mapping[str, Any]) -> set[str]:
+    """Return the names of the variables that these states assign, not those of a Map's children."""
+    rules = [
+        rule
+        for state in states.values()
+        for rule in [state, *state.get("Catch", ()), *state.get("Choices", ())]
+    ]
+    return {name for rule in rules for name in rule.get("Assign", {})}
+
+
 def edges(name: str, state: Mapping[str, Any]) -> set[Edge]:
     """Return every way out of a state."""
     targets = [state[key] for key in ("Next", "Default") if key in state]

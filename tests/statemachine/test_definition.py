@@ -141,6 +141,11 @@ def test_the_maps_own_fields_use_no_variable() -> None:
     assert fields.count("{%") == fields.count("{% $states.")
 
 
+def test_no_variable_of_a_child_has_the_name_of_one_of_its_parent() -> None:
+    """A Map's iteration may not assign a variable of the scope around it."""
+    assert set() == asl.assigned(CHILD["States"]) & asl.assigned(PARENT)
+
+
 def test_a_child_gets_exactly_what_it_needs() -> None:
     wanted = "account_id sync_id round source_key contact_types dry_run retry".split()
     assert wanted == list(PARENT["SyncAccounts"]["ItemSelector"])
