@@ -56,8 +56,8 @@ check_statically() {
   ruff format --check .
   ruff check .
   mypy
-  shellcheck --external-sources scripts/*.sh scripts/lib/*.sh .ci/run
-  shfmt -i 2 -d scripts .ci/run
+  shellcheck --external-sources scripts/*.sh scripts/lib/*.sh tests/container/*.sh .ci/run
+  shfmt -i 2 -d scripts tests/container .ci/run
   cfn-lint template.yaml
   scan_for_security
 }
