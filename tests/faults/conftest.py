@@ -1,0 +1,35 @@
+"""The system that every case in process starts from; the seed is told before the first case."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from faults import seeds
+from faults.system import MACHINE_ARN, System, between_clients_and_services
+from moto import mock_aws
+from moto_stack import Cloud
+from standin.organization import OrganizationClient, OrganizationServer
+
+
+def pytest_report_header() -> str:
+    return f"fault cases: FAULTS_SEED={seeds.SEED}"
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[System]:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        OrganizationServer({}) as server,
+        mock_aws(),
+    ):
+        patch.setenv("AWS_ENDPOINT_URL_ACCOUNT", server.url)
+        patch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", server.url)
+        patch.setenv("STATE_MACHINE_ARN", MACHINE_ARN)
+        patch.setenv("QUOTA_SHARE", "1000000")  # nothing is paced
+        # Else pytest would keep every line of every case.
+        patch.setattr(logging.getLogger("contact-sync"), "propagate", False)  # noqa: FBT003
+        patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+        system = System(Cloud(OrganizationClient(server.url)))
+        patch.setenv("STATE_MACHINE_ARN", MACHINE_ARN)
+        with between_clients_and_services(system):
+            yield system
