@@ -27,7 +27,7 @@ def system() -> Iterator[System]:
         patch.setenv("STATE_MACHINE_ARN", MACHINE_ARN)
         patch.setenv("QUOTA_SHARE", "1000000")  # nothing is paced
         # Else pytest would keep every line of every case.
-        patch.setattr(logging.getLogger("contact-sync"), "propagate", False)  # noqa: FBT003
+        patch.setattr(logging.getLogger("contact-sync"), "propagate", False)
         patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
         system = System(Cloud(OrganizationClient(server.url)))
         patch.setenv("STATE_MACHINE_ARN", MACHINE_ARN)
