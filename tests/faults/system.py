@@ -27,6 +27,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
 from standin.organization import OrganizationClient
+from standin.stack import Message
 
 Json = dict[str, Any]
 
@@ -40,7 +41,6 @@ FUNCTIONS = {
 ARN = "arn:aws:states:us-east-1:999999999999:execution:contact-sync"
 MACHINE_ARN = ARN.replace(":execution:", ":stateMachine:")
 START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
-DEAD = ("FAILED", "ABORTED", "TIMED_OUT")
 # Far beyond what the largest case needs: a machine that goes in circles is a finding, too.
 MOST_STEPS = 20_000
 
@@ -100,8 +100,8 @@ class System:
         self.organization: OrganizationClient = cloud.organization
         self.faults = Faults()
         self.now = 0.0
-        self.executions: list[Execution] = []
-        self.messages: list[Json] = []
+        self._executions: list[Execution] = []
+        self._messages: list[Message] = []
         self.texts: list[tuple[str, str]] = []
         self.after: Callable[[Execution, str, Json, Any], None] = lambda *_: None
         self._invoke = {name: cloud.load(module) for name, module in FUNCTIONS.items()}
@@ -125,7 +125,7 @@ class System:
         """Begin again: this organization, this configuration, no state and no faults."""
         self.organization.reset(world)
         self.faults.plans = []
-        self.executions, self.messages, self.texts = [], [], []
+        self._executions, self._messages, self.texts = [], [], []
         self._log.seek(0)
         self._log.truncate()
         self._table.items.clear()
@@ -139,7 +139,7 @@ class System:
     def start(self, execution_input: Json) -> Execution:
         """Start an execution; it runs as it is stepped."""
         name = f"execution-{next(numbers)}"
-        started_at = START + timedelta(seconds=self.now, milliseconds=len(self.executions))
+        started_at = START + timedelta(seconds=self.now, milliseconds=len(self._executions))
         execution = Execution(name, execution_input, started_at, iter(()))  # type: ignore[arg-type]
         interpreter = Interpreter(
             lambda resource, arguments: self._call(execution, resource, arguments),
@@ -156,7 +156,7 @@ class System:
             }
         }
         execution.steps = interpreter.run(self._definition, execution_input, context)
-        self.executions.append(execution)
+        self._executions.append(execution)
         return execution
 
     def step(self, execution: Execution) -> None:
@@ -179,16 +179,30 @@ class System:
         """Step what runs, in the order drawn, until all has ended; `at` is told each step."""
         for number in range(MOST_STEPS):
             at(number)
-            running = [one for one in self.executions if one.status == "RUNNING"]
+            running = [one for one in self._executions if one.status == "RUNNING"]
             if not running:
                 return
             self.step(order.choice(running))
-        raise AssertionError(f"no end after {MOST_STEPS} steps: {self.executions[-1].states[-30:]}")
+        raise AssertionError(
+            f"no end after {MOST_STEPS} steps: {self._executions[-1].states[-30:]}"
+        )
+
+    def clear_faults(self) -> None:
+        """Let all be well again, and what was written be seen by readers."""
+        self.faults.plans = []
+        self.organization.clear_faults()
+        self.pass_time(3_600)
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
 
     # What a case looks at.
+
+    def executions(self) -> list[Execution]:
+        return self._executions
+
+    def messages(self) -> list[Message]:
+        return self._messages
 
     def items(self) -> list[Json]:
         return [_values(item) for some in self._table.items.values() for item in some.values()]
@@ -212,7 +226,7 @@ class System:
         """Yield (where, text) of all that is kept, but for the source objects."""
         yield from self.texts
         yield "log", self._log.getvalue()
-        yield from (("message", json.dumps(one, ensure_ascii=False)) for one in self.messages)
+        yield from (("message", str(one)) for one in self._messages)
         for item in self.items():
             yield "item", json.dumps(item, ensure_ascii=False)
         for name in self.objects():
@@ -258,7 +272,9 @@ class System:
     def _publish(self, arguments: Json) -> Json:
         fault = self.faults.take(json.dumps(arguments), service="sns", operation="Publish")
         if fault is None or fault.get("performed"):
-            self.messages.append(arguments)
+            attributes = arguments["MessageAttributes"].items()
+            values = {name: value["StringValue"] for name, value in attributes}
+            self._messages.append(Message(arguments["Subject"], arguments["Message"], values))
         if fault:
             raise StateError(f"SNS.{fault['error']}")
         return {"MessageId": "1"}
@@ -296,7 +312,7 @@ class System:
                 if kill["performed"]:
                     self._perform(client, operation, request)
                 raise KilledError
-        fault = self.faults.take(str(request), service=service)
+        fault = self.faults.take(str(request), service=service, operation=operation)
         if fault is None:
             return self._perform(client, operation, request)
         if fault.get("performed"):
@@ -317,7 +333,7 @@ class System:
         return original_api_call(client, operation, request)
 
     def _describe(self, arn: str) -> Json:
-        for one in self.executions:
+        for one in self._executions:
             if arn == f"{ARN}:{one.name}":
                 described = {"status": one.status, "startDate": one.started_at}
                 return {**described, "input": json.dumps(one.input)}

@@ -12,7 +12,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from standin.errors import StandinError
 from standin.organization.worlds import drifted_world
 from standin.running import RunningStandin
-from standin.stack import Execution, Outcome, Stack
+from standin.stack import POLL_SECONDS, Execution, Outcome, Stack
 from standin.standin import Standin
 
 Json = dict[str, Any]
@@ -40,18 +40,18 @@ class Machine:
         """Begin again: this organization, this configuration over the default, no state."""
         self.standin.clear_faults()
         if self._recovers:
-            self._await_recoveries()
+            self.await_recoveries()
         self.organization.reset(world)
         for item in self.items():
             self.delete(item["pk"], item["sk"])
         self.configure(**config)
         self._message_count = len(self.stack.messages())
 
-    def _await_recoveries(self) -> None:
+    def await_recoveries(self) -> None:
         """Wait for the recovery of each execution that died: it reads what is to be deleted."""
         deadline = time.monotonic() + RUN_SECONDS
         while True:
-            executions = {execution: execution.status() for execution in self.stack.executions()}
+            executions = self.stack.statuses()
             for execution in executions:
                 if execution.arn not in self._is_recovery:
                     told = execution.input()
@@ -62,6 +62,7 @@ class Machine:
                 return
             if time.monotonic() > deadline:
                 raise StandinError(f"{dead} executions died, and not each was recovered")
+            time.sleep(POLL_SECONDS)
 
     def configure(self, **changes: Any) -> None:
         """Write the default configuration item with these changes; None leaves a key out."""

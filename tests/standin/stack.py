@@ -68,6 +68,10 @@ class Stack:
 
     def executions(self) -> list["Execution"]:
         """Return the machine's executions in the order of their start, rules' ones included."""
+        return list(self.statuses())
+
+    def statuses(self) -> dict["Execution", str]:
+        """Return the same with their statuses, in a few calls however many there are."""
         pages = self.standin.client("stepfunctions").get_paginator("list_executions")
         found = [
             execution
@@ -75,7 +79,7 @@ class Stack:
             for execution in page["executions"]
         ]
         found.sort(key=lambda execution: execution["startDate"])
-        return [Execution(self.standin, execution["executionArn"]) for execution in found]
+        return {Execution(self.standin, one["executionArn"]): one["status"] for one in found}
 
     def wait_for_executions(self, count: int, timeout: float = 60.0) -> list["Execution"]:
         """Wait until `count` executions have started and all that started have ended."""
