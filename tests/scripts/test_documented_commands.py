@@ -1,0 +1,358 @@
+"""Every command and sample of the README and of the deployment guide does what it says there.
+
+Scripts are asked with their own parsers, and run in full where `RUN_BY` says; the commands of the
+AWS CLI run against a prod stack. What is new in a document has to find its place here.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contact_sync.config import parse_config
+from contact_sync.request import parse_request
+from scripts.cli import ACCESS_KEYS, REPOSITORY, environment_for, needs_aws
+from scripts.documents import Sample, samples_of
+from standin.organization.worlds import drifted_world
+from standin.standin import Stack, Standin
+
+ACCOUNT = "999999999999"
+STACK = "aws-contact-sync-prod"
+README = REPOSITORY / "README.md"
+DOCUMENTS = (README, Path(__file__).parent / "guide-commands.md")
+SAMPLES = [sample for path in DOCUMENTS for sample in samples_of(path)]
+# What a reader puts there.
+PLACEHOLDERS = {
+    "<execution name>": "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+    "<environment>": "prod",
+    "…": "--environment prod --account-id 123456789012",
+}
+
+# Where tests run the scripts in full, with the options that the documents have.
+RUN_BY = {
+    "backup": "tests/operation/test_backup.py",
+    "benchmark": "tests/scripts/test_benchmark.py",
+    "config": "tests/operation/test_config.py",
+    "demo": "tests/scripts/test_demo.py",
+    "deploy": "tests/operation/test_deploy.py",
+    "redrive-dlq": "tests/scripts/test_redrive_dlq.py",
+    "restore": "tests/operation/test_backup.py",
+    "resync": "tests/scripts/test_resync.py",
+    "rollback": "tests/operation/test_rollback.py",
+    "validate": "tests/operation/test_validate.py",
+}
+# Of the reader's own machine and account: the beginnings, and why they are not run.
+OUTSIDE = {
+    "git clone": "the repository's address is the reader's",
+    "cd aws-contact-sync": "where git clone left it",
+    "aws configure": "asks for the reader's own keys; the scripts take what it writes",
+    "export AWS_PROFILE=": "read by the AWS CLI itself; --profile is tested instead",
+}
+# Of the guide: the section of the README that replaces it, and a word of the replacement.
+REPLACED = {
+    "aws lambda update-function-configuration": ("Troubleshooting", "--log-level DEBUG"),
+}
+# Of the guide, and right where `date` is GNU's; what the README has for everywhere else.
+PORTABLE = {"$(date -d": ("Troubleshooting", "$(date +%s)")}
+OTHER_LANGUAGES = ("json", "mermaid", "sql")
+
+
+KINDS = (
+    ("outside", f"({'|'.join(OUTSIDE)})"),
+    ("replaced", f"({'|'.join(REPLACED)})"),
+    ("script", r"(bash |\./)?scripts/[\w-]+\.sh\b"),
+    ("aws", "aws "),
+    ("standin", r".* -m standin\.organization "),
+)
+
+
+def kind_of(sample: Sample) -> str:
+    """Return what is to be done with a sample; nothing may be left without."""
+    if sample.language == "":
+        return "link" if sample.text.startswith("https://") else "picture"
+    if sample.language != "bash":
+        return sample.language if sample.language in OTHER_LANGUAGES else "unknown"
+    found = [kind for kind, pattern in KINDS if re.match(pattern, sample.text)]
+    return found[0] if found else "unknown"
+
+
+def of_kind(*kinds: str) -> Any:
+    found = [sample for sample in SAMPLES if kind_of(sample) in kinds]
+    assert found
+    return pytest.mark.parametrize("sample", found, ids=str)
+
+
+def filled(text: str) -> str:
+    for placeholder, value in PLACEHOLDERS.items():
+        text = text.replace(placeholder, value)
+    return text
+
+
+def test_every_sample_has_its_place() -> None:
+    """A new command is checked from its first day."""
+    assert [] == [str(sample) for sample in SAMPLES if kind_of(sample) == "unknown"]
+    assert 50 < len(SAMPLES)
+
+
+def test_what_is_unknown_is_found(tmp_path: Path) -> None:
+    """A program that nobody thought of fails the test above."""
+    document = tmp_path / "x.md"
+    document.write_text(
+        "## S\n\nSee `aws sts get-caller-identity`.\n\n```bash\nterraform apply\n```\n"
+    )
+
+    assert ["aws", "unknown"] == [kind_of(sample) for sample in samples_of(document)]
+
+
+# Scripts.
+
+
+def check_options(script: Path, options: list[str]) -> str:
+    """Return what the script's own parser has against the options; it calls nothing."""
+    program = script.with_suffix(".py")
+    if program.exists():
+        command = [sys.executable, str(program), "--check-options", *options]
+    elif script.name == "test.sh":
+        paths = [option for option in options if not option.startswith("-")]
+        return " ".join(path for path in paths if not (REPOSITORY / path).exists())
+    else:
+        text = script.read_text().removesuffix('main "$@"\n')
+        text = text.replace('$(dirname -- "${BASH_SOURCE[0]}")', str(script.parent))
+        command = ["bash", "-c", f'{text}\nread_options "$@"', script.name, *options]
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    told = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
+    )
+    return told.stderr if told.returncode else ""
+
+
+@of_kind("script")
+def test_options(sample: Sample) -> None:
+    """The script is there, can be started the way that is shown, and takes the options."""
+    words = Sample("", "", "", filled(sample.text)).words
+    started = words.pop(0)
+    script = REPOSITORY / (words.pop(0) if started == "bash" else started)
+
+    assert "" == check_options(script, words)
+    assert started == "bash" or os.access(script, os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "complaint"),
+    [
+        ("deploy.sh", ["--environment", "prod"], "--account-id are required"),
+        ("rollback.sh", ["--everything"], "unknown option"),
+        ("demo.sh", ["--colour"], "unrecognized arguments"),
+        ("test.sh", ["tests/nowhere"], "tests/nowhere"),
+    ],
+)
+def test_wrong_options_are_found(script: str, options: list[str], complaint: str) -> None:
+    """The parsers of the scripts refuse what is wrong."""
+    assert complaint in check_options(REPOSITORY / "scripts" / script, options)
+
+
+def test_scripts_run_somewhere() -> None:
+    """Each documented script is run in full by the tests that RUN_BY names."""
+    documented = {
+        found[1]
+        for sample in SAMPLES
+        if kind_of(sample) == "script"
+        and (found := re.search(r"scripts/([\w-]+)\.sh", sample.text))
+    }
+
+    assert documented - {"test"} == RUN_BY.keys()
+    for name, file in RUN_BY.items():
+        assert re.search(rf'["/]{name}\.sh"', (REPOSITORY / file).read_text()), name
+
+
+@of_kind("script")
+def test_input(sample: Sample) -> None:
+    """What is given as execution input or event, the product takes."""
+    words = sample.words
+    if "--input" in words and words[-1].startswith("{"):
+        parse_request(json.loads(words[words.index("--input") + 1]), ACCOUNT)
+    if "--event" in words:
+        assert (REPOSITORY / words[words.index("--event") + 1]).exists()
+
+
+@of_kind("standin")
+def test_standin_alone(sample: Sample) -> None:
+    """The strict API starts with these options, from where the command goes to."""
+    _, folder, _, _, *options = sample.words
+    assert "cd" == sample.words[0]
+    command = [sys.executable, *options, "--help"]
+
+    told = subprocess.run(
+        command, cwd=REPOSITORY / folder, check=True, capture_output=True, text=True
+    ).stdout
+
+    for option in options:
+        if option.startswith("--"):
+            assert option in told
+
+
+# The AWS CLI, in an account with a prod stack, a run that failed, and a backup.
+
+
+@dataclass(frozen=True)
+class Account:
+    standin: Standin
+    stack: Stack
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+
+@pytest.fixture(scope="module", name="account")
+def _account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    needs_aws()
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "scripts").symlink_to(REPOSITORY / "scripts")
+    with Standin(accounts=0, speed=100, world=drifted_world(2)) as standin:
+        stack = standin.deploy(environment="prod")
+        dynamodb = standin.client("dynamodb")
+        item = {"config_key": {"S": "default"}, "contact_types": {"L": [{"S": "billing"}]}}
+        dynamodb.put_item(TableName=stack.outputs["ConfigTableName"], Item=item)
+        stack.start({"unknown": True}).wait()
+        environment = environment_for(
+            folder,
+            **ACCESS_KEYS,
+            AWS_DEFAULT_REGION="us-east-1",
+            AWS_ENDPOINT_URL=standin.endpoint_url,
+            AWS_ENDPOINT_URL_ACCOUNT=standin.organization_url,
+            AWS_ENDPOINT_URL_ORGANIZATIONS=standin.organization_url,
+            PYTHON=sys.executable,
+        )
+        made = Account(standin, stack, folder, environment)
+        backup = made.run("bash scripts/backup.sh --environment prod --output backup")
+        assert 0 == backup.returncode, backup.stderr
+        yield made
+
+
+@of_kind("aws")
+def test_command(account: Account, sample: Sample) -> None:
+    """It succeeds as it is written: service, options and the names of the stack's resources."""
+    result = account.run(filled(sample.text))
+
+    assert 0 == result.returncode, result.stderr
+
+
+def test_wrong_names_are_found(account: Account) -> None:
+    """The account refuses an option, a log group and a table that do not exist."""
+    for command in (
+        "aws logs filter-log-events --log-group /aws/lambda/aws-contact-sync-prod-contact-sync",
+        "aws logs filter-log-events --log-group-name /aws/lambda/aws-contact-sync-prod-nobody",
+        "aws dynamodb query --table-name aws-contact-sync-prod-states",
+    ):
+        assert 0 != account.run(command).returncode, command
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_names(account: Account, document: Path) -> None:
+    """Whatever a document calls by the stack's name is in the stack."""
+    client = account.standin.client("cloudformation")
+    pages = client.get_paginator("list_stack_resources").paginate(StackName=STACK)
+    resources = [each for page in pages for each in page["StackResourceSummaries"]]
+    known = {each["PhysicalResourceId"].rpartition("/")[2] for each in resources}
+    known = {name.rpartition(":")[2] for name in known} | {f"{STACK}-forwarding"}
+
+    text = document.read_text().replace("<environment>", "prod")
+    named = set(re.findall(rf"\b{STACK}-[a-z][a-z-]+", text))
+
+    assert named
+    assert set() == named - known
+
+
+@pytest.mark.parametrize("pattern", ["ERROR", "sync_id"])
+def test_logs(account: Account, pattern: str) -> None:
+    """What the guide greps for is in the logs, with the error and the run's name."""
+    (command,) = [
+        sample.text
+        for sample in SAMPLES
+        if sample.document != README.name and f'--filter-pattern "{pattern}"' in sample.text
+    ]
+
+    events = json.loads(account.run(command).stdout)["events"]
+
+    # Lambda's own lines are plain text.
+    told = [json.loads(line) for event in events if (line := event["message"]).startswith("{")]
+    assert any(one.get("error") == "InvalidRequestError" and one["sync_id"] for one in told)
+
+
+@of_kind("link")
+def test_link(account: Account, sample: Sample) -> None:
+    """The address of the dashboard is the stack's output, whatever its region's host is."""
+    wanted = account.stack.outputs["DashboardUrl"]
+
+    assert sample.text.partition("/cloudwatch/")[2] == wanted.partition("/cloudwatch/")[2]
+
+
+@of_kind("sql")
+def test_query(account: Account, sample: Sample) -> None:
+    """Logs Insights understands the query."""
+    logs = account.standin.client("logs")
+    begun = logs.start_query(
+        logGroupName="/aws/lambda/aws-contact-sync-prod-contact-sync-handler",
+        startTime=0,
+        endTime=2**31,
+        queryString=filled(sample.text),
+    )
+
+    assert "Failed" != logs.get_query_results(queryId=begun["queryId"])["status"]
+
+
+# Configuration.
+
+
+@of_kind("json")
+def test_configuration(sample: Sample) -> None:
+    """A sample is a configuration, or a part of one, by the rules of each run."""
+    values = json.loads(sample.text)
+
+    parse_config({"contact_types": ["primary"], **values})
+
+
+# What the README has in the place of something.
+
+
+def section_of(title: str) -> str:
+    """Return a section of the README."""
+    text = README.read_text()
+    return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+@of_kind("replaced")
+def test_replaced(sample: Sample) -> None:
+    """Where the guide's command does harm, the README has another and says so."""
+    ((_, (section, replacement)),) = [
+        entry for entry in REPLACED.items() if sample.text.startswith(entry[0])
+    ]
+    operation = sample.words[2]
+
+    assert replacement in section_of(section)
+    assert f"`{operation} --environment`" in section_of(section)
+
+
+@of_kind("aws")
+def test_portable(sample: Sample) -> None:
+    """What only GNU's programs understand is in the README in another form."""
+    for written, (section, replacement) in PORTABLE.items():
+        if written in sample.text:
+            assert README.name != sample.document
+            assert replacement in section_of(section)
