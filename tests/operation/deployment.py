@@ -4,10 +4,8 @@ import json
 import os
 import shlex
 import shutil
-import socketserver
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -32,22 +30,6 @@ RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 Json = dict[str, Any]
 
 
-class _Recorder(socketserver.StreamRequestHandler):
-    def handle(self) -> None:
-        self.server.requests.append(self.rfile.readline())  # type: ignore[attr-defined]
-
-
-@contextmanager
-def proxy() -> Iterator[tuple[str, list[bytes]]]:
-    """Refuse what would leave this machine, and tell what it was."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Recorder) as server:
-        requests: list[bytes] = []
-        server.requests = requests  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", requests
-        server.shutdown()
-
-
 @dataclass
 class Project:
     """A copy of the project that can be changed, an account, and programs that tell their use.
@@ -57,8 +39,6 @@ class Project:
 
     standin: Standin
     folder: Path
-    proxy_url: str
-    outside: list[bytes]
     instead: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -71,8 +51,6 @@ class Project:
             AWS_ENDPOINT_URL=self.standin.endpoint_url,
             AWS_ENDPOINT_URL_ACCOUNT=own,
             AWS_ENDPOINT_URL_ORGANIZATIONS=own,
-            HTTP_PROXY=self.proxy_url,
-            HTTPS_PROXY=self.proxy_url,
             PYTHON=sys.executable,
             PIP_CONFIG_FILE=os.devnull,
             PIP_NO_INDEX="1",
@@ -232,9 +210,6 @@ def project(
     (folder / "home/.aws-sam").mkdir(parents=True)
     checked = json.dumps({"lastVersionCheck": time.time()})
     (folder / "home/.aws-sam/metadata.json").write_text(checked)
-    with (
-        proxy() as (url, outside),
-        Standin(accounts=0, speed=100, world=drifted_world(accounts)) as standin,
-    ):
+    with Standin(accounts=0, speed=100, world=drifted_world(accounts)) as standin:
         standin.client("s3").create_bucket(Bucket="taken")
-        yield Project(standin, folder, url, outside)
+        yield Project(standin, folder)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from scripts.outside import outside
 from standin.machine import Machine
 
 REPOSITORY = Path(__file__).parents[2]
@@ -56,8 +57,7 @@ def environment_for(home: Path, **more: str) -> dict[str, str]:
         "HOME": str(home),
         "TMPDIR": str(home),
         "LANG": "C.UTF-8",
-        "NO_PROXY": "127.0.0.1,localhost",
-        "AWS_EC2_METADATA_DISABLED": "true",
+        **outside().variables(),
         **more,
     }
 

@@ -1,11 +1,19 @@
-"""One stand-in for the scripts that work in a deployed stack."""
+"""One stand-in for the scripts that work in a deployed stack, and no way out of this machine."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from scripts.cli import Cli, FakeAws, needs_aws
+from scripts.outside import outside
 from standin.machine import Machine, machine
+
+
+@pytest.fixture(autouse=True, name="loopback")
+def _loopback() -> Iterator[None]:
+    """No program that a test started has asked anything of another machine."""
+    yield
+    outside().assert_unused()
 
 
 @pytest.fixture(scope="package", name="machine")
