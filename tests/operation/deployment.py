@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from scripts.cli import ACCESS_KEYS, AWS_FOLDER, REPOSITORY, Result, environment_for, needs_aws
+from scripts.cli import ACCESS_KEYS, REPOSITORY, Result, aws_folder, environment_for, needs_aws
 from standin.organization.worlds import drifted_world
 from standin.package import build_package
 from standin.standin import BUILD, MINISTACK_PYTHON, Standin
@@ -67,7 +67,7 @@ class Project:
         cases = "\n".join(f"{pattern}) {then} ;;" for pattern, then in self.instead.items())
         self.program(
             "aws",
-            f'echo "$*" >>"{calls}"\ncase "$*" in\n{cases}\nesac\nexec "{AWS_FOLDER}/aws" "$@"',
+            f'echo "$*" >>"{calls}"\ncase "$*" in\n{cases}\nesac\nexec "{aws_folder()}/aws" "$@"',
         )
         self.program("sam", f'exec "{SAM}" "$@"')
         self.program(RUNTIME, f'exec "{sys.executable}" "$@"')

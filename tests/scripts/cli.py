@@ -3,8 +3,11 @@
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +22,38 @@ AWS_FOLDER = REPOSITORY / ".build/aws/bin"
 ACCESS_KEYS = {"AWS_ACCESS_KEY_ID": "999999999999", "AWS_SECRET_ACCESS_KEY": "any"}
 
 Result = subprocess.CompletedProcess[str]
+
+
+@contextmanager
+def warm_aws() -> Iterator[None]:
+    """Start the AWS CLI faster, for as long as this lasts; without one, nothing is different."""
+    if not (AWS_FOLDER / "aws").exists():
+        yield
+        return
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder, program = Path(name), Path(__file__).with_name("warm.py")
+        command = [AWS_FOLDER / "python", program, "serve", folder / "socket", "awscli.clidriver"]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        ) as server:
+            assert server.stdin is not None
+            assert server.stdout is not None
+            assert b"ready\n" == server.stdout.readline()
+            client = f'exec "{sys.executable}" -I -S "{program}" call "{folder}/socket" "$@"'
+            (folder / "aws").write_text(f"#!/bin/sh\n{client}\n")
+            (folder / "aws").chmod(0o755)
+            _warm.append(folder)
+            yield
+            _warm.remove(folder)
+            server.stdin.close()
+
+
+_warm: list[Path] = []
+
+
+def aws_folder() -> Path:
+    """Return where the AWS CLI is that the programs under test find."""
+    return _warm[-1] if _warm else AWS_FOLDER
 
 
 def needs_aws() -> None:
@@ -53,7 +88,7 @@ def source(commands: str) -> Result:
 def environment_for(home: Path, **more: str) -> dict[str, str]:
     """Return an environment with the AWS CLI and no account, nor a way out of this machine."""
     return {
-        "PATH": f"{AWS_FOLDER}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{aws_folder()}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(home),
         "TMPDIR": str(home),
         "LANG": "C.UTF-8",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripts.cli import Cli, FakeAws, needs_aws
+from scripts.cli import Cli, FakeAws, needs_aws, warm_aws
 from scripts.outside import outside
 from standin.machine import Machine, machine
 
@@ -14,6 +14,13 @@ def _loopback() -> Iterator[None]:
     """No program that a test started has asked anything of another machine."""
     yield
     outside().assert_unused()
+
+
+@pytest.fixture(scope="package", autouse=True, name="warm")
+def _warm() -> Iterator[None]:
+    """The AWS CLI starts without its imports."""
+    with warm_aws():
+        yield
 
 
 @pytest.fixture(scope="package", name="machine")
