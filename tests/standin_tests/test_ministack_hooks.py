@@ -6,11 +6,12 @@ An assertion about `plain` that fails says that upstream needs the hook no longe
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from standin import Execution, Outcome, Standin, StandinError
+from standin import Execution, Outcome, Stack, Standin, StandinError
 from standin_tests.bench import CAUGHT, Bench, caught, distributed_map, invoke
 
 Json = dict[str, Any]
@@ -872,6 +873,36 @@ class TestCloudFormation:
 
         assert level(hooked) == "ERROR"
         assert level(plain) is None
+
+    def test_trail(self, hooked: Bench, plain: Bench, tmp_path: Path) -> None:
+        """A trail is made and on, is changed, and goes with its stack."""
+        made = {"TrailName": "made", "S3BucketName": "logs", "IsLogging": True}
+        stack = deploy_one(hooked, tmp_path, "AWS::CloudTrail::Trail", made)
+        client = hooked.standin.client("cloudtrail")
+
+        assert client.get_trail_status(Name="made")["IsLogging"]
+        deploy_one(hooked, tmp_path, "AWS::CloudTrail::Trail", {**made, "IsMultiRegionTrail": True})
+        assert client.get_trail(Name="made")["Trail"]["IsMultiRegionTrail"]
+        stack.delete()
+        assert [] == client.describe_trails()["trailList"]
+        with pytest.raises(StandinError, match="Unrecognized resource types"):
+            deploy_one(plain, tmp_path, "AWS::CloudTrail::Trail", made)
+
+    def test_query_definition(self, hooked: Bench, plain: Bench, tmp_path: Path) -> None:
+        """A query definition does not end a deployment."""
+        made = {"Name": "a/query", "QueryString": "fields @message"}
+
+        deploy_one(hooked, tmp_path, "AWS::Logs::QueryDefinition", made).delete()
+        with pytest.raises(StandinError, match="Unrecognized resource types"):
+            deploy_one(plain, tmp_path, "AWS::Logs::QueryDefinition", made)
+
+
+def deploy_one(bench: Bench, folder: Path, kind: str, properties: Json) -> Stack:
+    """Deploy a template of one resource."""
+    template = folder / "one.yaml"
+    made = {"Type": kind, "Properties": properties}
+    template.write_text(json.dumps({"Resources": {"Made": made}}))
+    return bench.standin.deploy(template=template, stack_name=f"one-{kind.rpartition(':')[2]}")
 
 
 class TestFaults:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from template.stack import ACCOUNT, Stack
+import pytest
+from template.stack import ACCOUNT, REGION, Stack
 
 USE_KEY = ["kms:Decrypt", "kms:GenerateDataKey*"]
 FROM_THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
@@ -60,6 +61,79 @@ class TestKey:
         }
 
         assert {"dev": 7, "staging": 7, "prod": 30} == windows
+
+
+class TestTrail:
+    """The stack's own trail, where it has one: CloudTrail may write, and nobody for another."""
+
+    ARN = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/aws-contact-sync-dev-trail"
+
+    @pytest.fixture(name="trailed")
+    def _trailed(self, expanded: dict[str, Any]) -> Stack:
+        return Stack(expanded, CreateTrail="true")
+
+    def test_only_where_asked_for(self, stack: Stack, trailed: Stack) -> None:
+        """Without it there is neither trail nor bucket, and the key knows nothing of it."""
+        assert {} == stack.of_type("AWS::CloudTrail::Trail")
+        assert ["RunsBucket"] == list(stack.of_type("AWS::S3::Bucket"))
+        assert ["RunsBucketPolicy"] == list(stack.of_type("AWS::S3::BucketPolicy"))
+        assert "cloudtrail" not in str(stack.properties("Key"))
+        assert {"Trail"} == trailed.of_type("AWS::CloudTrail::Trail").keys()
+
+    def test_logs_management_events_of_all_regions(self, trailed: Stack) -> None:
+        """It is on, logs global services too, can be validated, and is encrypted."""
+        trail = trailed.properties("Trail")
+
+        assert {
+            "TrailName": "aws-contact-sync-dev-trail",
+            "IsLogging": True,
+            "IsMultiRegionTrail": True,
+            "IncludeGlobalServiceEvents": True,
+            "EnableLogFileValidation": True,
+            "S3BucketName": "TrailBucket",
+            "KMSKeyId": trailed.arn("Key"),
+        } == trail
+        assert "TrailBucketPolicy" == trailed.template["Resources"]["Trail"]["DependsOn"]
+
+    def test_bucket(self, trailed: Stack) -> None:
+        """It is encrypted, closed to the public, forgets like the logs, and blocks no new one."""
+        bucket = trailed.properties("TrailBucket")
+        [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        [rule] = bucket["LifecycleConfiguration"]["Rules"]
+
+        assert trailed.arn("Key") == (encryption["ServerSideEncryptionByDefault"]["KMSMasterKeyID"])
+        assert ("Enabled", 7) == (rule["Status"], rule["ExpirationInDays"])
+        assert all(bucket["PublicAccessBlockConfiguration"].values())
+        assert "BucketName" not in bucket
+
+    def test_bucket_policy(self, trailed: Stack) -> None:
+        """This trail may look and write; the only denial is for want of TLS."""
+        policy = trailed.properties("TrailBucketPolicy")["PolicyDocument"]
+        check, write, deny = policy["Statement"]
+        ours = {"aws:SourceArn": self.ARN}
+        owned = {"s3:x-amz-acl": "bucket-owner-full-control"}
+
+        assert [{"Service": "cloudtrail.amazonaws.com"}] * 2 == [
+            each["Principal"] for each in (check, write)
+        ]
+        assert ("s3:GetBucketAcl", {"StringEquals": ours}) == (check["Action"], check["Condition"])
+        assert ("s3:PutObject", {"StringEquals": ours | owned}) == (
+            write["Action"],
+            write["Condition"],
+        )
+        assert write["Resource"].endswith(f"/AWSLogs/{ACCOUNT}/*")
+        assert ("Deny", "*", WITHOUT_TLS) == (
+            deny["Effect"],
+            deny["Principal"],
+            deny["Condition"],
+        )
+
+    def test_key(self, trailed: Stack) -> None:
+        """This trail, and no other, encrypts with the key."""
+        use = by_principal(trailed.properties("Key")["KeyPolicy"])["cloudtrail.amazonaws.com"]
+
+        assert ["kms:DescribeKey", "kms:GenerateDataKey*"] == use["Action"]
+        assert {"StringEquals": {"aws:SourceArn": self.ARN}} == use["Condition"]
 
 
 class TestTopic:

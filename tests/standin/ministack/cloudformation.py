@@ -1,10 +1,12 @@
 """Resource properties that CloudFormation treats otherwise than MiniStack does."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 from xml.sax.saxutils import escape
 
-from ministack.services import dynamodb, s3, sns
+from ministack.core.responses import new_uuid
+from ministack.services import cloudtrail, dynamodb, s3, sns
 from ministack.services import stepfunctions as sfn
 from ministack.services.cloudformation import provisioners
 
@@ -55,6 +57,21 @@ def dropped_properties() -> None:
 
     for kind, apply in _APPLY.items():
         _wrap(kind, applying(apply))
+
+
+@hook
+def missing_types() -> None:
+    """Deploy trails, and accept query definitions; MiniStack refuses both."""
+    provisioners._RESOURCE_HANDLERS["AWS::CloudTrail::Trail"] = {
+        "create": lambda _id, properties, _stack: _create_trail(properties),
+        "update": lambda _name, _old, properties, _stack: _update_trail(properties),
+        "delete": lambda name, _properties: cloudtrail._delete_trail({"Name": name}),
+    }
+    provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {
+        "create": lambda _id, _properties, _stack: (new_uuid(), {}),
+        "update": lambda definition, _old, _properties, _stack: (definition, {}),
+        "delete": lambda _definition, _properties: None,
+    }
 
 
 def _wrap(kind: str, wrap: Callable[[Handler], Handler]) -> None:
@@ -136,6 +153,32 @@ def _apply_machine(arn: str, properties: Json) -> None:
         sfn._state_machines[arn]["loggingConfiguration"] = _camel_keys(logging)
 
 
+def _create_trail(properties: Json) -> tuple[str, Json]:
+    request = _trail_request(properties)
+    status, _, body = cloudtrail._create_trail(request)
+    if status != 200:
+        raise ValueError(body)
+    cloudtrail._start_logging(request)
+    return request["Name"], {"Arn": json.loads(body)["TrailARN"]}
+
+
+def _update_trail(properties: Json) -> tuple[str, Json]:
+    request = _trail_request(properties)
+    status, _, body = cloudtrail._update_trail(request)
+    if status != 200:
+        raise ValueError(body)
+    return request["Name"], {"Arn": json.loads(body)["TrailARN"]}
+
+
+def _trail_request(properties: Json) -> Json:
+    """Return the trail as the CloudTrail API spells it."""
+    names = {"TrailName": "Name", "KMSKeyId": "KmsKeyId"}
+    return {
+        names.get(name, name): value if name in _TEXTS else _is_true(value)
+        for name, value in properties.items()
+    }
+
+
 def _camel_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {key[0].lower() + key[1:]: _camel_keys(item) for key, item in value.items()}
@@ -151,6 +194,9 @@ def _xml(tag: str, value: Any) -> str:
         content = escape(_text(value))
     return f"<{tag}>{content}</{tag}>"
 
+
+# A trail's properties that are no booleans.
+_TEXTS = ("TrailName", "KMSKeyId", "S3BucketName")
 
 _APPLY: dict[str, Apply] = {
     "AWS::DynamoDB::Table": _apply_table,
