@@ -34,8 +34,8 @@ Usage: scripts/deploy.sh --environment ENV --account-id ID [OPTION...]
   --contact-types T... of primary, billing, operations, security: the default configuration's
                        (all four); without effect once there is a configuration
   --log-level LEVEL    DEBUG, INFO, WARNING or ERROR instead of the environment's own
-  --no-trail           go on without a trail that logs management events; then changes are found
-                       by the schedule only
+  --no-trail           where no trail logs management events, go on without instead of making one;
+                       then changes are found by the schedule only
   --control-tower-region R
                        Control Tower's home region, where it is another than the stack's; or none
   --parameter NAME=VALUE
@@ -76,8 +76,8 @@ main() {
   choose_parameters
   check_python
   check_source
-  check_trail
   check_other_stacks
+  check_trail
   if ((problems)); then
     die "$problems of the checks failed; nothing was changed"
   fi
@@ -422,11 +422,16 @@ deployment_helper() {
 # EventBridge gets events of API calls only where a trail logs management events.
 check_trail() {
   local trails arn name home everywhere
+  if [[ "$(get_parameter Triggers)" == DISABLED ]]; then
+    create_trail false
+    return
+  fi
   trails=$(in_region "$events_home" aws_cli cloudtrail describe-trails --output text \
     --query 'trailList[].[TrailARN, Name, HomeRegion, IsMultiRegionTrail]')
   while IFS=$'\t' read -r arn name home everywhere; do
-    # The stack's own would vanish once it is taken for one that is there anyway.
-    if [[ -n "$home" && "$name" != "$stack"-* ]] &&
+    # The stack's own would vanish once it is taken for one that is there anyway; another
+    # environment's goes with that.
+    if [[ -n "$home" && "$name" != aws-contact-sync-*-trail ]] &&
       [[ "$everywhere" == True || "$home" == "$events_home" ]] &&
       in_region "$home" logs_management_events "$arn"; then
       log "Trail $name logs management events"
@@ -436,19 +441,18 @@ check_trail() {
   done <<<"$trails"
   if [[ -n "$no_trail" ]]; then
     create_trail false
-    warn "no trail logs management events: a change is found only by the schedule"
-  elif has_parameter CreateTrail; then
+  else
     create_trail true
+  fi
+  if [[ "$(get_parameter CreateTrail)" == true ]]; then
     log "No other trail logs management events: the stack has its own"
   else
-    problem "no trail logs management events in $events_home: create one" \
-      "('aws cloudtrail create-trail --is-multi-region-trail', then 'start-logging'), or use" \
-      "--no-trail and have changes found by the schedule only"
+    warn "no trail logs management events: a change is found only by the schedule"
   fi
 }
 
 create_trail() {
-  if has_parameter CreateTrail && ! was_given CreateTrail; then
+  if ! was_given CreateTrail; then
     set_parameter CreateTrail "$1"
   fi
 }

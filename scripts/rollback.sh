@@ -301,7 +301,11 @@ delete_main_stack() {
   buckets=$(resources AWS::S3::Bucket)
   aws_cli cloudformation update-termination-protection --stack-name "$stack" \
     --no-enable-termination-protection >/dev/null
-  # A bucket that holds something is not deleted. What runs write there is of no use afterwards.
+  # A bucket that holds something is not deleted. What runs and the stack's own trail write there
+  # is of no use afterwards.
+  for name in $(resources AWS::CloudTrail::Trail); do
+    aws_unless TrailNotFound cloudtrail stop-logging --name "$name"
+  done
   for name in $buckets; do
     log "Emptying $name"
     aws_unless NoSuchBucket s3 rm --only-show-errors --recursive "s3://$name/"

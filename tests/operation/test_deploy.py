@@ -233,8 +233,7 @@ class TestPreflight:
         assert "primary.PhoneNumber has a form that the API refuses" in result.stderr
         assert "billing.Name is longer than 64 characters" in result.stderr
         assert "the management account has no security contact" in result.stderr
-        assert "failed: no trail logs management events in us-east-1" in result.stderr
-        assert "error: 5 of the checks failed; nothing was changed" in result.stderr
+        assert "error: 4 of the checks failed; nothing was changed" in result.stderr
         assert_without_contacts(result)
         assert {} == cloud.stack("staging")
 
@@ -317,6 +316,7 @@ class TestTrail:
             ("data", {}, {"IncludeManagementEvents": False}),
             ("advanced-reads", {}, {"eventCategory": "Management", "readOnly": "true"}),
             ("aws-contact-sync-dev-trail", {}, None),
+            ("aws-contact-sync-prod-trail", {"IsMultiRegionTrail": True}, None),
         ],
     )
     def test_does_not_suffice(
@@ -561,6 +561,40 @@ class TestDeployment:
         assert "No change: aws-contact-sync-staging is up to date" in result.stderr
         assert "Both" == cloud.parameters("staging", "us-east-1", **forwarding)["Kind"]
         assert {} == cloud.stack("staging", "ap-southeast-2", "-forwarding")
+
+    @pytest.mark.usefixtures("first")
+    def test_trail(self, cloud: Project) -> None:
+        """The stack has a trail while no other is there, and keeps it; an environment that does
+        not act by itself needs none."""
+        client = cloud.standin.client("cloudtrail")
+        options = [option for option in cloud.deployment() if option != "--no-trail"]
+
+        made = cloud.run("deploy.sh", *options)
+
+        assert 0 == made.returncode, made.stderr
+        assert "No other trail logs management events: the stack has its own" in made.stderr
+        (trail,) = client.describe_trails()["trailList"]
+        assert ("aws-contact-sync-dev-trail", True) == (trail["Name"], trail["IsMultiRegionTrail"])
+        assert client.get_trail_status(Name=trail["Name"])["IsLogging"]
+        assert "true" == self.chosen(cloud, "CreateTrail=true")
+        assert "false" == self.chosen(cloud, "CreateTrail=true", "Triggers=DISABLED")
+
+        client.create_trail(Name="another", S3BucketName="trail", IsMultiRegionTrail=True)
+        client.start_logging(Name="another")
+        given_up = cloud.run("deploy.sh", *options)
+
+        assert 0 == given_up.returncode, given_up.stderr
+        assert "Trail another logs management events" in given_up.stderr
+        assert ["another"] == [each["Name"] for each in client.describe_trails()["trailList"]]
+        client.delete_trail(Name="another")
+
+    def chosen(self, cloud: Project, *parameters: str) -> str:
+        """Return whether the next deployment would have a trail."""
+        begin = "events_home=us-east-1 stack=aws-contact-sync-dev no_trail='' given=()"
+        given = f"parameters=({' '.join(parameters)})"
+        result = told_by(cloud, f"{begin} {given}; check_trail; get_parameter CreateTrail")
+        assert 0 == result.returncode, result.stderr
+        return result.stdout.strip()
 
 
 def test_defaults_of_the_template() -> None:

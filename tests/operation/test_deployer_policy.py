@@ -22,6 +22,7 @@ MOST_CHARACTERS = 6144
 # What CloudFormation does with the deployer's permissions to make a resource of each type, and an
 # example of the resource. Keys, and a secret's name, are not named after the stack.
 NEEDED = {
+    "AWS::CloudTrail::Trail": ("cloudtrail:CreateTrail", f"cloudtrail:{HERE}:trail/{STACK}-trail"),
     "AWS::CloudWatch::Alarm": ("cloudwatch:PutMetricAlarm", f"cloudwatch:{HERE}:alarm:{STACK}-x"),
     "AWS::CloudWatch::Dashboard": (
         "cloudwatch:PutDashboard",

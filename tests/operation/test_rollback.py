@@ -326,6 +326,9 @@ class TestDelete:
         )
         runs = f"{STACK}-runs-999999999999-us-east-1"
         cloud.standin.client("s3").put_object(Bucket=runs, Key="runs/1/manifest.json", Body=b"[]")
+        deployed = cloud.deploy("--parameter", "CreateTrail=true")
+        assert 0 == deployed.returncode, deployed.stderr
+        (trail,) = cloud.standin.client("cloudtrail").describe_trails()["trailList"]
         output = cloud.folder / "saved-again"
 
         options = ["--delete", "--backup-data", "--output", str(output)]
@@ -345,6 +348,11 @@ class TestDelete:
             for what in ("scan", "update-termination-protection", f"s3://{runs}/", "delete-stack")
         ]
         assert sorted(order) == order
+        stopped, emptied = (
+            next(n for n, call in enumerate(done) if what in call)
+            for what in ("stop-logging", f"s3://{trail['S3BucketName']}/")
+        )
+        assert stopped < emptied < order[-1]
 
         again = rollback(cloud, "--delete", "--force")
         assert 3 == again.returncode
@@ -360,6 +368,7 @@ def changes(call: str) -> bool:
         for each in (
             "cloudformation deploy",
             "delete-stack",
+            "stop-logging",
             "update-termination-protection",
             "s3 rm",
         )
