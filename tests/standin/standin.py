@@ -156,6 +156,20 @@ class Standin(RunningStandin):
         """Return what `ministack` or `organization` wrote so far."""
         return (self.directory / f"{server}.log").read_text(errors="replace")
 
+    @property
+    def _calls_file(self) -> Path:
+        return self.directory / "calls.jsonl"
+
+    def _recorder_environment(self) -> dict[str, str]:
+        """Return what makes botocore load the recorder, from a folder with nothing else in it."""
+        if not self.record_calls:
+            return {}
+        return {
+            "BOTOCORE_EXPERIMENTAL__PLUGINS": "recorder=call_recorder",
+            "PYTHONPATH": str(Path(__file__).with_name("recorder")),
+            "STANDIN_CALLS": str(self._calls_file),
+        }
+
     def _ministack_environment(self, port: int) -> dict[str, str]:
         """Return MiniStack's environment, which function processes inherit."""
         return {
