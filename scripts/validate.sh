@@ -59,6 +59,7 @@ check_everything() {
   check_rules
   check_schedule
   check_trail
+  check_forwarding
   check_topic
   check_alarms
   check_queue
@@ -390,6 +391,89 @@ check_trail() {
     fi
   fi
   end "$logging is logging"
+}
+
+# Where the stack is not where events come up, deploy.sh keeps stacks that forward them.
+check_forwarding() {
+  local machine home events_home tower="" kind=Account regions=""
+  begin "forwarding"
+  machine=$(output_of "$outputs" StateMachineArn)
+  home=$(cut -d : -f 4 <<<"$machine")
+  events_home=$(events_region "$machine")
+  if ! tower=$(kept_tower_region 2>&1); then
+    note fail "${tower#error: }"
+    tower=""
+  fi
+  if [[ "$tower" == "$events_home" ]]; then
+    kind=Both
+  fi
+  if [[ "$home" != "$events_home" ]]; then
+    check_forwarding_of "$events_home" "$kind"
+  fi
+  if [[ -n "$tower" && "$tower" != none && "$tower" != "$home" && "$tower" != "$events_home" ]]; then
+    check_forwarding_of "$tower" ControlTower
+  fi
+  end "${regions:-not needed: the events come up in $home}"
+}
+
+kept_tower_region() {
+  local bucket
+  bucket=$(artifact_bucket) || exit 1
+  if [[ -n "$bucket" && "$bucket" != None ]]; then
+    control_tower_region "$bucket" "$stack"
+  fi
+}
+
+# check_forwarding_of REGION KIND
+check_forwarding_of() {
+  local name status kind target triggers again="deploy again"
+  name=$(forwarding_stack "$stack")
+  regions="${regions:+$regions, }$2 from $1"
+  if ! answer=$(in_region "$1" stack_query "$name" "[StackStatus,
+    Parameters[?ParameterKey=='Kind'].ParameterValue | [0],
+    Parameters[?ParameterKey=='HomeRegion'].ParameterValue | [0],
+    Parameters[?ParameterKey=='Triggers'].ParameterValue | [0]]" 2>&1); then
+    note fail "${answer#error: }"
+    return
+  elif [[ -z "$answer" ]]; then
+    note fail "there is no $name in $1: $again"
+    return
+  fi
+  IFS="$TAB" read -r status kind target triggers <<<"$answer"
+  case "$status" in
+  CREATE_COMPLETE | UPDATE_COMPLETE | UPDATE_ROLLBACK_COMPLETE) ;;
+  *) note fail "$name in $1 is $status: see its events, then $again" ;;
+  esac
+  if [[ "$target" != "$home" ]]; then
+    note fail "$name in $1 forwards to $target, and the stack is in $home: $again"
+  fi
+  if [[ "$kind" != "$2" && "$kind" != Both ]]; then
+    note fail "$name in $1 forwards the events of $kind, and those of $2 are needed: $again"
+  fi
+  if [[ "$triggers" != "$(parameter Triggers)" ]]; then
+    note warn "$name in $1 has Triggers $triggers, and the stack $(parameter Triggers): $again"
+  fi
+  check_forwarding_rules "$1" "$name"
+}
+
+# check_forwarding_rules REGION STACK
+check_forwarding_rules() {
+  local rule state
+  in_region "$1" ask events list-rules --name-prefix "$2-" --output text \
+    --query 'Rules[].[Name, State]' || return 0
+  if [[ -z "$answer" ]]; then
+    note fail "$2 in $1 has no rule: delete that stack, then deploy again"
+  fi
+  while IFS="$TAB" read -r -u 4 rule state; do
+    if [[ "$state" == DISABLED && "$(parameter Triggers)" != DISABLED ]]; then
+      note warn "$rule in $1 is disabled: aws events enable-rule --region $1 --name $rule"
+    fi
+    if [[ -n "$rule" ]] && in_region "$1" ask events list-targets-by-rule --rule "$rule" \
+      --output text --query 'Targets[].[Arn]' &&
+      [[ "$answer" != *":$home:"*":event-bus/default" ]]; then
+      note fail "$rule in $1 does not forward to $home: delete that stack, then deploy again"
+    fi
+  done 4<<<"$answer"
 }
 
 check_topic() {

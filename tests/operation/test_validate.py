@@ -21,9 +21,10 @@ from standin.organization.worlds import drifted_world
 
 STACK = "aws-contact-sync-dev"
 HANDLER = f"{STACK}-contact-sync-handler"
+MANAGEMENT = "999999999999"
 BASIC = (
     "stack, termination protection, account, organization, functions, state machine, tables, key, "
-    "rules, schedule, trail, topic, alarms, dead letters, configuration, last run"
+    "rules, schedule, trail, forwarding, topic, alarms, dead letters, configuration, last run"
 ).split(", ")
 DEEP = "patterns, test message, test event, dry run, time".split(", ")
 
@@ -263,6 +264,110 @@ class TestBasic:
 
         assert 1 == result.returncode
         assert lines(result)["stack"].startswith("fail the AWS credentials are expired or invalid")
+
+
+@pytest.fixture(scope="module", name="forwarding")
+def _forwarding(machine: Machine) -> Iterator[Machine]:
+    """Stacks that forward to eu-west-1, as deploy.sh makes them, and where it says so."""
+    s3 = machine.standin.client("s3", "eu-west-1")
+    bucket = {"LocationConstraint": "eu-west-1"}
+    s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration=bucket)
+    made = {"Resources": {"T": {"Type": "AWS::SNS::Topic"}}}
+    made["Outputs"] = {"SourceBucket": {"Value": "artifacts"}}
+    create(machine, "eu-west-1", "aws-sam-cli-managed-default", json.dumps(made))
+    s3.put_object(Bucket="artifacts", Key=f"{STACK}/control-tower-region", Body=b"eu-north-1\n")
+    template = (REPOSITORY / "scripts/forwarding.yaml").read_text()
+    for region, kind in (("us-east-1", "Account"), ("eu-north-1", "ControlTower")):
+        more = {"HomeRegion": "eu-west-1", "Kind": kind, "ManagementAccountId": MANAGEMENT}
+        create(machine, region, f"{STACK}-forwarding", template, **more)
+    yield machine
+    for region in ("us-east-1", "eu-north-1"):
+        client = machine.standin.client("cloudformation", region)
+        client.delete_stack(StackName=f"{STACK}-forwarding")
+
+
+def create(stand: Machine, region: str, name: str, template: str, **parameters: str) -> None:
+    client = stand.standin.client("cloudformation", region)
+    given = [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()]
+    capabilities = ["CAPABILITY_IAM"]
+    client.create_stack(
+        StackName=name, TemplateBody=template, Parameters=given, Capabilities=capabilities
+    )
+    client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+
+
+def told_of_forwarding(stand: Machine, home: Path, region: str = "eu-west-1") -> str:
+    """Return what the check says of a stack that is in this region."""
+    text = (REPOSITORY / "scripts/validate.sh").read_text().removesuffix('main "$@"\n')
+    text = text.replace('$(dirname -- "${BASH_SOURCE[0]}")', f"{REPOSITORY}/scripts")
+    arn = f"arn:aws:states:{region}:{MANAGEMENT}:stateMachine:{STACK}-contact-sync"
+    begin = f"failed=0 warned=0 stack={STACK} AWS_REGION_OPTION={region}"
+    outputs = f"outputs='StateMachineArn\t{arn}' parameters='Triggers\tENABLED'"
+    told = subprocess.run(
+        ["bash", "-c", f"{text}\n{begin} {outputs}; check_forwarding; echo $failed $warned"],
+        env=environment_of(Cli(stand, home)),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (0, "") == (told.returncode, told.stderr)
+    return told.stdout
+
+
+class TestForwarding:
+    def test_healthy(self, forwarding: Machine, tmp_path: Path) -> None:
+        """Each region that has events has a stack, which is told with what it forwards."""
+        told = told_of_forwarding(forwarding, tmp_path)
+
+        assert told == (
+            "pass  forwarding: Account from us-east-1, ControlTower from eu-north-1\n0 0\n"
+        )
+
+    def test_wrong(self, forwarding: Machine, tmp_path: Path) -> None:
+        """A stack that serves another one, or whose rule was changed, forwards nothing to here."""
+        events = forwarding.standin.client("events")
+        name = f"{STACK}-forwarding-contact-changed"
+        (target,) = events.list_targets_by_rule(Rule=name)["Targets"]
+        elsewhere = target["Arn"].replace("eu-west-1", "eu-west-2")
+        events.put_targets(Rule=name, Targets=[{**target, "Arn": elsewhere}])
+        events.disable_rule(Name=name)
+        s3 = forwarding.standin.client("s3", "eu-west-1")
+        key = {"Bucket": "artifacts", "Key": f"{STACK}/control-tower-region"}
+        s3.put_object(**key, Body=b"us-east-1\n")
+        try:
+            told = told_of_forwarding(forwarding, tmp_path)
+            there = told_of_forwarding(forwarding, tmp_path, "ap-southeast-2")
+        finally:
+            events.put_targets(Rule=name, Targets=[target])
+            events.enable_rule(Name=name)
+            s3.put_object(**key, Body=b"eu-north-1\n")
+
+        assert told.startswith("fail  forwarding: ")
+        assert "forwards the events of Account, and those of Both are needed" in told
+        assert f"{name} in us-east-1 does not forward to eu-west-1" in told
+        enable = f"aws events enable-rule --region us-east-1 --name {name}"
+        assert f"{name} in us-east-1 is disabled: {enable}" in told
+        assert "us-east-1 forwards to eu-west-1, and the stack is in ap-southeast-2" in there
+
+    def test_missing(self, forwarding: Machine, tmp_path: Path) -> None:
+        """Where there is none, a change of contacts would go unnoticed."""
+        s3 = forwarding.standin.client("s3", "eu-west-1")
+        key = {"Bucket": "artifacts", "Key": f"{STACK}/control-tower-region"}
+        s3.put_object(**key, Body=b"sa-east-1\n")
+        try:
+            told = told_of_forwarding(forwarding, tmp_path)
+        finally:
+            s3.put_object(**key, Body=b"eu-north-1\n")
+
+        assert (
+            f"fail  forwarding: there is no {STACK}-forwarding in sa-east-1: deploy again" in told
+        )
+
+    def test_not_needed(self, machine: Machine, tmp_path: Path) -> None:
+        """Where the events come up, nothing is forwarded."""
+        told = told_of_forwarding(machine, tmp_path, "us-east-1")
+
+        assert "pass  forwarding: not needed: the events come up in us-east-1\n0 0\n" == told
 
 
 class TestDeep:
