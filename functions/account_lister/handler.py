@@ -51,10 +51,15 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@cache
 def organization() -> OrganizationClient:
+    """Return a reader that knows nothing of earlier listings."""
+    return OrganizationClient(organizations())
+
+
+@cache
+def organizations() -> Any:
     """Make the client on first use, once a process."""
-    return OrganizationClient(client("organizations"))
+    return client("organizations")
 
 
 ACTIONS = {"check_account": check_account, "list_accounts": list_accounts}

@@ -192,3 +192,17 @@ def test_looking_up_one_account_lists_nothing_and_stores_nothing(cloud: Cloud) -
     called = {call["operation"] for call in cloud.organization.calls()}
     assert {"DescribeAccount"} == called
     assert "Contents" not in cloud.s3.list_objects_v2(Bucket=BUCKET)
+
+
+def test_each_listing_sees_where_accounts_are_now(cloud: Cloud) -> None:
+    world = make_world(*ACCOUNTS, omit_paths=[MEMBER, OTHER, THIRD])
+    cloud.organization.reset(world)
+    RunsBucket(boto3.client("s3"), BUCKET).store_scope(
+        SCOPE_KEY, make_scope(organizational_units=[OTHER_UNIT])
+    )
+    handler = cloud.load("account_lister")
+    handler(EVENT)
+    assert [OTHER] == manifest()
+    cloud.organization.set_account(MEMBER, parent=OTHER_UNIT)
+    handler(EVENT)
+    assert scattered([MEMBER, OTHER]) == manifest()
