@@ -36,13 +36,12 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
 
     `estimated_seconds` is the round's time, if it is as the plan expects.
     """
-    bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
-    scope = bucket.load_scope(event["scope_key"])
+    scope = bucket().load_scope(event["scope_key"])
     members = organization()
     members.check(scope.management_account_id)
     scope = check_units(scope, members.missing_units)
     selection = select_accounts(members.accounts(), scope, members.in_units)
-    bucket.store_manifest(event["manifest_key"], scattered(selection.account_ids))
+    bucket().store_manifest(event["manifest_key"], scattered(selection.account_ids))
     return {
         "accounts": len(selection.account_ids),
         "estimated_seconds": ceil(len(selection.account_ids) * event["seconds_an_account"]),
@@ -60,6 +59,12 @@ def organization() -> OrganizationClient:
 def organizations() -> Any:
     """Make the client on first use, once a process."""
     return client("organizations")
+
+
+@cache
+def bucket() -> RunsBucket:
+    """Make the bucket and its client on first use, once a process."""
+    return RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
 
 
 ACTIONS = {"check_account": check_account, "list_accounts": list_accounts}
