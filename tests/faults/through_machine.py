@@ -102,18 +102,18 @@ class MachineTrial(Trial):
             before = step
             self._happen(what)
         self._finish()
-        self._remember()
+        self._remember_failed()
         self._check_end()
         self._check_repair()
 
     def _finish(self) -> None:
         self.system.machine.await_recoveries()
-
-    def _remember(self) -> None:
-        """Collect what was asked for, and which accounts are recorded as failed."""
         world = self.system.organization.world()
         for request in self._requests():
             self.asked |= asked_for(world, request)
+
+    def _remember_failed(self) -> None:
+        """Collect which accounts are recorded as failed."""
         for item in self.system.machine.items():
             if item.get("gsi1sk", "").startswith("failed#"):
                 self.failed_accounts.add(item["pk"].removeprefix("ACCOUNT#"))
