@@ -60,13 +60,15 @@ REPLACED = {
 }
 # Of the guide, and right where `date` is GNU's; what the README has for everywhere else.
 PORTABLE = {"$(date -d": ("Troubleshooting", "$(date +%s)")}
+# Before a command, and read by what it starts.
+VARIABLES = ("AWS_REGION", "LIVE_ACCOUNT", "LIVE_ENVIRONMENT")
 OTHER_LANGUAGES = ("json", "mermaid", "sql")
 
 
 KINDS = (
     ("outside", f"({'|'.join(OUTSIDE)})"),
     ("replaced", f"({'|'.join(REPLACED)})"),
-    ("script", r"(bash |\./)?scripts/[\w-]+\.sh\b"),
+    ("script", r"(\w+=\S+ )*(bash |\./)?scripts/[\w-]+\.sh\b"),
     ("aws", "aws "),
     ("standin", r".* -m standin\.organization "),
 )
@@ -119,7 +121,7 @@ def check_options(script: Path, options: list[str]) -> str:
     if program.exists():
         command = [sys.executable, str(program), "--check-options", *options]
     elif script.name == "test.sh":
-        paths = [option for option in options if not option.startswith("-")]
+        paths = [option for option in options if option.startswith("tests")]
         return " ".join(path for path in paths if not (REPOSITORY / path).exists())
     else:
         text = script.read_text().removesuffix('main "$@"\n')
@@ -136,6 +138,8 @@ def check_options(script: Path, options: list[str]) -> str:
 def test_options(sample: Sample) -> None:
     """The script is there, can be started the way that is shown, and takes the options."""
     words = Sample("", "", "", filled(sample.text)).words
+    while "=" in words[0]:
+        assert words.pop(0).partition("=")[0] in VARIABLES
     started = words.pop(0)
     script = REPOSITORY / (words.pop(0) if started == "bash" else started)
 
