@@ -1,0 +1,248 @@
+"""The policies of deployers and operators: what template and scripts need is there, and it fits."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.session import Session
+from scripts.cli import REPOSITORY
+from template.stack import forwarding_template, source_template
+
+Json = dict[str, Any]
+
+DEPLOYER, OPERATOR = (
+    json.loads((REPOSITORY / f"scripts/lib/{name}-policy.json").read_text())
+    for name in ("deployer", "operator")
+)
+PREFIX = "arn:aws"
+HERE = "us-east-1:999999999999"
+STACK = "aws-contact-sync-prod"
+# Characters without white space in a managed policy.
+MOST_CHARACTERS = 6144
+
+# What CloudFormation does with the deployer's permissions to make a resource of each type, and an
+# example of the resource. Keys, and a secret's name, are not named after the stack.
+NEEDED = {
+    "AWS::CloudTrail::Trail": ("cloudtrail:CreateTrail", f"cloudtrail:{HERE}:trail/{STACK}-trail"),
+    "AWS::CloudWatch::Alarm": ("cloudwatch:PutMetricAlarm", f"cloudwatch:{HERE}:alarm:{STACK}-x"),
+    "AWS::CloudWatch::Dashboard": (
+        "cloudwatch:PutDashboard",
+        f"cloudwatch::999999999999:dashboard/{STACK}-dashboard",
+    ),
+    "AWS::DynamoDB::Table": ("dynamodb:CreateTable", f"dynamodb:{HERE}:table/{STACK}-state"),
+    "AWS::Events::Rule": ("events:PutRule", f"events:{HERE}:rule/{STACK}-recovery"),
+    "AWS::IAM::ManagedPolicy": (
+        "iam:CreatePolicy",
+        f"iam::999999999999:policy/{STACK}-TracingPolicy-1A",
+    ),
+    "AWS::IAM::Role": ("iam:CreateRole", f"iam::999999999999:role/{STACK}-ScheduleRole-1A"),
+    "AWS::KMS::Alias": ("kms:CreateAlias", f"kms:{HERE}:alias/{STACK}"),
+    "AWS::KMS::Key": ("kms:CreateKey", f"kms:{HERE}:key/0000"),
+    "AWS::Logs::LogGroup": ("logs:CreateLogGroup", f"logs:{HERE}:log-group:/aws/lambda/{STACK}-x"),
+    "AWS::Logs::QueryDefinition": ("logs:PutQueryDefinition", f"logs:{HERE}:query-definition:x"),
+    "AWS::S3::Bucket": ("s3:CreateBucket", f"s3:::{STACK}-runs-999999999999-us-east-1"),
+    "AWS::S3::BucketPolicy": ("s3:PutBucketPolicy", f"s3:::{STACK}-runs-999999999999-us-east-1"),
+    "AWS::SNS::Subscription": ("sns:Subscribe", f"sns:{HERE}:{STACK}-notifications"),
+    "AWS::SNS::Topic": ("sns:CreateTopic", f"sns:{HERE}:{STACK}-notifications"),
+    "AWS::SNS::TopicPolicy": ("sns:SetTopicAttributes", f"sns:{HERE}:{STACK}-notifications"),
+    "AWS::SQS::Queue": ("sqs:CreateQueue", f"sqs:{HERE}:{STACK}-dlq"),
+    "AWS::SQS::QueuePolicy": ("sqs:SetQueueAttributes", f"sqs:{HERE}:{STACK}-dlq"),
+    "AWS::Scheduler::Schedule": (
+        "scheduler:CreateSchedule",
+        f"scheduler:{HERE}:schedule/{STACK}/{STACK}-schedule",
+    ),
+    "AWS::Scheduler::ScheduleGroup": (
+        "scheduler:CreateScheduleGroup",
+        f"scheduler:{HERE}:schedule-group/{STACK}",
+    ),
+    "AWS::SecretsManager::Secret": (
+        "secretsmanager:CreateSecret",
+        f"secretsmanager:{HERE}:secret:DigestKey-1A2B3C",
+    ),
+    "AWS::Serverless::Function": ("lambda:CreateFunction", f"lambda:{HERE}:function:{STACK}-x"),
+    "AWS::Serverless::StateMachine": (
+        "states:CreateStateMachine",
+        f"states:{HERE}:stateMachine:{STACK}-contact-sync",
+    ),
+}
+
+# Commands whose name is not the action's.
+ACTIONS = {
+    "cloudformation deploy": ["CreateChangeSet", "DescribeChangeSet", "ExecuteChangeSet"],
+    "s3 cp": ["GetObject", "PutObject"],
+    "s3 rm": ["ListBucket", "DeleteObject"],
+    "s3api list-objects-v2": ["ListBucket"],
+    "organizations enable-aws-service-access": ["EnableAWSServiceAccess"],
+    "organizations list-aws-service-access-for-organization": [
+        "ListAWSServiceAccessForOrganization"
+    ],
+}
+SERVICES = {"s3api": "s3", "stepfunctions": "states"}
+# Of each action that the scripts call, the resource that they call it on; "*" where the action
+# takes none. From the Service Authorization Reference.
+QUEUE, TOPIC = f"sqs:{HERE}:{STACK}-dlq", f"sns:{HERE}:{STACK}-notifications"
+EVENT_RULE = f"events:{HERE}:rule/{STACK}-contact-changed"
+TEST_RULE = f"events:{HERE}:rule/{STACK}-validate-20260101T000000Z-1"
+MACHINE = f"states:{HERE}:stateMachine:{STACK}-contact-sync"
+CONFIG = f"dynamodb:{HERE}:table/{STACK}-config"
+A_STACK = f"cloudformation:{HERE}:stack/{STACK}/1"
+ON = {
+    "account:GetAlternateContact": "*",
+    "account:GetContactInformation": "*",
+    "cloudtrail:DescribeTrails": "*",
+    "cloudtrail:GetEventSelectors": f"cloudtrail:{HERE}:trail/organization",
+    "cloudtrail:GetTrailStatus": f"cloudtrail:{HERE}:trail/organization",
+    "cloudtrail:StopLogging": f"cloudtrail:{HERE}:trail/{STACK}-trail",
+    "cloudwatch:DescribeAlarms": f"cloudwatch:{HERE}:alarm:*",
+    "dynamodb:Query": f"dynamodb:{HERE}:table/{STACK}-state/index/GSI1",
+    "events:DeleteRule": TEST_RULE,
+    "events:ListRuleNamesByTarget": "*",
+    "events:ListRules": "*",
+    "events:ListTargetsByRule": EVENT_RULE,
+    "events:PutEvents": f"events:{HERE}:event-bus/default",
+    "events:PutRule": TEST_RULE,
+    "events:PutTargets": TEST_RULE,
+    "events:RemoveTargets": TEST_RULE,
+    "events:TestEventPattern": "*",
+    "iam:PassRole": f"iam::999999999999:role/{STACK}-ContactChangedRuleRole-1A",
+    "kms:DescribeKey": f"kms:{HERE}:key/0000",
+    "lambda:GetFunctionConfiguration": f"lambda:{HERE}:function:{STACK}-account-lister",
+    "organizations:DescribeOrganization": "*",
+    "organizations:DescribeOrganizationalUnit": "organizations::999999999999:ou/o-x/ou-ab12-c",
+    "organizations:EnableAWSServiceAccess": "*",
+    "organizations:ListAWSServiceAccessForOrganization": "*",
+    "s3:GetObject": "s3:::aws-sam-cli-managed-default-bucket/x",
+    "scheduler:GetSchedule": f"scheduler:{HERE}:schedule/{STACK}/{STACK}-schedule",
+    "states:DescribeExecution": f"states:{HERE}:execution:{STACK}-contact-sync:1",
+    "states:DescribeMapRun": f"states:{HERE}:mapRun:{STACK}-contact-sync/SyncAccounts:1",
+    "states:ListMapRuns": f"states:{HERE}:execution:{STACK}-contact-sync:1",
+}
+ON_ALL_OF = {
+    "cloudformation": A_STACK,
+    "dynamodb": CONFIG,
+    "s3": f"s3:::{STACK}-runs-999999999999-us-east-1",
+    "sns": TOPIC,
+    "sqs": QUEUE,
+    "states": MACHINE,
+}
+# What operators run, and of what these share with deploy.sh, what they use.
+OPERATING = "backup config redrive-dlq restore resync validate common tables deep_checks".split()
+SHARED = {"cloudformation:DescribeStacks", "s3:GetObject"}
+# put-targets hands a role over.
+HANDED_OVER = {"iam:PassRole"}
+
+# Allowed to everybody.
+FREE = {"sts get-caller-identity", "configure get"}
+COMMAND = re.compile(
+    r'\b(?:aws_cli|call_aws|ask|aws_unless (?:"[^"]*"|\S+))\s+([a-z0-9]+)\s+([a-z0-9-]+)'
+)
+
+
+def as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def allows(policy: Json, action: str, resource: str) -> bool:
+    arn = resource if resource == "*" else f"{PREFIX}:{resource}"
+    return any(
+        any(fnmatchcase(action, pattern) for pattern in as_list(statement["Action"]))
+        and any(fnmatchcase(arn, pattern) for pattern in as_list(statement["Resource"]))
+        for statement in policy["Statement"]
+    )
+
+
+def actions_of(scripts: Iterable[Path]) -> set[str]:
+    """Return what the scripts call, as IAM names it."""
+    found = set()
+    known = {*Session().get_available_services(), *SERVICES}
+    for script in scripts:
+        for service, operation in COMMAND.findall(script.read_text().replace("\\\n", " ")):
+            command = f"{service} {operation}"
+            if command not in FREE and service in known:
+                name = "".join(word.capitalize() for word in operation.split("-"))
+                for action in ACTIONS.get(command, [name]):
+                    found.add(f"{SERVICES.get(service, service)}:{action}")
+    return found
+
+
+def missing(policy: Json, actions: Iterable[str]) -> list[str]:
+    """Return what the policy does not allow where the scripts do it."""
+    return [
+        action
+        for action in sorted(actions)
+        if not allows(policy, action, ON.get(action) or ON_ALL_OF[action.partition(":")[0]])
+    ]
+
+
+@pytest.mark.parametrize("template", [source_template, forwarding_template])
+def test_every_resource_can_be_made(template: Callable[[], Json]) -> None:
+    """A type that is new to a template needs its permission here."""
+    kinds = {resource["Type"] for resource in template()["Resources"].values()}
+
+    assert [] == [kind for kind in sorted(kinds) if not allows(DEPLOYER, *NEEDED[kind])]
+
+
+def test_every_command_of_the_scripts() -> None:
+    """What a script calls is allowed to who deploys, where the script calls it."""
+    called = actions_of(REPOSITORY.glob("scripts/**/*.sh"))
+
+    assert 50 < len(called)
+    assert [] == missing(DEPLOYER, called | HANDED_OVER)
+
+
+def test_every_command_of_operators() -> None:
+    """Who does not deploy can do everything else, and does not get more."""
+    scripts = [path for path in REPOSITORY.glob("scripts/**/*.sh") if path.stem in OPERATING]
+    needed = actions_of(scripts) | SHARED | HANDED_OVER
+    encryption = {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
+
+    assert len(OPERATING) == len(scripts)
+    assert [] == missing(OPERATOR, needed)
+    allowed = {a for one in OPERATOR["Statement"] for a in as_list(one["Action"])}
+    assert set() == allowed - needed - encryption
+
+
+OTHERS = {
+    "dynamodb:DeleteTable": f"dynamodb:{HERE}:table/orders",
+    "lambda:UpdateFunctionCode": f"lambda:{HERE}:function:orders",
+    "s3:GetObject": "s3:::orders/1",
+    "iam:PutRolePolicy": "iam::999999999999:role/admin",
+    "iam:PassRole": "iam::999999999999:role/admin",
+    "cloudformation:DeleteStack": f"cloudformation:{HERE}:stack/orders/1",
+    "account:PutAlternateContact": "account::999999999999:account/o-exampleorg1/100000000001",
+    "events:PutTargets": f"events:{HERE}:rule/orders",
+}
+
+
+@pytest.mark.parametrize("policy", [DEPLOYER, OPERATOR], ids=["deployer", "operator"])
+def test_nothing_of_others(policy: Json) -> None:
+    """Data, code and roles of anything else in the account are out of reach."""
+    assert [] == [action for action, arn in OTHERS.items() if allows(policy, action, arn)]
+
+
+@pytest.mark.parametrize("policy", [DEPLOYER, OPERATOR], ids=["deployer", "operator"])
+def test_no_wildcard(policy: Json) -> None:
+    """No statement allows everything, nor a whole service everywhere; roles are passed to few."""
+    for statement in policy["Statement"]:
+        for action in as_list(statement["Action"]):
+            assert "*" != action
+            if "*" in action:
+                assert "*" not in as_list(statement["Resource"]), statement["Sid"]
+                assert action.partition(":")[0] not in ("iam", "kms", "organizations", "account")
+            if action == "iam:PassRole":
+                assert "iam:PassedToService" in statement["Condition"]["StringEquals"]
+                assert "arn:aws:iam::*:role/aws-contact-sync-*" == statement["Resource"]
+
+
+@pytest.mark.parametrize("policy", [DEPLOYER, OPERATOR], ids=["deployer", "operator"])
+def test_it_fits(policy: Json) -> None:
+    """A managed policy takes it, and every statement has a name of its own."""
+    text = json.dumps(policy, separators=(",", ":"))
+    names = [statement["Sid"] for statement in policy["Statement"]]
+
+    assert len(text) <= MOST_CHARACTERS
+    assert len(names) == len(set(names))
