@@ -86,7 +86,7 @@ main() {
   if [[ -z "$yes" ]]; then
     confirm "Deploy $stack?"
   fi
-  trap 'log "Interrupted. What CloudFormation has begun goes on; run this again to finish."; exit 130' INT
+  when_interrupted "What CloudFormation has begun goes on; run this again to finish."
   enable_trusted_access
   remove_failed_stack
   build

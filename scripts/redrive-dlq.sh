@@ -51,6 +51,7 @@ main() {
   fi
   redriven=0 seen=" " left=0 held=()
   trap release EXIT
+  when_interrupted "What was not redriven is still in the queue; run this again."
   redrive_all
   log "$redriven redriven, $left left in the queue"
   ((left == 0)) || exit 1

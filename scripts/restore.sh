@@ -41,6 +41,7 @@ main() {
   fi
   work=$(mktemp -d)
   trap 'rm -rf -- "$work"' EXIT
+  when_interrupted "Part of the backup is written; run this again to write all of it."
   write_all
   read_tables "$work"
   table_backup compare "$work" "$input" "$config_table" "$state_table"

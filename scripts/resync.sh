@@ -53,7 +53,7 @@ main() {
     --input "$(execution_input)" --query executionArn --output text)
   show_execution "$execution"
   if [[ -n "$follow" ]]; then
-    trap 'log "No longer following; the execution goes on."; exit 130' INT
+    when_interrupted "No longer following; the execution goes on."
     follow "$execution"
   fi
 }

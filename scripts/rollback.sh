@@ -41,7 +41,7 @@ main() {
   export AWS_RETRY_MODE="${AWS_RETRY_MODE:-standard}" AWS_MAX_ATTEMPTS="${AWS_MAX_ATTEMPTS:-8}"
   work=$(mktemp -d "${TMPDIR:-/tmp}/contact-sync.XXXXXX")
   trap 'rm -rf "$work"' EXIT
-  trap 'log "Interrupted. What CloudFormation has begun goes on; run this again to finish."; exit 130' INT
+  when_interrupted "What CloudFormation has begun goes on; run this again to finish."
   resolve_region
   status=$(stack_status "$stack")
   bucket=$(artifact_bucket)

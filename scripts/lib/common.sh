@@ -53,6 +53,14 @@ confirm() {
   esac
 }
 
+# when_interrupted TEXT - Ctrl-C, or being told to end, ends the script with this text.
+when_interrupted() {
+  # shellcheck disable=SC2064 # the text is known now
+  trap "log 'Interrupted. $1'; exit 130" INT
+  # shellcheck disable=SC2064
+  trap "log 'Interrupted. $1'; exit 143" TERM
+}
+
 # Prints the path of a Python that runs, is new enough and can make environments.
 find_python() {
   local name
@@ -210,8 +218,7 @@ stack_name() {
 # aws_cli ARGUMENT... - calls AWS; what it says of an error becomes one plain line with the remedy.
 aws_cli() {
   local errors status=0
-  command -v aws >/dev/null ||
-    die "the AWS CLI is missing: install it (https://aws.amazon.com/cli/), then try again"
+  require_aws
   # The error goes through the variable, and the answer around it.
   {
     errors=$(call_aws "$@" 2>&1 >&3) || status=$?
@@ -219,6 +226,11 @@ aws_cli() {
   if ((status != 0)); then
     die "$(explain_aws_error "$errors")"
   fi
+}
+
+require_aws() {
+  command -v aws >/dev/null ||
+    die "the AWS CLI is missing: install it (https://aws.amazon.com/cli/), then try again"
 }
 
 call_aws() {
@@ -286,7 +298,8 @@ output_of() {
       return
     fi
   done <<<"$1"
-  die "the stack has no output $2: deploy this version of it"
+  die "the stack has no output $2: its first deployment failed, or was of another version;" \
+    "deploy it again"
 }
 
 # console_link EXECUTION_ARN - prints the execution's address in the console of its partition.

@@ -15,6 +15,7 @@ MOST_STACK_POLLS=1800
 # aws_unless TEXT ARGUMENT... - calls AWS; where the error has the text, prints nothing.
 aws_unless() {
   local expected="$1" errors status=0
+  require_aws
   shift
   {
     errors=$(call_aws "$@" 2>&1 >&3) || status=$?

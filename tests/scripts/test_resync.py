@@ -358,9 +358,7 @@ class TestAws:
         result = run("resync.sh", environment=fake_aws.environment)
 
         assert (1, "") == (result.returncode, result.stdout)
-        assert "error: the stack has no output StateMachineArn: deploy this version of it" == (
-            one_line(result)
-        )
+        assert one_line(result).startswith("error: the stack has no output StateMachineArn: ")
 
     def test_console_of_every_partition(self) -> None:
         """Links lead to the console that the template's links lead to."""

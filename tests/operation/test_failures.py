@@ -1,0 +1,240 @@
+"""What every script does where AWS or the tools do not: one message, exit code 1, nothing done."""
+
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from operation.operate import environment_of, operate
+from scripts.cli import Cli, FakeAws, Result, needs_aws, run, without_aws
+from scripts.interrupted import SIGNALS, interrupt
+from standin.machine import Machine
+from standin.organization.worlds import drifted_world
+
+STACK = "aws-contact-sync-dev"
+# Of deploy.sh the same is in test_deploy.py: it checks its tools first.
+SCRIPTS = {
+    "backup.sh": "--environment dev --output saved",
+    "config.sh": "show --environment dev",
+    "redrive-dlq.sh": "--environment dev --yes",
+    "restore.sh": "--environment dev --yes",
+    "resync.sh": "--environment dev",
+    "rollback.sh": "--environment dev --force",
+    "validate.sh": "--environment dev",
+}
+EXPIRED = "An error occurred (ExpiredToken) when calling the DescribeStacks operation: expired"
+THROTTLED = (
+    "An error occurred (Throttling) when calling the DescribeStacks operation: Rate exceeded"
+)
+DENIED = "An error occurred (AccessDenied) when calling the DescribeStacks operation: not you"
+# A resource that cannot be made, because the name is taken.
+BROKEN = '{"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "a-taken-name"}}'
+EVENT = Path(__file__).parents[1] / "events/put-contact-information.json"
+
+every_script = pytest.mark.parametrize("script", SCRIPTS)
+each_signal = pytest.mark.parametrize("number", SIGNALS)
+
+
+def told(script: str, environment: dict[str, str], folder: Path, *more: str) -> Result:
+    """Run a script that cannot do anything; return what it says, and fail if it did more."""
+    more_variables = {"PYTHON": sys.executable, "AWS_DEFAULT_REGION": "us-east-1"}
+    options = SCRIPTS[script].replace("saved", str(folder / "saved"))
+    result = run(
+        script, *shlex.split(options), *more, environment={**environment, **more_variables}
+    )
+    assert 1 == result.returncode
+    assert not (folder / "saved").exists()
+    assert "Traceback" not in result.stderr
+    return result
+
+
+@every_script
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (EXPIRED, "the AWS credentials are expired or invalid: sign in again"),
+        (THROTTLED, "(Throttling) when calling the DescribeStacks operation: Rate exceeded"),
+        (DENIED, "the AWS credentials do not suffice"),
+    ],
+)
+def test_refused(fake_aws: FakeAws, tmp_path: Path, script: str, error: str, message: str) -> None:
+    """An error of AWS is told once, with the remedy where there is one."""
+    fake_aws.answers = [f"echo {shlex.quote(error)} >&2; exit 254"]
+
+    result = told(script, fake_aws.environment, tmp_path)
+
+    assert 1 == (result.stdout + result.stderr).count(message)
+
+
+@every_script
+def test_no_aws_cli(tmp_path: Path, script: str) -> None:
+    """A missing tool is told with where to get it."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    environment = without_aws(folder)
+    for tool in ("ls", "mkdir", "mktemp", "rm", "rmdir", "mv"):
+        (folder / tool).symlink_to(f"/bin/{tool}")
+
+    result = told(script, environment, tmp_path)
+
+    assert "the AWS CLI is missing: install it (https://" in result.stdout + result.stderr
+
+
+@every_script
+def test_no_profile(cli: Cli, tmp_path: Path, script: str) -> None:
+    """A profile that does not exist is named."""
+    result = told(script, cli.environment, tmp_path, "--profile", "nobody")
+
+    assert "no AWS profile nobody: see" in result.stdout + result.stderr
+
+
+@every_script
+def test_another_account(cli: Cli, tmp_path: Path, script: str) -> None:
+    """In an account without the stack, that is what is said, and no name is guessed."""
+    environment = {**cli.environment, "AWS_ACCESS_KEY_ID": "100000000001"}
+
+    if script == "rollback.sh":
+        result = run(script, *SCRIPTS[script].split(), environment=environment)
+        assert (3, f"There is no stack {STACK} in this account and region") == (
+            result.returncode,
+            result.stderr.partition(":")[0],
+        )
+        return
+    result = told(script, environment, tmp_path)
+
+    assert f"there is no stack {STACK} in this account and region" in result.stdout + result.stderr
+
+
+@every_script
+def test_failed_first_deployment(cli: Cli, tmp_path: Path, script: str) -> None:
+    """A stack in ROLLBACK_COMPLETE has nothing to work with; what to do is said."""
+    needs_aws()
+    client = cli.machine.standin.client("cloudformation", "eu-central-1")
+    try:
+        client.describe_stacks(StackName=STACK)
+    except client.exceptions.ClientError:
+        client.create_stack(StackName=STACK, TemplateBody=f'{{"Resources": {{"B": {BROKEN}}}}}')
+    status = client.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
+    while status.endswith("_IN_PROGRESS"):
+        status = client.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
+    assert "ROLLBACK_COMPLETE" == status
+    options = ("--region", "eu-central-1")
+
+    if script == "rollback.sh":
+        result = run(script, *SCRIPTS[script].split(), *options, environment=cli.environment)
+        assert 3 == result.returncode
+        assert "Remove it with --delete" in result.stderr
+        return
+    result = told(script, cli.environment, tmp_path, *options)
+
+    output = result.stdout + result.stderr
+    assert f"{STACK} is ROLLBACK_COMPLETE" in output or "its first deployment failed" in output
+
+
+@pytest.fixture(autouse=True, scope="module", name="taken")
+def _taken(machine: Machine) -> Iterator[None]:
+    machine.standin.client("s3").create_bucket(Bucket="a-taken-name")
+    yield
+    machine.standin.client("s3").delete_bucket(Bucket="a-taken-name")
+
+
+class TestInterrupted:
+    """Ended in the middle, a script says what is left, and the same command does the rest."""
+
+    @each_signal
+    def test_restore(
+        self, machine: Machine, cli: Cli, tmp_path: Path, number: signal.Signals
+    ) -> None:
+        machine.reset(drifted_world(0))
+        for account in range(30):
+            machine.put({"pk": f"ACCOUNT#{account:012}", "sk": "STATE"})
+        folder = str(tmp_path / "saved")
+        assert 0 == operate(cli, "backup.sh", "--output", folder).returncode
+        for item in machine.items():
+            machine.delete(item["pk"], item["sk"])
+        options = ["--input", folder, "--yes"]
+
+        ended = interrupt(
+            "restore.sh",
+            *("--environment", "dev", *options),
+            environment=environment_of(cli),
+            folder=tmp_path / "bin",
+            call="*batch-write-item*",
+            number=number,
+            after=1,
+        )
+        written = len(machine.items())
+        again = operate(cli, "restore.sh", *options)
+
+        assert SIGNALS[number] == ended.returncode
+        assert ended.stderr.endswith("run this again to write all of it.\n")
+        assert 0 < written < 30
+        assert 0 == again.returncode, again.stderr
+        assert 30 == len(machine.items())
+        assert [] == [each for each in tmp_path.iterdir() if each.name.startswith("tmp.")]
+
+    def test_config(self, machine: Machine, cli: Cli, tmp_path: Path) -> None:
+        machine.reset(drifted_world(2))
+        options = ["exclude", "100000000001", "--yes"]
+
+        ended = interrupt(
+            "config.sh",
+            *("--environment", "dev", *options),
+            environment=environment_of(cli),
+            folder=tmp_path / "bin",
+            call="*put-item*",
+            number=signal.SIGINT,
+        )
+        shown = operate(cli, "config.sh", "show").stdout
+        again = operate(cli, "config.sh", *options)
+
+        assert 0 != ended.returncode
+        assert "written to" not in ended.stderr
+        assert "100000000001" not in shown
+        assert 0 == again.returncode, again.stderr
+        assert [] == [each for each in tmp_path.iterdir() if each.name.startswith("tmp.")]
+        machine.configure()
+
+    def test_redrive(self, machine: Machine, cli: Cli, tmp_path: Path) -> None:
+        machine.reset(drifted_world(2))
+        queue = machine.stack.outputs["DeadLetterQueueUrl"]
+        machine.standin.client("sqs").send_message(QueueUrl=queue, MessageBody=EVENT.read_text())
+
+        ended = interrupt(
+            "redrive-dlq.sh",
+            *("--environment", "dev", "--yes"),
+            environment=environment_of(cli),
+            folder=tmp_path / "bin",
+            call="*delete-message*",
+            number=signal.SIGTERM,
+        )
+        visible = [message["IsVisible"] for message in machine.standin.queued_messages(queue)]
+        again = operate(cli, "redrive-dlq.sh", "--yes")
+
+        assert SIGNALS[signal.SIGTERM] == ended.returncode
+        assert ended.stderr.endswith("still in the queue; run this again.\n")
+        assert [True] == visible
+        assert 0 == again.returncode, again.stderr
+        started = [each.name for each in machine.stack.executions()]
+        assert 1 == len([name for name in started if name.startswith("redrive-")])
+        assert [] == machine.standin.queued_messages(queue)
+        machine.stack.wait_for_executions(0)
+
+    def test_resync(self, machine: Machine, cli: Cli, tmp_path: Path) -> None:
+        machine.reset(drifted_world(2))
+
+        ended = interrupt(
+            "resync.sh",
+            *("--environment", "dev", "--dry-run", "--follow"),
+            environment=environment_of(cli),
+            folder=tmp_path / "bin",
+            call="*describe-execution*",
+            number=signal.SIGTERM,
+        )
+
+        assert SIGNALS[signal.SIGTERM] == ended.returncode
+        assert ended.stderr.endswith("No longer following; the execution goes on.\n")
+        machine.stack.wait_for_executions(0)
+        assert "SUCCEEDED" == machine.stack.executions()[-1].status()
