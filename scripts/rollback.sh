@@ -262,7 +262,11 @@ delete_everything() {
     status=$(wait_for_stack "$stack")
   fi
   if [[ -z "$status" && -z "$forwarding" ]]; then
-    nothing_to_do "There is no stack $stack in this account and region: nothing to delete."
+    # An interrupted deletion leaves releases, which a later deployment must not go back to.
+    if [[ -z "$bucket" || -z "$(list_releases "$bucket" "$stack")" ]]; then
+      nothing_to_do "There is no stack $stack in this account and region: nothing to delete."
+    fi
+    log "$stack is gone, and its releases are left"
   fi
   if [[ -n "$status" ]]; then
     log "Deleting $stack ($status) takes its configuration, its state and its history with it."

@@ -8,7 +8,6 @@ output, what is wrong to standard error.
 import argparse
 import difflib
 import json
-import math
 import sys
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -16,9 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from contact_sync.config import CONFIG_KEY, SyncConfig, parse_config
-from contact_sync.contacts import ALTERNATE_TYPES, ContactType
 from contact_sync.errors import InvalidConfigError
-from contact_sync.quotas import quotas_of
 from contact_sync.table import from_item, to_item
 
 Json = dict[str, Any]
@@ -110,23 +107,6 @@ def request(table: str, old: Json | None, new: Json) -> Json:
     }
 
 
-def least_seconds(config: SyncConfig, accounts: int, partition: str, share: float) -> float:
-    """Return how long reading so many accounts' contacts takes under the quotas, at the least."""
-    quotas = quotas_of(partition, share=1)
-    types = config.ordered_types
-    calls = {
-        "GetAlternateContact": accounts * len([one for one in types if one in ALTERNATE_TYPES]),
-        "GetContactInformation": accounts * types.count(ContactType.PRIMARY),
-    }
-    return (
-        max(
-            0.0,
-            *((count - quotas[name].burst) / quotas[name].rate for name, count in calls.items()),
-        )
-        / share
-    )
-
-
 def _by_list(ids: Iterable[str]) -> dict[str, list[str]]:
     lists: dict[str, list[str]] = {ACCOUNTS: [], UNITS: []}
     for one in dict.fromkeys(ids):
@@ -153,12 +133,6 @@ def _show(item: Json | None) -> None:
     parse_config(from_item(item) if item else None)
 
 
-def _estimate(arguments: argparse.Namespace, item: Json | None) -> None:
-    config = parse_config(from_item(item) if item else None)
-    seconds = least_seconds(config, arguments.accounts, arguments.partition, arguments.share)
-    print(math.ceil(seconds))
-
-
 def _plan(arguments: argparse.Namespace, item: Json | None) -> None:
     """Show the difference, and leave the request and the units to look up in the folder."""
     if arguments.command == "apply":
@@ -183,10 +157,6 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("show")
     commands.add_parser("validate").add_argument("file", type=Path)
-    estimate = commands.add_parser("estimate")
-    estimate.add_argument("accounts", type=int)
-    estimate.add_argument("partition")
-    estimate.add_argument("share", type=float)
     for name in ("apply", "exclude", "include"):
         command = commands.add_parser(name)
         command.add_argument("table")
@@ -211,8 +181,6 @@ def main() -> None:
             read_file(arguments.file)
         elif arguments.command == "show":
             _show(_stored())
-        elif arguments.command == "estimate":
-            _estimate(arguments, _stored())
         else:
             _plan(arguments, _stored())
     except InvalidFileError as error:

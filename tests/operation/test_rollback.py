@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from operation.deployment import EMAIL, Project, project
 from scripts.cli import Result, environment_for, needs_aws, run
+from scripts.interrupted import interrupt
 
 NEVER = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 STACK = "aws-contact-sync-dev"
@@ -203,6 +205,26 @@ class TestRelease:
         assert "New" in outputs(cloud)
         assert not [call for call in cloud.calls() if changes(call)]
 
+    @pytest.mark.usefixtures("two_releases")
+    def test_interrupted(self, cloud: Project, tmp_path: Path) -> None:
+        """It says that CloudFormation goes on, and forgets no release; the next run, which is
+        that of the next test, does the whole."""
+        cloud.write_programs()
+
+        ended = interrupt(
+            "rollback.sh",
+            *("--environment", "dev", "--force"),
+            environment=cloud.environment,
+            folder=tmp_path / "bin",
+            call=r"*cloudformation\ deploy*",
+            number=signal.SIGTERM,
+        )
+
+        assert 143 == ended.returncode
+        assert ended.stderr.endswith("goes on; run this again to finish.\n")
+        assert 2 == len(cloud.releases())
+        assert [] == list(cloud.folder.glob("home/contact-sync.*"))
+
     def test_back(self, cloud: Project, two_releases: dict[str, Any]) -> None:
         """From a stable stack to the release before: template, code and parameters; the tables
         keep what they have."""
@@ -354,6 +376,13 @@ class TestDelete:
         )
         assert stopped < emptied < order[-1]
 
+        # As if the deletion had been interrupted before its end.
+        key = f"{STACK}/releases/20260101T000000Z/parameters"
+        cloud.standin.client("s3").put_object(Bucket=cloud.bucket(), Key=key, Body=b"")
+        rest = rollback(cloud, "--delete", "--force")
+        assert 0 == rest.returncode
+        assert f"{STACK} is gone, and its releases are left" in rest.stderr
+        assert [] == cloud.releases()
         again = rollback(cloud, "--delete", "--force")
         assert 3 == again.returncode
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contact_sync.config import parse_config
-from lib.configuration import least_seconds
 from operation.operate import environment_of, operate
 from scripts.cli import REPOSITORY, Cli, FakeAws, Result, needs_aws, run, source
 from standin.machine import Machine, machine
@@ -386,6 +384,7 @@ class TestDeep:
         execution = stand.stack.executions()[-1]
         assert f"pass a rule started {execution.name}" == told["test event"]
         assert "success" in told["dry run"]
+        assert re.fullmatch(r"pass \d+ s for 3 accounts; the quotas allow \d+ s", told["time"])
         assert "test" == execution.input()["trigger"]["source"]
         assert True is execution.input()["dry_run"]
         assert [] == stand.writes()
@@ -453,48 +452,26 @@ class TestDeep:
         assert "999999999999" not in result.stdout
 
     @pytest.mark.parametrize(
-        ("seconds", "expected"),
+        ("told", "expected"),
         [
-            (660, "end 660 s for 1000 accounts; the quotas allow 300 s"),
-            (661, "note warn the dry run of 1000 accounts took 661 s, and the quotas allow 300 s:"),
+            ("300\t660\t1000", "end 660 s for 1000 accounts; the quotas allow 300 s"),
+            ("300\t661\t1000", "note warn the round of 1000 accounts took 661 s, and the quotas "),
+            ("None\tNone\t0", "note warn the run tells no time"),
+            ("None", "note warn the run tells no time"),
         ],
     )
-    def test_time(self, seconds: int, expected: str) -> None:
-        """A dry run that takes twice as long as it should, and a minute, is told."""
-        stubs = """
-            begin() { :; }; note() { echo "note $*"; }; end() { echo "end $1"; }
-            ask() { case "$*" in *describe-map-run*) answer=1000 ;; *) answer='{}' ;; esac; }
-            configuration() { echo 300; }; parameter() { echo 1; }; output_of() { echo table; }
-            outputs=""; machine=arn:aws:states; execution=x
+    def test_time(self, told: str, expected: str) -> None:
+        """A round that takes twice as long as it should, and a minute, is told."""
+        stubs = f"""
+            TAB=$'\\t'; outputs=""; execution=x
+            begin() {{ :; }}; note() {{ echo "note $*"; }}; end() {{ echo "end $1"; }}
+            ask() {{ answer=$'{told}'; }}; output_of() {{ echo table; }}
             """
 
-        result = source(
-            f'{stubs}\n. "$REPOSITORY/scripts/lib/deep_checks.sh"\ncheck_time {seconds}'
-        )
+        result = source(f'{stubs}\n. "$REPOSITORY/scripts/lib/deep_checks.sh"\ncheck_time')
 
         assert "" == result.stderr
         assert result.stdout.startswith(expected)
-
-    @pytest.mark.parametrize(
-        ("types", "partition", "share", "expected"),
-        [
-            (["billing", "operations", "security", "primary"], "aws", 1.0, 298.5),
-            (["billing", "primary"], "aws", 1.0, 98.5),
-            (["primary"], "aws", 0.5, 197.0),
-            (["primary"], "aws-cn", 1.0, 995 / 3),
-        ],
-    )
-    def test_estimate(
-        self, types: list[str], partition: str, share: float, expected: float
-    ) -> None:
-        """A thousand accounts take as long as the quota of their reads."""
-        config = parse_config({"contact_types": types})
-
-        assert expected == pytest.approx(least_seconds(config, 1000, partition, share))
-
-    def test_no_account(self) -> None:
-        """Fewer calls than a burst take no time."""
-        assert 0 == least_seconds(parse_config({"contact_types": ["primary"]}), 3, "aws", 1.0)
 
 
 def own_rules(stand: Machine) -> list[str]:
