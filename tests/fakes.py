@@ -50,26 +50,31 @@ class FakeStates:
         self.written = dict(last_writes or {})
         self.earlier: dict[ContactType, Status] = {}
         self.recorded: list[dict[ContactType, Outcome]] = []
+        self.recorded_for: list[tuple[AccountTask, Source, datetime]] = []
+        self.asked: list[tuple[object, ...]] = []
         self.reads = 0
 
-    def last_writes(self, _account_id: str) -> dict[ContactType, LastWrite]:
+    def last_writes(self, account_id: str) -> dict[ContactType, LastWrite]:
         """Return what was last written."""
         self.reads += 1
+        self.asked.append((account_id,))
         return self.written
 
-    def changes(self, _task: AccountTask, _started_at: str) -> dict[ContactType, Status]:
+    def changes(self, task: AccountTask, started_at: str) -> dict[ContactType, Status]:
         """Return what earlier attempts changed."""
+        self.asked.append((task, started_at))
         return self.earlier
 
     def record(
         self,
-        _task: AccountTask,
+        task: AccountTask,
         outcomes: Mapping[ContactType, Outcome],
-        _source: Source,
-        _at: datetime,
+        source: Source,
+        at: datetime,
     ) -> None:
         """Record one attempt."""
         self.recorded.append(dict(outcomes))
+        self.recorded_for.append((task, source, at))
 
 
 class FakeLock:
@@ -212,11 +217,13 @@ class FakeAccountItems:
     def __init__(self, items: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self.items = dict(items or {})
         self.written: list[dict[str, Any]] = []
+        self.asked: list[tuple[str, str, bool]] = []
 
     def read(
-        self, account_ids: Iterable[str], _sync_id: str, _started_at: str, *, dry_run: bool
+        self, account_ids: Iterable[str], sync_id: str, started_at: str, *, dry_run: bool
     ) -> Iterable[tuple[str, Mapping[str, Any]]]:
         """Return each account's item; a dry run's is the one that its reporter replaces."""
+        self.asked.append((sync_id, started_at, dry_run))
         rewritten = {item["pk"].removeprefix("ACCOUNT#"): item for item in self.written}
         items = self.items | rewritten if dry_run else self.items
         return [(account_id, items.get(account_id, {})) for account_id in account_ids]

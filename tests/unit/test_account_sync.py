@@ -8,6 +8,7 @@ from builders import (
     KEY,
     MEMBER,
     SECRET_VALUES,
+    STARTED_AT,
     make_child_input,
     make_contact,
     make_last_write,
@@ -129,6 +130,30 @@ def test_a_dry_run_tells_but_does_not_write() -> None:
     assert [] == given.contacts.writes
     assert {BILLING: Status.UPDATED, SECURITY: Status.UNCHANGED} == given.statuses
     assert given.states.recorded[0][BILLING].write is None
+
+
+def test_a_dry_run_records_the_digest_that_it_would_have_written() -> None:
+    given = Given()
+    given.run(dry_run=True)
+    assert make_contact().digest(KEY) == given.states.recorded[0][BILLING].digest
+
+
+def test_an_attempt_is_recorded_as_itself_at_its_time() -> None:
+    given = Given()
+    before = datetime.now(UTC)
+    given.run()
+    ((task, source, at),) = given.states.recorded_for
+    assert (make_task(), make_source()) == (task, source)
+    assert before <= at <= datetime.now(UTC)
+    write = given.states.recorded[0][BILLING].write
+    assert write is not None
+    assert at == write.at
+
+
+def test_a_repeated_attempt_asks_for_its_own_accounts_past() -> None:
+    given = Given()
+    given.run(attempt=2)
+    assert [(MEMBER,), (make_task(attempt=2), STARTED_AT)] == given.states.asked
 
 
 def test_a_second_run_writes_nothing() -> None:

@@ -106,6 +106,11 @@ def test_the_digest_of_an_unset_contact_is_the_same_for_every_key() -> None:
     assert make_contact().digest(KEY) == digest_of(make_contact(), KEY)
 
 
+def test_a_digest_stays_the_same_from_version_to_version() -> None:
+    expected = "2fe7fd241e3e96664e8103ade9c641a53c7ecdc6c1a5ffda0ca86c6408875c70"
+    assert expected == make_contact(Name="Žofie Příkladná").digest(KEY)
+
+
 def test_a_digest_does_not_depend_on_the_order_of_the_answer() -> None:
     fields = make_contact().to_api()
     backwards = Contact.from_api(ContactType.BILLING, dict(reversed(fields.items())))

@@ -87,6 +87,17 @@ def test_only_a_dry_run_says_that_nothing_was_written(*, dry_run: bool) -> None:
     assert dry_run == ("Dry run: no account was written to" in text(dry_run=dry_run))
 
 
+def test_the_dry_runs_line_is_a_line() -> None:
+    line = "Dry run: no account was written to; `updated` means it would have been."
+    assert line in text(dry_run=True).splitlines()
+
+
+def test_a_run_that_ended_before_any_count_names_no_account() -> None:
+    outcome = RunOutcome(RunStatus.FAILURE, "InvalidConfigError", "cause")
+    assert "Failed accounts" not in text(outcome=outcome)
+    assert "\n\n\n" not in text(outcome=outcome)
+
+
 def test_a_text_describes_each_round() -> None:
     made = text(
         make_round(

@@ -130,6 +130,13 @@ def test_a_round_counts_accounts_and_contacts() -> None:
     assert [MEMBER] == [one.account_id for one in summary.failures]
 
 
+def test_contacts_of_one_status_add_up() -> None:
+    summary = RoundSummary()
+    for account_id in ("1", "2", "3"):
+        summary.add(result(account_id, billing="updated"))
+    assert {BILLING: {"updated": 3}} == summary.types
+
+
 def test_a_round_names_a_few_failed_accounts_and_counts_all() -> None:
     summary = RoundSummary()
     for n in range(30):
@@ -182,6 +189,7 @@ def test_some_failed_below_the_threshold_is_partial_and_succeeds() -> None:
 def test_as_many_failed_as_the_threshold_fails_the_execution() -> None:
     outcome = ending(2, {"failed": 2, "skipped": 1}, threshold=2)
     assert (RunStatus.PARTIAL, "PartialSyncError") == (outcome.status, outcome.error)
+    assert outcome.cause.startswith("Failed accounts: 2; failure_threshold is 2. See the failed")
 
 
 @pytest.mark.parametrize("accounts", [{"failed": 2}, {"failed": 2, "updated": 1}])

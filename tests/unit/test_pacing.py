@@ -22,6 +22,14 @@ def seconds_for(calls: int, paced: Pacer, time: FakeTime) -> float:
     return time.now - start
 
 
+def test_a_served_call_raises_the_rate_by_a_fiftieth_of_the_share() -> None:
+    time = FakeTime()
+    paced = pacer(time, concurrency=1)
+    paced.served()
+    rate = QUOTA.rate * (Pacer.FIRST + Pacer.RAISE)
+    assert pytest.approx(100 / rate) == seconds_for(100, paced, time)
+
+
 @pytest.mark.parametrize("concurrency", [1, 10, 40])
 def test_a_process_starts_above_its_share(concurrency: int) -> None:
     time = FakeTime()

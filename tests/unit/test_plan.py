@@ -44,6 +44,15 @@ def test_a_type_that_is_not_configured_is_refused_by_name() -> None:
         plan(config=config, contact_types=["billing", "security"])
 
 
+def test_types_that_are_not_configured_are_listed() -> None:
+    expected = r"contact_types: operations, security is not configured"
+    with pytest.raises(InvalidRequestError, match=expected):
+        plan(
+            config={"contact_types": ["billing"]},
+            contact_types=["billing", "operations", "security"],
+        )
+
+
 def test_a_queued_type_that_is_not_configured_is_left_out() -> None:
     config = {"contact_types": ["billing"]}
     planned = plan(config=config, contact_types=["billing", "security"], must_exist=False)

@@ -101,6 +101,12 @@ def test_the_source_is_stored() -> None:
     assert before <= datetime.fromisoformat(stored.planned_at) <= datetime.now(UTC)
 
 
+def test_the_units_asked_for_are_in_the_scope() -> None:
+    given = Given(RoundRequest(organizational_units=[UNIT]))
+    given.plan()
+    assert [UNIT] == given.bucket.objects[f"{PREFIX}/scope.json"].organizational_units
+
+
 def test_the_scope_is_stored() -> None:
     given = Given(
         RoundRequest(account_ids=[MEMBER], must_exist=False),

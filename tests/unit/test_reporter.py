@@ -295,6 +295,25 @@ def test_what_every_account_has_is_recorded() -> None:
     assert ("key-1", SYNC_ID) == (entry["key_id"], entry["sync_id"])
 
 
+def test_what_was_synced_is_recorded_with_its_time() -> None:
+    given = Given(_1={"billing": record()})
+    given.ends()
+    assert datetime.now(UTC) >= datetime.fromisoformat(given.runs.synced_entries["billing"]["at"])
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_round_reads_the_items_of_its_own_run(*, dry_run: bool) -> None:
+    given = Given(_1={"billing": record()})
+    given.ends(dry_run=dry_run)
+    assert [(SYNC_ID, STARTED_AT, dry_run)] == given.states.asked
+
+
+def test_a_run_of_which_no_round_was_recorded_has_failed_at_nothing() -> None:
+    given = Given()
+    given.run.clear()
+    assert ("success", None) == tuple(summarize(given)[name] for name in ("status", "error"))
+
+
 def test_a_type_for_which_an_account_failed_is_not_recorded() -> None:
     given = Given(
         _1={"billing": failed(), "security": record()},
@@ -372,7 +391,7 @@ def test_the_end_is_recorded_with_the_runs_keys() -> None:
     assert ("success", None) == (given.run["status"], given.run["error"])
     assert (f"RUN#{SYNC_ID}", "RUN") == (given.run["gsi1pk"], given.run["gsi1sk"])
     assert 1802167200 == given.run["expires_at"]
-    assert "ended_at" in given.run
+    assert datetime.now(UTC) >= datetime.fromisoformat(given.run["ended_at"])
 
 
 def test_a_run_that_never_started_a_round_is_recorded_too() -> None:
@@ -380,6 +399,7 @@ def test_a_run_that_never_started_a_round_is_recorded_too() -> None:
     given.runs.items.clear()
     summary = summarize(given, None, error="InvalidRequestError", cause="account_ids: wrong")
     assert ("failure", "account_ids: wrong") == (summary["status"], summary["cause"])
+    assert "InvalidRequestError" == summary["error"] == given.run["error"]
     assert (SYNC_ID, STARTED_AT) == (given.run["sync_id"], given.run["started_at"])
 
 

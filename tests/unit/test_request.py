@@ -56,7 +56,8 @@ BROKEN = {
     "the second account": ({"account_ids": [MEMBER, "x"]}, "account_ids.1: "),
     "the management account": (
         {"account_ids": [MEMBER, MANAGEMENT]},
-        f"account_ids: {MANAGEMENT} is the management account",
+        f"account_ids: {MANAGEMENT} is the management account, whose contacts are the source and "
+        "never written",
     ),
     "no OUs": ({"organizational_units": []}, "organizational_units: "),
     "an OU a name": ({"organizational_units": ["Workloads"]}, "organizational_units.0: "),

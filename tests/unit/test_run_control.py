@@ -277,6 +277,12 @@ def test_a_dry_run_takes_nothing_queued_and_leaves_the_lock_alone() -> None:
     assert given.item("run-1")["request"] == {"account_ids": [MEMBER]}
 
 
+def test_a_dry_run_has_one_round() -> None:
+    given = Given()
+    given.control.start_dry_run(make_run(dry_run=True))
+    assert 1 == given.item("run-1")["round"]
+
+
 # Recovering
 
 

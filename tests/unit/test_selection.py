@@ -119,6 +119,11 @@ def test_a_named_stranger_is_refused_by_name() -> None:
         select(account_ids=[MEMBER, STRANGER])
 
 
+def test_named_strangers_are_listed() -> None:
+    with pytest.raises(InvalidRequestError, match=f"organization: {STRANGER}, 123123123124$"):
+        select(account_ids=[STRANGER, "123123123124"])
+
+
 def test_a_queued_stranger_is_skipped() -> None:
     selection = select(account_ids=[MEMBER, STRANGER], must_exist=False)
     assert [MEMBER] == selection.account_ids
@@ -128,7 +133,8 @@ def test_a_queued_stranger_is_skipped() -> None:
 
 @pytest.mark.parametrize("accounts", [[], [SOURCE_ACCOUNT]])
 def test_an_organization_without_members_is_an_error(accounts: list[Account]) -> None:
-    with pytest.raises(NoMemberAccountsError):
+    expected = "^Organizations lists no account but the management account$"
+    with pytest.raises(NoMemberAccountsError, match=expected):
         select_accounts(accounts, make_scope())
 
 
@@ -193,6 +199,12 @@ def test_an_unknown_requested_unit_is_refused_by_name() -> None:
     expected = f"^organizational_units: not in the organization: {MISSING_UNIT}$"
     with pytest.raises(InvalidRequestError, match=expected):
         checked(organizational_units=[UNIT, MISSING_UNIT])
+
+
+def test_unknown_requested_units_are_listed() -> None:
+    expected = f"organization: {MISSING_UNIT}, {OTHER_MISSING_UNIT}$"
+    with pytest.raises(InvalidRequestError, match=expected):
+        checked(organizational_units=[MISSING_UNIT, OTHER_MISSING_UNIT])
 
 
 def test_a_wrong_configuration_is_told_before_a_wrong_request() -> None:

@@ -17,6 +17,12 @@ def test_whole_numbers_are_int_and_others_float() -> None:
     assert not isinstance(item["whole"], Decimal)
 
 
+def test_numbers_are_plain_at_any_depth() -> None:
+    item = from_item({"map": {"M": {"list": {"L": [{"N": "3"}]}}}})
+    assert {"map": {"list": [3]}} == item
+    assert int is type(item["map"]["list"][0])
+
+
 def test_an_update_sets_values_by_placeholder() -> None:
     assert update_of({"status": "a", "error": None}) == {
         "UpdateExpression": "SET #status = :status, #error = :error",

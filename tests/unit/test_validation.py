@@ -28,6 +28,11 @@ def test_faults_are_joined() -> None:
     assert 2 == len(faults(fault_of({"note": 1, "other": 2})).split("; "))
 
 
+def test_faults_are_parted_by_a_semicolon() -> None:
+    first, second = faults(fault_of({"note": 1, "other": 2})).split("; ")
+    assert (first.startswith("note: "), second.startswith("other: ")) == (True, True)
+
+
 def test_the_input_is_repeated_by_neither_the_faults_nor_the_error() -> None:
     error = fault_of({"types": ["trials@example.com"]})
     assert "trials@example.com" not in f"{faults(error)} {error} {error!r}"

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Breaks the functions' pure modules in one small way after the other, runs the unit tests on each,
+# and lists the changes that none of them notices. Sets up what it needs.
+set -euo pipefail
+# shellcheck source=scripts/lib/common.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
+
+usage() {
+  cat <<'USAGE'
+Usage: scripts/mutation.sh [MUTANT...]
+
+  scripts/mutation.sh                             every module of [tool.mutmut] in pyproject.toml
+  scripts/mutation.sh 'contact_sync.reconcile*'   only these
+USAGE
+}
+
+main() {
+  if [[ "${1:-}" == "-h" || "${1:-}" == "--help" ]]; then
+    usage
+    return
+  fi
+  local environment="$REPOSITORY/.build/mutation" copy="$REPOSITORY/.build/mutants"
+  ensure_environment "$environment" \
+    --requirement "$REPOSITORY/functions/requirements.txt" \
+    --group "$REPOSITORY/pyproject.toml:dev" --group "$REPOSITORY/pyproject.toml:mutation"
+  # mutmut knows a module by its path below src/, and writes beside it.
+  rm -rf "$copy"
+  mkdir -p "$copy"
+  cp -R "$REPOSITORY/functions" "$copy/src"
+  cp -R "$REPOSITORY/tests" "$REPOSITORY/pyproject.toml" "$copy/"
+  cd "$copy"
+  "$environment/bin/mutmut" run --max-children 1 "$@" >mutmut.log ||
+    die "mutmut stopped: see .build/mutants/mutmut.log"
+  "$environment/bin/mutmut" results
+}
+
+main "$@"
