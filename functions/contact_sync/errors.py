@@ -1,5 +1,10 @@
 """Every error by name: the state machine retries, catches and reports by these class names."""
 
+from collections.abc import Sequence
+
+# An input or a configuration may have ten thousand faults; a cause has room for fewer.
+MOST_LISTED = 20
+
 
 class SyncError(Exception):
     """Base of all named errors; the message holds identifiers only, never a contact value."""
@@ -126,6 +131,14 @@ class PartialSyncError(SyncError):
 
 
 TRANSIENT = (ThrottledError, ServiceUnavailableError)
+
+
+def listed(names: Sequence[str], separator: str = ", ") -> str:
+    """Return the names for an error's message; of very many the first, and how many more."""
+    shown = list(names[:MOST_LISTED])
+    if more := len(names) - len(shown):
+        shown.append(f"and {more} more")
+    return separator.join(shown)
 
 
 def remedy_for(error_name: str) -> str:

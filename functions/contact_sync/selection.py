@@ -5,7 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from contact_sync.errors import InvalidConfigError, InvalidRequestError, NoMemberAccountsError
+from contact_sync.errors import (
+    InvalidConfigError,
+    InvalidRequestError,
+    NoMemberAccountsError,
+    listed,
+)
 
 ACTIVE = "ACTIVE"
 PENDING_ACTIVATION = "PENDING_ACTIVATION"
@@ -69,13 +74,11 @@ def check_units(scope: Scope, missing_units: Callable[[Collection[str]], list[st
     "no exclusion", and InvalidRequestError for a requested one that must.
     """
     if missing := missing_units(scope.excluded_organizational_units):
-        raise InvalidConfigError(
-            f"excluded_organizational_units: {NOT_FOUND}: {', '.join(missing)}"
-        )
+        raise InvalidConfigError(f"excluded_organizational_units: {NOT_FOUND}: {listed(missing)}")
     units = scope.organizational_units or ()
     missing = missing_units(units)
     if missing and scope.must_exist:
-        raise InvalidRequestError(f"organizational_units: {NOT_FOUND}: {', '.join(missing)}")
+        raise InvalidRequestError(f"organizational_units: {NOT_FOUND}: {listed(missing)}")
     return (
         replace(scope, organizational_units=[u for u in units if u not in missing])
         if missing
@@ -138,6 +141,6 @@ def _is_excluded(account: Account, scope: Scope, in_units: InUnits) -> bool:
 
 def _settle_missing(missing: list[str], scope: Scope, selection: Selection) -> None:
     if missing and scope.must_exist:
-        raise InvalidRequestError(f"account_ids: {NOT_FOUND}: {', '.join(missing)}")
+        raise InvalidRequestError(f"account_ids: {NOT_FOUND}: {listed(missing)}")
     for account_id in missing:
         selection.skip(account_id, NOT_FOUND, named=True)

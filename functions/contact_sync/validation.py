@@ -5,6 +5,10 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from contact_sync.contacts import ContactType
+from contact_sync.errors import listed
+
+# The longest key of ours has half as many.
+MOST_CHARACTERS = 60
 
 
 class StrictModel(BaseModel):
@@ -31,7 +35,17 @@ ContactTypeName = Annotated[ContactType, BeforeValidator(_contact_type)]
 
 def faults(error: ValidationError) -> str:
     """Name each fault by its place, for example `contact_types.0: Input should be ...`."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc']) or 'input'}: {fault['msg']}"
-        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+    return listed(
+        [
+            f"{'.'.join(_shown(part) for part in fault['loc']) or 'input'}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        ],
+        "; ",
     )
+
+
+def _shown(part: object) -> str:
+    """Return a step of a fault's place; an unknown key is free text, which terminals would obey."""
+    text = str(part)
+    shown = "".join(c if c.isprintable() else "?" for c in text[:MOST_CHARACTERS])
+    return shown if len(text) <= MOST_CHARACTERS else f"{shown}..."

@@ -124,6 +124,12 @@ def test_named_strangers_are_listed() -> None:
         select(account_ids=[STRANGER, "123123123124"])
 
 
+def test_of_very_many_named_strangers_the_first_are_listed() -> None:
+    strangers = [str(123_000_000_000 + n) for n in range(17_000)]
+    with pytest.raises(InvalidRequestError, match=r"123000000019, and 16980 more$"):
+        select(account_ids=strangers)
+
+
 def test_a_queued_stranger_is_skipped() -> None:
     selection = select(account_ids=[MEMBER, STRANGER], must_exist=False)
     assert [MEMBER] == selection.account_ids

@@ -33,6 +33,25 @@ def test_faults_are_parted_by_a_semicolon() -> None:
     assert (first.startswith("note: "), second.startswith("other: ")) == (True, True)
 
 
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("\x1b[2Jno\nte\x07", "?[2Jno?te?: "),
+        ("\u202eeton", "?eton: "),
+        ("k" * 60, f"{'k' * 60}: "),
+        ("k" * 61, f"{'k' * 60}...: "),
+    ],
+)
+def test_an_unknown_key_is_shown_as_harmless_text(key: str, expected: str) -> None:
+    assert faults(fault_of({key: 1})).startswith(expected)
+
+
+def test_of_very_many_faults_the_first_are_named() -> None:
+    named = faults(fault_of({f"key-{n}": 1 for n in range(25)})).split("; ")
+    assert [f"key-{n}" for n in range(20)] == [one.partition(":")[0] for one in named[:-1]]
+    assert "and 5 more" == named[-1]
+
+
 def test_the_input_is_repeated_by_neither_the_faults_nor_the_error() -> None:
     error = fault_of({"types": ["trials@example.com"]})
     assert "trials@example.com" not in f"{faults(error)} {error} {error!r}"
