@@ -28,6 +28,16 @@ JOINING = "100000000901"
 STATES = (*["ACTIVE"] * 6, "SUSPENDED", "PENDING_CLOSURE", "PENDING_ACTIVATION")
 # Each API accepts any script in names; nothing may take them for ASCII.
 OTHER_NAMES = ("Žofie Příkladná 試験", "Ölga «Tester» \u202eenoN", "Проба\u200d Испытаний 🧪")
+# Names of accounts are anybody's; nothing keeps them, so any of these that is found is a leak.
+MARK = "Xanthippe"
+ACCOUNT_NAMES = (
+    f"{MARK} Ltd",
+    f"{MARK}\nInjected: line\r\n",
+    f"{MARK} \x1b[2J\x1b]0;title\x07",
+    f"{MARK} <script>alert(1)</script> [bold]&amp;",
+    f'{MARK} \'; DROP "TABLE" `id` $(id) {{% 1 %}} ${{Env}}',
+    f"{MARK} {'n' * (128 - 10)}",
+)
 # The address that the API refuses in a member, so that the source must not be copied.
 REFUSED_ADDRESS = "not an address"
 
@@ -155,6 +165,8 @@ def _world(rng: random.Random) -> Json:
     drift = rng.choice((1.0, 1.0, 0.5, 0.0))
     world = drifted_world(size, rng.randint(1, 1_000), drift=drift, missing=0.3)
     for account in world["accounts"]:
+        account["name"] = rng.choice(ACCOUNT_NAMES)
+        account["email"] = f"{MARK}-{account['id']}@example.com"
         account["state"] = rng.choice(STATES)
         account["parent"] = rng.choice((ROOT_ID, ROOT_ID, *UNITS))
     source = {name: dict(contact) for name, contact in SOURCE_CONTACTS.items()}

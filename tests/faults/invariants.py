@@ -55,7 +55,7 @@ class Trial:
         self.case = case
         # What was asked for, by the note that tells it apart in what it is merged with.
         self.notes: dict[str, Json] = {}
-        self.values = contact_values(case.world)
+        self.values = contact_values(case.world) | {cases.MARK}
         self.writable = eligible(case.world, case.config)
         self.asked: set[str] = set()
         self.failed_accounts: set[str] = set()

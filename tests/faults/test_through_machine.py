@@ -1,12 +1,17 @@
 """The same cases through the deployed machine; no contact value stays behind from any of them."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from faults.cases import Case
 from faults.seeds import check, faulty
 from faults.through_machine import Deployed, MachineTrial
 from standin.machine import machine as started
+from standin.organization.worlds import drifted_world
+
+EVENT = Path(__file__).parents[1] / "events" / "put-alternate-contact.json"
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +36,45 @@ def test_the_invariants_hold_through_the_machine(
         values.update(trial.values)
 
     check(number, run)
+
+
+def test_an_event_of_256_kb_and_of_another_version_starts_its_run(deployed: Deployed) -> None:
+    machine = deployed.machine
+    machine.reset(drifted_world(1, missing=0))
+    before = len(machine.stack.executions())
+    event = json.loads(EVENT.read_text())
+    event["detail"]["eventVersion"] = "9.99"
+    event["detail"]["requestParameters"] = {"anything": "x" * 250_000}
+
+    machine.standin.put_event(event)
+
+    (execution,) = machine.stack.wait_for_executions(before + 1)[before:]
+    assert "SUCCEEDED" == execution.status()
+    assert len(json.dumps(execution.input())) < 1_000
+    assert 4 == len(machine.writes())
+
+
+def test_a_configuration_of_400_kb_passes_within_every_limit(deployed: Deployed) -> None:
+    machine = deployed.machine
+    many = [str(200_000_000_000 + n) for n in range(25_000)]
+    machine.reset(drifted_world(2, missing=0), excluded_accounts=[*many, "100000000001"])
+
+    assert "SUCCEEDED" == machine.run().status()
+    assert {"100000000002"} == {call["account_id"] for call in machine.writes()}
+
+
+def test_an_input_of_250_kb_of_unknown_accounts_is_refused_by_the_first(
+    deployed: Deployed,
+) -> None:
+    deployed.machine.reset(drifted_world(1, missing=0))
+    accounts = [str(200_000_000_000 + n) for n in range(16_000)]
+
+    execution = deployed.machine.run({"account_ids": accounts})
+
+    assert "InvalidRequestError" == execution.describe()["error"]
+    (message,) = deployed.machine.messages()
+    assert "200000000019, and 15980 more" in message.body
+    assert [] == deployed.machine.writes()
 
 
 def test_no_contact_value_is_stored_anywhere(deployed: Deployed, values: set[str]) -> None:

@@ -131,6 +131,15 @@ def test_the_rest_defaults_to_the_guides_values() -> None:
     } == config.notification_settings.model_dump()
 
 
+def test_of_400_kb_of_faults_the_first_are_named() -> None:
+    wrong = [f"{200_000_000_000 + n}x" for n in range(25_000)]
+    with pytest.raises(InvalidConfigError) as caught:
+        parse_config(make_config(excluded_accounts=wrong))
+    assert "excluded_accounts.19: " in str(caught.value)
+    assert str(caught.value).endswith("; and 24980 more")
+    assert len(str(caught.value)) < 2_000
+
+
 def test_everything_can_be_set() -> None:
     config = parse_config(
         make_config(

@@ -1,0 +1,114 @@
+"""Input made to break things: harmless, or refused by name, with nothing lost."""
+
+import random
+from typing import Any
+
+import pytest
+from contact_sync import keys
+from faults.cases import ACCOUNT_NAMES, MARK, OTHER_NAMES, trigger
+from faults.system import Execution, System
+from standin.organization.quotas import DEFAULT_QUOTAS
+from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, drifted_world
+
+MEMBER = "100000000001"
+TYPES = ["primary", "billing", "operations", "security"]
+HOSTILE_TEXT = "\x1b[2J\x1b]0;title\x07\r\nSubject: injected\n<b>\u202e'\"`$(id)"
+
+
+def run(system: System, execution_input: Any = None, **config: Any) -> Execution:
+    """Run one execution over two drifted members; return it."""
+    world = drifted_world(2, missing=0)
+    world["quotas"] = {operation: [1e6, 1e6] for operation in DEFAULT_QUOTAS}
+    system.reset(world, {"contact_types": TYPES, **config})
+    return finished(system, {} if execution_input is None else execution_input)
+
+
+def finished(system: System, execution_input: Any) -> Execution:
+    execution = system.start(execution_input)
+    system.run(random.Random(1))  # noqa: S311 - to be repeatable, not secret
+    return execution
+
+
+def is_harmless(text: str) -> bool:
+    """Tell whether a terminal shows the text as it is, and mail takes it as one part."""
+    return all(character.isprintable() or character == "\n" for character in text)
+
+
+def assert_refused(system: System, execution: Execution, error: str) -> str:
+    """Check that the error is published, short and harmless, and that nothing was written."""
+    assert error == execution.error
+    (message,) = system.messages()
+    assert "failure" == message.attributes["status"]
+    assert error in message.body
+    assert is_harmless(message.body)
+    assert len(message.body) < 5_000
+    assert message.subject is not None
+    assert len(message.subject) < 100
+    assert not [one for one in system.organization.calls() if one["operation"].startswith("Put")]
+    assert not {"holder", "pending"} & system.item(keys.LOCK).keys()
+    return message.body
+
+
+@pytest.mark.parametrize("name", ACCOUNT_NAMES)
+def test_an_accounts_name_is_kept_nowhere(system: System, name: str) -> None:
+    world = drifted_world(2, missing=0, quotas={one: [1e6, 1e6] for one in DEFAULT_QUOTAS})
+    for account in world["accounts"]:
+        account |= {"name": name, "email": f"{MARK}-{account['id']}@example.com"}
+    system.reset({**world, "denied_accounts": [MEMBER]}, {"contact_types": TYPES})
+
+    assert "PartialSyncError" == finished(system, {}).error
+    assert [] == [where for where, text in system.stored_texts() if MARK in text]
+
+
+def test_a_reason_is_one_harmless_line_of_the_message(system: System) -> None:
+    settings = {"notify_on_success": True}
+    execution = run(system, {"reason": HOSTILE_TEXT}, notification_settings=settings)
+
+    assert "SUCCEEDED" == execution.status
+    (message,) = system.messages()
+    assert is_harmless(message.body)
+    assert "Subject: injected" not in message.body.splitlines()
+
+
+@pytest.mark.parametrize("key", [HOSTILE_TEXT, "k" * 10_000])
+def test_an_unknown_key_of_the_input_is_refused_harmlessly(system: System, key: str) -> None:
+    assert_refused(system, run(system, {key: 1}), "InvalidRequestError")
+
+
+@pytest.mark.parametrize("key", [HOSTILE_TEXT, "k" * 10_000])
+def test_an_unknown_key_of_the_configuration_is_refused_harmlessly(
+    system: System, key: str
+) -> None:
+    assert_refused(system, run(system, **{key: 1}), "InvalidConfigError")
+
+
+def test_a_rule_of_another_version_is_refused_by_what_is_new(system: System) -> None:
+    body = assert_refused(
+        system,
+        run(system, trigger("schedule", "event-1", event_version="2.0")),
+        "InvalidRequestError",
+    )
+    assert "trigger.event_version: Extra inputs are not permitted" in body
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_contacts_in_any_script_are_copied_as_they_are(system: System, name: str) -> None:
+    run(system)
+    contact = {**system.organization.contacts(MANAGEMENT_ACCOUNT_ID)["BILLING"], "Name": name}
+    system.organization.set_contact(MANAGEMENT_ACCOUNT_ID, "BILLING", contact)
+
+    assert "SUCCEEDED" == finished(system, {}).status
+    assert contact == system.organization.contacts(MEMBER)["BILLING"]
+    assert [] == [where for where, text in system.stored_texts() if name in text]
+
+
+def test_digits_of_another_script_are_no_phone_number(system: System) -> None:
+    run(system)
+    system.organization.clear_calls()
+    contact = system.organization.contacts(MANAGEMENT_ACCOUNT_ID)["BILLING"]
+    digits = "".join(chr(0x0660 + n) for n in range(10))
+    changed = {**contact, "PhoneNumber": digits}
+    system.organization.set_contact(MANAGEMENT_ACCOUNT_ID, "BILLING", changed)
+
+    body = assert_refused(system, finished(system, {}), "InvalidSourceError")
+    assert "billing.PhoneNumber has a form that the API refuses" in body
