@@ -265,14 +265,15 @@ def _service_fault(rng: random.Random) -> Json:
         fault = {"service": "sns", "operation": "Publish", "error": error, "skip": 0}
         return {**fault, "times": rng.choice((1, 5))}
     service = rng.choice(("dynamodb", "dynamodb", *SERVICE_CALLS))
-    errors = (THROTTLED[service], "AccessDeniedException", "InternalServerError", "no answer")
-    error = rng.choice(errors)
+    refused = (THROTTLED[service], "AccessDeniedException", "ValidationException")
+    unclear = ("InternalServerError", "no answer")
+    error = rng.choice((*refused, *unclear))
     return {
         "service": service,
         "operation": rng.choice(SERVICE_CALLS[service]),
         "error": error,
         # A call that was refused did nothing; one without an answer may have.
-        "performed": error in errors[2:] and rng.random() < 0.5,
+        "performed": error in unclear and rng.random() < 0.5,
         "skip": rng.randint(0, 8),
         "times": rng.randint(1, 3),
     }

@@ -106,6 +106,7 @@ class InProcessTrial(Trial):
         world = self.system.organization.world()
         active = {one["id"] for one in world["accounts"] if one["state"] == "ACTIVE"}
         source = self.plans[execution.name, event["round"]]
+        synced = self.system.item(keys.SOURCE)
         for account_id in self.system.load(event["manifest_key"]):
             key = keys.account_run(account_id, execution.started_text, execution.name)
             statuses = self.system.item(key).get("statuses", {})
@@ -115,6 +116,9 @@ class InProcessTrial(Trial):
                 status = statuses.get(name)
                 if status in ("failed", "not_accepted"):
                     self.failed_accounts.add(account_id)
+                    claimed = synced.get(name, {}).get("sync_id") == execution.name
+                    is_first = event["round"] == 1
+                    assert not (claimed and is_first), f"SOURCE is what every account has: {name}"
                     continue
                 if actual == source[name]:
                     continue
