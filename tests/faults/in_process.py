@@ -107,6 +107,7 @@ class InProcessTrial(Trial):
         active = {one["id"] for one in world["accounts"] if one["state"] == "ACTIVE"}
         source = self.plans[execution.name, event["round"]]
         synced = self.system.item(keys.SOURCE)
+        assert set(event["digits"]) <= {0, 1, 2, 3}, "a child tells of its account in one digit"
         for account_id in self.system.load(event["manifest_key"]):
             key = keys.account_run(account_id, execution.started_text, execution.name)
             statuses = self.system.item(key).get("statuses", {})
