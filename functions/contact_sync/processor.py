@@ -10,6 +10,7 @@ from contact_sync.account_states import AccountStatesTable
 from contact_sync.account_sync import AccountSync, AccountTask, Source
 from contact_sync.aws import client, pace
 from contact_sync.contacts import ContactType
+from contact_sync.metrics import RefusedCalls
 from contact_sync.organization import OrganizationClient
 from contact_sync.pacing import pacers
 from contact_sync.quotas import quotas_of
@@ -25,6 +26,7 @@ class Processor:
         concurrency = int(settings.read("MAX_CONCURRENCY"))
         share = float(settings.read("QUOTA_SHARE"))
         pace(account, pacers(quotas_of(account.meta.partition, share), concurrency))
+        self._refused_calls = RefusedCalls(account)
         self._contacts = AccountContactsClient(account)
         self._states = AccountStatesTable(client("dynamodb"), settings.read("STATE_TABLE_NAME"))
         self._bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
@@ -34,7 +36,10 @@ class Processor:
         """Sync the account of the child's input; return the digit that tells of it."""
         source = self._source(event["source_key"])
         sync = AccountSync(source, self._contacts, self._states, self._state_of)
-        return sync.run(AccountTask.from_event(event, self._contact_types))
+        try:
+            return sync.run(AccountTask.from_event(event, self._contact_types))
+        finally:
+            self._refused_calls.emit(event["sync_id"])
 
     def _state_of(self, account_id: str) -> str:
         return self._organization.state_of(account_id)

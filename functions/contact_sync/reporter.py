@@ -9,7 +9,8 @@ from typing import Any
 from contact_sync import keys
 from contact_sync.account_states import AccountStatesTable
 from contact_sync.contacts import ContactType, source_digests
-from contact_sync.message import body, subject
+from contact_sync.message import body, subject, totals
+from contact_sync.metrics import Metric, emit
 from contact_sync.outcome import (
     MOST_NAMED_FAILURES,
     AccountResult,
@@ -27,6 +28,8 @@ from contact_sync.runs_table import RunsTable
 ABORTED = "ABORTED"
 # What a child tells of its account; one that failed leaves its whole record instead.
 DIGITS = (0, 1, 2, 3)
+# What keeps a round, as it is stored, from comparing every account and configured type.
+NARROWING = {"account_ids", "organizational_units", "contact_types", "only_if_changed"}
 MOST_CAUSE_ACCOUNTS = 5
 MOST_CAUSE_CHARACTERS = 2_000
 
@@ -103,7 +106,7 @@ class Reporter:
         is_complete = not this.error and not this.dry_run
         if this.source_key and is_complete and _covers_all_accounts(run["request"]):
             self._record_synced(this, this.source_key, summary)
-        recorded = _described(this, summary)
+        recorded = _described(this, summary, run.get("request", {}))
         values = {
             f"round_{this.number}": recorded,
             "failed": summary.accounts[Status.FAILED] + len(standing),
@@ -125,6 +128,7 @@ class Reporter:
             run[f"round_{n}"] for n in range(1, run.get("round", 0) + 1) if f"round_{n}" in run
         ]
         outcome = _outcome(ending, run, rounds)
+        ended_at = datetime.now(UTC)
         self.runs.update(
             ending.started_at,
             ending.sync_id,
@@ -135,9 +139,11 @@ class Reporter:
                 "expires_at": keys.expires_at(ending.started_at),
                 "status": outcome.status.value,
                 "error": outcome.error,
-                "ended_at": datetime.now(UTC).isoformat(),
+                "ended_at": ended_at.isoformat(),
             },
         )
+        if "ended_at" not in run:  # a recovery may summarize again what was summarized
+            emit(_metrics(run, outcome, rounds, ended_at), ending.sync_id)
         return {
             "status": outcome.status.value,
             "error": outcome.error,
@@ -220,7 +226,7 @@ def _is_published(outcome: RunOutcome, notification: Mapping[str, Any] | None) -
     return bool(notification[wanted])
 
 
-def _described(this: Round, summary: RoundSummary) -> dict[str, Any]:
+def _described(this: Round, summary: RoundSummary, request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "contact_types": [str(name) for name in this.contact_types],
         "skipped_types": dict(this.skipped_types),
@@ -230,6 +236,8 @@ def _described(this: Round, summary: RoundSummary) -> dict[str, Any]:
         "key_replaced": this.key_replaced,
         "accounts": _plain(summary.accounts),
         "types": {str(name): _plain(counts) for name, counts in summary.types.items()},
+        "compares_everything": not request.keys() & NARROWING,
+        "only_if_changed": "only_if_changed" in request,
         "lost_children": sum(summary.accounts.values()) - sum(d in DIGITS for d in this.digits),
         "error": this.error,
     }
@@ -239,6 +247,34 @@ def _seconds_since(at: str | None) -> int | None:
     if at is None:
         return None
     return round((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds())
+
+
+def _metrics(
+    run: Mapping[str, Any],
+    outcome: RunOutcome,
+    rounds: Sequence[Mapping[str, Any]],
+    ended_at: datetime,
+) -> dict[Metric, float]:
+    """Return what the run did in numbers; a dry run has updated and confirmed nothing.
+
+    What differs after a change of the source has not drifted.
+    """
+    drifted = totals(one for one in rounds if not one.get("only_if_changed"))
+    values: dict[Metric, float] = {
+        Metric.ACCOUNTS_FAILED: run.get("failed", 0),
+        Metric.ACCOUNTS_DRIFTED: drifted.get(Status.UPDATED, 0),
+    }
+    if run.get("dry_run"):
+        return values
+    counts = totals(rounds)
+    is_full = any(one.get("compares_everything") and not one["error"] for one in rounds)
+    seconds = (ended_at - datetime.fromisoformat(run["started_at"])).total_seconds()
+    return values | {
+        Metric.ACCOUNTS_UPDATED: counts.get(Status.UPDATED, 0),
+        Metric.ACCOUNTS_UNCHANGED: counts.get(Status.UNCHANGED, 0),
+        Metric.FULL_RUNS: int(is_full and not outcome.error),
+        Metric.RUN_SECONDS: seconds,
+    }
 
 
 def _plain(counts: Mapping[str, int]) -> dict[str, int]:

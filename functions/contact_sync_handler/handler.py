@@ -7,6 +7,7 @@ from contact_sync import settings
 from contact_sync.aws import client
 from contact_sync.executions import Execution, Executions
 from contact_sync.lock import LockTable
+from contact_sync.metrics import Metric, counting_errors, emit
 from contact_sync.observability import logged, logger
 from contact_sync.request import RoundRequest, TriggerSource, parse_request
 from contact_sync.run_control import Run, RunControl
@@ -20,6 +21,7 @@ MAX_CONCURRENCY = int(settings.read("MAX_CONCURRENCY"))
 
 
 @logged
+@counting_errors
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Do the one action that the state asks for: {action, sync_id, started_at, input, ...}."""
     logger.append_keys(sync_id=event["sync_id"])
@@ -55,6 +57,8 @@ def queue_behind(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
 def recover_run(run: Run, event: dict[str, Any]) -> dict[str, Any]:
     """Take over from the execution that died, by name."""
     recovery = control().recover(run, event["dead"].rpartition(":")[2])
+    if recovery.took_over:
+        emit({Metric.RECOVERIES: 1}, run.sync_id)
     return {
         "took_over": recovery.took_over,
         "left": None if recovery.request is None else recovery.request.stored(),

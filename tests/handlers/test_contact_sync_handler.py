@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
+import emf
 import pytest
 from builders import (
     ALTERNATE_FIELDS,
@@ -129,7 +130,7 @@ def test_a_dead_holder_is_to_be_recovered(cloud: Cloud, do: Do) -> None:
 
 @pytest.mark.parametrize("dead", ["first", "arn:aws:states:x:1:execution:machine:first"])
 def test_an_aborted_execution_is_published_for_and_leaves_nothing(
-    dead: str, cloud: Cloud, do: Do
+    dead: str, cloud: Cloud, do: Do, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arn = cloud.start_execution("first", json.dumps({"account_ids": [MEMBER]}))
     cloud.stepfunctions.stop_execution(executionArn=arn)
@@ -141,6 +142,7 @@ def test_an_aborted_execution_is_published_for_and_leaves_nothing(
         answer["unpublished"]["error"],
     )
     assert SYNC_ID == read(cloud, keys.LOCK)["holder"]
+    assert [{"Recoveries": 1}] == emf.values(capsys.readouterr().out)
 
 
 def record_dead_run(cloud: Cloud, **values: Any) -> None:
@@ -168,11 +170,14 @@ def test_what_a_dead_run_had_left_is_handed_over_and_done(
     assert left == read(cloud, keys.run(STARTED_AT, SYNC_ID))["request"]
 
 
-def test_a_living_execution_is_left_alone(cloud: Cloud, do: Do) -> None:
+def test_a_living_execution_is_left_alone(
+    cloud: Cloud, do: Do, capsys: pytest.CaptureFixture[str]
+) -> None:
     cloud.start_execution("first")
     put_lock(cloud, holder="first")
     expected = {"took_over": False, "left": None, "unpublished": None}
     assert expected == do("recover_run", dead="first")
+    assert [] == emf.values(capsys.readouterr().out)
 
 
 # Starting rounds

@@ -2,9 +2,11 @@
 
 import json
 import traceback
+from contextlib import nullcontext
 from typing import Any
 
 import boto3
+import emf
 import pytest
 from builders import (
     ALTERNATE_FIELDS,
@@ -170,6 +172,29 @@ def test_a_repeated_attempt_does_only_what_is_not_yet_right(member: Cloud) -> No
     assert {"digit": 1} == invoke(make_child_input(attempt=2))
     assert [f"PutAlternateContact {MEMBER} BILLING"] == writes(member)
     assert ["updated"] * 3 == [item(member)[name.lower()]["status"] for name in ALTERNATES]
+
+
+@pytest.mark.parametrize(("times", "refused"), [(0, []), (1, [1]), (2, [2]), (3, [3])])
+def test_every_refused_call_is_counted_once(
+    times: int, refused: list[int], member: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that the client repeats by itself, and those that it gives up on."""
+    fault = {
+        "operation": "PutAlternateContact",
+        "contact_type": "BILLING",
+        "error": "TooManyRequestsException",
+        "times": times,
+    }
+    if times:
+        member.organization.add_fault(fault)
+    invoke = processor(member, PROCESSORS[0])
+    capsys.readouterr()
+    with pytest.raises(ThrottledError) if times == 3 else nullcontext():
+        invoke(make_child_input())
+    invoke(make_child_input(attempt=2))
+    (blob,) = emf.blobs(capsys.readouterr().out) or [{"RefusedCalls": []}]
+    assert refused == blob["RefusedCalls"]
+    assert MEMBER not in json.dumps(blob)
 
 
 @pytest.mark.parametrize("function", PROCESSORS)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import emf
 import pytest
 from builders import (
     KEY,
@@ -126,6 +127,8 @@ def test_a_round_is_recorded_in_the_runs_item() -> None:
         "key_replaced": True,
         "accounts": {"updated": 1, "failed": 1},
         "types": {"billing": {"updated": 1, "failed": 1}},
+        "compares_everything": True,
+        "only_if_changed": False,
         "lost_children": 0,
         "error": None,
     }
@@ -135,6 +138,22 @@ def test_a_round_tells_how_long_it_took() -> None:
     given = Given(_1={"billing": record()})
     given.ends(planned_at=(datetime.now(UTC) - timedelta(minutes=2)).isoformat())
     assert 120 <= given.run["round_1"]["seconds"] < 180
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (RoundRequest(), True),
+        (RoundRequest(only_if_changed=True), False),
+        (RoundRequest(contact_types=[BILLING]), False),
+        (RoundRequest(account_ids=[MEMBER]), False),
+        (RoundRequest(organizational_units=["ou-exam-workloads"]), False),
+    ],
+)
+def test_a_round_compares_everything_or_not(request_: RoundRequest, *, expected: bool) -> None:
+    given = Given(request_, _1={"billing": record()})
+    given.ends()
+    assert expected == given.run["round_1"]["compares_everything"]
 
 
 def test_changed_and_failed_accounts_get_an_item_of_the_run() -> None:
@@ -516,3 +535,84 @@ def test_accounts_are_named_by_id_alone() -> None:
     given = Given(**{f"_{one}": {"billing": failed()} for one in (MEMBER, OTHER, THIRD)})
     given.ends()
     assert [MEMBER, OTHER, THIRD] == [failure["account_id"] for failure in given.run["failures"]]
+
+
+# The run in numbers
+
+
+def numbers(
+    capsys: pytest.CaptureFixture[str],
+    *rounds: dict[str, Any],
+    error: str | None = None,
+    **run: Any,
+) -> dict[str, float]:
+    """Return the metrics of a run that ended, as integers but for its seconds."""
+    given = Given()
+    recorded = {f"round_{number}": one for number, one in enumerate(rounds, start=1)}
+    given.runs.update(STARTED_AT, SYNC_ID, {**recorded, "round": len(rounds), **run})
+    summarize(given, error=error)
+    (values,) = emf.values(capsys.readouterr().out)
+    return values
+
+
+FULL = {"compares_everything": True}
+
+
+def test_a_run_is_told_in_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    told = numbers(capsys, make_round({"updated": 2, "unchanged": 3, "skipped": 1}, **FULL))
+    assert told.pop("RunSeconds") > 0
+    assert told == {
+        "AccountsUpdated": 2,
+        "AccountsUnchanged": 3,
+        "AccountsFailed": 0,
+        "AccountsDrifted": 2,
+        "FullRuns": 1,
+    }
+
+
+def test_a_dry_run_has_found_drift_and_updated_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = numbers(capsys, make_round({"updated": 2, "unchanged": 3}, **FULL), dry_run=True)
+    assert {"AccountsDrifted": 2, "AccountsFailed": 0} == told
+
+
+def test_what_differs_after_a_change_has_not_drifted(capsys: pytest.CaptureFixture[str]) -> None:
+    told = numbers(capsys, make_round({"updated": 5}, only_if_changed=True), make_round())
+    assert (5, 0) == (told["AccountsUpdated"], told["AccountsDrifted"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "full_runs"),
+    [
+        (FULL, None, 1),
+        ({}, None, 0),
+        ({**FULL, "error": "States.Timeout"}, "States.Timeout", 0),
+        (FULL, "LockLostError", 0),
+    ],
+)
+def test_only_a_full_run_that_ended_well_counts_as_one(
+    changes: dict[str, Any],
+    error: str | None,
+    full_runs: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = numbers(capsys, make_round({"unchanged": 1}, **changes), error=error)
+    assert full_runs == told["FullRuns"]
+
+
+def test_failed_accounts_fail_the_full_run(capsys: pytest.CaptureFixture[str]) -> None:
+    told = numbers(capsys, make_round({"unchanged": 1, "failed": 2}, **FULL), failed=2)
+    assert (2, 0) == (told["AccountsFailed"], told["FullRuns"])
+
+
+def test_an_execution_that_did_no_round_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:
+    told = numbers(capsys, error="InvalidRequestError")
+    assert (0, 0) == (told["AccountsUpdated"], told["FullRuns"])
+
+
+def test_a_run_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    given = Given()
+    summarize(given)
+    summarize(given)
+    assert 1 == len(emf.values(capsys.readouterr().out))
