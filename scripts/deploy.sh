@@ -607,7 +607,7 @@ deploy() {
 }
 
 protect() {
-  if [[ "$environment" == prod ]]; then
+  if [[ "$(output_of "$outputs" TerminationProtection)" == true ]]; then
     aws_cli cloudformation update-termination-protection --stack-name "$stack" \
       --enable-termination-protection >/dev/null
     log "Termination protection is on"

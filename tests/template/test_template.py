@@ -85,7 +85,12 @@ class TestNames:
             "notifications",
             "dlq",
             "dashboard",
+            "account-processor-errors",
+            "contact-sync-errors",
             "dlq-messages",
+            "failed-runs",
+            "no-full-run",
+            "recoveries",
             "contact-changed",
             "billing-contact-changed",
             "account-created",
@@ -106,9 +111,22 @@ class TestNames:
             "/aws/vendedlogs/states/aws-contact-sync-dev-contact-sync",
             "alias/aws-contact-sync-dev",
             "aws-contact-sync-dev",  # the schedule's group
+            "aws-contact-sync-dev/errors-by-name",
+            "aws-contact-sync-dev/errors-of-a-run",
+            "aws-contact-sync-dev/history-of-an-account",
+            "aws-contact-sync-dev/refused-calls",
+            "aws-contact-sync-dev/slowest-invocations",
         }
 
         assert names | logs | others == stack.physical_names()
+
+    def test_environments_share_no_name(self, expanded: dict[str, Any]) -> None:
+        """All three can be deployed to one account, side by side."""
+        names = [
+            Stack(expanded, each, CreateTrail="true").physical_names() for each in ENVIRONMENTS
+        ]
+
+        assert sum(map(len, names)) == len(set.union(*names))
 
     def test_handler_and_name_agree(self, stack: Stack) -> None:
         """A function's folder is its name with underscores."""
@@ -138,7 +156,9 @@ class TestNames:
         }
 
         assert outputs == {name: stack.output(name) for name in outputs}
-        assert {*outputs, "DefaultConfiguration"} == set(stack.template["Outputs"])
+        assert {*outputs, "DefaultConfiguration", "TerminationProtection"} == (
+            set(stack.template["Outputs"])
+        )
 
 
 class TestEnvironments:

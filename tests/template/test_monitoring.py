@@ -1,0 +1,192 @@
+"""Alarms, dashboard and queries: what they watch exists, and costs nothing."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from contact_sync.metrics import NAMESPACE, Metric
+from template.stack import Stack
+
+STACK = "aws-contact-sync-dev"
+OWN = [{"Name": "service", "Value": STACK}]
+ALARMS = {
+    "account-processor-errors": ("AccountsFailed", "GreaterThanOrEqualToThreshold", "notBreaching"),
+    "contact-sync-errors": ("HandlerErrors", "GreaterThanOrEqualToThreshold", "notBreaching"),
+    "dlq-messages": (
+        "ApproximateNumberOfMessagesVisible",
+        "GreaterThanThreshold",
+        "notBreaching",
+    ),
+    "failed-runs": ("ExecutionsFailed", "GreaterThanOrEqualToThreshold", "notBreaching"),
+    "no-full-run": ("FullRuns", "LessThanThreshold", "breaching"),
+    "recoveries": ("Recoveries", "GreaterThanOrEqualToThreshold", "notBreaching"),
+}
+# Always free, each month: alarms, custom metrics, and metrics of a dashboard.
+FREE_ALARMS, FREE_METRICS, FREE_DASHBOARD_METRICS = 10, 10, 50
+HOUR, DAY = 3600, 86400
+
+
+@pytest.fixture(name="alarms")
+def _alarms(stack: Stack) -> dict[str, dict[str, Any]]:
+    return {
+        alarm["AlarmName"].removeprefix(f"{STACK}-"): alarm
+        for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()
+    }
+
+
+class TestAlarms:
+    def test_each_watches_its_metric(self, alarms: dict[str, dict[str, Any]]) -> None:
+        """The guide's three, and those of runs; only a full run is missed while it is missing."""
+        assert ALARMS == {
+            name: (alarm["MetricName"], alarm["ComparisonOperator"], alarm["TreatMissingData"])
+            for name, alarm in alarms.items()
+        }
+
+    def test_each_tells_the_topic(self, stack: Stack, alarms: dict[str, dict[str, Any]]) -> None:
+        """And says what it means."""
+        for alarm in alarms.values():
+            assert [stack.arn("NotificationTopic")] == alarm["AlarmActions"]
+            assert alarm["AlarmDescription"].endswith(".")
+
+    def test_metrics_are_those_that_the_functions_write(
+        self, stack: Stack, alarms: dict[str, dict[str, Any]]
+    ) -> None:
+        """Under their namespace and dimension, which is what the functions are called."""
+        own = [alarm for alarm in alarms.values() if alarm["Namespace"] == NAMESPACE]
+        services = {
+            each["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+            for each in stack.of_type("AWS::Lambda::Function").values()
+        }
+
+        assert 4 == len(own)
+        assert {alarm["MetricName"] for alarm in own} <= set(Metric)
+        assert [OWN] * 4 == [alarm["Dimensions"] for alarm in own]
+        assert {STACK} == services
+
+    def test_none_counts_attempts(self, alarms: dict[str, dict[str, Any]]) -> None:
+        """Lambda counts each throttled attempt as an error, although it is repeated."""
+        assert "AWS/Lambda" not in {alarm["Namespace"] for alarm in alarms.values()}
+
+    def test_failed_runs_are_those_of_the_machine(
+        self, stack: Stack, alarms: dict[str, dict[str, Any]]
+    ) -> None:
+        """Not of its children, whose metrics have another dimension."""
+        machine = stack.arn("ContactSyncStateMachine")
+
+        assert [{"Name": "StateMachineArn", "Value": machine}] == (
+            alarms["failed-runs"]["Dimensions"]
+        )
+
+    @pytest.mark.parametrize("hours", [1, 25, 168])
+    def test_no_alarm_looks_back_further_than_it_may(
+        self, expanded: dict[str, Any], hours: int
+    ) -> None:
+        """A week at most, and a day where a period is shorter than an hour."""
+        stack = Stack(expanded, MostHoursWithoutRun=hours)
+
+        for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
+            longest = 7 * DAY if alarm["Period"] >= HOUR else DAY
+            assert alarm["Period"] * int(alarm["EvaluationPeriods"]) <= longest
+
+    def test_a_missing_run_is_one_of_a_day_and_an_hour(
+        self, alarms: dict[str, dict[str, Any]]
+    ) -> None:
+        """The schedule is daily, and a run takes its time."""
+        alarm = alarms["no-full-run"]
+
+        assert 25 * HOUR == alarm["Period"] * int(alarm["EvaluationPeriods"])
+        assert "DatapointsToAlarm" not in alarm
+
+    @pytest.mark.parametrize(
+        "parameters",
+        [{"Triggers": "DISABLED"}, {"ScheduleExpression": ""}, {"MostHoursWithoutRun": 0}],
+    )
+    def test_nobody_waits_for_a_run_that_nothing_starts(
+        self, expanded: dict[str, Any], parameters: dict[str, Any]
+    ) -> None:
+        """Where the schedule is off, only the other alarms are there."""
+        alarms = Stack(expanded, **parameters).of_type("AWS::CloudWatch::Alarm")
+
+        assert len(ALARMS) - 1 == len(alarms)
+        assert "FullRunAlarm" not in alarms
+
+    def test_thresholds(self, expanded: dict[str, Any]) -> None:
+        """Production is strict: any error of the handler, and several accounts."""
+        thresholds = {
+            environment: [
+                int(Stack(expanded, environment).properties(name)["Threshold"])
+                for name in ("ContactSyncErrorsAlarm", "AccountProcessorErrorsAlarm")
+            ]
+            for environment in ("dev", "staging", "prod")
+        }
+
+        assert {"dev": [3, 10], "staging": [2, 5], "prod": [1, 2]} == thresholds
+
+    def test_everything_is_free(self, stack: Stack, alarms: dict[str, dict[str, Any]]) -> None:
+        """Alarms and custom metrics stay within what CloudWatch never bills."""
+        metrics = [metric for widget in widgets(stack) for metric in widget["metrics"]]
+
+        assert len(alarms) <= FREE_ALARMS
+        assert len(Metric) <= FREE_METRICS
+        assert len(metrics) <= FREE_DASHBOARD_METRICS
+
+
+def widgets(stack: Stack) -> list[dict[str, Any]]:
+    found = json.loads(stack.properties("Dashboard")["DashboardBody"])["widgets"]
+    return [widget["properties"] for widget in found]
+
+
+class TestDashboard:
+    def test_every_own_metric_is_shown(self, stack: Stack) -> None:
+        """No metric is written that nobody sees, and none is shown that is not written."""
+        shown = {
+            metric[1]
+            for widget in widgets(stack)
+            if widget["metrics"][0][0] == NAMESPACE
+            for metric in widget["metrics"]
+        }
+
+        assert set(Metric) == shown
+
+    def test_widgets_do_not_overlap(self, stack: Stack) -> None:
+        """Each has its place in a grid of 24 columns."""
+        found = json.loads(stack.properties("Dashboard")["DashboardBody"])["widgets"]
+        cells = [
+            (x, y)
+            for each in found
+            for x in range(each["x"], each["x"] + each["width"])
+            for y in range(each["y"], each["y"] + each["height"])
+        ]
+
+        assert len(cells) == len(set(cells))
+        assert max(x for x, _ in cells) < 24
+
+
+class TestQueries:
+    def test_each_is_in_the_stacks_folder(self, stack: Stack) -> None:
+        """The console groups by what is before the slash."""
+        names = {each["Name"] for each in stack.of_type("AWS::Logs::QueryDefinition").values()}
+
+        assert names == {
+            f"{STACK}/{name}"
+            for name in (
+                "errors-by-name",
+                "errors-of-a-run",
+                "history-of-an-account",
+                "refused-calls",
+                "slowest-invocations",
+            )
+        }
+
+    def test_each_reads_logs_of_the_stack(self, stack: Stack) -> None:
+        """Only functions write what they ask for."""
+        groups = {
+            each["LogGroupName"]
+            for each in stack.of_type("AWS::Logs::LogGroup").values()
+            if each["LogGroupName"].startswith("/aws/lambda/")
+        }
+
+        for query in stack.of_type("AWS::Logs::QueryDefinition").values():
+            assert set(query["LogGroupNames"]) <= groups
+            assert re.match(r"(fields|filter) ", query["QueryString"])

@@ -1,0 +1,97 @@
+"""README's tables say what the template says."""
+
+import re
+from typing import Any
+
+import pytest
+from contact_sync.metrics import Metric
+from template.stack import ROOT, Stack
+
+ENVIRONMENTS = ("dev", "staging", "prod")
+# The row of each key of the mapping Environments.
+ROWS = {
+    "MaxConcurrency": "Accounts at a time",
+    "FunctionMemory": "Function memory (MB)",
+    "LogRetentionDays": "Log retention (days)",
+    "LogLevel": "Log level",
+    "Tracing": "X-Ray tracing",
+    "PointInTimeRecovery": "Point-in-time recovery",
+    "NotifyOnSuccess": "Success notifications by default",
+    "TerminationProtection": "Termination protection",
+    "HandlerErrorsToAlarm": "Errors of the handler that raise an alarm",
+    "FailedAccountsToAlarm": "Failed accounts that raise an alarm",
+    "KeyDeletionDays": "Days that a deleted key can be kept",
+}
+
+
+def table(section: str, number: int = 0) -> list[list[str]]:
+    """Return the cells of a table of a section, without its head."""
+    text = (ROOT / "README.md").read_text()
+    body = re.split(r"^#{2,3} ", text.partition(f"# {section}\n")[2], flags=re.MULTILINE)[0]
+    found = re.findall(r"(?:^\|.*\n)+", body, flags=re.MULTILINE)[number]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found.splitlines()]
+    return rows[2:]
+
+
+def plain(value: Any) -> str:
+    return {"true": "yes", "false": "no"}.get(str(value), str(value))
+
+
+def test_every_difference_between_environments_has_its_row(template: dict[str, Any]) -> None:
+    """Each key of the mapping in the words of the table, and no row but these."""
+    mapping = template["Mappings"]["Environments"]
+    expected = {
+        ROWS[key]: [plain(mapping[environment][key]) for environment in ENVIRONMENTS]
+        for key in mapping["dev"]
+    }
+
+    assert set(ENVIRONMENTS) == set(mapping)
+    assert expected == {row[0]: row[1:] for row in table("Environment-Specific Deployment")}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_difference_is_in_the_mapping(expanded: dict[str, Any], environment: str) -> None:
+    """Nothing else in the template asks which environment it is; only its name is passed on."""
+    text = str(expanded["Conditions"])
+
+    assert environment not in re.findall(r"'(\w+)'", text)
+
+
+def test_every_parameter_has_its_row(template: dict[str, Any]) -> None:
+    """With the default that it has; rows of two parameters have both."""
+    told = {}
+    for names, _, defaults in table("SAM Template Parameters"):
+        told |= dict(zip(re.findall(r"`(\w+)`", names), defaults.split(", "), strict=True))
+    expected = {name: _default(parameter) for name, parameter in template["Parameters"].items()}
+
+    assert expected == {name: value.strip("`") for name, value in told.items()}
+
+
+def _default(parameter: dict[str, Any]) -> str:
+    if "Default" not in parameter:
+        return "required"
+    return "empty" if parameter["Default"] == "" else str(parameter["Default"])
+
+
+def test_every_alarm_has_its_row(stack: Stack) -> None:
+    names = {
+        alarm["AlarmName"].removeprefix("aws-contact-sync-dev-")
+        for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()
+    }
+
+    assert names == {row[0].strip("`") for row in table("Monitoring", 0)}
+
+
+def test_every_metric_has_its_row() -> None:
+    told = {name for row in table("Monitoring", 1) for name in re.findall(r"`(\w+)`", row[0])}
+
+    assert set(Metric) == told
+
+
+def test_every_query_has_its_row(stack: Stack) -> None:
+    names = {
+        query["Name"].removeprefix("aws-contact-sync-dev/")
+        for query in stack.of_type("AWS::Logs::QueryDefinition").values()
+    }
+
+    assert names == {row[0].strip("`") for row in table("Monitoring", 2)}
