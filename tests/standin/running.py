@@ -87,6 +87,11 @@ class RunningStandin:
         put: Json = self._request("POST", "/_standin/events", event)
         return put
 
+    def evaluate_alarms(self) -> dict[str, str]:
+        """Let every alarm look at its metric now, and act; return their states by name."""
+        states: dict[str, str] = self._request("POST", "/_standin/alarms")
+        return states
+
     def set_faults(self, faults: list[Json]) -> None:
         """Replace the planned faults of functions and services."""
         self._request("POST", "/_standin/faults", faults)

@@ -905,6 +905,161 @@ def deploy_one(bench: Bench, folder: Path, kind: str, properties: Json) -> Stack
     return bench.standin.deploy(template=template, stack_name=f"one-{kind.rpartition(':')[2]}")
 
 
+class TestMonitoring:
+    def test_log_metrics(self, hooked: Bench, plain: Bench) -> None:
+        """What a function logs in the embedded format is a metric."""
+        blob = {
+            "_aws": {
+                "Timestamp": 0,
+                "CloudWatchMetrics": [
+                    {
+                        "Namespace": "Own",
+                        "Dimensions": [["service"]],
+                        "Metrics": [{"Name": "Things", "Unit": "Count"}],
+                    }
+                ],
+            },
+            "service": "one",
+            "Things": [2.0, 3.0],
+        }
+        source = f"def lambda_handler(event, context):\n    print({json.dumps(blob)!r})\n"
+
+        def things(bench: Bench) -> float:
+            bench.run({"Work": invoke(bench.function(source))})
+            return metric_sum(bench, "Own", "Things", service="one")
+
+        assert 5 == things(hooked)
+        assert 0 == things(plain)
+
+    @pytest.mark.parametrize(
+        ("state", "ending"),
+        [
+            ({"Type": "Succeed"}, "ExecutionsSucceeded"),
+            ({"Type": "Fail", "Error": "Any"}, "ExecutionsFailed"),
+        ],
+    )
+    def test_execution_metrics(self, hooked: Bench, plain: Bench, state: Json, ending: str) -> None:
+        """Executions are counted by how they end."""
+
+        def counts(bench: Bench) -> list[float]:
+            machine = bench.machine({"End": state})
+            bench.start(machine).wait()
+            return [
+                metric_sum(bench, "AWS/States", name, StateMachineArn=machine)
+                for name in ("ExecutionsStarted", ending)
+            ]
+
+        assert [1, 1] == counts(hooked)
+        assert [0, 0] == counts(plain)
+
+    def test_function_metrics(self, hooked: Bench, plain: Bench) -> None:
+        """Each invocation by a machine counts, and each exception is an error."""
+
+        def counts(bench: Bench) -> list[float]:
+            function = bench.function()
+            for event in ({}, {"do": "raise"}):
+                bench.run({"Work": invoke(function, event)})
+            name = function.rpartition(":")[2]
+            return [
+                metric_sum(bench, "AWS/Lambda", metric, FunctionName=name)
+                for metric in ("Invocations", "Errors")
+            ]
+
+        assert [2, 1] == counts(hooked)
+        assert [0, 0] == counts(plain)
+
+    def test_alarm_looks_at_its_dimensions(self, hooked: Bench, plain: Bench) -> None:
+        """Others' points of the same metric are none of its business."""
+
+        def state(bench: Bench) -> str:
+            name = alarm(bench, Dimensions=[{"Name": "service", "Value": "mine"}])
+            put_things(bench, 5, service="another")
+            return state_of(bench, name)
+
+        assert "OK" == state(hooked)
+        assert "ALARM" == state(plain)
+
+    def test_alarm_returns(self, hooked: Bench) -> None:
+        """It is raised in its period, tells so, and is over after that."""
+        name = alarm(hooked, Dimensions=[{"Name": "service", "Value": "soon"}])
+
+        put_things(hooked, 5, service="soon")
+        assert "ALARM" == state_of(hooked, name)
+        alarm(hooked, AlarmName=name, Dimensions=[{"Name": "service", "Value": "later"}])
+        assert "OK" == state_of(hooked, name)
+
+    @pytest.mark.parametrize(
+        ("hours", "state"), [([], "ALARM"), ([24.5], "OK"), ([25.5], "ALARM"), ([30, 1], "OK")]
+    )
+    def test_missing_data(
+        self, hooked: Bench, plain: Bench, hours: list[float], state: str
+    ) -> None:
+        """An alarm that waits for a point looks at all its periods, none of which is there."""
+        dimension = {"service": f"{hours}"}
+        waiting = {
+            "Dimensions": [{"Name": "service", "Value": f"{hours}"}],
+            "ComparisonOperator": "LessThanThreshold",
+            "Period": 3600,
+            "EvaluationPeriods": 25,
+            "TreatMissingData": "breaching",
+        }
+        for ago in hours:
+            put_things(hooked, 1, ago, **dimension)
+
+        assert state == state_of(hooked, alarm(hooked, **waiting))
+        assert "INSUFFICIENT_DATA" == state_of(plain, alarm(plain, **waiting, MetricName="None"))
+
+
+def metric_sum(bench: Bench, namespace: str, metric: str, **dimensions: str) -> float:
+    """Return the sum of a metric's points of the last hour."""
+    answer = bench.standin.client("cloudwatch").get_metric_statistics(
+        Namespace=namespace,
+        MetricName=metric,
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+        StartTime=time.time() - 3600,
+        EndTime=time.time() + 60,
+        Period=7200,
+        Statistics=["Sum"],
+    )
+    return float(sum(point["Sum"] for point in answer["Datapoints"]))
+
+
+def put_things(bench: Bench, value: float, hours_ago: float = 0, **dimensions: str) -> None:
+    datum = {
+        "MetricName": "Waited",
+        "Value": value,
+        "Timestamp": time.time() - hours_ago * 3600,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+    }
+    bench.standin.client("cloudwatch").put_metric_data(Namespace="Own", MetricData=[datum])
+
+
+def alarm(bench: Bench, **changes: Any) -> str:
+    """Make an alarm of a metric of at least 1; return its name."""
+    made = {
+        "AlarmName": bench.name("alarm"),
+        "Namespace": "Own",
+        "MetricName": "Waited",
+        "Statistic": "Sum",
+        "Period": 300,
+        "EvaluationPeriods": 1,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "TreatMissingData": "notBreaching",
+        **changes,
+    }
+    bench.standin.client("cloudwatch").put_metric_alarm(**made)
+    return str(made["AlarmName"])
+
+
+def state_of(bench: Bench, name: str) -> str:
+    """Return an alarm's state, evaluated by the hook where it is there."""
+    if not bench.standin.hooks_off:
+        return bench.standin.evaluate_alarms()[name]
+    (found,) = bench.standin.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return str(found["StateValue"])
+
+
 class TestFaults:
     @pytest.fixture(autouse=True)
     def _clear(self, hooked: Bench) -> Iterator[None]:

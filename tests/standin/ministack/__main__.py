@@ -18,6 +18,7 @@ from standin.ministack import (  # noqa: F401  imported for the hooks they regis
     integrations,
     latency,
     mocks,
+    monitoring,
     tasks,
     usage,
 )

@@ -1,0 +1,228 @@
+"""Alarms, metrics and log queries of the deployed stack, by what its runs really write.
+
+The tests share one stand-in, as metrics stay; each later one begins with what the earlier left.
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from standin.machine import Machine
+from standin.machine import machine as started
+from standin.organization import contact_values, drifted_world
+from template.stack import Stack, expand, source_template
+
+PROD = "aws-contact-sync-prod"
+ACCOUNTS = 6
+TOO_MANY = "TooManyRequestsException"
+# What CloudWatch finds by itself in the log of any function.
+DISCOVERED = {
+    "@timestamp",
+    "@type",
+    "@log",
+    "@duration",
+    "@initDuration",
+    "@maxMemoryUsed",
+}
+
+
+@pytest.fixture(scope="module", name="watched")
+def _watched() -> Iterator[Machine]:
+    with started(triggers="ENABLED", environment="prod") as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _fresh(watched: Machine) -> None:
+    watched.reset(drifted_world(ACCOUNTS))
+
+
+def sums(machine: Machine, namespace: str, *metrics: str, **dimensions: str) -> list[float]:
+    """Return the sum of each metric since the stand-in began."""
+    client = machine.standin.client("cloudwatch")
+    now = time.time()
+    answers = [
+        client.get_metric_statistics(
+            Namespace=namespace,
+            MetricName=metric,
+            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+            StartTime=now - 3600,
+            EndTime=now + 60,
+            Period=7200,
+            Statistics=["Sum"],
+        )
+        for metric in metrics
+    ]
+    return [sum(point["Sum"] for point in answer["Datapoints"]) for answer in answers]
+
+
+def own(machine: Machine, *metrics: str) -> list[float]:
+    return sums(machine, "AwsContactSync", *metrics, service=PROD)
+
+
+def raised(machine: Machine) -> set[str]:
+    """Return the alarms that are raised, each evaluated now."""
+    states = machine.standin.evaluate_alarms()
+    names = {name for name, state in states.items() if state == "ALARM"}
+    return {name.removeprefix(f"{PROD}-") for name in names}
+
+
+def members(machine: Machine) -> list[str]:
+    return [account["id"] for account in machine.organization.world()["accounts"]]
+
+
+def test_a_run_with_refused_attempts_that_succeeds_raises_no_alarm(watched: Machine) -> None:
+    """Lambda counts the attempts as errors; the alarms do not, and the refused calls are known."""
+    assert {"no-full-run"} == raised(watched), "nothing has run since the deployment"
+    refused = {"operation": "PutAlternateContact", "error": TOO_MANY, "times": 4}
+    for account_id in members(watched)[:2]:
+        watched.organization.add_fault({**refused, "account_id": account_id})
+    secret = {"service": "secretsmanager", "operation": "GetSecretValue"}
+    watched.standin.set_faults([{**secret, "error": "ThrottlingException", "times": 3}])
+
+    execution = watched.run()
+
+    assert "SUCCEEDED" == execution.status()
+    for name in ("alternate-contact-processor", "contact-sync-handler"):
+        (errors,) = sums(watched, "AWS/Lambda", "Errors", FunctionName=f"{PROD}-{name}")
+        assert 0 < errors
+    assert set() == raised(watched)
+    calls = [call["outcome"] for call in watched.organization.calls() if call["account_id"]]
+    assert [calls.count(TOO_MANY)] == own(watched, "RefusedCalls")
+    assert calls.count(TOO_MANY) >= 8
+    accounts = watched.run_item(execution)["round_1"]["accounts"]
+    updated, *others = own(watched, "AccountsUpdated", "AccountsFailed", "Recoveries", "FullRuns")
+    assert accounts["updated"] == updated
+    assert [0, 0, 1] == others
+    assert [0] == own(watched, "HandlerErrors")
+
+
+def test_a_dry_run_finds_drift_and_counts_nothing_as_synced(watched: Machine) -> None:
+    before = own(watched, "AccountsUpdated", "AccountsUnchanged", "FullRuns", "AccountsDrifted")
+
+    execution = watched.run({"dry_run": True})
+
+    *same, drifted = own(
+        watched, "AccountsUpdated", "AccountsUnchanged", "FullRuns", "AccountsDrifted"
+    )
+    found = int(watched.run_item(execution)["round_1"]["accounts"]["updated"])
+    assert before == [*same, drifted - found]
+    assert set() == raised(watched)
+
+
+def test_what_goes_wrong_raises_its_alarm_and_is_told(watched: Machine) -> None:
+    slow = {"operation": "GetAlternateContact", "error": "slow", "delay": 1, "times": 1}
+    watched.organization.add_fault({**slow, "account_id": members(watched)[0]})
+    count = len(watched.stack.executions())
+    aborted = watched.stack.start()
+    while "SyncAccounts" not in aborted.states():
+        assert "RUNNING" == aborted.status()
+    aborted.stop()
+    watched.stack.wait_for_executions(count + 2)
+    assert {"recoveries"} == raised(watched)
+
+    watched.configure(contact_types=["technical"])
+    watched.run()
+    assert {"recoveries", "contact-sync-errors", "failed-runs"} == raised(watched)
+
+    watched.reset({**drifted_world(ACCOUNTS), "denied_accounts": members(watched)[:2]})
+    watched.run()
+    names = {"recoveries", "contact-sync-errors", "failed-runs", "account-processor-errors"}
+    assert names == raised(watched)
+    told = [json.loads(message.body) for message in watched.messages() if is_alarm(message)]
+    assert [f"{PROD}-account-processor-errors"] == [alarm["AlarmName"] for alarm in told]
+    assert "after all their attempts" in told[0]["AlarmDescription"]
+
+
+def is_alarm(message: Any) -> bool:
+    return bool(message.body.startswith("{"))
+
+
+def test_metrics_know_neither_accounts_nor_contacts(watched: Machine) -> None:
+    client = watched.standin.client("cloudwatch")
+    metrics = client.list_metrics(Namespace="AwsContactSync")["Metrics"]
+    dimensions = [
+        {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+        for metric in metrics
+    ]
+
+    assert 9 == len(metrics), "no more than the runs above have written"
+    assert [{"service": PROD}] * len(metrics) == dimensions
+    lines = [line for line in logged(watched) if "_aws" in line]
+    assert lines
+    assert [] == [account for account in members(watched) if account in json.dumps(lines)]
+    values = contact_values(watched.organization.world())
+    assert [] == [value for value in values if value in json.dumps(lines)]
+
+
+def test_queries_ask_for_what_the_functions_log(watched: Machine) -> None:
+    """Every field of every query is in some line of the log groups that it reads."""
+    stack = Stack(expand(source_template()), "prod")
+
+    for query in stack.of_type("AWS::Logs::QueryDefinition").values():
+        lines = [line for name in query["LogGroupNames"] for line in logged(watched, name)]
+        known = DISCOVERED | {field for line in lines for field in flat(line)}
+        assert [] == [name for name in fields(query["QueryString"]) if name not in known]
+
+
+def logged(machine: Machine, group: str = "") -> list[dict[str, Any]]:
+    """Return the JSON lines of a log group, or of those of all functions."""
+    client = machine.standin.client("logs")
+    prefix = group or f"/aws/lambda/{PROD}-"
+    groups = client.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
+    pages = client.get_paginator("filter_log_events")
+    return [
+        json.loads(event["message"])
+        for found in groups
+        for page in pages.paginate(logGroupName=found["logGroupName"])
+        for event in page["events"]
+        if event["message"].startswith("{")
+    ]
+
+
+def flat(value: Any, name: str = "") -> Iterator[str]:
+    """Yield a line's fields as Logs Insights names them: a.b of an object, a.0 of a list."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            yield from flat(item, f"{name}.{key}" if name else str(key))
+    else:
+        yield name
+
+
+WORDS = {"fields", "filter", "stats", "sort", "limit", "by", "as", "and", "or", "asc", "desc"}
+
+
+def fields(query: str) -> list[str]:
+    """Return the fields that a query reads: no strings, numbers, functions or names it gives."""
+    text = re.sub(r'"[^"]*"', "", query)
+    given = set(re.findall(r"\bas (\w+)", text))
+    names = re.findall(r"(?<![\w.@])[@A-Za-z_][\w.]*\b(?!\()", text)
+    return [name for name in names if name not in WORDS | given]
+
+
+def test_fields_of_a_query() -> None:
+    query = 'fields @timestamp, a.0 | filter b = "c d" | stats max(e / 10) as f by g | sort f desc'
+    assert ["@timestamp", "a.0", "b", "e", "g"] == fields(query)
+
+
+def test_all_three_environments_live_in_one_account(watched: Machine) -> None:
+    """Side by side, with a trail each for once; no name is taken."""
+    quiet = {"Triggers": "DISABLED", "CreateTrail": "true"}
+    others = [
+        watched.standin.deploy(environment=name, parameters=quiet) for name in ("dev", "staging")
+    ]
+
+    for stack in (watched.stack, *others):
+        (found,) = watched.standin.client("cloudformation").describe_stacks(StackName=stack.name)[
+            "Stacks"
+        ]
+        assert found["StackStatus"].endswith("_COMPLETE")
+        assert "ROLLBACK" not in found["StackStatus"]
+    trails = watched.standin.client("cloudtrail").describe_trails()["trailList"]
+    assert ["aws-contact-sync-dev-trail", "aws-contact-sync-staging-trail"] == sorted(
+        trail["Name"] for trail in trails
+    )
