@@ -6,7 +6,7 @@ from pathlib import Path
 from lib.benchmark_options import parse_options
 from lib.program import run
 
-TESTS = Path(__file__).resolve().parents[1] / "tests"
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def main() -> int:
@@ -14,7 +14,7 @@ def main() -> int:
     options = parse_options()
     if options is None:
         return 0
-    sys.path.insert(0, str(TESTS))
+    sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "functions")]
     from lib.benchmark_session import measure_all  # noqa: PLC0415 - once the options are checked
 
     return run(lambda: measure_all(options))

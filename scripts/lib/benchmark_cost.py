@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contact_sync.metrics import Metric
+
 PRICES_FILE = Path(__file__).with_name("prices.json")
 RESYNCS, CHANGES = 30, 2  # runs a month: one a day, and after two changes of a contact
 
@@ -20,7 +22,6 @@ STANDING_RESOURCES = {
     "AWS::SecretsManager::Secret": "secrets",
     "AWS::CloudWatch::Alarm": "alarms",
     "AWS::CloudWatch::Dashboard": "dashboards",
-    "AWS::Logs::MetricFilter": "metrics",
 }
 
 Quantities = Counter[str]
@@ -76,7 +77,8 @@ def run_quantities(measured: Mapping[str, Any], prices: Mapping[str, Any]) -> Qu
 def standing_quantities(template: str) -> Quantities:
     """Return what the resources of a template, given as its text, use a month without any run."""
     types = re.findall(r"^    Type: (AWS::[\w:]+)", template, re.MULTILINE)
-    return Counter(STANDING_RESOURCES[name] for name in types if name in STANDING_RESOURCES)
+    used = Counter(STANDING_RESOURCES[name] for name in types if name in STANDING_RESOURCES)
+    return used + Counter(metrics=len(Metric))
 
 
 def scaled(quantities: Quantities, factor: float) -> Quantities:

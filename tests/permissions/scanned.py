@@ -23,8 +23,9 @@ def stacks() -> dict[str, Stack]:
     """Return every environment's stack and the forwarding stack, with all that they can have."""
     expanded = expand(source_template())
     address = {"NotificationEmail": "admin@example.com"}
+    everything = {**address, "CreateTrail": "true"}
     return {
-        **{name: Stack(expanded, name, **address) for name in ("dev", "staging", "prod")},
+        **{name: Stack(expanded, name, **everything) for name in ("dev", "staging", "prod")},
         "forwarding": Stack(forwarding_template(), HomeRegion="eu-west-1", Kind="Both", **address),
     }
 

@@ -18,6 +18,7 @@ STORES = (
 )
 # What else the templates have, and holds no data; of any other type the page may have to tell.
 NO_STORES = {
+    "AWS::CloudTrail::Trail",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::Events::Rule",
@@ -48,7 +49,8 @@ def table(heading: str) -> list[list[list[str]]]:
 
 @pytest.fixture(name="stacks")
 def _stacks(stack: Stack, forwarding: Stack) -> list[Stack]:
-    return [stack, forwarding]
+    """Return both with all that they can have."""
+    return [Stack(stack.template, "dev", CreateTrail="true"), forwarding]
 
 
 def test_it_names_each_roles_actions(stacks: list[Stack]) -> None:

@@ -285,6 +285,7 @@ class TestCost:
 
         assert (1, 1, 1) == (used["kms_keys"], used["secrets"], used["dashboards"])
         assert 1 <= used["alarms"] <= 10
+        assert 1 <= used["metrics"] <= 10
 
     def test_price_table(self) -> None:
         """The price table has a date, and each line a price, an amount and an allowance."""

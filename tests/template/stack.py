@@ -148,7 +148,10 @@ class Stack:
             region=REGION,
             account=ACCOUNT,
             logical_id=logical_id,
-            **{key: self.resolve(resource["Properties"].get(key)) for key in NAMES},
+            **{
+                "BucketName": self._bucket_name(logical_id),
+                **{key: self.resolve(value) for key, value in resource["Properties"].items()},
+            },
         )
         return f"arn:{self.partition}:{ending}"
 
@@ -218,7 +221,13 @@ class Stack:
         if resource["Type"] in REF_IS_ARN:
             return self.arn(name)
         properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::S3::Bucket" and "BucketName" not in properties:
+            return self._bucket_name(name)
         return next((self.resolve(properties[key]) for key in NAMES if key in properties), name)
+
+    def _bucket_name(self, logical_id: str) -> str:
+        """Return a name such as CloudFormation gives a bucket that has none."""
+        return f"{self.name}-{logical_id}".lower()
 
     def _attribute(self, logical_id: str, attribute: str) -> str:
         if attribute == "Arn":

@@ -90,7 +90,7 @@ class TestTrail:
             "IsMultiRegionTrail": True,
             "IncludeGlobalServiceEvents": True,
             "EnableLogFileValidation": True,
-            "S3BucketName": "TrailBucket",
+            "S3BucketName": "aws-contact-sync-dev-trailbucket",
             "KMSKeyId": trailed.arn("Key"),
         } == trail
         assert "TrailBucketPolicy" == trailed.template["Resources"]["Trail"]["DependsOn"]

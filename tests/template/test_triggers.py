@@ -238,7 +238,7 @@ class TestDelivery:
 
     def test_kept_events_raise_an_alarm(self, stack: Stack) -> None:
         """The first message in the queue is told to the topic."""
-        [alarm] = stack.of_type("AWS::CloudWatch::Alarm").values()
+        alarm = stack.properties("DeadLetterQueueAlarm")
         condition = (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"])
 
         assert "aws-contact-sync-dev-dlq-messages" == alarm["AlarmName"]
