@@ -15,7 +15,7 @@ Json = dict[str, Any]
 EVERY_RUN = ("lost_contacts", "transitions_an_account")
 SIZES = ("largest_payload", "events", "most_child_events")
 FIGURES = {
-    "time": (*EVERY_RUN, "sync_ratio", "refused_share", *SIZES),
+    "time": (*EVERY_RUN, "sync_ratio", "refused_share", "estimate_error", *SIZES),
     "scaling": EVERY_RUN,
     "size": (*EVERY_RUN, *SIZES),
 }

@@ -1,15 +1,19 @@
 """One run of the deployed system in the stand-in, measured."""
 
+import json
 import math
 import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from statistics import mean
 from typing import Any
 
+from contact_sync.contacts import Contact, ContactType, source_digests
+from contact_sync.digest_key import load_digest_key
+from contact_sync.runs_table import RunsTable
 from standin import Execution, Stack, Standin, StandinError
 from standin.machine import Machine
 from standin.organization.quotas import DEFAULT_QUOTAS
@@ -59,6 +63,7 @@ def measure(scenario: Scenario) -> Json:
         stack = standin.deploy(scenario.environment, {"Triggers": "DISABLED"})
         machine = Machine(standin, stack, recovers=False)
         machine.configure(contact_types=list(scenario.types))
+        _remember(machine, synced_before(scenario))
         if scenario.warm:
             _warm(machine, scenario)
         standin.forget_usage()
@@ -78,6 +83,19 @@ def world_of(scenario: Scenario) -> Json:
     for contacts in world["contacts"].values():
         contacts.update({name: dict(SOURCE_CONTACTS[name]) for name in unchanged})
     return world
+
+
+def synced_before(scenario: Scenario) -> list[str]:
+    """Return the types that no account lacks: an earlier run has synced their present values."""
+    return [name for name in scenario.types if not scenario.drift or name not in scenario.changed]
+
+
+def estimate_error(scenario: Scenario, estimated: float, took: float) -> float | None:
+    """Return how far the plan's estimate was off, as a share of the time that the round took.
+
+    None where no plan can know it: some accounts differ though the source did not change.
+    """
+    return abs(estimated - took) / took if scenario.drift in (0.0, 1.0) else None
 
 
 def wait_limit(scenario: Scenario) -> float:
@@ -138,6 +156,23 @@ def item_units(item: Mapping[str, Any]) -> int:
     return math.ceil(size / 1024) * (2 if "gsi1pk" in item else 1)
 
 
+def _remember(machine: Machine, types: Iterable[str]) -> None:
+    """Record these contacts of the source as synced to every account."""
+    secrets = machine.standin.client("secretsmanager")
+    (secret,) = secrets.list_secrets()["SecretList"]
+    key = load_digest_key(secrets, secret["ARN"])
+    contacts: dict[ContactType, Contact | None] = {
+        name: Contact.from_api(name, SOURCE_CONTACTS[name.upper()])
+        for name in map(ContactType, types)
+    }
+    if contacts:
+        table = RunsTable(
+            machine.standin.client("dynamodb"), machine.stack.outputs["StateTableName"]
+        )
+        digests = source_digests(contacts, key.value)
+        table.record_synced(digests, key.id, "earlier", datetime.now(UTC).isoformat())
+
+
 def _warm(machine: Machine, scenario: Scenario) -> None:
     """Start every function by a run that writes nothing, and let the quotas recover."""
     members = [account["id"] for account in machine.organization.world()["accounts"]]
@@ -163,8 +198,13 @@ def _figures(machine: Machine, execution: Execution, scenario: Scenario) -> Json
     needed = needed_calls(scenario)
     floor = floor_seconds(needed, DEFAULT_QUOTAS)
     calls = call_figures(needed, standin.organization.stats()["outcomes"])
-    entered, exited, run = _moments(execution)
+    history = execution.history()
+    entered, exited = _entered(history, "SyncAccounts"), _exited(history, "SyncAccounts")
     sync = (exited - entered) * scenario.speed
+    planned, recorded = _entered(history, "PlanRound"), _exited(history, "RecordRound")
+    round_seconds = (recorded - planned) * scenario.speed
+    run = (history[-1]["timestamp"] - history[0]["timestamp"]).total_seconds() * scenario.speed
+    estimated = _estimated(history)
     functions = function_figures(used["functions"], _memory(standin), scenario.speed)
     writes, reads = dynamodb_units(used["requests"], machine.items())
     (size,) = (one for one in used["executions"] if one["arn"] == execution.arn)
@@ -176,9 +216,12 @@ def _figures(machine: Machine, execution: Execution, scenario: Scenario) -> Json
         "lost_contacts": _lost(standin, scenario),
         "floor_seconds": floor,
         "sync_seconds": sync,
-        "run_seconds": run * scenario.speed,
+        "round_seconds": round_seconds,
+        "run_seconds": run,
+        "estimated_seconds": estimated,
+        "estimate_error": estimate_error(scenario, estimated, round_seconds),
         "sync_ratio": sync / floor if floor else None,
-        "run_ratio": run * scenario.speed / floor if floor else None,
+        "run_ratio": run / floor if floor else None,
         "unused_seconds": _unused(standin, scenario, entered, sync),
         "calls": calls,
         "refused_share": refused_share(calls),
@@ -194,13 +237,22 @@ def _figures(machine: Machine, execution: Execution, scenario: Scenario) -> Json
     }
 
 
-def _moments(execution: Execution) -> tuple[float, float, float]:
-    """Return when SyncAccounts was entered and exited, and the whole execution's seconds."""
-    history = execution.history()
-    entered = _moment(history, "stateEnteredEventDetails")
-    exited = _moment(history, "stateExitedEventDetails")
-    whole: timedelta = history[-1]["timestamp"] - history[0]["timestamp"]
-    return entered.timestamp(), exited.timestamp(), whole.total_seconds()
+def _entered(history: Iterable[Json], state: str) -> float:
+    return _moment(_event(history, "stateEnteredEventDetails", state))
+
+
+def _exited(history: Iterable[Json], state: str) -> float:
+    return _moment(_event(history, "stateExitedEventDetails", state))
+
+
+def _moment(event: Json) -> float:
+    return float(event["timestamp"].timestamp())
+
+
+def _estimated(history: Iterable[Json]) -> float:
+    """Return the seconds that the round's plan expected."""
+    listed = _event(history, "stateExitedEventDetails", "ListAccounts")
+    return float(json.loads(listed["stateExitedEventDetails"]["output"])["estimated_seconds"])
 
 
 def _unused(standin: Standin, scenario: Scenario, entered: float, sync: float) -> Json | None:
@@ -219,12 +271,11 @@ def _unused(standin: Standin, scenario: Scenario, entered: float, sync: float) -
     return {"operation": slowest, **asdict(unused)}
 
 
-def _moment(history: Iterable[Json], details: str) -> datetime:
+def _event(history: Iterable[Json], details: str, state: str) -> Json:
     for event in history:
-        if event.get(details, {}).get("name") == "SyncAccounts":
-            moment: datetime = event["timestamp"]
-            return moment
-    raise StandinError("the execution did not come through SyncAccounts")
+        if event.get(details, {}).get("name") == state:
+            return event
+    raise StandinError(f"the execution did not come through {state}")
 
 
 def _lost(standin: Standin, scenario: Scenario) -> int:

@@ -105,6 +105,8 @@ _FIGURES: tuple[tuple[str, Callable[[Json], str]], ...] = (
     ("  over the floor: middle, s", _unused("middle")),
     ("  over the floor: end, s", _unused("end")),
     ("  over the floor: more calls, s", _unused("more")),
+    ("the round by its plan, s", lambda run: f"{run['estimated_seconds']:.0f}"),
+    ("the round, s", lambda run: f"{run['round_seconds']:.1f}"),
     ("whole execution, s", lambda run: f"{run['run_seconds']:.1f}"),
     ("SyncAccounts / floor", _optional("sync_ratio")),
     ("whole execution / floor", _optional("run_ratio")),

@@ -32,9 +32,11 @@ from lib.benchmark_plot import Panel, decades, svg
 from lib.benchmark_run import (
     call_figures,
     dynamodb_units,
+    estimate_error,
     function_figures,
     item_units,
     refused_share,
+    synced_before,
     wait_limit,
     world_of,
 )
@@ -145,6 +147,14 @@ class TestWorld:
         """A scenario's name says what differs."""
         assert name == scenario.name
 
+    def test_synced_before(self) -> None:
+        """What no account lacks was synced to all of them before."""
+        assert [] == synced_before(Scenario(5))
+        assert ["primary", "security"] == synced_before(
+            Scenario(5, types=("primary", "billing", "security"), changed=("billing",))
+        )
+        assert ["security"] == synced_before(Scenario(5, drift=0, types=("security",)))
+
 
 OUTCOMES = {
     "GetAlternateContact": {"ok": 20, "ResourceNotFoundException": 10},
@@ -167,6 +177,15 @@ class TestFigures:
     def test_no_calls(self) -> None:
         """Where nothing was called nothing was refused."""
         assert 0.0 == refused_share(call_figures({}, {}))
+
+    def test_estimate(self) -> None:
+        """An estimate is off by a share of the round's time, either way."""
+        assert pytest.approx(0.2) == estimate_error(Scenario(5), estimated=60, took=50)
+        assert pytest.approx(0.2) == estimate_error(Scenario(5, drift=0), estimated=40, took=50)
+
+    def test_no_estimate(self) -> None:
+        """Nobody can know how many accounts differ where the source did not change."""
+        assert estimate_error(Scenario(5, drift=0.5), estimated=60, took=50) is None
 
     def test_functions(self) -> None:
         """Only what a function waits for gets shorter by the speed."""
@@ -220,7 +239,10 @@ def measured(**changes: Any) -> Json:
         "lost_contacts": 0,
         "floor_seconds": 598.4,
         "sync_seconds": 610.0,
+        "round_seconds": 612.0,
         "run_seconds": 615.0,
+        "estimated_seconds": 600.0,
+        "estimate_error": 0.02,
         "sync_ratio": 1.019,
         "run_ratio": 1.028,
         "unused_seconds": {"start": 1.0, "middle": 2.0, "end": 0.5, "more": 0.0},
@@ -323,6 +345,7 @@ class TestCheck:
         [
             ("sync_ratio", 1.06),
             ("refused_share", 0.11),
+            ("estimate_error", 0.16),
             ("lost_contacts", 1),
             ("transitions_an_account", 5.0),
             ("largest_payload", 70_000),
@@ -600,3 +623,5 @@ class TestRun:
         alone = ("contact-sync-handler", "account-lister", "sync-reporter")
         assert [0, 0, 0] == [run["functions"][name]["starts"] for name in alone]
         assert 18 <= run["calls"]["GetAlternateContact"]["made"] <= 21
+        # Nothing differs from what an earlier run synced: 18 reads, 10 a second.
+        assert 2 == run["estimated_seconds"]
