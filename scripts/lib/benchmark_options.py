@@ -59,12 +59,13 @@ class Scenario:
 
     @property
     def kind(self) -> str:
-        """Say which contacts differ from the source."""
+        """Say which contacts differ from the source, and which are synced if not all are."""
+        only = "" if self.types == TYPES else f", {', '.join(self.types)} only"
         changed = [name for name in self.types if name in self.changed]
         if self.drift == 0 or not changed:
-            return "in sync"
+            return f"in sync{only}"
         what = "drifted" if len(changed) == len(self.types) else f"{', '.join(changed)} drifted"
-        return f"{self.drift:.0%} {what}"
+        return f"{self.drift:.0%} {what}{only}"
 
     @property
     def name(self) -> str:

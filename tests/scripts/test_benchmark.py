@@ -140,7 +140,11 @@ class TestWorld:
             (Scenario(5, drift=0.5, changed=("security",)), "5 accounts, 50% security drifted"),
             (Scenario(5, drift=0), "5 accounts, in sync"),
             (Scenario(5, drift=0, warm=True), "5 accounts, in sync, warm"),
-            (Scenario(5, types=("primary",), changed=("billing",)), "5 accounts, in sync"),
+            (
+                Scenario(5, types=("primary",), changed=("billing",)),
+                "5 accounts, in sync, primary only",
+            ),
+            (Scenario(5, types=("primary",)), "5 accounts, 100% drifted, primary only"),
         ],
     )
     def test_name(self, scenario: Scenario, name: str) -> None:
