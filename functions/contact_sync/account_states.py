@@ -81,8 +81,6 @@ class AccountStatesTable:
                 values |= _written(name, outcome.write)
             elif outcome.status is Status.UNCHANGED:
                 removed.append(f"{name}_replaced")
-            elif outcome.status is Status.DELETED:
-                removed += [f"{name}_written", f"{name}_written_at", f"{name}_replaced"]
         if task.dry_run:
             removed = []
             values["expires_at"] = keys.expires_at(source.started_at)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Any, Protocol, Self
 
 from contact_sync.contacts import Contact, ContactType, digest_of
@@ -110,11 +111,13 @@ class AccountSync:
         first: those are what the state machine repeats.
         """
         now = datetime.now(UTC)
+        last_writes = cache(partial(self.states.last_writes, task.account_id))
         outcomes: dict[ContactType, Outcome] = {}
         errors: list[SyncError] = []
         for contact_type in task.contact_types:
             try:
-                outcomes[contact_type] = self._sync(task, contact_type, now)
+                last_write = last_writes().get(contact_type)
+                outcomes[contact_type] = self._sync(task, contact_type, last_write, now)
             except NotAcceptedError as error:
                 errors.append(error)
                 outcomes[contact_type] = _failed(error, Status.NOT_ACCEPTED)
@@ -143,14 +146,17 @@ class AccountSync:
                 outcomes[contact_type] = Outcome(Status.SKIPPED, error=state)
         return []
 
-    def _sync(self, task: AccountTask, contact_type: ContactType, now: datetime) -> Outcome:
+    def _sync(
+        self,
+        task: AccountTask,
+        contact_type: ContactType,
+        last_write: LastWrite | None,
+        now: datetime,
+    ) -> Outcome:
         key = self.source.digest_key
         desired = self.source.contacts[contact_type]
         actual = self.contacts.get(task.account_id, contact_type)
         digest = digest_of(desired, key)
-        if desired == actual:
-            return Outcome(Status.UNCHANGED, digest)
-        last_write = self.states.last_writes(task.account_id).get(contact_type)
         status = decide(desired, actual, last_write, key, now)
         if status is Status.NOT_ACCEPTED:
             raise NotAcceptedError(
@@ -160,7 +166,7 @@ class AccountSync:
         if status not in CHANGED or task.dry_run:
             return Outcome(status, digest)
         self._write(task.account_id, contact_type, desired)
-        return Outcome(status, digest, write=_write_of(desired, actual, key, now))
+        return Outcome(status, digest, write=LastWrite(digest, digest_of(actual, key), now))
 
     def _write(self, account_id: str, contact_type: ContactType, desired: Contact | None) -> None:
         if desired is None:
@@ -192,11 +198,3 @@ def digit(statuses: Sequence[Status]) -> int:
 
 def _failed(error: SyncError, status: Status = Status.FAILED) -> Outcome:
     return Outcome(status, error=type(error).__name__)
-
-
-def _write_of(
-    desired: Contact | None, actual: Contact | None, key: bytes, now: datetime
-) -> LastWrite | None:
-    if desired is None:
-        return None
-    return LastWrite(desired.digest(key), digest_of(actual, key), now)

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from contact_sync.contacts import Contact, digest_of
 
-# A read may show the old value for minutes after a write, so only a later read is evidence.
+# A read may show the old value for minutes after a write; only a later one is evidence.
 READS_SETTLE_AFTER = timedelta(minutes=10)
 
 
@@ -29,7 +29,8 @@ FAILURES = frozenset({Status.FAILED, Status.NOT_ACCEPTED})
 class LastWrite:
     """What we last wrote for one contact: digests of the new and the replaced value, and when.
 
-    `replaced` is None once a later read has shown the new value: the API accepted it.
+    A deletion writes ABSENT. `replaced` is None once a later read has shown the new value: the API
+    accepted it.
     """
 
     digest: str
@@ -46,23 +47,19 @@ def decide(
 ) -> Status:
     """Return the status that syncing this contact leads to; UPDATED and DELETED ask for a write.
 
-    A contact that the source lacks is deleted only where it is what we wrote.
+    A contact that the source lacks is deleted only where it is what we wrote. A read that shows
+    what our last write replaced, and may be older than it, is not believed: not even where it
+    shows what is desired.
     """
+    seen = digest_of(actual, key)
+    if last_write and seen == last_write.replaced != last_write.digest:
+        if now - last_write.at < READS_SETTLE_AFTER:
+            return Status.UPDATED if desired else Status.DELETED
+        if desired and last_write.digest == desired.digest(key):
+            return Status.NOT_ACCEPTED
     if desired == actual:
         return Status.UNCHANGED
-    if desired is None:
-        ours = last_write and last_write.digest == digest_of(actual, key)
-        return Status.DELETED if ours else Status.SKIPPED
-    if last_write and _was_refused_silently(desired, actual, last_write, key, now):
-        return Status.NOT_ACCEPTED
-    return Status.UPDATED
-
-
-def _was_refused_silently(
-    desired: Contact, actual: Contact | None, last_write: LastWrite, key: bytes, now: datetime
-) -> bool:
-    return (
-        last_write.digest == desired.digest(key)
-        and last_write.replaced == digest_of(actual, key)
-        and now - last_write.at >= READS_SETTLE_AFTER
-    )
+    if desired:
+        return Status.UPDATED
+    ours = last_write and last_write.digest == seen
+    return Status.DELETED if ours else Status.SKIPPED

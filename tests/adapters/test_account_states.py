@@ -26,7 +26,7 @@ from contact_sync.account_states import AccountStatesTable
 from contact_sync.account_sync import AccountTask, Outcome
 from contact_sync.contacts import ContactType
 from contact_sync.errors import ThrottledError
-from contact_sync.reconcile import Status
+from contact_sync.reconcile import LastWrite, Status
 from contact_sync.table import from_item, to_item
 from fakes import FakeTime
 from moto_stack import STATE_TABLE
@@ -108,10 +108,11 @@ def test_what_was_not_written_leaves_the_last_write(
     assert {BILLING: wrote()} == states.last_writes(MEMBER)
 
 
-def test_a_deletion_forgets_the_write(states: AccountStatesTable) -> None:
+def test_a_deletion_is_remembered_as_a_write(states: AccountStatesTable) -> None:
     record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())})
-    record(states, {BILLING: Outcome(Status.DELETED, "absent")}, at=LATER)
-    assert {} == states.last_writes(MEMBER)
+    deletion = LastWrite("absent", "d", LATER)
+    record(states, {BILLING: Outcome(Status.DELETED, "absent", write=deletion)}, at=LATER)
+    assert {BILLING: deletion} == states.last_writes(MEMBER)
 
 
 def test_a_dry_run_has_an_item_of_its_own_that_expires(states: AccountStatesTable) -> None:

@@ -87,10 +87,19 @@ def test_what_is_equal_is_not_written() -> None:
     assert dict.fromkeys(ALTERNATE_TYPES, Status.UNCHANGED) == given.statuses
 
 
-def test_what_is_equal_costs_no_read_of_the_state() -> None:
+def test_the_state_is_read_once() -> None:
     given = Given().has(BILLING)
-    given.run()
-    assert 0 == given.states.reads
+    given.run(*ALTERNATE_TYPES)
+    assert 1 == given.states.reads
+
+
+def test_what_seems_equal_is_written_where_the_read_may_be_older_than_our_last_write() -> None:
+    given = Given().has(BILLING)
+    given.states.written[BILLING] = make_last_write(
+        digest=OLD.digest(KEY), replaced=make_contact().digest(KEY), at=datetime.now(UTC)
+    )
+    assert 1 == given.run()
+    assert [("put", MEMBER, BILLING)] == given.contacts.writes
 
 
 def test_only_what_differs_is_written() -> None:
@@ -214,7 +223,10 @@ def test_what_we_wrote_is_deleted_where_the_source_has_none() -> None:
     given.states.written[BILLING] = make_last_write()
     assert 1 == given.run()
     assert [("delete", MEMBER, BILLING)] == given.contacts.writes
-    assert Outcome(Status.DELETED, ABSENT) == given.states.recorded[0][BILLING]
+    outcome = given.states.recorded[0][BILLING]
+    assert (Status.DELETED, ABSENT) == (outcome.status, outcome.digest)
+    assert outcome.write is not None
+    assert (ABSENT, make_contact().digest(KEY)) == (outcome.write.digest, outcome.write.replaced)
 
 
 def test_a_dry_run_deletes_nothing() -> None:

@@ -49,6 +49,32 @@ def test_before_10_minutes_a_stale_read_is_no_evidence() -> None:
     assert Status.UPDATED is decided(NEW, OLD, over(OLD), early)
 
 
+@pytest.mark.parametrize("desired", [OLD, None])
+def test_before_10_minutes_what_our_write_replaced_may_be_gone(desired: Contact | None) -> None:
+    """The source went back to it at once: the read shows it, and may be older than our write."""
+    early = TEN_MINUTES - timedelta(microseconds=1)
+    status = Status.UPDATED if desired else Status.DELETED
+    assert status is decided(desired, desired, over(desired), early)
+    assert Status.UNCHANGED is decided(desired, desired, over(desired), TEN_MINUTES)
+
+
+def test_before_10_minutes_what_our_write_replaced_hides_what_we_wrote() -> None:
+    early = TEN_MINUTES - timedelta(microseconds=1)
+    assert Status.DELETED is decided(None, OLD, over(OLD), early)
+    assert Status.SKIPPED is decided(None, OLD, over(OLD), TEN_MINUTES)
+
+
+def test_a_write_that_replaced_nothing_hides_nothing() -> None:
+    again = over(NEW, written=NEW)
+    assert Status.UNCHANGED is decided(NEW, NEW, again, timedelta())
+
+
+def test_what_is_there_again_long_after_its_deletion_is_somebody_elses() -> None:
+    deletion = make_last_write(digest="absent", replaced=NEW.digest(KEY))
+    assert Status.DELETED is decided(None, NEW, deletion, timedelta())
+    assert Status.SKIPPED is decided(None, NEW, deletion)
+
+
 def test_a_third_value_is_somebody_elses_change() -> None:
     assert Status.UPDATED is decided(NEW, make_contact(Name="Third"), over(OLD))
 
