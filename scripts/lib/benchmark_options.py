@@ -150,12 +150,12 @@ def _parser() -> argparse.ArgumentParser:
         "--check",
         action="store_true",
         help="measure what scripts/lib/benchmark_bounds.json names for CI, imports too, and fail "
-        "with each figure that is off; takes ten minutes",
+        "with each figure that is off; takes six minutes",
     )
     mode.add_argument(
         "--long",
         action="store_true",
-        help="the same for 1,000 and 10,000 accounts; takes an hour",
+        help="the same for 1,000 and 10,000 accounts; takes forty minutes",
     )
     mode.add_argument(
         "--imports",
