@@ -1,5 +1,6 @@
 """How long each handler's import takes beside boto3 and the Powertools Logger, and the package."""
 
+import json
 import os
 import subprocess
 import tempfile
@@ -21,11 +22,14 @@ ROUNDS = 9
 # Packaged only to be newer than Lambda's own; by far the largest.
 LEFT_OUT = ("boto3/", "botocore/")
 
+# The system's most resident memory is in bytes on macOS, in KiB elsewhere.
 _MEASURED = """\
-import time
+import json, resource, sys, time
 start = time.process_time()
 {code}
-print(time.process_time() - start)
+seconds = time.process_time() - start
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps([seconds, peak * (1 if sys.platform == "darwin" else 1024)]))
 """
 
 # Any values; nothing is called.
@@ -62,11 +66,16 @@ def measure_imports(rounds: int = ROUNDS) -> Json:
         zipfile.ZipFile(package).extractall(folder)
         cases = {"": BASE} | {name: f"import {name}.handler" for name in handlers(FUNCTIONS)}
         for code in cases.values():  # compiles
-            _seconds(code, folder)
-        times = [
-            {name: _seconds(code, folder) for name, code in cases.items()} for _ in range(rounds)
+            _import(code, folder)
+        measured = [
+            {name: _import(code, folder) for name, code in cases.items()} for _ in range(rounds)
         ]
-    return {**import_figures(times), "package_bytes": package_size(package)}
+    times = [{name: seconds for name, (seconds, _) in one.items()} for one in measured]
+    return {
+        **import_figures(times),
+        "import_bytes": {name: peak for name, (_, peak) in measured[-1].items()},
+        "package_bytes": package_size(package),
+    }
 
 
 def import_figures(times: Sequence[Mapping[str, float]]) -> Json:
@@ -94,7 +103,8 @@ def package_size(package: Path) -> int:
         )
 
 
-def _seconds(code: str, folder: str) -> float:
+def _import(code: str, folder: str) -> tuple[float, int]:
+    """Return processor seconds and peak memory of one interpreter."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": folder, **_VARIABLES}
     result = subprocess.run(  # noqa: S603 - the stand-in's interpreter
         [str(MINISTACK_PYTHON), "-S", "-c", _MEASURED.format(code=code)],
@@ -103,4 +113,5 @@ def _seconds(code: str, folder: str) -> float:
         capture_output=True,
         text=True,
     )
-    return float(result.stdout)
+    seconds, peak = json.loads(result.stdout)
+    return seconds, peak

@@ -48,12 +48,18 @@ def bill(lines: Sequence[Line], accounts: int) -> str:
 
 
 def import_table(imports: Json) -> str:
-    """Return the time of each import, and its ratio to that of the base."""
-    rows: list[Row] = [("", "ms", "ratio")]
-    rows.append(("boto3 and Powertools Logger", f"{imports['base_seconds'] * 1000:.0f}", "1.00"))
+    """Return time and memory of each import, and the ratio of its time to that of the base."""
+    seconds = {"": imports["base_seconds"], **imports["import_seconds"]}
+    ratios = {"": 1.0, **imports["import_ratios"]}
+    rows: list[Row] = [("", "ms", "ratio", "peak MB")]
     rows += [
-        (name, f"{seconds * 1000:.0f}", f"{imports['import_ratios'][name]:.2f}")
-        for name, seconds in imports["import_seconds"].items()
+        (
+            name or "boto3 and Powertools Logger",
+            f"{seconds[name] * 1000:.0f}",
+            f"{ratios[name]:.2f}",
+            f"{imports['import_bytes'][name] / 2**20:.0f}",
+        )
+        for name in seconds
     ]
     size = imports["package_bytes"] / 1e6
     return f"{table(rows)}\npackage without boto3 and botocore: {size:.2f} MB"

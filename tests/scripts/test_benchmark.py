@@ -454,11 +454,13 @@ class TestImports:
             "base_seconds": 0.2,
             "import_seconds": {"f": 0.3},
             "import_ratios": {"f": 1.5},
+            "import_bytes": {"": 50 * 2**20, "f": 60 * 2**20},
             "package_bytes": 3_210_000,
         }
         lines = [line.split() for line in import_table(imports).splitlines()]
 
-        assert ["f", "300", "1.50"] == lines[2]
+        assert ["200", "1.00", "50"] == lines[1][-3:]
+        assert ["f", "300", "1.50", "60"] == lines[2]
         assert "3.21" in lines[-1]
 
 
