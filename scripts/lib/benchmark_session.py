@@ -79,7 +79,8 @@ class _Session:
     def _measure(self, one: Planned) -> Json:
         """Measure a run, again if it took too long: other work on the machine only adds time."""
         runs = [_measure(one.scenario)]
-        while one.shows == "time" and len(runs) < ATTEMPTS and not self._is_well(one, runs[-1]):
+        is_timed = one.shows in ("time", "scaling")
+        while is_timed and len(runs) < ATTEMPTS and not self._is_well(one, runs[-1]):
             _tell("That is off; measuring it again")
             runs.append(_measure(one.scenario))
         return min(runs, key=lambda run: run["sync_seconds"]) if len(runs) > 1 else runs[0]
@@ -94,7 +95,8 @@ class _Session:
         return imports
 
     def _is_well(self, one: Planned, run: Json) -> bool:
-        return all(verdict.holds for verdict in self._run_verdicts(one, run))
+        scaling = scaling_verdicts([*self.runs, run], self.bounds["scaling_difference"])
+        return all(verdict.holds for verdict in (*self._run_verdicts(one, run), *scaling))
 
     def _run_verdicts(self, one: Planned, run: Json) -> Iterator[Verdict]:
         return run_verdicts(one.shows, run, {**self.bounds, **dict(one.bounds)})
