@@ -98,9 +98,9 @@ class FakeLock:
         merged = seen.pending.merge(request) if seen.pending else request
         return self._change(seen, {"holder": seen.holder, "pending": merged.stored()})
 
-    def take_over(self, seen: Lock, sync_id: str, _at: str) -> bool:
+    def take_over(self, seen: Lock, sync_id: str, at: str) -> bool:
         """Hold the lock in place of the holder seen."""
-        return self._change(seen, {**self.item, "holder": sync_id})
+        return self._change(seen, {**self.item, "holder": sync_id, "since": at})
 
     def free(self, seen: Lock) -> bool:
         """Free the lock; what is queued stays."""

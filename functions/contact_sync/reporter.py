@@ -106,7 +106,7 @@ class Reporter:
         is_complete = not this.error and not this.dry_run
         if this.source_key and is_complete and _covers_all_accounts(run["request"]):
             self._record_synced(this, this.source_key, summary)
-        recorded = _described(this, summary, run.get("request", {}))
+        recorded = _described(this, summary, run["request"])
         values = {
             f"round_{this.number}": recorded,
             "failed": summary.accounts[Status.FAILED] + len(standing),

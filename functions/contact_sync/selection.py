@@ -97,12 +97,12 @@ def select_accounts(
     named = set(scope.account_ids or ())
     missing = set(named)
     selection = Selection()
-    members = 0
+    has_members = False
     for account in accounts:
         missing.discard(account.id)
         if account.id == scope.management_account_id:
             continue
-        members += 1
+        has_members = True
         if not _is_asked_for(account, scope, named, in_units):
             continue
         if _is_excluded(account, scope, in_units):
@@ -111,7 +111,7 @@ def select_accounts(
             selection.skip(account.id, account.state, named=account.id in named)
         else:
             selection.account_ids.append(account.id)
-    if not members:
+    if not has_members:
         raise NoMemberAccountsError("Organizations lists no account but the management account")
     _settle_missing(sorted(missing), scope, selection)
     return selection

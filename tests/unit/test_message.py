@@ -128,7 +128,14 @@ def test_a_text_describes_each_round() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"), (36_060, "10 h 1 min")],
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 0 min"),
+        (36_060, "10 h 1 min"),
+    ],
 )
 def test_a_duration_is_told_by_its_largest_units(seconds: int, text: str) -> None:
     assert text == duration(seconds)
@@ -167,7 +174,7 @@ def test_a_text_that_names_every_failed_account_tells_of_no_more(count: int) -> 
 
 
 def test_a_text_without_failures_names_none() -> None:
-    assert "Failed accounts" not in text(make_round({"updated": 1}))
+    assert "Round 1: 1 updated\n\nExecution: " in text(make_round({"updated": 1}))
 
 
 def test_a_text_ends_with_the_links() -> None:

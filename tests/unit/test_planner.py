@@ -92,6 +92,10 @@ def test_a_plan_is_what_the_rounds_states_need() -> None:
     }
 
 
+def test_a_dry_run_takes_the_time_of_reading_alone() -> None:
+    assert pytest.approx(0.3) == Given(dry_run=True).plan()["seconds_an_account"]
+
+
 def test_the_source_is_stored() -> None:
     given = Given()
     before = datetime.now(UTC)

@@ -156,6 +156,13 @@ def test_a_round_compares_everything_or_not(request_: RoundRequest, *, expected:
     assert expected == given.run["round_1"]["compares_everything"]
 
 
+@pytest.mark.parametrize("only_if_changed", [True, False])
+def test_a_round_tells_whether_it_started_from_a_change(*, only_if_changed: bool) -> None:
+    given = Given(RoundRequest(only_if_changed=only_if_changed), _1={"billing": record()})
+    given.ends()
+    assert only_if_changed is given.run["round_1"]["only_if_changed"]
+
+
 def test_changed_and_failed_accounts_get_an_item_of_the_run() -> None:
     given = Given(
         _1={"billing": record("updated")}, _2={"billing": record()}, _3={"billing": failed()}
@@ -579,7 +586,11 @@ def test_a_dry_run_has_found_drift_and_updated_nothing(
 
 def test_what_differs_after_a_change_has_not_drifted(capsys: pytest.CaptureFixture[str]) -> None:
     told = numbers(capsys, make_round({"updated": 5}, only_if_changed=True), make_round())
-    assert (5, 0) == (told["AccountsUpdated"], told["AccountsDrifted"])
+    assert (5, 0, 0) == (
+        told["AccountsUpdated"],
+        told["AccountsUnchanged"],
+        told["AccountsDrifted"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -615,4 +626,4 @@ def test_a_run_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     given = Given()
     summarize(given)
     summarize(given)
-    assert 1 == len(emf.values(capsys.readouterr().out))
+    assert [SYNC_ID] == [blob["sync_id"] for blob in emf.blobs(capsys.readouterr().out)]
