@@ -1,6 +1,8 @@
 """Clients made one way; refusals become errors by our name, without what was sent."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,8 @@ from contact_sync.errors import (
 from contact_sync.pacing import Pacer, Quota
 from standin.organization import OrganizationClient
 
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+
 
 def client_error(
     code: str,
@@ -47,10 +51,24 @@ def client_error(
 @pytest.mark.parametrize(
     "service", ["account", "dynamodb", "organizations", "s3", "secretsmanager", "stepfunctions"]
 )
-def test_a_client_has_explicit_retries_and_timeouts(service: str) -> None:
+def test_a_client_has_explicit_retries_and_timeouts(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the defaults are where it runs."""
+    monkeypatch.setenv("AWS_RETRY_MODE", "legacy")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "9")
     config = client(service).meta.config
     assert {"mode": "standard", "total_max_attempts": 3} == config.retries
     assert (3, 10) == (config.connect_timeout, config.read_timeout)
+
+
+def test_every_client_is_made_here() -> None:
+    makers = [
+        file.name
+        for file in FUNCTIONS.rglob("*.py")
+        if re.search(r"^(import|from) boto3( |$)", file.read_text(), re.MULTILINE)
+    ]
+    assert ["aws.py"] == makers
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from contact_sync.runs_table import RunsTable
 from contact_sync.table import to_item
 from moto_stack import STATE_TABLE
 
+from statemachine import asl
+
 MINE = RoundRequest(account_ids=[MEMBER], reasons=["why"])
 QUEUED = RoundRequest(account_ids=[OTHER], only_if_changed=True)
 RUN_KEY = keys.run(STARTED_AT, "run-1")
@@ -202,3 +204,44 @@ def test_a_lock_within_anothers_transaction_is_looked_at_again() -> None:
     with Stubber(client) as stub:
         stub.add_client_error("update_item", "TransactionConflictException")
         assert not LockTable(client, STATE_TABLE).queue(Lock("run-1", None, None), RoundRequest())
+
+
+# The machine's own steps, by the definition's expressions.
+
+
+@pytest.mark.parametrize(
+    ("step", "found", "left"),
+    [
+        ("TakeLock", {}, "run-1"),
+        ("TakeLock", {"holder": "run-1"}, "run-1"),
+        ("TakeLock", {"holder": "run-2"}, None),
+        ("TakeLock", {"pending": QUEUED.stored()}, "run-1"),
+        ("ReleaseLock", {"holder": "run-1"}, ""),
+        ("ReleaseLock", {"holder": "run-1", "pending": QUEUED.stored()}, None),
+        ("ReleaseLock", {"holder": "run-2"}, None),
+        ("FreeLock", {"holder": "run-1"}, ""),
+        ("FreeLock", {"holder": "run-1", "pending": QUEUED.stored()}, ""),
+        ("FreeLock", {"holder": "run-2"}, None),
+    ],
+)
+def test_the_machine_takes_and_frees_only_its_own_lock(
+    step: str,
+    found: dict[str, Any],
+    left: str | None,
+    *,
+    lock: LockTable,
+    put: Callable[..., None],
+    state_table: Any,
+) -> None:
+    """What is queued stays whatever happens; None: the step is refused."""
+    put(**found)
+    arguments = asl.load()["States"][step]["Arguments"]
+    values = {name: {"S": "run-1"} for name in arguments["ExpressionAttributeValues"]}
+    update = {**arguments, "TableName": STATE_TABLE, "ExpressionAttributeValues": values}
+    if left is None:
+        with pytest.raises(state_table.exceptions.ConditionalCheckFailedException):
+            state_table.update_item(**update)
+    else:
+        state_table.update_item(**update)
+    holder = found.get("holder") if left is None else left or None
+    assert (holder, found.get("pending")) == (lock.read().holder, lock.read().stored)

@@ -91,6 +91,18 @@ def test_nothing_repeats_on_every_error_and_no_map_is_repeated() -> None:
     assert "Retry" not in PARENT["SyncAccounts"]
 
 
+def test_every_error_caught_is_what_the_run_ends_with() -> None:
+    """But in what comes after the run's end is known."""
+    silent = {
+        name
+        for name, state in PARENT.items()
+        for catcher in state.get("Catch", [])
+        if catcher["ErrorEquals"] == ["States.ALL"]
+        and not {"error", "summary"} & catcher.get("Assign", {}).keys()
+    }
+    assert silent == {"FreeLock", "RecordPublished"}
+
+
 def test_every_error_named_is_a_class_of_ours_or_a_service_error() -> None:
     named = {
         name
@@ -123,6 +135,10 @@ def test_no_way_to_failure_passes_the_summary_by() -> None:
 def test_failure_and_success_end_in_states_of_their_own() -> None:
     assert {"Fail"} == {s["Type"] for n, s in PARENT.items() if n.endswith("Failed")}
     assert not [name for name, state in PARENT.items() if state.get("End")]
+
+
+def test_failed_alternate_contacts_leave_the_primary_contact_its_turn() -> None:
+    assert "SyncPrimaryContact" in reachable(CHILD["States"], "HasPrimaryLeft")
 
 
 def test_the_map_is_distributed_explicit_and_tolerant() -> None:

@@ -1,6 +1,7 @@
 """What a function's code names, its own modules of contact_sync included: read from the source."""
 
 import ast
+import sys
 from pathlib import Path
 
 from template.stack import ROOT
@@ -25,6 +26,26 @@ def names(handler: str) -> set[str]:
     attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     constants = {node.value for node in nodes if isinstance(node, ast.Constant)}
     return attributes | {constant for constant in constants if isinstance(constant, str)}
+
+
+def packages() -> set[str]:
+    """Return the packages of others that the code imports at run time."""
+    ours = {path.name for path in FUNCTIONS.iterdir()}
+    found: set[str] = set()
+    for file in FUNCTIONS.rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        for_types = {
+            node
+            for block in ast.walk(tree)
+            if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+            for node in ast.walk(block)
+        }
+        for node in set(ast.walk(tree)) - for_types:
+            if isinstance(node, ast.ImportFrom):
+                found.add(str(node.module).split(".")[0])
+            elif isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+    return found - ours - sys.stdlib_module_names
 
 
 def _nodes(handler: str) -> list[ast.AST]:

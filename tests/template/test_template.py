@@ -287,6 +287,15 @@ class TestFunctions:
             == properties["Environment"]["Variables"].keys()
         )
 
+    def test_packages_what_its_code_imports(self) -> None:
+        """The runtime's own boto3 may not know an account's State."""
+        required = re.findall(
+            r"^([\w-]+)==", (ROOT / "functions/requirements.txt").read_text(), re.MULTILINE
+        )
+        brought = {"botocore"}  # by boto3, of the version that it needs
+
+        assert {name.replace("-", "_") for name in required} | brought == function_code.packages()
+
     def test_each_logs_to_its_own_group(self, stack: Stack) -> None:
         """No two functions share a log group, and every group is the template's."""
         groups = {
