@@ -188,4 +188,5 @@ def test_every_end_of_a_child_tells_of_its_account_in_a_digit() -> None:
     }
     assert set(ends) == {"SyncOnlyAlternateContacts", "SyncPrimaryContact", "AccountFailed"}
     assert ends["AccountFailed"] == "{% 2 %}"
+    assert not [output for output in ends.values() if "$states.input" in output]
     assert not [state for state in CHILD["States"].values() if state["Type"] == "Fail"]
