@@ -58,7 +58,9 @@ def _draw(panel: Panel, left: float) -> str:
         color = COLORS[number % len(COLORS)]
         parts.append(_path([scale.at(point) for point in panel.lines.get(name, ())], color))
         parts += [_dot(*scale.at(point), color) for point in panel.points.get(name, ())]
-        parts.append(_text(left + MARGIN + 8, 44 + 15 * number, name, "start", color))
+        # Both axes grow to the upper right, so that the lower right is free.
+        x, y = left + WIDTH - MARGIN / 2 - 8, HEIGHT - MARGIN - 10 - 15 * (len(names) - 1 - number)
+        parts.append(_text(x, y, name, "end", color))
     return "\n".join(part for part in parts if part)
 
 
