@@ -459,6 +459,18 @@ def test_an_account_that_stays_throttled_fails_alone(
     assert "ThrottledError" == machine.account(FIRST)["billing"]["error"]
 
 
+def test_the_longest_history_of_an_account_is_short(machine: Machine) -> None:
+    """All attempts of the default configuration fail, for alternate and primary contacts."""
+    fault = {"operation": "*", "account_id": FIRST, "error": "TooManyRequestsException"}
+    machine.organization.add_fault({**fault, "times": None})
+
+    execution = machine.run({"account_ids": [FIRST]})
+
+    (child,) = execution.children()
+    assert 6 == sum(name.startswith("Sync") for name in child.states())
+    assert 80 > len(child.history())
+
+
 def test_a_function_that_dies_for_good_is_recorded_by_the_child(machine: Machine) -> None:
     dies = {"function": ALTERNATE, "match": FIRST, "kind": "kill", "delay": 0, "times": 3}
     machine.standin.set_faults([dies])
@@ -501,6 +513,18 @@ def test_a_dry_run_leaves_the_state_of_a_failed_account_alone(machine: Machine) 
     assert "SUCCEEDED" == execution.status()
     assert {} == machine.account(FIRST)
     assert "ChildLostError" in machine.messages()[0].body
+
+
+def test_a_dry_run_records_a_throttled_account_in_its_own_item(machine: Machine) -> None:
+    fault = {"operation": "*", "account_id": FIRST, "error": "TooManyRequestsException"}
+    machine.organization.add_fault({**fault, "times": None})
+    machine.configure(retry_config={"max_attempts": 1, "base_delay": 1, "max_delay": 1})
+
+    execution = machine.run({"dry_run": True})
+
+    assert "SUCCEEDED" == execution.status()
+    assert {} == machine.account(FIRST)
+    assert "ThrottledError" in machine.messages()[0].body
 
 
 # How often one run fails in each task of its good path, by each of the task's retriers.

@@ -341,8 +341,9 @@ def test_a_failure_that_cannot_be_recorded_is_a_lost_child(machine: SecondMachin
     assert "PartialSyncError" == machine.run()["error"]
 
 
-def test_a_dry_run_records_no_failure_of_an_account(machine: SecondMachine) -> None:
-    machine.fail("CrashError", "primary_contact_processor", FIRST)
+@pytest.mark.parametrize("error", ["CrashError", "ThrottledError"])
+def test_a_dry_run_records_no_failure_of_an_account(machine: SecondMachine, error: str) -> None:
+    machine.fail(error, "primary_contact_processor", FIRST, times=3)
 
     assert "SUCCEEDED" == machine.run({"dry_run": True})["status"]
 
