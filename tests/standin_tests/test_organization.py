@@ -16,6 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
+from lib.benchmark_options import Latency
 from standin.organization import (
     OrganizationClient,
     OrganizationServer,
@@ -1149,22 +1150,33 @@ class TestServer:
         """`python -m standin.organization` serves a world from a file."""
         file = tmp_path / "world.json"
         file.write_text(json.dumps(make_world()))
-        command = [sys.executable, "-B", "-m", "standin.organization"]
-        process = subprocess.Popen(
-            [*command, "--port", "0", "--world", str(file)],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().split()[-1]
-            accounts = OrganizationClient(url).world()["accounts"]
-        finally:
-            process.terminate()
-            process.communicate()
+        accounts = world_alone("--world", str(file))["accounts"]
 
         assert [account["id"] for account in accounts] == [MEMBER, OTHER]
+
+    def test_runs_alone_as_in_the_benchmark(self) -> None:
+        """Without a file it generates the world that the benchmark measures."""
+        alone = world_alone("--accounts", "8", "--drift", "0.5")
+        measured = drifted_world(8, drift=0.5, latency={"default": Latency.api_call})
+
+        assert alone["contacts"] == measured["contacts"]
+        assert alone["latency"] == measured["latency"]
+
+
+def world_alone(*options: str) -> dict[str, Any]:
+    """Return the world that the organization serves when it runs alone."""
+    process = subprocess.Popen(
+        [sys.executable, "-B", "-m", "standin.organization", "--port", "0", *options],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        return OrganizationClient(process.stdout.readline().split()[-1]).world()
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 class TestDriftedWorld:

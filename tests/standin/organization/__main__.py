@@ -29,6 +29,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="0 for a free one")
     parser.add_argument("--accounts", type=int, default=60, help="members of the generated world")
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated world")
+    parser.add_argument(
+        "--drift", type=float, default=1.0, help="share that differs from the source"
+    )
+    parser.add_argument("--latency", type=float, default=0.08, help="seconds that each call takes")
     parser.add_argument("--world", type=Path, help="JSON file of a world, instead of generating it")
     parser.add_argument("--speed", type=float, default=1.0, help="how much faster than AWS")
     return parser.parse_args()
@@ -36,7 +40,8 @@ def _parse() -> argparse.Namespace:
 
 def _world(options: argparse.Namespace) -> dict[str, Any]:
     if options.world is None:
-        return drifted_world(options.accounts, options.seed)
+        latency = {"default": options.latency}
+        return drifted_world(options.accounts, options.seed, drift=options.drift, latency=latency)
     world: dict[str, Any] = json.loads(options.world.read_text())
     return world
 
