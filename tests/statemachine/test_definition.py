@@ -78,6 +78,11 @@ def test_the_machine_and_every_task_have_a_timeout() -> None:
     assert not [name for name, task in TASKS.items() if "TimeoutSeconds" not in task]
 
 
+def test_a_change_settles_before_its_source_is_read() -> None:
+    waits = [(STATES[name]["Seconds"], STATES[name]["Next"]) for name in ("Settle", "SettleAgain")]
+    assert [(30, "PlanRound"), (60, "PlanRound")] == waits
+
+
 def test_every_task_repeats_and_catches() -> None:
     assert not [name for name, task in TASKS.items() if not task["Retry"]]
     assert not [
