@@ -28,9 +28,9 @@ def system() -> Iterator[System]:
         patch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", server.url)
         patch.setenv("STATE_MACHINE_ARN", MACHINE_ARN)
         patch.setenv("QUOTA_SHARE", "1000000")  # nothing is paced
-        # Else pytest would keep every line of every case.
-        patch.setattr(logging.getLogger("contact-sync"), "propagate", False)
         patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
         system = System(Cloud(OrganizationClient(server.url)), clock)
+        # Else pytest would keep every line of every case.
+        patch.setattr(logging.getLogger("contact-sync"), "propagate", False)
         with between_clients_and_services(system):
             yield system
