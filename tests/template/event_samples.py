@@ -12,7 +12,7 @@ from typing import Any
 
 from moto.events.models import EventPattern
 from template.event_rules import matches
-from template.stack import ROOT
+from template.stack import ROOT, event_rule
 
 Json = dict[str, Any]
 Matcher = Callable[[Json, Json], bool]
@@ -172,6 +172,51 @@ OTHER_CONTACT_CHANGES = {
 # What only the stack itself knows to be its own.
 MASKED_CONTACT_CHANGES = {"put-alternate-contact-masked", "put-contact-information-masked"}
 OTHER_MASKED_CONTACT_CHANGES = {"put-contact-information-masked-console"}
+
+STOPPED = "ExecutionStoppedRule"
+# Of all events, the ones that each rule matches; every other one is a near miss.
+MATCHING = {
+    event_rule("ContactChanged"): CONTACT_CHANGES,
+    event_rule("BillingContactChanged"): OTHER_CONTACT_CHANGES,
+    event_rule("AccountCreated"): {"create-account-result"},
+    event_rule("AccountJoined"): {
+        "account-joined-organization-created",
+        "account-joined-organization-invited",
+        "account-joined-organization-as-api-call",
+        "account-joined-organization-other-source",
+    },
+    event_rule("UnnamedAccountJoined"): {"account-joined-organization-unnamed"},
+    event_rule("ManagedAccountCreated"): {
+        "create-managed-account",
+        "create-managed-account-eu-west-1",
+    },
+    event_rule("ManagedAccountUpdated"): {
+        "update-managed-account",
+        "update-managed-account-eu-west-1",
+    },
+    event_rule("AccountDeparted"): {
+        "account-departed-organization-left",
+        "account-departed-organization-removed",
+        "account-departed-organization-cleaned",
+    },
+    event_rule("AccountClosed"): {"close-account-result"},
+    event_rule("Recovery"): {
+        "execution-failed",
+        "execution-failed-long-input",
+        "execution-failed-null-input",
+        "execution-failed-quoting",
+        "execution-aborted",
+        "execution-timed-out",
+    },
+    STOPPED: {
+        "execution-aborted",
+        "execution-aborted-recovery",
+        "execution-failed-recovery",
+        "execution-failed-recovery-compact",
+        "execution-timed-out",
+        "execution-timed-out-recovery",
+    },
+}
 
 
 def moto_matches(pattern: Json, event: Any) -> bool:

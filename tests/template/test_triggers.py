@@ -8,60 +8,9 @@ from typing import Any
 import pytest
 from contact_sync.request import Trigger, parse_request
 from template.event_rules import requires, transform
-from template.event_samples import (
-    CONTACT_CHANGES,
-    EVENTS,
-    MATCHERS,
-    MEMBER,
-    OTHER_CONTACT_CHANGES,
-    matched,
-)
+from template.event_samples import EVENTS, MATCHERS, MATCHING, MEMBER, STOPPED, matched
 from template.stack import ACCOUNT, ROOT, Stack, event_rule
 
-STOPPED = "ExecutionStoppedRule"
-# Of all events, the ones that each rule matches; every other one is a near miss.
-MATCHING = {
-    event_rule("ContactChanged"): CONTACT_CHANGES,
-    event_rule("BillingContactChanged"): OTHER_CONTACT_CHANGES,
-    event_rule("AccountCreated"): {"create-account-result"},
-    event_rule("AccountJoined"): {
-        "account-joined-organization-created",
-        "account-joined-organization-invited",
-        "account-joined-organization-as-api-call",
-        "account-joined-organization-other-source",
-    },
-    event_rule("UnnamedAccountJoined"): {"account-joined-organization-unnamed"},
-    event_rule("ManagedAccountCreated"): {
-        "create-managed-account",
-        "create-managed-account-eu-west-1",
-    },
-    event_rule("ManagedAccountUpdated"): {
-        "update-managed-account",
-        "update-managed-account-eu-west-1",
-    },
-    event_rule("AccountDeparted"): {
-        "account-departed-organization-left",
-        "account-departed-organization-removed",
-        "account-departed-organization-cleaned",
-    },
-    event_rule("AccountClosed"): {"close-account-result"},
-    event_rule("Recovery"): {
-        "execution-failed",
-        "execution-failed-long-input",
-        "execution-failed-null-input",
-        "execution-failed-quoting",
-        "execution-aborted",
-        "execution-timed-out",
-    },
-    STOPPED: {
-        "execution-aborted",
-        "execution-aborted-recovery",
-        "execution-failed-recovery",
-        "execution-failed-recovery-compact",
-        "execution-timed-out",
-        "execution-timed-out-recovery",
-    },
-}
 SOURCES = {
     event_rule("ContactChanged"): "contact_changed",
     event_rule("BillingContactChanged"): "contact_changed",
