@@ -144,7 +144,9 @@ class InProcessTrial(Trial):
         calls = [
             call
             for call in self.system.member_calls
-            if call.account_id == pair[0] and call.at >= asked.at and "processor" in call.function
+            if (call.account_id, call.type) == pair
+            and call.at >= asked.at
+            and "processor" in call.function
         ]
         return (calls[-1].at, calls[-1].execution.name) if calls else (asked.at, "")
 

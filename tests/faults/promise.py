@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from faults import cases
@@ -156,11 +156,12 @@ class Trial:
         self.system.end_faults()
         self.system.pass_time(HEALED)
         healing = self.case.healing
-        dead = [one for one in self.asked if self._is_worth_a_retry(one)]
-        if healing == "retry" and dead:
-            of = dead[self.case.order % len(dead)]
-            execution = self.system.start({"retry_of": of.execution.name})
-            self.asked.append(Asked(execution, self.system.now(), of.accounts, of.types))
+        retried = [one for one in self.system.executions() if self._is_to_be_retried(one)]
+        if healing == "retry" and retried:
+            of = retried[self.case.order % len(retried)]
+            was = next((one for one in self.asked if one.execution is of), Asked(of, 0.0))
+            execution = self.system.start({"retry_of": of.name})
+            self.asked.append(replace(was, execution=execution, at=self.system.now(), heals=False))
         elif healing == "change":
             source = self._source()
             name = next(one for one in TYPES if one in source and self._is_valid(source[one]))
@@ -347,12 +348,12 @@ class Trial:
         failed = {one for one in members for body in bodies if _names(body, one, "")}
         return frozenset(failed) or None
 
-    def _is_worth_a_retry(self, asked: Asked) -> bool:
-        """Tell whether the request ended without a result, so that it can be asked for again."""
-        platform = r"(Lambda|Runtime|Sandbox|States|DynamoDB|S3)[.]|CrashError"
-        one = asked.execution
-        died = one.status == "TIMED_OUT" or re.match(platform, one.error or "")
-        return bool(asked.is_sure and one.status in DEAD and died and not asked.heals)
+    def _is_to_be_retried(self, execution: Any) -> bool:
+        """Tell whether a message says that this execution is to be repeated."""
+        return execution.status in DEAD and any(
+            _mentions(one, execution.name) and re.search(r"retry.of", one.body)
+            for one in self.system.messages()
+        )
 
     def _is_promised(self, asked: Asked) -> bool:
         """Tell whether no fault came after the request, nor anybody who stopped it."""
@@ -377,7 +378,7 @@ class Trial:
         return False
 
     def _last_work(self, _pair: Pair, asked: Asked) -> tuple[float, str]:
-        """Return when which execution last worked on the account, if after the request."""
+        """Return when which execution last worked on the contact, if after the request."""
         return asked.at, ""
 
     def _promised(self) -> Iterator[tuple[Pair, Asked]]:

@@ -591,6 +591,10 @@ class System:
     def _drive(self, call: Call) -> Steps:
         """Let a function go on to its end, or to that of its time."""
         while True:
+            if self.clock.now > call.deadline:
+                call.kill()
+                self._calls.discard(call)
+                raise StateError("Sandbox.Timedout", "planned")
             with redirect_stdout(self.log):
                 call.resume()
             if call.is_over:
@@ -602,10 +606,6 @@ class System:
             stops = call.next is not None and call.next.operation == self._awaited
             if stops or self.order.random() < self.conditions.parking:
                 yield 0.0
-            if self.clock.now > call.deadline:
-                call.kill()
-                self._calls.discard(call)
-                raise StateError("Sandbox.Timedout", "planned")
         self._calls.discard(call)
         self._pool.give_back(call)
         if call.plan and call.plan["error"] == "kill":  # it had no call left to die at
