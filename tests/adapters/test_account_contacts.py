@@ -16,7 +16,7 @@ from builders import (
     make_contact,
     make_world,
 )
-from contact_sync.account_contacts import AccountContactsClient
+from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.contacts import ALTERNATE_TYPES, Contact, ContactType
 from contact_sync.errors import (
     AccessDeniedError,
