@@ -385,13 +385,22 @@ def test_accounts_are_read_by_the_hundred_in_order(
     assert ids[::2] == [item["sync_id"] for _, item in found if item]
 
 
-def test_items_of_a_run_are_written_by_25(states: AccountStatesTable, state_table: Any) -> None:
+def test_items_of_a_run_are_written_by_25(state_table: Any) -> None:
     ids = [str(100_000_000_000 + n) for n in range(60)]
+    sizes = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        sizes.append(len(params["RequestItems"][STATE_TABLE]))
+
+    client: Any = boto3.client("dynamodb")
+    client.meta.events.register("provide-client-params.dynamodb.BatchWriteItem", note)
+    states = AccountStatesTable(client, STATE_TABLE)
     states.write_runs(
         {**keys.account_run(one, STARTED_AT, SYNC_ID), "errors": {"billing": one}} for one in ids
     )
     stored = [from_item(item) for item in state_table.scan(TableName=STATE_TABLE)["Items"]]
     assert ids == sorted(item["errors"]["billing"] for item in stored)
+    assert [25, 25, 10] == sizes
 
 
 def test_nothing_to_write_calls_nothing() -> None:

@@ -171,28 +171,28 @@ def test_a_single_refusal_is_absorbed_by_the_client(
 
 
 class CountingPacer(Pacer):
-    """Tells what it was told."""
+    """Keeps what happened."""
 
     def __init__(self) -> None:
         super().__init__(Quota(1, 1), 1)
-        self.told: list[str] = []
+        self.seen: list[str] = []
 
     def wait(self) -> None:
         """Keep that a call waited."""
-        self.told.append("wait")
+        self.seen.append("wait")
 
     def served(self) -> None:
         """Keep that a call was served."""
-        self.told.append("served")
+        self.seen.append("served")
 
     def refused(self) -> None:
         """Keep that a call was refused."""
-        self.told.append("refused")
+        self.seen.append("refused")
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "seen"),
     [
         (None, ["wait", "served"]),
         ("TooManyRequestsException", ["wait", "refused", "wait", "served"]),
@@ -200,9 +200,9 @@ class CountingPacer(Pacer):
         ("drop_connection", ["wait", "wait", "served"]),
     ],
 )
-def test_every_attempt_waits_and_tells_how_it_was_answered(
+def test_every_attempt_waits_and_reports_how_it_was_answered(
     fault: str | None,
-    told: list[str],
+    seen: list[str],
     organization: OrganizationClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -213,6 +213,6 @@ def test_every_attempt_waits_and_tells_how_it_was_answered(
     account, put, get = client("account"), CountingPacer(), CountingPacer()
     pace(account, {"PutAlternateContact": put, "GetAlternateContact": get})
     AccountContactsClient(account).put(MEMBER, make_contact())
-    assert told == put.told
-    assert [] == get.told
+    assert seen == put.seen
+    assert [] == get.seen
     account.close()

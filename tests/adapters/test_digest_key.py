@@ -1,16 +1,19 @@
 """The digest key is read from its secret."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from contact_sync.aws.digest_key import load_digest_key
 from contact_sync.errors import ApiRefusedError
+from moto import mock_aws
 from moto_stack import SECRET, create_secret
 
 
 @pytest.fixture
-def secrets(aws: None) -> Any:  # noqa: ARG001
-    return create_secret("the key itself")
+def secrets() -> Iterator[Any]:
+    with mock_aws():
+        yield create_secret("the key itself")
 
 
 def test_the_key_is_read_from_its_secret(secrets: Any) -> None:

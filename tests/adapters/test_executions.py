@@ -60,7 +60,7 @@ def test_the_start_is_written_as_the_state_machine_has_it(hours: int) -> None:
     assert "2026-01-05T10:00:00.123Z" == describe(startDate=started).started_at
 
 
-def test_an_execution_that_ended_tells_its_error() -> None:
+def test_an_execution_that_ended_has_its_error() -> None:
     ended = describe(status="FAILED", error="PartialSyncError", cause="3 accounts failed")
     assert "PartialSyncError" == ended.error
     assert describe().error is None
