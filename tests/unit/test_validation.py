@@ -139,6 +139,11 @@ def test_a_wrong_value_is_named_by_what_is_expected_instead(
     assert named(content).endswith(fault)
 
 
+@pytest.mark.parametrize("other", [{}, {"S": 1, "N": 2}, {"failure_threshold": 1}])
+def test_an_object_is_not_taken_for_dynamodb_json(other: dict[str, Any]) -> None:
+    assert "DynamoDB" not in named({"inner": other, "x": 1})
+
+
 def test_every_fault_is_named() -> None:
     found = named({"color": "green", "x": 1, "inner": {"note": "long"}}).split("; ")
     assert ["color", "inner.note", "x"] == sorted(one.partition(":")[0] for one in found)
