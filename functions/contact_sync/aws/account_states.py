@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from contact_sync.account_sync import AccountState, AccountTask, ContactResult, Source
+from contact_sync.accounts import NOT_FOUND
 from contact_sync.aws import keys
 from contact_sync.aws.clients import error_code, named_errors
 from contact_sync.aws.items import from_item, to_item, update_of
@@ -74,7 +75,9 @@ class AccountStatesTable:
             values["expires_at"] = keys.expires_at(source.started_at)
             key = keys.account_run(task.account_id, source.started_at, task.sync_id)
             return self._update(key, values, [])
-        removed = ["left_at", "expires_at"]
+        # An account that left while the run worked on it must still expire.
+        has_left = any(result.error == NOT_FOUND for result in results.values())
+        removed = [] if has_left else ["left_at", "expires_at"]
         for name, result in results.items():
             values |= _remembered(task, name, result, at)
             if result.status is not Status.FAILED:
