@@ -66,6 +66,14 @@ class FakeLock:
         self.item["held"] = dict(held)
         return True
 
+    def forget_pending(self, sync_id: str) -> bool:
+        """Remove what version 1 queued."""
+        self.before("forget_pending")
+        if self.item.get("holder") != sync_id:
+            return False
+        self.item.pop("pending", None)
+        return True
+
     def queue(self, queued: QueuedRequest) -> None:
         """Queue an execution's request."""
         self.before("queue")
