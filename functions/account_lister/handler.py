@@ -1,21 +1,20 @@
-"""account-lister: what the organization says, of one account or of all in a round's manifest."""
+"""account-lister: the accounts of a run, and whether a joined account is ready."""
 
 from functools import cache
 from math import ceil
 from typing import Any
 
 from contact_sync import settings
-from contact_sync.aws import client
+from contact_sync.accounts import ACTIVE, NOT_FOUND, PENDING_ACTIVATION
+from contact_sync.aws.account_contacts import AccountContactsClient
+from contact_sync.aws.clients import client
+from contact_sync.aws.organization import OrganizationClient
+from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.contacts import ContactType
+from contact_sync.errors import AccessDeniedError
 from contact_sync.observability import logged, logger
-from contact_sync.organization import OrganizationClient
-from contact_sync.runs_bucket import RunsBucket
-from contact_sync.selection import (
-    NOT_FOUND,
-    PENDING_ACTIVATION,
-    check_units,
-    scattered,
-    select_accounts,
-)
+
+from account_lister.selection import check_units, scattered, select_accounts
 
 
 @logged
@@ -26,28 +25,45 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def check_account(event: dict[str, Any]) -> dict[str, Any]:
-    """Return {state, is_coming} of one account; it is coming while it may yet become active."""
-    state = organization().state_of(event["account_id"])
-    return {"state": state, "is_coming": state in (NOT_FOUND, PENDING_ACTIVATION)}
+    """Return {is_ready} of one account: false while it may yet become active and answer."""
+    state = organization().account(event["account_id"]).state
+    if state in (NOT_FOUND, PENDING_ACTIVATION):
+        return {"is_ready": False}
+    return {"is_ready": state != ACTIVE or _answers(event["account_id"])}
 
 
 def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
-    """Store the manifest; return the counts: {accounts, left_alone: {reason: n}, named, ...}.
+    """Store the manifest; return the counts.
 
-    `estimated_seconds` is the round's time, if it is as the plan expects.
+    {accounts, skipped: {reason: n}, named_skips: {id: reason}, unknown_states: {state: n},
+    warnings, estimated_seconds}; the last is the run's time, if it is as the plan expects.
     """
-    scope = bucket().load_scope(event["scope_key"])
+    plan = event["plan"]
+    scope = bucket().load_scope(plan["scope_key"])
     members = organization()
     members.check(scope.management_account_id)
-    scope = check_units(scope, members.missing_units)
+    scope, missing_units = check_units(scope, members.missing_units)
     selection = select_accounts(members.accounts(), scope, members.in_units)
-    bucket().store_manifest(event["manifest_key"], scattered(selection.account_ids))
+    for unit in missing_units:
+        selection.skip(unit, NOT_FOUND, named=True)
+    bucket().store_manifest(plan["manifest_key"], scattered(selection.account_ids))
     return {
         "accounts": len(selection.account_ids),
-        "estimated_seconds": ceil(len(selection.account_ids) * event["seconds_an_account"]),
-        "left_alone": dict(selection.skipped),
-        "named": selection.named_skips,
+        "skipped": dict(selection.skipped),
+        "named_skips": selection.named_skips,
+        "unknown_states": dict(selection.unknown_states),
+        "warnings": selection.warnings,
+        "estimated_seconds": ceil(len(selection.account_ids) * plan["seconds_per_account"]),
     }
+
+
+def _answers(account_id: str) -> bool:
+    """Return whether the account lets its contacts be read; a new one may deny it for a while."""
+    try:
+        contacts().get(account_id, ContactType.SECURITY)
+    except AccessDeniedError:
+        return False
+    return True
 
 
 def organization() -> OrganizationClient:
@@ -57,13 +73,19 @@ def organization() -> OrganizationClient:
 
 @cache
 def organizations() -> Any:
-    """Make the client on first use, once a process."""
+    """Make the client on first use, once per process."""
     return client("organizations")
 
 
 @cache
+def contacts() -> AccountContactsClient:
+    """Make the client on first use, once per process."""
+    return AccountContactsClient(client("account"))
+
+
+@cache
 def bucket() -> RunsBucket:
-    """Make the bucket and its client on first use, once a process."""
+    """Make the bucket and its client on first use, once per process."""
     return RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
 
 

@@ -1,1 +1,1 @@
-"""What the five functions share: values, decisions and adapters of one contact sync."""
+"""What the functions share: values and decisions; `aws` has everything that calls AWS."""

@@ -1,66 +1,88 @@
-"""One account, some of its contacts: read, compare, write what differs, record, and tell."""
+"""Sync one account's contacts: read, compare, write the differences, record the results."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache, partial
 from typing import Any, Protocol, Self
 
+from contact_sync.accounts import ACTIVE, JUST_JOINED, Account
+from contact_sync.comparison import (
+    CHANGED,
+    FAILURES,
+    UNKNOWN,
+    Decision,
+    KnownContact,
+    Status,
+    Write,
+    decide,
+)
 from contact_sync.contacts import Contact, ContactType, digest_of
-from contact_sync.errors import TRANSIENT, AccessDeniedError, NotAcceptedError, SyncError
-from contact_sync.reconcile import CHANGED, FAILURES, LastWrite, Status, decide
-from contact_sync.selection import ACTIVE
+from contact_sync.errors import (
+    TRANSIENT,
+    AccessDeniedError,
+    ContestedError,
+    RepeatAccountError,
+    SyncError,
+)
+
+# What a child returns for its account; the parent counts, and looks for a lost lock.
+UNCHANGED_DIGIT, UPDATED_DIGIT, FAILED_DIGIT, SKIPPED_DIGIT, LOST_DIGIT = range(5)
 
 
 @dataclass(frozen=True)
 class AccountTask:
-    """One attempt of one processor for one account: the child's input and the attempt's number."""
+    """One attempt of one processor for one account."""
 
     account_id: str
     sync_id: str
-    round: int
+    planned_at: str
     contact_types: tuple[ContactType, ...]
     dry_run: bool
-    attempt: int
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any], types: Sequence[ContactType]) -> Self:
-        """Take the child's input; `types` are those that the processor is responsible for."""
+        """Take the child's input; `types` are those that are asked for of this processor."""
         return cls(
             account_id=event["account_id"],
             sync_id=event["sync_id"],
-            round=event["round"],
-            contact_types=tuple(name for name in types if name in event["contact_types"]),
+            planned_at=event["planned_at"],
+            contact_types=tuple(types),
             dry_run=event["dry_run"],
-            attempt=event["attempt"],
         )
 
 
 @dataclass(frozen=True)
 class Source:
-    """The source of a round, as the plan stored it.
+    """The source of a run, as its plan stored it.
 
-    `started_at` is the run's start; `planned_at` orders the rounds, also those of several runs.
+    `started_at` is the run's start. `contact_types` are those that the run syncs; `contacts` has
+    each of them, None where the source lacks it. `insisted` are accounts that a person named.
     """
 
     started_at: str
-    planned_at: str
     digest_key: bytes = field(repr=False)
+    contact_types: tuple[ContactType, ...]
     contacts: Mapping[ContactType, Contact | None] = field(repr=False)
+    insisted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one contact; `error` names the failure, `write` what was written.
-
-    `change` is what an earlier attempt of the round did to it, should this one have failed.
-    """
+class ContactResult:
+    """The result of one contact in one attempt; `error` names a failure, or why it was skipped."""
 
     status: Status
-    digest: str | None = None
     error: str | None = None
-    write: LastWrite | None = None
-    change: Status | None = None
+    write: Write | None = None
+    contested: int = 0
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """What the state table knows of an account, and which run holds the lock with which plan."""
+
+    contacts: Mapping[ContactType, KnownContact]
+    holder: str | None
+    planned_at: str | None
 
 
 class AccountContacts(Protocol):
@@ -77,22 +99,22 @@ class AccountContacts(Protocol):
 
 
 class AccountStates(Protocol):
-    """The last known state of each account (state table)."""
+    """The last known state of each account, and the fence of the writes (state table)."""
 
-    def last_writes(self, account_id: str) -> Mapping[ContactType, LastWrite]:
-        """Return what we last wrote to the account."""
+    def read(self, account_id: str) -> AccountState:
+        """Return the account's state and the lock, in one strongly consistent read."""
 
-    def changes(self, task: AccountTask, started_at: str) -> Mapping[ContactType, Status]:
-        """Return what earlier attempts of the same round changed."""
+    def intend(self, task: AccountTask, writes: Mapping[ContactType, Write]) -> bool:
+        """Record writes that are about to happen; return False where a newer run was here."""
 
     def record(
         self,
         task: AccountTask,
-        outcomes: Mapping[ContactType, Outcome],
+        results: Mapping[ContactType, ContactResult],
         source: Source,
         at: datetime,
-    ) -> None:
-        """Record one attempt."""
+    ) -> bool:
+        """Record one attempt; return False where a newer run was here."""
 
 
 @dataclass(frozen=True)
@@ -102,99 +124,155 @@ class AccountSync:
     source: Source
     contacts: AccountContacts
     states: AccountStates
-    state_of: Callable[[str], str]
+    account: Callable[[str], Account]
 
     def run(self, task: AccountTask) -> int:
-        """Sync the task's contacts and return the digit that tells of them.
+        """Sync the task's contacts and return the account's digit.
 
-        Every contact is tried and recorded before the first error is raised, transient ones
-        first: those are what the state machine repeats.
+        Every contact is tried and recorded before an error is raised: RepeatAccountError where
+        the attempt is to be repeated, else the first error. The digit is LOST_DIGIT, and nothing
+        is written or recorded, where the run does not hold the lock with its own plan.
         """
-        now = datetime.now(UTC)
-        last_writes = cache(partial(self.states.last_writes, task.account_id))
-        outcomes: dict[ContactType, Outcome] = {}
-        errors: list[SyncError] = []
-        for contact_type in task.contact_types:
+        attempt = _Attempt(self, task, datetime.now(UTC))
+        actual = attempt.read_contacts()
+        state = self.states.read(task.account_id)
+        if not task.dry_run and (state.holder, state.planned_at) != (task.sync_id, task.planned_at):
+            return LOST_DIGIT
+        decisions = attempt.decide(actual, state)
+        if not (attempt.write(decisions, actual) and attempt.record()):
+            return LOST_DIGIT
+        attempt.raise_errors()
+        return digit([result.status for result in attempt.results.values()])
+
+
+class _Attempt:
+    """One attempt at one account: its results so far, and the errors among them."""
+
+    def __init__(self, sync: AccountSync, task: AccountTask, now: datetime) -> None:
+        self._sync = sync
+        self._task = task
+        self._now = now
+        self.results: dict[ContactType, ContactResult] = {}
+        self._errors: list[SyncError] = []
+
+    def read_contacts(self) -> dict[ContactType, Contact | None]:
+        """Return the account's contacts that could be read."""
+        actual = {}
+        for name in self._task.contact_types:
             try:
-                last_write = last_writes().get(contact_type)
-                outcomes[contact_type] = self._sync(task, contact_type, last_write, now)
-            except NotAcceptedError as error:
-                errors.append(error)
-                outcomes[contact_type] = _failed(error, Status.NOT_ACCEPTED)
+                actual[name] = self._sync.contacts.get(self._task.account_id, name)
             except SyncError as error:
-                errors.append(error)
-                outcomes[contact_type] = _failed(error)
-        if any(isinstance(error, AccessDeniedError) for error in errors):
-            errors = self._forgive_inactive(task, outcomes, errors)
-        self._record(task, outcomes, now)
-        if errors:
-            raise min(errors, key=lambda error: not isinstance(error, TRANSIENT))
-        return digit([outcome.status for outcome in outcomes.values()])
+                self._fail(name, error)
+        return actual
 
-    def _forgive_inactive(
-        self, task: AccountTask, outcomes: dict[ContactType, Outcome], errors: list[SyncError]
-    ) -> list[SyncError]:
-        """Skip what was denied because the account closed or left since it was listed."""
-        try:
-            state = self.state_of(task.account_id)
-        except SyncError as error:
-            return [*errors, error]
-        if state == ACTIVE:
-            return errors
-        for contact_type, outcome in outcomes.items():
-            if outcome.status in FAILURES:
-                outcomes[contact_type] = Outcome(Status.SKIPPED, error=state)
-        return []
-
-    def _sync(
-        self,
-        task: AccountTask,
-        contact_type: ContactType,
-        last_write: LastWrite | None,
-        now: datetime,
-    ) -> Outcome:
-        key = self.source.digest_key
-        desired = self.source.contacts[contact_type]
-        actual = self.contacts.get(task.account_id, contact_type)
-        digest = digest_of(desired, key)
-        status = decide(desired, actual, last_write, key, now)
-        if status is Status.NOT_ACCEPTED:
-            raise NotAcceptedError(
-                f"account {task.account_id}: the {contact_type} contact was written before and "
-                f"is still another. {NotAcceptedError.remedy}"
+    def decide(
+        self, actual: Mapping[ContactType, Contact | None], state: AccountState
+    ) -> dict[ContactType, Decision]:
+        """Decide about each contact that was read, and note the results that need no write."""
+        source, decisions = self._sync.source, {}
+        for name, contact in actual.items():
+            decisions[name] = decide(
+                name,
+                digest_of(source.contacts[name], source.digest_key),
+                digest_of(contact, source.digest_key),
+                state.contacts.get(name, UNKNOWN),
+                planned_at=self._task.planned_at,
+                now=self._now,
+                is_insisted=self._task.account_id in source.insisted,
             )
-        if status not in CHANGED or task.dry_run:
-            return Outcome(status, digest)
-        self._write(task.account_id, contact_type, desired)
-        return Outcome(status, digest, write=LastWrite(digest, digest_of(actual, key), now))
+            self._note(name, decisions[name], decisions[name].wrote)
+        return decisions
 
-    def _write(self, account_id: str, contact_type: ContactType, desired: Contact | None) -> None:
-        if desired is None:
-            self.contacts.delete(account_id, contact_type)
+    def write(
+        self,
+        decisions: Mapping[ContactType, Decision],
+        actual: Mapping[ContactType, Contact | None],
+    ) -> bool:
+        """Write what the decisions ask for; return False where a newer run was here."""
+        key, contacts = self._sync.source.digest_key, self._sync.source.contacts
+        writes = {
+            name: Write(
+                digest=digest_of(contacts[name], key),
+                replaced=digest_of(actual[name], key),
+                at=self._now,
+                planned_at=self._task.planned_at,
+            )
+            for name, decision in decisions.items()
+            if decision.writes and not self._task.dry_run
+        }
+        # An attempt that dies between its write and its record must be known to have written.
+        if writes and not self._sync.states.intend(self._task, writes):
+            return False
+        for name, write in writes.items():
+            try:
+                self._put_or_delete(name, contacts[name])
+            except SyncError as error:
+                self._fail(name, error)
+            else:
+                self._note(name, decisions[name], write)
+        return True
+
+    def record(self) -> bool:
+        """Record the results; return False where a newer run was here."""
+        if any(isinstance(error, AccessDeniedError) for error in self._errors):
+            self._skip_what_cannot_be_reached()
+        return self._sync.states.record(self._task, self.results, self._sync.source, self._now)
+
+    def raise_errors(self) -> None:
+        """Raise RepeatAccountError if any failure may pass, else the first error, if any."""
+        transient = [error for error in self._errors if isinstance(error, TRANSIENT)]
+        if transient:
+            names = ", ".join(sorted({type(error).__name__ for error in transient}))
+            raise RepeatAccountError(f"account {self._task.account_id}: {names}")
+        if self._errors:
+            raise self._errors[0]
+
+    def _put_or_delete(self, name: ContactType, contact: Contact | None) -> None:
+        if contact is None:
+            self._sync.contacts.delete(self._task.account_id, name)
         else:
-            self.contacts.put(account_id, desired)
+            self._sync.contacts.put(self._task.account_id, contact)
 
-    def _record(
-        self, task: AccountTask, outcomes: dict[ContactType, Outcome], now: datetime
-    ) -> None:
-        # A repeated attempt finds equal what an earlier one wrote: that stays a change.
-        changes = self.states.changes(task, self.source.started_at) if task.attempt > 1 else {}
-        for contact_type, outcome in outcomes.items():
-            change = changes.get(contact_type)
-            if change and outcome.status not in CHANGED:
-                status = outcome.status if outcome.status in FAILURES else change
-                outcomes[contact_type] = replace(outcome, status=status, change=change)
-        self.states.record(task, outcomes, self.source, now)
+    def _note(self, name: ContactType, decision: Decision, write: Write | None = None) -> None:
+        error = None
+        if decision.status is Status.CONTESTED:
+            error = ContestedError.__name__
+            if write or not decision.writes or self._task.dry_run:
+                self._errors.append(
+                    ContestedError(
+                        f"account {self._task.account_id}: the {name} contact differed in "
+                        f"{decision.contested} runs in a row. {ContestedError.remedy}"
+                    )
+                )
+        self.results[name] = ContactResult(decision.status, error, write, decision.contested)
+
+    def _fail(self, name: ContactType, error: SyncError) -> None:
+        self._errors.append(error)
+        self.results[name] = ContactResult(Status.FAILED, type(error).__name__)
+
+    def _skip_what_cannot_be_reached(self) -> None:
+        """Skip the failures of an account that closed, left or joined a moment ago."""
+        try:
+            account = self._sync.account(self._task.account_id)
+        except SyncError as error:
+            self._errors.append(error)
+            return
+        if account.state != ACTIVE:
+            reason = account.state
+        elif account.has_just_joined(self._now):
+            reason = JUST_JOINED
+        else:
+            return
+        self._errors = []
+        for name, result in self.results.items():
+            if result.status in FAILURES:
+                self.results[name] = ContactResult(Status.SKIPPED, reason)
 
 
 def digit(statuses: Sequence[Status]) -> int:
-    """Return what a child tells of its account: 0 unchanged, 1 updated, 3 skipped (2 is failed)."""
+    """Return what a child returns for an account of which nothing failed."""
     if any(status in CHANGED for status in statuses):
-        return 1
+        return UPDATED_DIGIT
     if statuses and all(status is Status.SKIPPED for status in statuses):
-        return 3
-    return 0
-
-
-def _failed(error: SyncError, status: Status = Status.FAILED) -> Outcome:
-    return Outcome(status, error=type(error).__name__)
+        return SKIPPED_DIGIT
+    return UNCHANGED_DIGIT

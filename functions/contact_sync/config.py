@@ -1,4 +1,4 @@
-"""The configuration item: what is synchronized, for whom, how patiently, and who hears of it."""
+"""The configuration item: which contacts and accounts, which attempts, which notifications."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -13,6 +13,7 @@ from contact_sync.validation import (
     ContactTypeName,
     OrganizationalUnitId,
     StrictModel,
+    choices,
     faults,
 )
 
@@ -20,7 +21,7 @@ CONFIG_KEY = "default"
 
 
 class OnSourceDeleted(StrEnum):
-    """What becomes of the members' contact when the source's is deleted."""
+    """What happens to the members' contact when the source's is deleted."""
 
     KEEP = "keep"
     DELETE = "delete"
@@ -55,7 +56,7 @@ class SyncConfig(StrictModel):
     contact_types: Annotated[list[ContactTypeName], Field(min_length=1)]
     excluded_accounts: list[AccountId] = Field(default_factory=list)
     excluded_organizational_units: list[OrganizationalUnitId] = Field(default_factory=list)
-    on_source_deleted: Annotated[OnSourceDeleted, Field(strict=False)] = OnSourceDeleted.KEEP
+    on_source_deleted: choices(OnSourceDeleted, "value") = OnSourceDeleted.KEEP  # type: ignore[valid-type] # built at run time
     retry_config: RetryConfig = Field(default_factory=RetryConfig)
     notification_settings: NotificationSettings = Field(default_factory=NotificationSettings)
 
@@ -69,9 +70,9 @@ def parse_config(item: Mapping[str, Any] | None) -> SyncConfig:
     """Check the item as DynamoDB holds it; raise InvalidConfigError naming each fault."""
     if item is None:
         raise InvalidConfigError(f"no configuration item with config_key `{CONFIG_KEY}`")
+    content = {key: value for key, value in item.items() if key != "config_key"}
     try:
-        return SyncConfig.model_validate(
-            {key: value for key, value in item.items() if key != "config_key"}
-        )
+        return SyncConfig.model_validate(content)
     except ValidationError as error:
-        raise InvalidConfigError(f"configuration item `{CONFIG_KEY}`: {faults(error)}") from None
+        reasons = faults(error, SyncConfig, content)
+        raise InvalidConfigError(f"configuration item `{CONFIG_KEY}`: {reasons}") from None

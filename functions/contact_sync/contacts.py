@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,14 +20,16 @@ class ContactType(StrEnum):
     SECURITY = "security"
 
 
-# Stands for the digest of a contact that is not set.
-ABSENT = "absent"
 ALTERNATE_TYPES = (ContactType.BILLING, ContactType.OPERATIONS, ContactType.SECURITY)
+# The digest of a contact that is not set.
+ABSENT = "absent"
+# Part of every digest: digests of contacts that were normalized by other rules say nothing.
+NORMALIZATION = "1"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What the API accepts in one field; every length starts at 1."""
+    """What the API accepts in one field; the minimum length is always 1."""
 
     max_length: int
     pattern: str = r"[\s\S]*"
@@ -67,12 +70,12 @@ class Contact:
 
     @classmethod
     def from_api(cls, contact_type: ContactType, answer: Mapping[str, str]) -> Self:
-        """Keep the fields that can be written; what else a read brings is no contact value."""
+        """Keep the fields that can be written; a read also returns some that cannot."""
         rules = _rules(contact_type)
         return cls(contact_type, tuple((name, answer[name]) for name in rules if answer.get(name)))
 
     def to_api(self) -> dict[str, str]:
-        """Return the fields under the API's names, unset ones left out (minimum length is 1)."""
+        """Return the fields under the API's names without unset ones (minimum length is 1)."""
         return dict(self.fields)
 
     def faults(self) -> list[str]:
@@ -89,12 +92,30 @@ class Contact:
         return faults
 
     def digest(self, key: bytes) -> str:
-        """Return the keyed hash of the contact (HMAC-SHA-256, hex)."""
-        content = json.dumps([self.type, self.fields], ensure_ascii=False).encode()
-        return hmac.new(key, content, hashlib.sha256).hexdigest()
+        """Return the keyed hash of the normalized contact: `<version>:<HMAC-SHA-256, hex>`.
+
+        Contacts with the same digest are equal: the API may store another spelling of a value.
+        """
+        normalized = [(name, normalize(name, value)) for name, value in self.fields]
+        content = json.dumps(
+            [self.type, [pair for pair in normalized if pair[1]]], ensure_ascii=False
+        ).encode()
+        return f"{NORMALIZATION}:{hmac.new(key, content, hashlib.sha256).hexdigest()}"
 
 
 SourceContacts = Mapping[ContactType, Contact | None]
+
+
+def normalize(name: str, value: str) -> str:
+    """Return the value of a field as contacts are compared by."""
+    text = unicodedata.normalize("NFC", value).strip()
+    if name == "PhoneNumber":
+        kept = re.sub(r"[^0-9+]", "", text)
+        return kept[:1] + kept[1:].replace("+", "")
+    if name == "EmailAddress":
+        local, at, domain = text.rpartition("@")
+        return f"{local}{at}{domain.lower()}"
+    return text
 
 
 def digest_of(contact: Contact | None, key: bytes) -> str:
@@ -102,9 +123,28 @@ def digest_of(contact: Contact | None, key: bytes) -> str:
     return contact.digest(key) if contact else ABSENT
 
 
+def is_comparable(digest: str) -> bool:
+    """Return whether a stored digest was made by the present rules of normalization."""
+    return digest == ABSENT or digest.startswith(f"{NORMALIZATION}:")
+
+
 def source_digests(source: SourceContacts, key: bytes) -> dict[ContactType, str]:
     """Return the keyed digest of each contact of the source."""
     return {name: digest_of(contact, key) for name, contact in source.items()}
+
+
+def shared_addresses(source: SourceContacts) -> list[str]:
+    """Name the alternate contacts that share one e-mail address, without the address.
+
+    Compliance checks want them different from each other; the primary contact has no address.
+    """
+    by_address: dict[str, list[str]] = {}
+    for name in ALTERNATE_TYPES:
+        contact = source.get(name)
+        address = contact.to_api().get("EmailAddress") if contact else None
+        if address:
+            by_address.setdefault(normalize("EmailAddress", address).lower(), []).append(name)
+    return [" and ".join(names) for names in by_address.values() if len(names) > 1]
 
 
 def _rules(contact_type: ContactType) -> dict[str, Rule]:

@@ -3,29 +3,35 @@
 from collections.abc import Sequence
 
 # An input or a configuration may have ten thousand faults; a cause has room for fewer.
-MOST_LISTED = 20
+MAX_LISTED = 20
 
 
 class SyncError(Exception):
-    """Base of all named errors; the message holds identifiers only, never a contact value."""
+    """Base of all named errors; the message holds identifiers only, never a contact value.
+
+    `remedy` says what to do, `command` what to type; {environment} and {sync_id} are filled in.
+    """
 
     remedy = "See the execution's history and the function's log group."
+    command = "bash scripts/resync.sh --environment {environment} --retry-of {sync_id}"
 
 
 class InvalidRequestError(SyncError):
     """The execution input asks for something that cannot be done."""
 
     remedy = "Correct the execution input as named and start again; nothing was written."
+    command = "bash scripts/resync.sh --help"
 
 
 class InvalidConfigError(SyncError):
     """The configuration item is missing or broken."""
 
     remedy = "Correct the item `default` in the configuration table; nothing was written."
+    command = "bash scripts/config.sh show --environment {environment}"
 
 
 class InvalidSourceError(SyncError):
-    """A contact of the management account breaks the API's rules for members."""
+    """Every contact that the run asks for breaks the API's rules for members."""
 
     remedy = "Correct the named fields of the management account's contact."
 
@@ -40,51 +46,77 @@ class OrganizationNotInUseError(SyncError):
     """The account is in no organization."""
 
     remedy = "Deploy into the management account of an AWS organization."
+    command = "aws organizations describe-organization"
 
 
 class NotManagementAccountError(SyncError):
     """The stack's ManagementAccountId is not the organization's management account."""
 
     remedy = "Deploy with the management account's id, into the management account."
+    command = "aws organizations describe-organization"
 
 
 class AllFeaturesRequiredError(SyncError):
     """The organization has only consolidated billing."""
 
-    remedy = "Enable all features: aws organizations enable-all-features"
+    remedy = "Enable all features of the organization."
+    command = "aws organizations enable-all-features"
 
 
 class TrustedAccessRequiredError(SyncError):
     """Trusted access for Account Management is off."""
 
-    remedy = (
-        "Enable it: aws organizations enable-aws-service-access "
-        "--service-principal account.amazonaws.com"
+    remedy = "Enable trusted access for AWS Account Management."
+    command = (
+        "aws organizations enable-aws-service-access --service-principal account.amazonaws.com"
     )
 
 
 class NoMemberAccountsError(SyncError):
-    """The organization lists no member account, which is never true of one worth syncing."""
+    """Organizations returned no member account, usually because of a missing permission."""
 
     remedy = "Check the Organizations permissions of account-lister and the organization itself."
+    command = "aws organizations list-accounts"
+
+
+class NoActiveAccountsError(SyncError):
+    """No member account of the organization is ACTIVE."""
+
+    remedy = "Check the states of the accounts: none can be written."
+    command = "aws organizations list-accounts"
+
+
+class UnknownAccountStateError(SyncError):
+    """Organizations lists accounts in a state that this release does not know."""
+
+    remedy = "Update this stack: accounts in an unknown state are not written."
+    command = "aws organizations list-accounts"
 
 
 class LockLostError(SyncError):
-    """Another execution holds the lock that this run believed to hold."""
+    """Another execution took the lock over while this run worked."""
 
-    remedy = "None needed: the other execution goes on; start again to repeat this run."
+    remedy = "None needed: the other run goes on. Start a full run to be sure."
+    command = "bash scripts/resync.sh --environment {environment}"
+
+
+class SourceNotSettledError(SyncError):
+    """The source kept changing, or kept being read stale, through three runs of one change."""
+
+    remedy = "Compare the management account's contacts in the console, then start a full run."
+    command = "bash scripts/resync.sh --environment {environment}"
 
 
 class ThrottledError(SyncError):
     """The API refused a call for its rate, more often than the client repeats."""
 
-    remedy = "Other tools may use the same quota; repeat with retry_of."
+    remedy = "Other tools may use the same quota; retry the failed accounts."
 
 
 class ServiceUnavailableError(SyncError):
     """The API failed or could not be reached."""
 
-    remedy = "Repeat with retry_of once the service is healthy."
+    remedy = "Retry the failed accounts once the service is healthy."
 
 
 class AccessDeniedError(SyncError):
@@ -106,28 +138,35 @@ class ContactRefusedError(SyncError):
     remedy = "Correct the named fields of the management account's contact."
 
 
-class NotAcceptedError(SyncError):
-    """The API took the same contact before, yet still shows another."""
+class ContestedError(SyncError):
+    """The contact differs again from what run after run wrote."""
 
-    remedy = "Compare the contact in both accounts; it is written again when the source changes."
+    remedy = (
+        "Something in the account sets the contact back, or the API stores it differently: "
+        "find who writes it in the account's CloudTrail, or compare both contacts."
+    )
 
 
-class ChildLostError(SyncError):
-    """The account's child execution left no result."""
+class NotRecordedError(SyncError):
+    """The account has no result in this run: its functions died before they recorded one."""
 
-    remedy = "See the child execution in the Map Run; repeat with retry_of."
+    remedy = "See the account's child execution in the Map Run; retry the failed accounts."
+
+
+class RepeatAccountError(SyncError):
+    """Contacts of this account failed for a reason that passes; the attempt is repeated."""
 
 
 class SyncFailedError(SyncError):
-    """Every account of the run failed."""
+    """Every contact of every account of the run failed."""
 
-    remedy = "The accounts' own errors tell; a cause common to all is likely."
+    remedy = "Look for a common cause in the accounts' errors."
 
 
 class PartialSyncError(SyncError):
     """At least failure_threshold accounts failed."""
 
-    remedy = "See the failed accounts; repeat them with resync.sh --retry-of and the sync_id."
+    remedy = "See the failed accounts, then retry them."
 
 
 TRANSIENT = (ThrottledError, ServiceUnavailableError)
@@ -135,15 +174,18 @@ TRANSIENT = (ThrottledError, ServiceUnavailableError)
 
 def listed(names: Sequence[str], separator: str = ", ") -> str:
     """Return the names for an error's message; of very many the first, and how many more."""
-    shown = list(names[:MOST_LISTED])
+    shown = list(names[:MAX_LISTED])
     if more := len(names) - len(shown):
         shown.append(f"and {more} more")
     return separator.join(shown)
 
 
-def remedy_for(error_name: str) -> str:
-    """Return what to do about an error by its name; platform errors get the base remedy."""
-    error = globals().get(error_name)
-    if isinstance(error, type) and issubclass(error, SyncError):
-        return error.remedy
-    return SyncError.remedy
+def error_class(name: str) -> type[SyncError]:
+    """Return the error of that name; SyncError for errors of the platform."""
+    error = globals().get(name)
+    return error if isinstance(error, type) and issubclass(error, SyncError) else SyncError
+
+
+def is_named(name: str | None) -> bool:
+    """Return whether an execution's error is one of ours, not one of the platform."""
+    return name is not None and error_class(name) is not SyncError

@@ -1,20 +1,22 @@
-"""What both account processors are made of: one set of clients, and the source of the round."""
+"""What both account processors share: their clients, and the source of the run."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from contact_sync import settings
-from contact_sync.account_contacts import AccountContactsClient
-from contact_sync.account_states import AccountStatesTable
-from contact_sync.account_sync import AccountSync, AccountTask, Source
-from contact_sync.aws import client, pace
+from contact_sync.account_sync import LOST_DIGIT, AccountSync, AccountTask, Source
+from contact_sync.accounts import Account
+from contact_sync.aws.account_contacts import AccountContactsClient
+from contact_sync.aws.account_states import AccountStatesTable
+from contact_sync.aws.clients import client, pace
+from contact_sync.aws.organization import OrganizationClient
+from contact_sync.aws.runs_bucket import RunsBucket
 from contact_sync.contacts import ContactType
 from contact_sync.metrics import RefusedCalls
-from contact_sync.organization import OrganizationClient
+from contact_sync.observability import logger
 from contact_sync.pacing import pacers
 from contact_sync.quotas import quotas_of
-from contact_sync.runs_bucket import RunsBucket
 
 
 class Processor:
@@ -31,26 +33,42 @@ class Processor:
         self._states = AccountStatesTable(client("dynamodb"), settings.read("STATE_TABLE_NAME"))
         self._bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
         self._loaded: tuple[str, Source] | None = None
+        self._lost: str | None = None
 
-    def run(self, event: Mapping[str, Any]) -> int:
-        """Sync the account of the child's input; return the digit that tells of it."""
+    def handle(self, event: dict[str, Any]) -> dict[str, int]:
+        """Sync the account of the child's input; return {"digit": n}."""
+        logger.append_keys(sync_id=event["sync_id"], account_id=event["account_id"])
+        digit = self._sync(event)
+        logger.info("Account synced", digit=digit)
+        return {"digit": digit}
+
+    def _sync(self, event: Mapping[str, Any]) -> int:
+        if event["source_key"] == self._lost:
+            return LOST_DIGIT
         source = self._source(event["source_key"])
-        sync = AccountSync(source, self._contacts, self._states, self._state_of)
+        asked = [name for name in self._contact_types if name in source.contact_types]
+        if not asked:
+            return 0
+        sync = AccountSync(source, self._contacts, self._states, self._account)
         try:
-            return sync.run(AccountTask.from_event(event, self._contact_types))
+            digit = sync.run(AccountTask.from_event(event, asked))
         finally:
             self._refused_calls.emit(event["sync_id"])
+        if digit == LOST_DIGIT:
+            # The run never gets its lock back: spare the calls of its other accounts.
+            self._lost = event["source_key"]
+        return digit
 
-    def _state_of(self, account_id: str) -> str:
-        return self._organization.state_of(account_id)
+    def _account(self, account_id: str) -> Account:
+        return self._organization.account(account_id)
 
     @cached_property
     def _organization(self) -> OrganizationClient:
-        """Made where it is needed, which is rare: an account that denies access."""
+        """Made on first use, which is rare: for an account that denies access."""
         return OrganizationClient(client("organizations"))
 
     def _source(self, key: str) -> Source:
-        """Load a round's source once a process; only the latest is kept."""
+        """Load a run's source once per process; only the latest is kept."""
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = (key, self._bucket.load_source(key))
         return self._loaded[1]

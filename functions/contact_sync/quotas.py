@@ -1,4 +1,4 @@
-"""The Account API's request quotas, and the time that they leave for each account of a round."""
+"""The Account API's request quotas, and the time per account that follows from them."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -34,6 +34,10 @@ QUOTAS = {
 }
 
 
+# Source: Organizations quotas page (orgs_reference_limits); what a person named is looked up.
+LOOKUP_QUOTAS = {"DescribeAccount": Quota(20, 30), "DescribeOrganizationalUnit": Quota(5, 8)}
+
+
 def quotas_of(partition: str, share: float) -> dict[str, Quota]:
     """Return the quota of each operation, by the API's name; `share` scales the rates."""
     return {
@@ -42,13 +46,13 @@ def quotas_of(partition: str, share: float) -> dict[str, Quota]:
     }
 
 
-def seconds_an_account(
+def seconds_per_account(
     source: SourceContacts,
     read: Collection[ContactType],
     written: Collection[ContactType],
     quotas: Mapping[str, Quota],
 ) -> float:
-    """Return the time of the operation that takes longest, if each account's types are so many."""
+    """Return the time that the slowest operation takes for one account, in seconds."""
     calls = Counter(_read_operation(name) for name in read)
     calls.update(_write_operation(name, source[name]) for name in written)
     return max((count / quotas[name].rate for name, count in calls.items()), default=0.0)

@@ -1,18 +1,41 @@
-"""What configuration and request share: strict models, and their faults without the input."""
+"""What configuration and request share: strict models, and faults in words for operators."""
 
-from typing import Annotated
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, core_schema
 
 from contact_sync.contacts import ContactType
 from contact_sync.errors import listed
 
 # The longest key of ours has half as many.
-MOST_CHARACTERS = 60
+MAX_SHOWN_CHARACTERS = 60
+DYNAMODB_TYPES = frozenset({"S", "N", "B", "M", "L", "BOOL", "NULL", "SS", "NS"})
+WANTED_TYPES = {
+    "bool_type": "expected true or false",
+    "dict_type": "expected an object, in braces",
+    "int_type": "expected a whole number",
+    "list_type": "expected a list, in brackets",
+    "model_type": "expected an object, in braces",
+    "model_attributes_type": "expected an object, in braces",
+    "string_type": "expected text, in quotes",
+    "missing": "is required",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty; leave the key out to mean all",
+}
 
 
 class StrictModel(BaseModel):
-    """Unknown keys and wrong types are faults; a fault never repeats the input."""
+    """Unknown keys, null and wrong types are faults; a fault never repeats a value."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -22,30 +45,103 @@ class StrictModel(BaseModel):
         defer_build=True,  # each action needs few of the models, and building them is slow
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_null(cls, content: Any) -> Any:
+        """Refuse null, which reads as "none" and would mean "all"."""
+        null = (
+            [key for key, value in content.items() if value is None]
+            if isinstance(content, dict)
+            else []
+        )
+        if null:
+            raise PydanticCustomError(
+                "null", "{keys}", {"keys": listed([_shown(key) for key in null])}
+            )
+        return content
 
-def _contact_type(value: object) -> object:
-    return next((name for name in ContactType if name == value), value)
+
+def choices(enum: Any, what: str) -> Any:
+    """Return a type that takes the enum's values; a fault names the allowed ones."""
+    names = [str(one) for one in enum]
+    allowed = f"{', '.join(names[:-1])} or {names[-1]}"
+
+    def find(value: Any) -> Any:
+        if value in names and isinstance(value, str):
+            return enum(value)
+        shown = f"unknown {what} '{_shown(value)}'" if isinstance(value, str) else f"no {what}"
+        raise PydanticCustomError(
+            "choice", "{shown}: use {allowed}", {"shown": shown, "allowed": allowed}
+        )
+
+    schema = core_schema.no_info_plain_validator_function(
+        find, serialization=core_schema.plain_serializer_function_ser_schema(str)
+    )
+    return Annotated[enum, GetPydanticSchema(lambda _source, _handler: schema)]
 
 
 AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 OrganizationalUnitId = Annotated[str, Field(pattern=r"^ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$")]
-# Strict mode takes no plain string for an enum, and JSON has nothing else.
-ContactTypeName = Annotated[ContactType, BeforeValidator(_contact_type)]
+ContactTypeName = choices(ContactType, "contact type")
+WANTED_PATTERNS = {
+    r"^[0-9]{12}$": "expected an account ID: 12 digits, in quotes",
+    r"^ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$": (
+        "expected the ID of an organizational unit, such as ou-ab12-34cd56ef"
+    ),
+}
 
 
-def faults(error: ValidationError) -> str:
-    """Name each fault by its place, for example `contact_types.0: Input should be ...`."""
-    return listed(
-        [
-            f"{'.'.join(_shown(part) for part in fault['loc']) or 'input'}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False, include_context=False)
-        ],
-        "; ",
-    )
+def faults(error: ValidationError, model: type[BaseModel], content: Any) -> str:
+    """Name each fault by its place, with the allowed values; the input is not repeated."""
+    if not isinstance(content, Mapping):
+        return "expected an object, in braces, for example {}"
+    if dynamodb_keys := [key for key, value in content.items() if _is_dynamodb_json(value)]:
+        return (
+            f"{_shown(dynamodb_keys[0])}: this is DynamoDB JSON, with a type around each value; "
+            'write plain JSON, for example {"contact_types": ["security"]}'
+        )
+    found = error.errors(include_url=False, include_input=False)
+    return listed([_fault(fault, model) for fault in found], "; ")
+
+
+def _fault(fault: Any, model: type[BaseModel]) -> str:
+    steps = [_shown(part) for part in fault["loc"]]
+    if fault["type"] == "null":
+        steps.append(fault["msg"])
+    return f"{'.'.join(steps) or 'input'}: {_reason(fault, model)}"
+
+
+def _reason(fault: Any, model: type[BaseModel]) -> str:
+    kind = fault["type"]
+    if kind == "extra_forbidden":
+        return _unknown_key(fault["loc"], model)
+    if kind == "null":
+        return "must not be null; leave the key out to mean the default"
+    if kind == "string_pattern_mismatch":
+        return WANTED_PATTERNS.get(fault["ctx"]["pattern"], str(fault["msg"]))
+    return WANTED_TYPES.get(kind) or str(fault["msg"]).removeprefix("Value error, ")
+
+
+def _unknown_key(place: tuple[object, ...], model: type[BaseModel]) -> str:
+    """Suggest the nearest key of the model that the unknown key stands in."""
+    for step in place[:-1]:
+        annotation = (
+            model.model_fields[str(step)].annotation if str(step) in model.model_fields else None
+        )
+        parts = [annotation, *getattr(annotation, "__args__", ())]
+        model = next((p for p in parts if isinstance(p, type) and issubclass(p, BaseModel)), model)
+    known = sorted(model.model_fields)
+    near = difflib.get_close_matches(str(place[-1])[:MAX_SHOWN_CHARACTERS], known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"use {', '.join(known)}"
+    return f"unknown key: {hint}"
+
+
+def _is_dynamodb_json(value: Any) -> bool:
+    return isinstance(value, Mapping) and len(value) == 1 and set(value) <= DYNAMODB_TYPES
 
 
 def _shown(part: object) -> str:
-    """Return a step of a fault's place; an unknown key is free text, which terminals would obey."""
+    """Return a part of the input as harmless text: terminals would obey control characters."""
     text = str(part)
-    shown = "".join(c if c.isprintable() else "?" for c in text[:MOST_CHARACTERS])
-    return shown if len(text) <= MOST_CHARACTERS else f"{shown}..."
+    shown = "".join(c if c.isprintable() else "?" for c in text[:MAX_SHOWN_CHARACTERS])
+    return shown if len(text) <= MAX_SHOWN_CHARACTERS else f"{shown}..."

@@ -1,23 +1,31 @@
-"""contact-sync-handler: checks the request, decides by the lock, and plans each round."""
+"""contact-sync-handler: checks the request, takes and frees the lock, plans, checks the source."""
 
-from functools import cache
+import hashlib
+from datetime import UTC, datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from contact_sync import settings
-from contact_sync.aws import client
-from contact_sync.executions import Execution, Executions
-from contact_sync.lock import LockTable
+from contact_sync.aws.clients import client, pace
+from contact_sync.aws.executions import Executions
+from contact_sync.aws.lock_table import LockTable
+from contact_sync.aws.runs_table import RunsTable
+from contact_sync.errors import InvalidRequestError, SourceNotSettledError, listed
 from contact_sync.metrics import Metric, counting_errors, emit
 from contact_sync.observability import logged, logger
-from contact_sync.request import RoundRequest, TriggerSource, parse_request
-from contact_sync.run_control import Run, RunControl
-from contact_sync.runs_table import RunsTable
+from contact_sync.request import MAX_HOPS, TriggerSource, parse_request
+
+from contact_sync_handler.run_control import Decision, Run, RunControl
 
 if TYPE_CHECKING:
-    from contact_sync.planner import Planner
+    from contact_sync.config import SyncConfig
+
+    from contact_sync_handler.planner import Planner
 
 MANAGEMENT_ACCOUNT_ID = settings.read("MANAGEMENT_ACCOUNT_ID")
 MAX_CONCURRENCY = int(settings.read("MAX_CONCURRENCY"))
+# Looking up more would take longer than the function may run; the rest is skipped by name.
+MAX_LOOKED_UP = 500
 
 
 @logged
@@ -34,69 +42,115 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def check_request(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
-    """Tell what kind of execution this is; parsing has refused what is wrong."""
-    trigger = run.request.trigger
-    kinds = {
-        "recovers": (TriggerSource.RECOVERY, "execution_arn"),
-        "joined": (TriggerSource.ACCOUNT_JOINED, "account_id"),
-        "left": (TriggerSource.ACCOUNT_LEFT, "account_id"),
-    }
-    subjects = {
-        kind: getattr(trigger, name) if trigger and trigger.source is source else None
-        for kind, (source, name) in kinds.items()
-    }
-    return {"dry_run": run.request.dry_run, **subjects}
+    """Refuse what a person asks for in vain; return {kind, account_id}."""
+    request = run.request
+    if request.trigger is None:
+        _check_names(run)
+        control().request_of(run)
+    kinds = {TriggerSource.ACCOUNT_JOINED: "joined", TriggerSource.ACCOUNT_LEFT: "left"}
+    kind = kinds.get(request.source, "run") if request.source else "run"
+    account_id = request.trigger.account_id if request.trigger else None
+    kind = "dry_run" if request.dry_run else kind
+    return {"kind": kind, "account_id": account_id}
 
 
-def queue_behind(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
-    """Queue behind the holder of the lock, or tell that it is free, or dead."""
-    decision, holder = control().queue_behind(run)
-    return {"decision": decision.value, "holder": holder}
-
-
-def recover_run(run: Run, event: dict[str, Any]) -> dict[str, Any]:
-    """Take over from the execution that died, by name."""
-    recovery = control().recover(run, event["dead"].rpartition(":")[2])
-    if recovery.took_over:
+def take_lock(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
+    """Queue the request and take the lock; return {decision, holder, settle_seconds}."""
+    turn = control().take_lock(run)
+    if turn.decision is Decision.TAKEN and run.request.source == TriggerSource.RECOVERY:
         emit({Metric.RECOVERIES: 1}, run.sync_id)
     return {
-        "took_over": recovery.took_over,
-        "left": None if recovery.request is None else recovery.request.stored(),
-        "unpublished": _described(recovery.unpublished),
+        "decision": turn.decision.value,
+        "holder": turn.holder,
+        "settle_seconds": turn.settle_seconds,
     }
 
 
-def start_round(run: Run, event: dict[str, Any]) -> dict[str, Any]:
-    """Record what the round is asked for."""
-    if run.request.dry_run:
-        request: RoundRequest | None = control().start_dry_run(run)
-    else:
-        left = None if event["left"] is None else RoundRequest.model_validate(event["left"])
-        request = control().start_round(run, event["round"], left)
-    if request is None:
-        return {"asked_for": "nothing"}
-    return {
-        "asked_for": "every account" if request.covers_all_accounts else "some accounts",
-        "only_if_changed": request.only_if_changed,
-        "settle": request.settle,
+def plan_run(run: Run, event: dict[str, Any]) -> dict[str, Any]:
+    """Plan what is queued, or a dry run; return the plan, see Planner.plan."""
+    own = control().request_of(run) if run.request.dry_run else None
+    return planner().plan(run, event["input"], own, event["missing"])
+
+
+def release_lock(run: Run, event: dict[str, Any]) -> dict[str, Any]:
+    """Free the lock; return {has_next, next_name} for what was queued meanwhile."""
+    has_next = control().release_lock(run, map_failed=event["map_failed"])
+    return {"has_next": has_next, "next_name": _name_after("next", run.sync_id)}
+
+
+def check_source(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
+    """Compare the source with the plan's; return {settled, next_name, next_input}.
+
+    Raises SourceNotSettledError where it differs after the last hop of a change.
+    """
+    item = runs().read(run.started_at, run.sync_id)
+    if planner().is_settled(item):
+        return {"settled": True, "next_name": None, "next_input": None}
+    hop = item.get("request", {}).get("hop", 0)
+    if hop >= MAX_HOPS:
+        raise SourceNotSettledError(
+            f"the source differs from what the run read, in {MAX_HOPS + 1} runs of one change. "
+            f"{SourceNotSettledError.remedy}"
+        )
+    trigger = {
+        "source": TriggerSource.CONTACT_CHANGED,
+        "event_id": run.sync_id,
+        "event_name": "SourceDiffers",
+        "event_time": datetime.now(UTC).isoformat(),
+        "hop": hop + 1,
     }
+    name = _name_after("hop", run.sync_id)
+    return {"settled": False, "next_name": name, "next_input": {"trigger": trigger}}
 
 
-def plan_round(run: Run, event: dict[str, Any]) -> dict[str, Any]:
-    """Read configuration and source, and store the round's plan."""
-    plan = planner().plan(run.sync_id, run.started_at, event["round"])
-    return {**plan, "max_concurrency": MAX_CONCURRENCY}
+def _check_names(run: Run) -> None:
+    """Raise InvalidRequestError for accounts, OUs and contact types that do not exist."""
+    request = run.request
+    faults = []
+    if request.contact_types:
+        known = config().ordered_types
+        if unknown := [name for name in request.contact_types if name not in known]:
+            faults.append(
+                f"contact_types: {', '.join(unknown)} is not configured (configured: "
+                f"{', '.join(known)})"
+            )
+    accounts = (request.account_ids or [])[:MAX_LOOKED_UP]
+    units = (request.organizational_units or [])[:MAX_LOOKED_UP]
+    if accounts and (missing := organization().missing_accounts(accounts)):
+        faults.append(f"account_ids: not in the organization: {listed(missing)}")
+    if units and (missing := organization().missing_units(units)):
+        faults.append(f"organizational_units: not in the organization: {listed(missing)}")
+    if faults:
+        raise InvalidRequestError(f"execution input: {'; '.join(faults)}")
 
 
-def _described(dead: Execution | None) -> dict[str, Any] | None:
-    if dead is None:
-        return None
-    return {"sync_id": dead.name, "started_at": dead.started_at, "error": dead.status}
+def _name_after(kind: str, sync_id: str) -> str:
+    """Return the name of the execution that follows: a repeated attempt starts it once."""
+    return f"{kind}-{hashlib.sha256(sync_id.encode()).hexdigest()[:40]}"
+
+
+def config() -> "SyncConfig":
+    """Load the configuration."""
+    # An execution's first steps rarely need this slow import.
+    from contact_sync.aws.config_table import load_config  # noqa: PLC0415
+
+    return load_config(dynamodb(), settings.read("CONFIG_TABLE_NAME"))
+
+
+def organization() -> Any:
+    """Return a reader of the organization."""
+    from contact_sync.aws.organization import OrganizationClient  # noqa: PLC0415 - as above
+    from contact_sync.pacing import pacers  # noqa: PLC0415
+    from contact_sync.quotas import LOOKUP_QUOTAS  # noqa: PLC0415
+
+    organizations = client("organizations")
+    pace(organizations, pacers(LOOKUP_QUOTAS, 1))
+    return OrganizationClient(organizations)
 
 
 @cache
 def dynamodb() -> Any:
-    """Make the tables' client on first use, once a process; so are the parts below."""
+    """Make the tables' client on first use, once per process; so are the parts below."""
     return client("dynamodb")
 
 
@@ -107,30 +161,47 @@ def runs() -> RunsTable:
 
 
 @cache
+def lock() -> LockTable:
+    """Return the lock of the state table."""
+    return LockTable(dynamodb(), settings.read("STATE_TABLE_NAME"))
+
+
+@cache
 def control() -> RunControl:
     """Return what decides by the lock."""
-    return RunControl(
-        LockTable(dynamodb(), settings.read("STATE_TABLE_NAME")),
-        runs(),
-        Executions(
-            client("stepfunctions"), settings.read("STATE_MACHINE_ARN"), MANAGEMENT_ACCOUNT_ID
-        ),
-    )
+    machine = settings.read("STATE_MACHINE_ARN")
+    return RunControl(lock(), runs(), Executions(client("stepfunctions"), machine))
 
 
 @cache
 def planner() -> "Planner":
-    """Return what plans a round."""
-    # An execution's first steps do not wait for this slow import.
-    from contact_sync_handler.planning import make_planner  # noqa: PLC0415
+    """Return what plans a run."""
+    from contact_sync.aws.account_contacts import AccountContactsClient  # noqa: PLC0415 - as above
+    from contact_sync.aws.digest_key import load_digest_key  # noqa: PLC0415
+    from contact_sync.aws.runs_bucket import RunsBucket  # noqa: PLC0415
+    from contact_sync.quotas import quotas_of  # noqa: PLC0415
 
-    return make_planner(dynamodb(), runs(), MANAGEMENT_ACCOUNT_ID)
+    from contact_sync_handler.planner import Planner  # noqa: PLC0415
+
+    account = client("account")
+    secret = settings.read("DIGEST_KEY_SECRET_ARN")
+    return Planner(
+        lock=lock(),
+        load_config=config,
+        load_key=partial(load_digest_key, client("secretsmanager"), secret),
+        source=AccountContactsClient(account),
+        runs=runs(),
+        bucket=RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME")),
+        management_account_id=MANAGEMENT_ACCOUNT_ID,
+        quotas=quotas_of(account.meta.partition, float(settings.read("QUOTA_SHARE"))),
+        max_concurrency=MAX_CONCURRENCY,
+    )
 
 
 ACTIONS = {
     "check_request": check_request,
-    "queue_behind": queue_behind,
-    "recover_run": recover_run,
-    "start_round": start_round,
-    "plan_round": plan_round,
+    "take_lock": take_lock,
+    "plan_run": plan_run,
+    "release_lock": release_lock,
+    "check_source": check_source,
 }

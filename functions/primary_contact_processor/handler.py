@@ -4,20 +4,17 @@ from functools import cache
 from typing import Any
 
 from contact_sync.contacts import ContactType
-from contact_sync.observability import logged, logger
+from contact_sync.observability import logged
 from contact_sync.processor import Processor
 
 
 @logged
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Sync the account; return {"digit": n}."""
-    logger.append_keys(sync_id=event["sync_id"], account_id=event["account_id"])
-    digit = processor().run(event)
-    logger.info("Account synced", digit=digit)
-    return {"digit": digit}
+    """Sync the account of the child's input; return {"digit": n}."""
+    return processor().handle(event)
 
 
 @cache
 def processor() -> Processor:
-    """Make the processor on first use, once a process."""
+    """Make the processor on first use, once per process."""
     return Processor((ContactType.PRIMARY,))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from contact_sync.aws import error_code, named_errors
+from contact_sync.aws.clients import error_code, named_errors
 from contact_sync.contacts import Contact, ContactType
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Keys of the state table, and how long a run is kept."""
+"""Keys of the state table, and how long its items are kept."""
 
 from datetime import datetime, timedelta
 
@@ -6,7 +6,12 @@ from datetime import datetime, timedelta
 RUNS_KEPT_FOR = timedelta(days=400)
 
 LOCK = {"pk": "LOCK", "sk": "LOCK"}
-SOURCE = {"pk": "SOURCE", "sk": "SOURCE"}
+QUEUE = "QUEUE#"
+
+
+def queued(name: str) -> dict[str, str]:
+    """Return the key of the request that an execution queued."""
+    return {"pk": LOCK["pk"], "sk": f"{QUEUE}{name}"}
 
 
 def account_state(account_id: str) -> dict[str, str]:

@@ -1,13 +1,13 @@
-"""Runs bucket: the scope, source and manifest of the running round, each one object."""
+"""Runs bucket: the scope, source and manifest of a run, each one object."""
 
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from contact_sync.account_sync import Source
-from contact_sync.aws import named_errors
+from contact_sync.accounts import Scope
+from contact_sync.aws.clients import named_errors
 from contact_sync.contacts import Contact, ContactType
-from contact_sync.selection import Scope
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 SCOPE, SOURCE, MANIFEST = "scope", "source", "manifest"
 
 
-def object_key(sync_id: str, round_number: int, name: str) -> str:
-    """Return the key of one object of a round."""
-    return f"runs/{sync_id}/{round_number}/{name}.json"
+def object_key(sync_id: str, planned_at: str, name: str) -> str:
+    """Return the key of one object of a run; a repeated plan has other objects."""
+    return f"runs/{sync_id}/{planned_at}/{name}.json"
 
 
 class RunsBucket:
-    """Stores and loads what a round's functions hand to each other past the history."""
+    """Stores and loads what the functions of a run exchange outside the execution history."""
 
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def store_scope(self, key: str, scope: Scope) -> None:
-        """Store which accounts the round is asked for, and which are excluded."""
+        """Store which accounts the run is for, and which are excluded."""
         self._store(
             key,
             {
@@ -37,7 +37,6 @@ class RunsBucket:
                 "organizational_units": _listed(scope.organizational_units),
                 "excluded_accounts": _listed(scope.excluded_accounts),
                 "excluded_organizational_units": _listed(scope.excluded_organizational_units),
-                "must_exist": scope.must_exist,
             },
         )
 
@@ -53,9 +52,10 @@ class RunsBucket:
             key,
             {
                 "started_at": source.started_at,
-                "planned_at": source.planned_at,
                 "digest_key": source.digest_key.hex(),
+                "contact_types": list(source.contact_types),
                 "contacts": contacts,
+                "insisted": sorted(source.insisted),
             },
         )
 
@@ -68,13 +68,14 @@ class RunsBucket:
         }
         return Source(
             started_at=stored["started_at"],
-            planned_at=stored["planned_at"],
             digest_key=bytes.fromhex(stored["digest_key"]),
+            contact_types=tuple(ContactType(name) for name in stored["contact_types"]),
             contacts=contacts,
+            insisted=frozenset(stored["insisted"]),
         )
 
     def store_manifest(self, key: str, account_ids: Sequence[str]) -> None:
-        """Store the accounts of the round: a JSON array of ids, which the Map reads."""
+        """Store the accounts of the run: a JSON array of IDs, which the Map reads."""
         self._store(key, account_ids)
 
     def load_manifest(self, key: str) -> list[str]:

@@ -1,18 +1,18 @@
-"""Organizations API: the preflight of a round, and every account it lists."""
+"""Organizations API: the checks before a run, and the accounts and units of the organization."""
 
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from contact_sync.aws import error_code, named_errors
+from contact_sync.accounts import NOT_FOUND, Account
+from contact_sync.aws.clients import error_code, named_errors
 from contact_sync.errors import (
     AllFeaturesRequiredError,
     NotManagementAccountError,
     OrganizationNotInUseError,
     TrustedAccessRequiredError,
 )
-from contact_sync.selection import NOT_FOUND, Account, in_units_by_path
 
 if TYPE_CHECKING:
     from mypy_boto3_organizations import OrganizationsClient
@@ -29,7 +29,11 @@ class OrganizationClient:
         self._units: dict[str, frozenset[str]] = {}
 
     def check(self, management_account_id: str) -> None:
-        """Raise, with the remedy, where contacts of members cannot be written at all."""
+        """Raise, with the remedy, where contacts of members cannot be written at all.
+
+        Raises OrganizationNotInUseError, NotManagementAccountError, AllFeaturesRequiredError,
+        TrustedAccessRequiredError.
+        """
         organization = self._describe()
         actual = organization["MasterAccountId"]
         if actual != management_account_id:
@@ -48,16 +52,20 @@ class OrganizationClient:
             for page in self._client.get_paginator("list_accounts").paginate():
                 yield from (_account(item) for item in page["Accounts"])
 
-    def state_of(self, account_id: str) -> str:
-        """Return the account's state, or that it is not in the organization any more."""
+    def account(self, account_id: str) -> Account:
+        """Return the account; its state is NOT_FOUND where the organization has no such account."""
         with named_errors(f"describe account {account_id}"):
             try:
                 answer = self._client.describe_account(AccountId=account_id)
             except ClientError as error:
                 if error_code(error) == "AccountNotFoundException":
-                    return NOT_FOUND
+                    return Account(account_id, NOT_FOUND)
                 raise
-        return _account(answer["Account"]).state
+        return _account(answer["Account"])
+
+    def missing_accounts(self, account_ids: Collection[str]) -> list[str]:
+        """Return those of the accounts that are not in the organization."""
+        return [one for one in account_ids if self.account(one).state == NOT_FOUND]
 
     def missing_units(self, units: Collection[str]) -> list[str]:
         """Return those of the organizational units that do not exist."""
@@ -74,9 +82,9 @@ class OrganizationClient:
         return True
 
     def in_units(self, account: Account, units: Collection[str]) -> bool:
-        """Tell whether the account is under one of the OUs: by its paths, else by listing."""
+        """Return whether the account is under one of the OUs: by its paths, else by listing."""
         if account.paths:
-            return in_units_by_path(account, units)
+            return any(unit in path.split("/") for path in account.paths for unit in units)
         return any(account.id in self._accounts_under(unit) for unit in units)
 
     def _accounts_under(self, unit: str) -> frozenset[str]:
@@ -116,4 +124,4 @@ class OrganizationClient:
 def _account(item: "AccountTypeDef") -> Account:
     # AWS retires `Status` for `State`; an account that shows neither is not taken for active.
     state = item.get("State") or item.get("Status") or "UNKNOWN"
-    return Account(item["Id"], state, tuple(item.get("Paths", ())))
+    return Account(item["Id"], state, tuple(item.get("Paths", ())), item.get("JoinedTimestamp"))

@@ -1,13 +1,14 @@
-"""State table: one item a run, and what was last synced to every account."""
+"""State table: one item per run."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from contact_sync import keys
-from contact_sync.aws import named_errors
-from contact_sync.contacts import ContactType
-from contact_sync.reconcile import Status
-from contact_sync.table import from_item, to_item, update_of
+from botocore.exceptions import ClientError
+
+from contact_sync.aws import keys
+from contact_sync.aws.clients import error_code, named_errors
+from contact_sync.aws.items import from_item, to_item, update_of
+from contact_sync.comparison import Status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -16,7 +17,7 @@ INDEX = "GSI1"
 
 
 class RunsTable:
-    """Reads and writes the items of runs, and the item SOURCE."""
+    """Reads and writes the items of runs."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
@@ -40,23 +41,34 @@ class RunsTable:
     def update(self, started_at: str, sync_id: str, values: Mapping[str, Any]) -> None:
         """Set attributes of the run's item."""
         with named_errors(f"record run {sync_id}"):
-            self._update(keys.run(started_at, sync_id), values)
+            self._client.update_item(**self._request(started_at, sync_id, values))
 
-    def synced(self) -> dict[str, Any]:
-        """Return what was last synced to every account: by contact type, digest and sync_id."""
-        entries = self._get(keys.SOURCE)
-        return {name: entries[name] for name in ContactType if name in entries}
+    def record_end(self, started_at: str, sync_id: str, values: Mapping[str, Any]) -> bool:
+        """Set attributes of a run that has no outcome yet; return whether it had none."""
+        with named_errors(f"record run {sync_id}"):
+            try:
+                self._client.update_item(
+                    **self._request(started_at, sync_id, values),
+                    ConditionExpression="attribute_not_exists(ended_at)",
+                )
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                return False
+        return True
 
-    def record_synced(
-        self, digests: Mapping[ContactType, str], key_id: str, sync_id: str, at: str
-    ) -> None:
-        """Record the contact types that every account now has from the source."""
-        values = {
-            str(name): {"digest": digest, "sync_id": sync_id, "at": at, "key_id": key_id}
-            for name, digest in digests.items()
+    def _request(self, started_at: str, sync_id: str, values: Mapping[str, Any]) -> Any:
+        common = {
+            **keys.run_index(sync_id),
+            "sync_id": sync_id,
+            "started_at": started_at,
+            "expires_at": keys.expires_at(started_at),
         }
-        with named_errors("record what was synced"):
-            self._update(keys.SOURCE, values)
+        return {
+            "TableName": self._table,
+            "Key": to_item(keys.run(started_at, sync_id)),
+            **update_of({**common, **values}),
+        }
 
     def _get(self, key: Mapping[str, str]) -> dict[str, Any]:
         with named_errors("read the state table"):
@@ -75,6 +87,3 @@ class RunsTable:
         with named_errors(f"find run {sync_id}"):
             for page in pages:
                 yield from (from_item(item) for item in page["Items"])
-
-    def _update(self, key: Mapping[str, str], values: Mapping[str, Any]) -> None:
-        self._client.update_item(TableName=self._table, Key=to_item(key), **update_of(values))

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from contact_sync.aws import named_errors
+from contact_sync.aws.clients import named_errors
+from contact_sync.aws.items import from_item, to_item
 from contact_sync.config import CONFIG_KEY, SyncConfig, parse_config
-from contact_sync.table import from_item, to_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -1,0 +1,47 @@
+"""Accounts as Organizations lists them, and which of them a run is for."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+ACTIVE = "ACTIVE"
+PENDING_ACTIVATION = "PENDING_ACTIVATION"
+# Source: API_Account of AWS Organizations, `State`.
+KNOWN_STATES = frozenset({ACTIVE, PENDING_ACTIVATION, "SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
+NOT_FOUND = "not in the organization"
+JUST_JOINED = "just joined"
+# A new account may deny its contacts for a while.
+JOINING_TIME = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Account:
+    """A member or the management account, without its name and e-mail address."""
+
+    id: str
+    state: str
+    paths: tuple[str, ...] = ()
+    joined_at: datetime | None = None
+
+    def has_just_joined(self, now: datetime) -> bool:
+        """Return whether a denial may only mean that the account is not ready yet."""
+        return self.joined_at is not None and now - self.joined_at < JOINING_TIME
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The accounts that a run is for, and those that the configuration excludes.
+
+    None for both account_ids and organizational_units means every account.
+    """
+
+    management_account_id: str
+    account_ids: Collection[str] | None = None
+    organizational_units: Collection[str] | None = None
+    excluded_accounts: Collection[str] = ()
+    excluded_organizational_units: Collection[str] = ()
+
+    @property
+    def covers_all_accounts(self) -> bool:
+        """Return whether the run is for every account."""
+        return self.account_ids is None and self.organizational_units is None

@@ -1,0 +1,215 @@
+"""State table: the last known state of each account, and what a run did to it."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from contact_sync.account_sync import AccountState, AccountTask, ContactResult, Source
+from contact_sync.aws import keys
+from contact_sync.aws.clients import error_code, named_errors
+from contact_sync.aws.items import from_item, to_item, update_of
+from contact_sync.comparison import CHANGED, KnownContact, Status, Write
+from contact_sync.contacts import ContactType, is_comparable
+from contact_sync.errors import ThrottledError
+from contact_sync.observability import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# Limits of BatchGetItem and BatchWriteItem.
+READ_AT_ONCE = 100
+WRITTEN_AT_ONCE = 25
+BATCH_ATTEMPTS = 8
+# `planned_at` grows from plan to plan: a late attempt must not hide what a newer run recorded.
+NO_NEWER_RUN = "attribute_not_exists(#planned_at) OR #planned_at <= :planned_at"
+
+
+class AccountStatesTable:
+    """Reads and writes the account items of the state table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def read(self, account_id: str) -> AccountState:
+        """Return the account's state and the lock, in one strongly consistent read."""
+        wanted = [keys.LOCK, keys.account_state(account_id)]
+        found = {item["pk"]: item for item in self._batch_get(wanted)}
+        lock = found.get(keys.LOCK["pk"], {})
+        item = found.get(f"ACCOUNT#{account_id}", {})
+        return AccountState(
+            contacts={name: _known(item, name) for name in ContactType},
+            holder=lock.get("holder"),
+            planned_at=lock.get("planned_at"),
+        )
+
+    def intend(self, task: AccountTask, writes: Mapping[ContactType, Write]) -> bool:
+        """Record writes that are about to happen; return False where a newer run was here."""
+        values: dict[str, Any] = {f"{name}_intent": _stored(one) for name, one in writes.items()}
+        values["planned_at"] = task.planned_at
+        return self._update(keys.account_state(task.account_id), values, [])
+
+    def record(
+        self,
+        task: AccountTask,
+        results: Mapping[ContactType, ContactResult],
+        source: Source,
+        at: datetime,
+    ) -> bool:
+        """Record one attempt in one write: in the account's state, or in the dry run's own item.
+
+        Returns False where a newer run has recorded the account: this attempt is late.
+        """
+        values: dict[str, Any] = {
+            "sync_id": task.sync_id,
+            "planned_at": task.planned_at,
+            "at": at.isoformat(),
+            **{str(name): _recorded(task, result, at) for name, result in results.items()},
+        }
+        if task.dry_run:
+            values["expires_at"] = keys.expires_at(source.started_at)
+            key = keys.account_run(task.account_id, source.started_at, task.sync_id)
+            return self._update(key, values, [])
+        removed = ["left_at", "expires_at"]
+        for name, result in results.items():
+            values |= _remembered(task, name, result, at)
+            if result.status is not Status.FAILED:
+                removed.append(f"{name}_intent")
+        return self._update(keys.account_state(task.account_id), values, removed)
+
+    def items(
+        self, account_ids: Sequence[str], sync_id: str, started_at: str, *, dry_run: bool
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield each account's id and item of a run (empty where there is none), 100 a request."""
+        for start in range(0, len(account_ids), READ_AT_ONCE):
+            some = account_ids[start : start + READ_AT_ONCE]
+            if dry_run:
+                wanted = [keys.account_run(one, started_at, sync_id) for one in some]
+            else:
+                wanted = [keys.account_state(one) for one in some]
+            found = {item["pk"]: item for item in self._batch_get(wanted)}
+            for account_id in some:
+                yield account_id, found.get(f"ACCOUNT#{account_id}", {})
+
+    def write_runs(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """Write the items of accounts in a run, 25 a request."""
+        left = iter(items)
+        while some := list(islice(left, WRITTEN_AT_ONCE)):
+            self._batch_write([{"PutRequest": {"Item": to_item(item)}} for item in some])
+
+    def _update(self, key: Mapping[str, str], values: dict[str, Any], removed: list[str]) -> bool:
+        with named_errors("record an account's state"):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=to_item(key),
+                    ConditionExpression=NO_NEWER_RUN,
+                    **update_of(values, removed),
+                )
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                logger.warning("A newer run has recorded this account: this attempt is late.")
+                return False
+        return True
+
+    def _batch_get(self, wanted: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+        request: Any = {
+            self._table: {"Keys": [to_item(key) for key in wanted], "ConsistentRead": True}
+        }
+        for attempt in range(BATCH_ATTEMPTS):
+            _back_off(attempt)
+            with named_errors("read the accounts' states"):
+                answer = self._client.batch_get_item(RequestItems=request)
+            yield from (from_item(item) for item in answer["Responses"].get(self._table, []))
+            request = answer.get("UnprocessedKeys") or {}
+            if not request:
+                return
+        raise ThrottledError("read the accounts' states: keys were left unprocessed")
+
+    def _batch_write(self, requests: list[dict[str, Any]]) -> None:
+        left: Any = {self._table: requests}
+        for attempt in range(BATCH_ATTEMPTS):
+            _back_off(attempt)
+            with named_errors("record the run's accounts"):
+                left = self._client.batch_write_item(RequestItems=left).get("UnprocessedItems")
+            if not left:
+                return
+        raise ThrottledError("record the run's accounts: items were left unprocessed")
+
+
+def _back_off(attempt: int) -> None:
+    """Wait before repeating what was left unprocessed: that is how DynamoDB throttles a batch."""
+    if attempt:
+        time.sleep(min(0.05 * 2**attempt, 1.0))
+
+
+def _recorded(task: AccountTask, result: ContactResult, at: datetime) -> dict[str, Any]:
+    """Return the result of this run."""
+    record = {
+        "status": result.status.value,
+        "error": result.error,
+        "sync_id": task.sync_id,
+        "planned_at": task.planned_at,
+        "at": at.isoformat(),
+    }
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _remembered(
+    task: AccountTask, name: ContactType, result: ContactResult, at: datetime
+) -> dict[str, Any]:
+    """Return what later runs need to know of the contact."""
+    values: dict[str, Any] = {}
+    if result.write:
+        values[f"{name}_written"] = _stored(result.write)
+    if result.status in CHANGED | {Status.UNCHANGED}:
+        values[f"{name}_in_sync_at"] = at.isoformat()
+    if result.status in CHANGED | {Status.UNCHANGED, Status.CONTESTED}:
+        count = {"count": result.contested, "planned_at": task.planned_at}
+        values[f"{name}_contested"] = count
+    return values
+
+
+def _stored(write: Write) -> dict[str, str]:
+    return {
+        "digest": write.digest,
+        "replaced": write.replaced,
+        "at": write.at.isoformat(),
+        "planned_at": write.planned_at,
+    }
+
+
+def _known(item: Mapping[str, Any], name: ContactType) -> KnownContact:
+    """Read what is known of a contact; what another release wrote differently is unknown."""
+    record, contested = _map(item.get(name)), _map(item.get(f"{name}_contested"))
+    status = record.get("status")
+    return KnownContact(
+        written=_write(item.get(f"{name}_written")),
+        intended=_write(item.get(f"{name}_intent")),
+        status=Status(status) if status in list(Status) else None,
+        status_of=record.get("planned_at"),
+        contested=int(contested.get("count", 0)),
+        contested_of=contested.get("planned_at"),
+    )
+
+
+def _write(stored: Any) -> Write | None:
+    try:
+        write = Write(
+            digest=stored["digest"],
+            replaced=stored["replaced"],
+            at=datetime.fromisoformat(stored["at"]),
+            planned_at=stored["planned_at"],
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    return write if is_comparable(write.digest) and is_comparable(write.replaced) else None
+
+
+def _map(stored: Any) -> Mapping[str, Any]:
+    return stored if isinstance(stored, Mapping) else {}

@@ -1,0 +1,139 @@
+"""Compare one contact of one account with the desired one, and decide what to do about it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from contact_sync.contacts import ABSENT, ContactType
+
+# A read may show the old value for minutes after a write.
+READS_SETTLE_AFTER = timedelta(minutes=10)
+# Later than that, a contact that differs from what we wrote was changed, or stored differently.
+CONTESTED_AFTER = timedelta(hours=1)
+MAX_CONTESTED_RUNS = 3
+
+
+class Status(StrEnum):
+    """The result of one contact of one account in one run."""
+
+    UNCHANGED = "unchanged"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    CONTESTED = "contested"
+
+
+CHANGED = frozenset({Status.UPDATED, Status.DELETED})
+FAILURES = frozenset({Status.FAILED, Status.CONTESTED})
+# What an earlier attempt recorded, and a repeated one may find otherwise.
+UNSETTLED = frozenset({Status.FAILED, Status.SKIPPED})
+
+
+@dataclass(frozen=True)
+class Write:
+    """A write of ours: keyed digests of the new and the replaced value (ABSENT: not set), when.
+
+    `planned_at` is the run's.
+    """
+
+    digest: str
+    replaced: str
+    at: datetime
+    planned_at: str
+
+
+@dataclass(frozen=True)
+class KnownContact:
+    """What the account's state knows of one contact.
+
+    `written` is our last write that was recorded. `intended` is a later one, of an attempt that
+    died or failed before it recorded the result: it may have been carried out. `status` and
+    `status_of` are the last recorded result and the plan of its run. `contested` counts runs in a
+    row, the last of which has the plan `contested_of`.
+    """
+
+    written: Write | None = None
+    intended: Write | None = None
+    status: Status | None = None
+    status_of: str | None = None
+    contested: int = 0
+    contested_of: str | None = None
+
+
+UNKNOWN = KnownContact()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a contact: its status, whether it is written, and the contested count.
+
+    `wrote` is a write that an earlier attempt carried out and did not record.
+    """
+
+    status: Status
+    writes: bool = False
+    contested: int = 0
+    wrote: Write | None = None
+
+
+def decide(  # noqa: PLR0913 - each is one fact that the decision needs
+    contact_type: ContactType,
+    wanted: str,
+    seen: str,
+    known: KnownContact,
+    *,
+    planned_at: str,
+    now: datetime,
+    is_insisted: bool = False,
+) -> Decision:
+    """Compare the digests of the desired and the actual contact, and decide.
+
+    A contact that the source lacks (`wanted` is ABSENT) is deleted only where it is what we
+    wrote. `is_insisted`: a person's request names the account.
+    """
+    change = Status.DELETED if wanted == ABSENT else Status.UPDATED
+    if _is_stale(seen, known, now):
+        # Not even believed where it shows the desired value: what we wrote may hide behind it.
+        return Decision(change, writes=True, contested=known.contested)
+    if seen == wanted:
+        return _equal(wanted, known, planned_at)
+    if wanted == ABSENT:
+        is_ours = seen in {write.digest for write in (known.written, known.intended) if write}
+        return Decision(change, writes=True) if is_ours else Decision(Status.SKIPPED)
+    contested = _contested_runs(wanted, known, planned_at, now)
+    if contested < MAX_CONTESTED_RUNS:
+        return Decision(change, writes=True, contested=contested)
+    # Each write of a primary contact may send a text message to the account's phone.
+    writes = contact_type is not ContactType.PRIMARY or is_insisted
+    return Decision(Status.CONTESTED, writes=writes, contested=contested)
+
+
+def _is_stale(seen: str, known: KnownContact, now: datetime) -> bool:
+    """Return whether a read may be older than our own last write."""
+    last = known.intended or known.written
+    return (
+        last is not None
+        and seen == last.replaced != last.digest
+        and now - last.at < READS_SETTLE_AFTER
+    )
+
+
+def _equal(wanted: str, known: KnownContact, planned_at: str) -> Decision:
+    """Return the result of an equal contact; a change by an earlier attempt stays a change."""
+    wrote = known.intended if known.intended and known.intended.digest == wanted else None
+    if known.status and known.status_of == planned_at and known.status not in UNSETTLED:
+        return Decision(known.status, contested=known.contested, wrote=wrote)
+    if wrote and wrote.planned_at == planned_at:
+        return Decision(Status.DELETED if wanted == ABSENT else Status.UPDATED, wrote=wrote)
+    return Decision(Status.UNCHANGED, wrote=wrote)
+
+
+def _contested_runs(wanted: str, known: KnownContact, planned_at: str, now: datetime) -> int:
+    """Count the runs in a row that found something else than what we wrote, this one included."""
+    written = known.written
+    if written is None or written.digest != wanted:
+        return 0
+    if known.contested_of == planned_at or now - written.at < CONTESTED_AFTER:
+        return known.contested
+    return known.contested + 1

@@ -1,0 +1,98 @@
+"""Which contact types a run syncs, and why it leaves out the others."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from contact_sync.config import OnSourceDeleted, SyncConfig
+from contact_sync.contacts import ALTERNATE_TYPES, ContactType, SourceContacts
+from contact_sync.errors import EmptySourceError, InvalidSourceError, listed
+from contact_sync.request import RunRequest
+
+NOT_CONFIGURED = "not in contact_types of the configuration"
+NOT_SET = "not set in the management account"
+READ_AGAIN = "not set in only one of two readings of the source; the next run looks again"
+
+
+@dataclass(frozen=True)
+class ContactChoice:
+    """The contact types to sync, and those left out, with the reason.
+
+    `missing` are types that this reading of the source lacks and that would be deleted; `confirm`
+    asks for a second reading before that. `invalid` are left out for breaking the API's rules.
+    """
+
+    contact_types: list[ContactType]
+    left_out: dict[ContactType, str] = field(default_factory=dict)
+    missing: list[ContactType] = field(default_factory=list)
+    invalid: list[ContactType] = field(default_factory=list)
+    confirm: bool = False
+
+
+def asked_types(
+    requests: Sequence[RunRequest], config: SyncConfig, differing: Collection[ContactType]
+) -> list[ContactType]:
+    """Return the configured types that the requests ask for together.
+
+    A contact change asks for the types that differ from what was last tried everywhere. If none
+    differs, the change was missed or is read stale, and it asks for all.
+    """
+    changed = [name for name in config.ordered_types if name in differing] or config.ordered_types
+    asked: set[ContactType] = set()
+    for request in requests:
+        asked.update(
+            changed if request.is_change else request.contact_types or config.ordered_types
+        )
+    return [name for name in ContactType if name in asked]
+
+
+def choose_contacts(
+    config: SyncConfig,
+    asked: Sequence[ContactType],
+    source: SourceContacts,
+    missing_before: Collection[ContactType] | None,
+) -> ContactChoice:
+    """Choose among the types that are asked for.
+
+    `missing_before` is `missing` of an earlier reading, None if there was none. Raises
+    EmptySourceError where the source has none of the configured contacts, InvalidSourceError
+    where it has, of the types asked for, only such that break the API's rules.
+    """
+    if not any(source[name] for name in config.ordered_types):
+        raise EmptySourceError(
+            f"the management account has none of: {', '.join(config.ordered_types)}"
+        )
+    left_out = {name: NOT_CONFIGURED for name in asked if name not in config.contact_types}
+    configured = [name for name in asked if name not in left_out]
+    faults = {name: contact.faults() for name in configured if (contact := source[name])}
+    invalid = {name: f"invalid: {'; '.join(found)}" for name, found in faults.items() if found}
+    if invalid and len(invalid) == len(configured):
+        raise InvalidSourceError(listed([one for found in faults.values() for one in found], "; "))
+    unset = [name for name in configured if source[name] is None]
+    deleted = [name for name in unset if _deletes(config, name)]
+    left_out |= invalid | {name: NOT_SET for name in unset if name not in deleted}
+    if deleted and missing_before is None:
+        return ContactChoice([], left_out, missing=deleted, confirm=True)
+    left_out |= {name: READ_AGAIN for name in deleted if name not in (missing_before or ())}
+    return ContactChoice(
+        contact_types=[name for name in configured if name not in left_out],
+        left_out=left_out,
+        missing=deleted,
+        invalid=list(invalid),
+    )
+
+
+def differing_types(
+    digests: Mapping[ContactType, str], held: Mapping[str, str], configuration: str
+) -> list[ContactType]:
+    """Return the types whose digest is not what was last tried everywhere.
+
+    With another configuration nothing counts as tried.
+    """
+    if held.get("configuration") != configuration:
+        return list(digests)
+    return [name for name, digest in digests.items() if held.get(name) != digest]
+
+
+def _deletes(config: SyncConfig, contact_type: ContactType) -> bool:
+    deletes = config.on_source_deleted == OnSourceDeleted.DELETE
+    return deletes and contact_type in ALTERNATE_TYPES

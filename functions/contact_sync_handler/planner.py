@@ -1,0 +1,217 @@
+"""One run's plan: configuration and source read anew, and stored for the run's functions."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contact_sync.account_sync import Source
+from contact_sync.accounts import Scope
+from contact_sync.aws.account_contacts import AccountContactsClient
+from contact_sync.aws.lock_table import Lock, LockTable, QueuedRequest
+from contact_sync.aws.runs_bucket import MANIFEST, SCOPE, SOURCE, RunsBucket, object_key
+from contact_sync.aws.runs_table import RunsTable
+from contact_sync.config import SyncConfig
+from contact_sync.contacts import (
+    ContactType,
+    SourceContacts,
+    shared_addresses,
+    source_digests,
+)
+from contact_sync.errors import LockLostError
+from contact_sync.quotas import Quota, seconds_per_account
+from contact_sync.request import RunRequest, merged, trigger_of
+
+from contact_sync_handler.contact_choice import (
+    ContactChoice,
+    asked_types,
+    choose_contacts,
+    differing_types,
+)
+from contact_sync_handler.run_control import Run
+
+# The source may be read stale for minutes after a change.
+SOURCE_SETTLES_AFTER = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What is true now: the configuration, the source, and the digests of both."""
+
+    config: SyncConfig
+    key: bytes
+    contacts: SourceContacts
+    digests: Mapping[ContactType, str]
+    configuration: str
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans runs from what is true now; keeps nothing between them."""
+
+    lock: LockTable
+    load_config: Callable[[], SyncConfig]
+    load_key: Callable[[], bytes]
+    source: AccountContactsClient
+    runs: RunsTable
+    bucket: RunsBucket
+    management_account_id: str
+    quotas: Mapping[str, Quota]
+    max_concurrency: int
+
+    def plan(
+        self, run: Run, execution_input: Any, own: RunRequest | None, missing: Sequence[str] | None
+    ) -> dict[str, Any]:
+        """Take everything queued, and plan it; return what the run's next states need.
+
+        `own` is the request of a dry run, which neither queues nor holds the lock. `missing` is
+        that of the plan before, where this one confirms a deletion. Raises LockLostError,
+        InvalidConfigError, InvalidSourceError, EmptySourceError.
+        """
+        lock = self.lock.read()
+        if own is None and lock.holder != run.sync_id:
+            raise LockLostError(f"the lock is held by {lock.holder or 'nobody'}")
+        queued = self.lock.queued() if own is None else []
+        requests = _requests(queued, lock, own)
+        planned_at = _later_than(lock.planned_at)
+        self._record_taken(run, execution_input, queued, requests, planned_at)
+        now = self._read()
+        differing = differing_types(now.digests, lock.held, now.configuration)
+        asked = asked_types(requests, now.config, differing)
+        before = None if missing is None else [ContactType(name) for name in missing]
+        choice = choose_contacts(now.config, asked, now.contacts, before)
+        self._record_choice(run, now, choice)
+        if choice.confirm:
+            return {"confirm": True, "missing": [str(name) for name in choice.missing]}
+        if own is None:
+            held = _still_held(lock.held, now, choice)
+            if not self.lock.record_plan(run.sync_id, planned_at, held):
+                raise LockLostError("another execution took the lock over")
+        request = merged(requests) or RunRequest()
+        self._store(run, planned_at, now, choice, request)
+        written = [] if own else [name for name in choice.contact_types if name in differing]
+        return {
+            "confirm": False,
+            "sync_id": run.sync_id,
+            "planned_at": planned_at,
+            "dry_run": run.request.dry_run,
+            "contact_types": [str(name) for name in choice.contact_types],
+            "source_key": object_key(run.sync_id, planned_at, SOURCE),
+            "scope_key": object_key(run.sync_id, planned_at, SCOPE),
+            "manifest_key": object_key(run.sync_id, planned_at, MANIFEST),
+            "seconds_per_account": seconds_per_account(
+                now.contacts, choice.contact_types, written, self.quotas
+            ),
+            "retry": now.config.retry_config.model_dump(),
+            "notification": now.config.notification_settings.model_dump(),
+            # A dry run leaves the quotas to the run beside it.
+            "max_concurrency": 1 if own and lock.holder else self.max_concurrency,
+        }
+
+    def is_settled(self, item: Mapping[str, Any]) -> bool:
+        """Return whether the source is still what the run's plan read."""
+        planned: Mapping[str, str] = item.get("source", {})
+        key = self.load_key()
+        contacts = {ContactType(name): self.source.get(None, ContactType(name)) for name in planned}
+        return planned == {str(name): one for name, one in source_digests(contacts, key).items()}
+
+    def _read(self) -> _Reading:
+        config = self.load_config()
+        key = self.load_key()
+        contacts = {name: self.source.get(None, name) for name in config.ordered_types}
+        return _Reading(
+            config, key, contacts, source_digests(contacts, key), _configuration_digest(config, key)
+        )
+
+    def _record_taken(
+        self,
+        run: Run,
+        execution_input: Any,
+        queued: Sequence[QueuedRequest],
+        requests: Sequence[RunRequest],
+        planned_at: str,
+    ) -> None:
+        """Note what the run takes; the requests stay queued until it has recorded its end."""
+        request = merged(requests) or RunRequest()
+        changes = [one.queued_at for one in queued if one.request.is_change]
+        check_at = (max(changes) + SOURCE_SETTLES_AFTER).isoformat() if changes else None
+        values = {
+            "dry_run": run.request.dry_run,
+            "trigger": trigger_of(execution_input),
+            "planned_at": planned_at,
+            "taken": [one.name for one in queued],
+            "taken_started_at": [one.started_at for one in queued],
+            "request": request.stored(),
+            "check_source_at": check_at,
+        }
+        self.runs.update(run.started_at, run.sync_id, values)
+
+    def _record_choice(self, run: Run, now: _Reading, choice: ContactChoice) -> None:
+        warnings = [f"{names} share one e-mail address" for names in shared_addresses(now.contacts)]
+        values = {
+            "contact_types": [str(name) for name in choice.contact_types],
+            "left_out": {str(name): why for name, why in choice.left_out.items()},
+            "missing": [str(name) for name, contact in now.contacts.items() if contact is None],
+            "invalid": [str(name) for name in choice.invalid],
+            "warnings": warnings,
+            "source": {str(name): digest for name, digest in now.digests.items()},
+            "configuration": now.configuration,
+        }
+        self.runs.update(run.started_at, run.sync_id, values)
+
+    def _store(
+        self, run: Run, planned_at: str, now: _Reading, choice: ContactChoice, request: RunRequest
+    ) -> None:
+        if not choice.contact_types:
+            return
+        source = Source(
+            started_at=run.started_at,
+            digest_key=now.key,
+            contact_types=tuple(choice.contact_types),
+            contacts={name: now.contacts[name] for name in choice.contact_types},
+            insisted=frozenset(request.insisted),
+        )
+        self.bucket.store_source(object_key(run.sync_id, planned_at, SOURCE), source)
+        scope = Scope(
+            management_account_id=self.management_account_id,
+            account_ids=request.account_ids,
+            organizational_units=request.organizational_units,
+            excluded_accounts=now.config.excluded_accounts,
+            excluded_organizational_units=now.config.excluded_organizational_units,
+        )
+        self.bucket.store_scope(object_key(run.sync_id, planned_at, SCOPE), scope)
+
+
+def _requests(
+    queued: Sequence[QueuedRequest], lock: Lock, own: RunRequest | None
+) -> list[RunRequest]:
+    if own is not None:
+        return [own]
+    requests = [one.request for one in queued]
+    if lock.pending is not None:
+        requests.append(RunRequest.from_stored(lock.pending))
+    return requests
+
+
+def _later_than(planned_at: str | None) -> str:
+    """Return now, or a moment after the last plan where the clocks of two processes differ."""
+    now = datetime.now(UTC)
+    if planned_at:
+        now = max(now, datetime.fromisoformat(planned_at) + timedelta(microseconds=1))
+    return now.isoformat(timespec="microseconds")
+
+
+def _still_held(held: Mapping[str, str], now: _Reading, choice: ContactChoice) -> dict[str, str]:
+    """Return the entries that the run does not contradict."""
+    if held.get("configuration") != now.configuration:
+        return {}
+    contradicted = {
+        str(name) for name in choice.contact_types if held.get(name) != now.digests[name]
+    }
+    return {name: digest for name, digest in held.items() if name not in contradicted}
+
+
+def _configuration_digest(config: SyncConfig, key: bytes) -> str:
+    return hmac.new(key, config.model_dump_json().encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,189 @@
+"""Who works: the lock, the queue of requests, and what becomes of an execution that died."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from math import ceil
+
+from contact_sync.aws.executions import ALIVE, UNKNOWN, Execution, Executions
+from contact_sync.aws.lock_table import Lock, LockTable, QueuedRequest
+from contact_sync.aws.runs_table import RunsTable
+from contact_sync.errors import InvalidRequestError, ServiceUnavailableError, is_named
+from contact_sync.request import (
+    MAX_MERGED_ACCOUNTS,
+    WITHOUT_REQUEST,
+    RunRequest,
+    SyncRequest,
+    TriggerSource,
+    run_request,
+)
+
+# A processor that passed the fence writes for as long as its function may run (template: 120 s).
+QUIET_TIME = timedelta(seconds=130)
+# A read right after a change may be stale, and more changes may follow.
+SETTLING_TIME = timedelta(seconds=30)
+# DescribeExecution may not know an execution that started a moment ago (eventual consistency).
+UNKNOWN_IS_DEAD_AFTER = timedelta(hours=1)
+# Others change the lock between our read and our update; they finish, so this is not reached.
+LOCK_ATTEMPTS = 20
+ABORTED = "ABORTED"
+
+
+class Decision(StrEnum):
+    """What an execution does after it asked for the lock."""
+
+    TAKEN = "taken"
+    QUEUED = "queued"
+    NOTHING_TO_DO = "nothing_to_do"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution: its name, its start, and its input."""
+
+    sync_id: str
+    started_at: str
+    request: SyncRequest
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The decision, who holds the lock, and the seconds to wait before the plan."""
+
+    decision: Decision
+    holder: str | None = None
+    settle_seconds: int = 0
+
+
+@dataclass(frozen=True)
+class RunControl:
+    """Decides by the lock, the queue, and the executions' own status."""
+
+    lock: LockTable
+    runs: RunsTable
+    executions: Executions
+
+    def take_lock(self, run: Run) -> Turn:
+        """Queue the run's request, then take the lock if nobody alive holds it.
+
+        Request before lock here, release before count in release_lock: one of the two always
+        sees the other. Repeating either is harmless.
+        """
+        request = self._recover(run) if _is_recovery(run) else self.request_of(run)
+        if request is not None:
+            self.lock.queue(QueuedRequest(run.sync_id, run.started_at, datetime.now(UTC), request))
+        for _ in range(LOCK_ATTEMPTS):
+            seen = self.lock.read()
+            if seen.holder not in (None, run.sync_id):
+                holder = self.executions.describe(seen.holder)
+                if not _is_dead(holder, seen):
+                    return Turn(Decision.QUEUED, seen.holder)
+                self._bury(holder)
+                continue
+            if request is None and not self.lock.has_queued():
+                return Turn(Decision.NOTHING_TO_DO)
+            if self.lock.take(run.sync_id, datetime.now(UTC)):
+                return Turn(Decision.TAKEN, run.sync_id, self._settle_seconds())
+        raise ServiceUnavailableError("take the lock: it kept changing")
+
+    def release_lock(self, run: Run, *, map_failed: bool) -> bool:
+        """Free the lock; return whether anything waits that nobody works on.
+
+        Children of a Map that ended with an error may go on for a while.
+        """
+        quiet_until = datetime.now(UTC) + QUIET_TIME if map_failed else None
+        self.lock.release(run.sync_id, quiet_until)
+        if self.lock.read().holder is not None:
+            return False  # its execution does what is queued
+        return self.lock.has_queued()
+
+    def request_of(self, run: Run) -> RunRequest | None:
+        """Return what an execution asks for, None where it only does what is queued.
+
+        Raises InvalidRequestError where `retry_of` cannot be repeated.
+        """
+        if run.request.source in WITHOUT_REQUEST:
+            return None
+        retry_of = run.request.retry_of
+        return run_request(run.request, self._retried(retry_of) if retry_of else None)
+
+    def _retried(self, sync_id: str) -> RunRequest:
+        """Return the accounts that failed in a run; its request, where it recorded no account."""
+        item = self.runs.find(sync_id)
+        if item is None or "ended_at" not in item:
+            execution = self.executions.describe(sync_id)
+            if execution.is_alive:
+                raise InvalidRequestError(f"retry_of: run {sync_id} is still under way")
+            if item is None and execution.status == UNKNOWN:
+                raise InvalidRequestError(f"retry_of: there is no run {sync_id}")
+        if item is not None and (failed := self.runs.failed_accounts(sync_id)):
+            is_short = len(failed) <= MAX_MERGED_ACCOUNTS
+            return RunRequest(account_ids=failed if is_short else None)
+        if item is not None and item.get("status") == "success":
+            raise InvalidRequestError(f"retry_of: no account failed in run {sync_id}")
+        return RunRequest.from_stored((item or {}).get("request"))
+
+    def _recover(self, run: Run) -> RunRequest | None:
+        """Free the lock of the execution that died; return what must be asked for in its place."""
+        trigger = run.request.trigger
+        if trigger is None or trigger.execution_arn is None:
+            return None
+        dead = self.executions.describe(trigger.execution_arn.rpartition(":")[2])
+        if dead.is_alive and _is_redriven(dead, trigger.event_time):
+            return None
+        if dead.status == UNKNOWN:
+            raise ServiceUnavailableError(f"describe execution {dead.name}: it is not known yet")
+        if dead.is_alive:
+            # The answer is older than the event, which has the status.
+            dead = replace(dead, status=trigger.event_name)
+        self._bury(dead)
+        if dead.status == ABORTED or is_named(dead.error) or dead.is_dry_run:
+            return None
+        # It may have died before it queued its request.
+        return RunRequest(reasons=[f"recovery of {dead.name}"])
+
+    def _bury(self, dead: Execution) -> None:
+        """Free the lock if the dead execution holds it, and note how it ended.
+
+        Abort means stop: what an aborted run had taken is dropped.
+        """
+        item = self.runs.find(dead.name) or {}
+        if dead.status == ABORTED and "ended_at" not in item:
+            self.lock.remove(item.get("taken", [dead.name]))
+        started_at = item.get("started_at", dead.started_at)
+        if started_at:
+            is_aborted = dead.status == ABORTED
+            outcome = {
+                "status": "aborted" if is_aborted else "failure",
+                "error": dead.error or dead.status,
+                "ended_at": datetime.now(UTC).isoformat(),
+            }
+            self.runs.record_end(started_at, dead.name, outcome)
+        self.lock.release(dead.name, datetime.now(UTC) + QUIET_TIME)
+
+    def _settle_seconds(self) -> int:
+        """Return how long the plan must wait: for writes in flight, and for the newest change."""
+        now = datetime.now(UTC)
+        changes = [one.queued_at for one in self.lock.queued() if one.request.is_change]
+        until = [now, *(at + SETTLING_TIME for at in changes)]
+        if quiet_until := self.lock.read().quiet_until:
+            until.append(quiet_until)
+        return ceil(min(max(until) - now, QUIET_TIME).total_seconds())
+
+
+def _is_recovery(run: Run) -> bool:
+    return run.request.source == TriggerSource.RECOVERY
+
+
+def _is_dead(holder: Execution, seen: Lock) -> bool:
+    if holder.status == UNKNOWN:
+        age = datetime.now(UTC) - seen.since if seen.since else UNKNOWN_IS_DEAD_AFTER
+        return age >= UNKNOWN_IS_DEAD_AFTER
+    return holder.status not in ALIVE
+
+
+def _is_redriven(execution: Execution, event_time: str) -> bool:
+    """Return whether the execution was redriven after the event of its end."""
+    if execution.redriven_at is None:
+        return False
+    return execution.redriven_at >= datetime.fromisoformat(event_time)

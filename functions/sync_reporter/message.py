@@ -1,0 +1,128 @@
+"""The SNS message of a run: a subject under 100 characters, and plain text to act on."""
+
+from collections.abc import Iterable, Mapping
+
+from contact_sync.errors import error_class
+
+from sync_reporter.report import RunReport
+
+SUBJECT_LIMIT = 99
+ORDER = ("updated", "deleted", "unchanged", "skipped", "failed", "contested")
+WOULD_CHANGE = {"updated": "would change", "deleted": "would be deleted"}
+
+
+def subject(environment: str, report: RunReport) -> str:
+    """Return for example `[prod] contact sync partial: 57 updated, 1 unchanged, 2 failed`."""
+    outcome = report.outcome
+    counts = _counts(report.counts.accounts, report) or outcome.error or "nothing to do"
+    title = f"[{environment}] contact sync {outcome.status}: {counts}"
+    return _one_line(f"DRY RUN {title}" if report.dry_run else title)[:SUBJECT_LIMIT]
+
+
+def body(environment: str, report: RunReport, links: Mapping[str, str]) -> str:
+    """Return the text: what started the run, what it did, what failed, and what to type next."""
+    parts = [
+        _heading(environment, report),
+        "\n".join(_result(report)),
+        _section("Warnings:", [_one_line(warning) for warning in report.warnings]),
+        _section("Accounts that would change:", _would_change(report)),
+        _failures(report),
+        "\n".join(f"{name}: {link}" for name, link in links.items()),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def next_command(environment: str, report: RunReport) -> str | None:
+    """Return the command that repeats or corrects what failed, None where nothing did."""
+    if not (report.outcome.error or report.counts.failed):
+        return None
+    command = error_class(report.outcome.error or "").command
+    return command.format(environment=environment, sync_id=report.sync_id)
+
+
+def duration(seconds: int) -> str:
+    """Return for example `1 h 5 min`: the two largest units."""
+    minutes, hours = seconds // 60, seconds // 3600
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
+def _heading(environment: str, report: RunReport) -> str:
+    trigger, outcome = report.trigger, report.outcome
+    started_by = " ".join(
+        _one_line(str(trigger[name])) for name in ("source", "event_name") if name in trigger
+    )
+    lines = [f"Status: {outcome.status}", f"Run: {report.sync_id}"]
+    if outcome.error:
+        lines.append(f"Error: {outcome.error}: {_one_line(outcome.cause)}")
+    if report.superseded_by:
+        lines.append(f"Superseded by: {report.superseded_by}")
+    if command := next_command(environment, report):
+        lines.append(f"Next: {command}")
+    if report.dry_run:
+        lines.append("Dry run: no account was written.")
+    lines.append(f"Started by: {started_by or 'unknown'}, {report.started_at}")
+    lines += [f"Reason: {_one_line(reason)}" for reason in report.reasons]
+    return "\n".join(lines)
+
+
+def _result(report: RunReport) -> Iterable[str]:
+    yield f"Accounts: {_counts(report.counts.accounts, report) or 'none to sync'}"
+    for name, counts in report.counts.types.items():
+        yield f"  {name}: {_counts(counts, report)}"
+    for left_out, why in report.left_out.items():
+        yield f"  {left_out}: left out, {why}"
+    for why, count in report.skipped.items():
+        yield f"  skipped, {why}: {count}"
+    for account_id, why in report.named_skips.items():
+        yield f"  skipped: {account_id}, {why}"
+    if report.seconds is not None and report.estimated_seconds is not None:
+        took, estimated = duration(report.seconds), duration(report.estimated_seconds)
+        yield f"  took {took}; expected {estimated} by the API's quotas"
+    if report.lost_children:
+        yield f"  {report.lost_children} children ended without a result for their account"
+
+
+def _would_change(report: RunReport) -> list[str]:
+    if not report.dry_run:
+        return []
+    lines = [f"{one.account_id}  {', '.join(one.changed)}" for one in report.counts.changed]
+    return lines + _more(report.counts.accounts["updated"] - len(lines))
+
+
+def _failures(report: RunReport) -> str:
+    failures = report.counts.failures
+    lines = [
+        f"{one.account_id}  {', '.join(f'{name}: {error}' for name, error in one.errors.items())}"
+        for one in failures
+    ]
+    names = dict.fromkeys(error for one in failures for error in one.errors.values())
+    remedies = [f"{name}: {error_class(name).remedy}" for name in names]
+    parts = [
+        _section("Failed accounts:", lines + _more(report.counts.failed - len(failures))),
+        _section("What to do:", remedies),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _more(count: int) -> list[str]:
+    return [f"and {count} more; the state table's index has them all"] if count > 0 else []
+
+
+def _section(title: str, lines: Iterable[str]) -> str:
+    shown = [f"  {line}" for line in lines]
+    return "\n".join([title, *shown]) if shown else ""
+
+
+def _counts(counts: Mapping[str, int], report: RunReport) -> str:
+    """Return for example `57 updated, 2 failed`, in a fixed order, without zeros."""
+    words = WOULD_CHANGE if report.dry_run else {}
+    return ", ".join(
+        f"{counts[name]} {words.get(name, name)}" for name in ORDER if counts.get(name)
+    )
+
+
+def _one_line(text: str) -> str:
+    """Return the text on one line, without control characters, which SNS refuses in a subject."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

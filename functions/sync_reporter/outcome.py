@@ -1,0 +1,212 @@
+"""Results as a ladder: contacts make an account's result, accounts the run's counts and outcome."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from contact_sync.comparison import CHANGED, FAILURES, Status
+from contact_sync.contacts import ALTERNATE_TYPES, ContactType
+from contact_sync.errors import (
+    NotRecordedError,
+    PartialSyncError,
+    SyncFailedError,
+    UnknownAccountStateError,
+)
+
+LEFT = "left the organization"
+# The message and the run's item name this many accounts; the index has all of them.
+MAX_NAMED_ACCOUNTS = 25
+MAX_CAUSE_ACCOUNTS = 5
+
+
+@dataclass(frozen=True)
+class ContactRecord:
+    """One contact of one account in one run; `error` names a failure, or why it was skipped."""
+
+    status: Status
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class AccountResult:
+    """One account in one run."""
+
+    account_id: str
+    contacts: Mapping[ContactType, ContactRecord]
+
+    @property
+    def status(self) -> Status:
+        """Return the account's status: a failure over a change over nothing to do."""
+        statuses = {record.status for record in self.contacts.values()}
+        if statuses & FAILURES:
+            return Status.FAILED
+        if statuses & CHANGED:
+            return Status.UPDATED
+        return Status.SKIPPED if statuses == {Status.SKIPPED} else Status.UNCHANGED
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """Return the error of each contact that failed."""
+        return {
+            str(name): record.error or ""
+            for name, record in self.contacts.items()
+            if record.status in FAILURES
+        }
+
+    @property
+    def changed(self) -> list[str]:
+        """Return the contacts that were changed, or would be."""
+        return [str(name) for name, one in self.contacts.items() if one.status in CHANGED]
+
+    @property
+    def skipped(self) -> str | None:
+        """Return why the account was skipped, None if it was not."""
+        reasons = [one.error for one in self.contacts.values() if one.status is Status.SKIPPED]
+        return next((reason for reason in reasons if reason), None)
+
+
+def account_result(
+    account_id: str,
+    item: Mapping[str, Any],
+    contact_types: Sequence[ContactType],
+    planned_at: str,
+) -> AccountResult:
+    """Read one account's item; a contact without a record of this plan has failed."""
+    if "left_at" in item:
+        return AccountResult(
+            account_id, {name: ContactRecord(Status.SKIPPED, LEFT) for name in contact_types}
+        )
+    return AccountResult(
+        account_id, {name: _contact(item, name, planned_at) for name in contact_types}
+    )
+
+
+def _contact(item: Mapping[str, Any], name: ContactType, planned_at: str) -> ContactRecord:
+    record = item.get(name, {})
+    if record.get("planned_at") == planned_at:
+        return ContactRecord(Status(record["status"]), record.get("error"))
+    # The child recorded the error of a function that died.
+    stage = "alternate" if name in ALTERNATE_TYPES else "primary"
+    failure = item.get(f"{stage}_failure", {})
+    is_of_this_run = failure.get("planned_at") == planned_at
+    return ContactRecord(
+        Status.FAILED, failure["error"] if is_of_this_run else NotRecordedError.__name__
+    )
+
+
+@dataclass
+class RunCounts:
+    """The counts of a run: accounts by status, contacts by type and status, and some by name."""
+
+    accounts: Counter[str] = field(default_factory=Counter)
+    types: dict[ContactType, Counter[str]] = field(default_factory=dict)
+    errors: dict[ContactType, Counter[str]] = field(default_factory=dict)
+    failures: list[AccountResult] = field(default_factory=list)
+    changed: list[AccountResult] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    named_skips: dict[str, str] = field(default_factory=dict)
+
+    def add(self, result: AccountResult) -> None:
+        """Count one account; name the first that failed, changed or were skipped."""
+        self.accounts[result.status] += 1
+        for name, record in result.contacts.items():
+            self.types.setdefault(name, Counter())[record.status] += 1
+        for error_type, error in result.errors.items():
+            self.errors.setdefault(ContactType(error_type), Counter())[error] += 1
+        if result.status is Status.FAILED and len(self.failures) < MAX_NAMED_ACCOUNTS:
+            self.failures.append(result)
+        if result.changed and len(self.changed) < MAX_NAMED_ACCOUNTS:
+            self.changed.append(result)
+        if result.status is Status.SKIPPED and (reason := result.skipped):
+            self.skipped[reason] += 1
+            if len(self.named_skips) < MAX_NAMED_ACCOUNTS:
+                self.named_skips[result.account_id] = reason
+
+    @property
+    def failed(self) -> int:
+        """Return the number of accounts of which a contact failed."""
+        return self.accounts[Status.FAILED]
+
+    @property
+    def has_only_failures(self) -> bool:
+        """Return whether every contact of every account failed."""
+        return bool(self.types) and all(
+            self._failed(name) == self._all(name) for name in self.types
+        )
+
+    def tried(self, name: ContactType) -> bool:
+        """Return whether every account has a recorded result for the contact type."""
+        return not self.errors.get(name, Counter())[NotRecordedError.__name__]
+
+    def described(self) -> str:
+        """Return for example `billing failed in 5 of 5 accounts (AccessDeniedError); ...`."""
+        failed = [
+            f"{name} failed in {count} of {self._all(name)} accounts "
+            f"({', '.join(sorted(self.errors[name]))})"
+            for name in self.types
+            if (count := self._failed(name))
+        ]
+        done = [name for name in self.types if not self._failed(name)]
+        if done:
+            failed.append(f"{', '.join(done)}: no failure")
+        named = [
+            f"{one.account_id} ({', '.join(sorted(set(one.errors.values())))})"
+            for one in self.failures[:MAX_CAUSE_ACCOUNTS]
+        ]
+        return f"{'; '.join(failed)}. Failed accounts: {self.failed}, first {', '.join(named)}."
+
+    def _failed(self, name: ContactType) -> int:
+        return sum(self.types[name][status] for status in FAILURES)
+
+    def _all(self, name: ContactType) -> int:
+        return sum(self.types[name].values())
+
+
+class RunStatus(StrEnum):
+    """How a run ended."""
+
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    FAILURE = "failure"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended; `error` fails the execution under that name."""
+
+    status: RunStatus
+    error: str | None = None
+    cause: str = ""
+
+
+def run_outcome(
+    counts: RunCounts,
+    *,
+    failure_threshold: int,
+    unknown_states: Mapping[str, int],
+    has_invalid: bool,
+    dry_run: bool,
+) -> RunOutcome:
+    """Return the outcome of a run that no error ended.
+
+    A dry run succeeds whatever it finds. `has_invalid`: a contact of the source broke the API's
+    rules and was left out.
+    """
+    if dry_run:
+        return RunOutcome(RunStatus.PARTIAL if counts.failed or has_invalid else RunStatus.SUCCESS)
+    if counts.has_only_failures:
+        cause = f"{counts.described()} {SyncFailedError.remedy}"
+        return RunOutcome(RunStatus.FAILURE, SyncFailedError.__name__, cause)
+    if unknown_states:
+        states = ", ".join(f"{count} {state}" for state, count in sorted(unknown_states.items()))
+        cause = f"accounts in an unknown state: {states}. {UnknownAccountStateError.remedy}"
+        return RunOutcome(RunStatus.PARTIAL, UnknownAccountStateError.__name__, cause)
+    if counts.failed >= failure_threshold:
+        cause = f"{counts.described()} {PartialSyncError.remedy}"
+        return RunOutcome(RunStatus.PARTIAL, PartialSyncError.__name__, cause)
+    if counts.failed or has_invalid:
+        return RunOutcome(RunStatus.PARTIAL, cause=counts.described() if counts.failed else "")
+    return RunOutcome(RunStatus.SUCCESS)
