@@ -257,6 +257,7 @@ class Bench:
         top = self._definition["States"]
         self._states: Json = {**top, **top["SyncAccounts"]["ItemProcessor"]["States"]}
         self._account: Any = boto3.client("account")
+        self._functions: dict[str, Callable[[Json], Any]] = {}
         self._meets_faults: Execution | None = None
         self.reset([])
 
@@ -618,7 +619,7 @@ class Bench:
         fault = self._fault(json.dumps(event), function=name)
         if fault:
             raise StateError(fault.error, json.dumps({"errorType": fault.error}))
-        function = self._load(name)
+        function = self._functions.get(name) or self._load(name)
         self._function, account = name, event.get("account_id", "")
         held = self._holds.get(name)
         try:
@@ -628,7 +629,10 @@ class Bench:
             else:
                 answer = function(event)
             return json.loads(json.dumps(answer))
-        except KilledError:
+        except (KilledError, StoppedError) as error:
+            del self._functions[name]  # the next invocation needs another process
+            if isinstance(error, StoppedError):
+                raise
             raise StateError("Runtime.ExitError", "planned") from None
         except Exception as error:  # noqa: BLE001 - as Lambda does
             cause = {"errorType": type(error).__name__, "errorMessage": str(error)}
@@ -651,7 +655,8 @@ class Bench:
         module = importlib.import_module(f"{FUNCTIONS[name]}.handler")
         handler = importlib.reload(module).lambda_handler
         self.clock.give_to_product()
-        return lambda event: handler(event, CONTEXT)
+        self._functions[name] = lambda event: handler(event, CONTEXT)
+        return self._functions[name]
 
     def api_call(self, client: Any, operation: str, request: Json) -> Any:
         """Stand between every client and its service."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -138,6 +139,10 @@ def _digits(phone: str) -> str:
     return "+" + re.sub(r"\D", "", phone)
 
 
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
 STORED_OTHERWISE = {
     "phone": ("PutAlternateContact", "BILLING", _normalized("PhoneNumber", _digits), {}),
     "primary phone": (
@@ -153,7 +158,7 @@ STORED_OTHERWISE = {
         {"Title": " Keeper of Invoices "},
     ),
     "composed letters": (
-        *("PutAlternateContact", "BILLING", _normalized("Name", lambda _: "Zo\u00eb Ledgerwick")),
+        *("PutAlternateContact", "BILLING", _normalized("Name", _composed)),
         {"Name": "Zoe\u0308 Ledgerwick"},
     ),
 }
