@@ -146,6 +146,7 @@ def test_nothing_is_deleted_on_one_read(bench: Bench, start: str) -> None:
     bench.run()
 
     assert [] == [one for one in bench.writes() if one[0] == "DeleteAlternateContact"]
+    assert [NEW] * 3 == bench.contacts("SECURITY", *MEMBERS)
 
 
 @pytest.mark.case("A6")
@@ -210,6 +211,7 @@ def test_a_redriven_run_writes_nothing_without_the_lock(bench: Bench, status: st
     bench.run()
 
     assert [] == bench.writes()
+    assert "LockLostError" == stopped.error, stopped.summary
     assert [SOURCE["BILLING"]] * 3 == bench.contacts("BILLING", *MEMBERS)
     bench.pass_time(DAY)
     daily = bench.finish(bench.scheduled())
