@@ -1,6 +1,6 @@
 """Who works: the lock, the queue of requests, and what becomes of an execution that died."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
@@ -131,9 +131,11 @@ class RunControl:
         dead = self.executions.describe(trigger.execution_arn.rpartition(":")[2])
         if dead.is_alive and _is_redriven(dead, trigger.event_time):
             return None
-        if dead.is_alive or dead.status == UNKNOWN:
-            # The answer is older than the event.
-            dead = Execution(dead.name, trigger.event_name, dead.started_at)
+        if dead.status == UNKNOWN:
+            raise ServiceUnavailableError(f"describe execution {dead.name}: it is not known yet")
+        if dead.is_alive:
+            # The answer is older than the event, which has the status.
+            dead = replace(dead, status=trigger.event_name)
         self._bury(dead)
         if dead.status == ABORTED or is_named(dead.error) or dead.is_dry_run:
             return None

@@ -115,10 +115,21 @@ NOT_CALLED = {
         "account:DeleteAlternateContact",
         "account:PutAlternateContact",
         "account:PutContactInformation",
+        "organizations:DescribeOrganization",
+        "organizations:ListAccounts",
+        "organizations:ListAccountsForParent",
+        "organizations:ListAWSServiceAccessForOrganization",
+        "organizations:ListOrganizationalUnitsForParent",
         "s3:DeleteObject",
         "s3:GetObject",
     },
-    "AccountListerFunction": {"s3:DeleteObject"},
+    "AccountListerFunction": {
+        "account:DeleteAlternateContact",
+        "account:GetContactInformation",
+        "account:PutAlternateContact",
+        "account:PutContactInformation",
+        "s3:DeleteObject",
+    },
     "AlternateContactProcessorFunction": {
         "account:GetContactInformation",
         "account:PutContactInformation",
@@ -134,7 +145,7 @@ NOT_CALLED = {
         *_OF_LISTER,
         *_OF_REPORTER,
     },
-    "SyncReporterFunction": {"s3:PutObject"},
+    "SyncReporterFunction": {"dynamodb:PutItem", "dynamodb:Query", "s3:PutObject"},
 }
 
 
