@@ -100,7 +100,7 @@ def faults(error: ValidationError, model: type[BaseModel], content: Any) -> str:
     """Name each fault by its place, with the allowed values; the input is not repeated."""
     if not isinstance(content, Mapping):
         return "expected an object, in braces, for example {}"
-    if dynamodb_keys := [key for key, value in content.items() if _is_dynamodb_json(value)]:
+    if dynamodb_keys := [key for key, value in content.items() if _has_dynamodb_json(value)]:
         return (
             f"{_shown(dynamodb_keys[0])}: this is DynamoDB JSON, with a type around each value; "
             'write plain JSON, for example {"contact_types": ["security"]}'
@@ -142,8 +142,12 @@ def _unknown_key(place: tuple[object, ...], model: type[BaseModel]) -> str:
     return f"unknown key: {hint}"
 
 
-def _is_dynamodb_json(value: Any) -> bool:
-    return isinstance(value, Mapping) and len(value) == 1 and set(value) <= DYNAMODB_TYPES
+def _has_dynamodb_json(value: Any) -> bool:
+    """Tell whether the value, or one inside it, has the type around it that DynamoDB JSON has."""
+    if isinstance(value, Mapping):
+        is_typed = len(value) == 1 and set(value) <= DYNAMODB_TYPES
+        return is_typed or any(_has_dynamodb_json(part) for part in value.values())
+    return isinstance(value, list) and any(_has_dynamodb_json(part) for part in value)
 
 
 def _shown(part: object) -> str:

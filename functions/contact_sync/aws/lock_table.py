@@ -104,6 +104,10 @@ class LockTable:
             {":me": sync_id, ":planned_at": planned_at, ":held": dict(held)},
         )
 
+    def forget_pending(self, sync_id: str) -> bool:
+        """Remove what version 1 queued, also where no plan came of it."""
+        return self._update("REMOVE pending", "holder = :me", {":me": sync_id})
+
     def queue(self, queued: QueuedRequest) -> None:
         """Queue an execution's request; the same execution has one."""
         item = {
