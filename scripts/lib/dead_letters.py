@@ -26,9 +26,12 @@ _IDENTIFIER = re.compile(r"[0-9A-Za-z_.:/+-]{1,256}")
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _EXECUTION_NAME = re.compile(r"[0-9A-Za-z_-]{1,72}")
 
-_API_CALL = "AWS API Call via CloudTrail"
 _SERVICE_EVENT = "AWS Service Event via CloudTrail"
 _STATUS_CHANGE = "Step Functions Execution Status Change"
+# Only the input of an execution that recovery started has this key.
+_RECOVERY_KEY = '"execution_arn":'
+# The roles that write to members; CloudFormation may shorten what follows.
+_WRITERS = ("AlternateContact", "PrimaryContact")
 
 
 @dataclass(frozen=True)
@@ -36,19 +39,18 @@ class _Shape:
     """Events that one of the stack's rules turns into a trigger."""
 
     trigger: str
-    service: str
+    service: str = ""  # any, where AWS moves the events from one to another
     account_path: tuple[str, ...] = ()
     detail_type: str = ""
 
 
-_CONTACT_CHANGED = _Shape("contact_changed", "account", detail_type=_API_CALL)
-_BILLING_CONTACT_CHANGED = _Shape("contact_changed", "billingconsole")
+_CONTACT_CHANGED = _Shape("contact_changed")
 _SHAPES = {
     "PutAlternateContact": _CONTACT_CHANGED,
     "DeleteAlternateContact": _CONTACT_CHANGED,
     "PutContactInformation": _CONTACT_CHANGED,
-    "SetAdditionalContacts": _BILLING_CONTACT_CHANGED,
-    "SetContactAddress": _BILLING_CONTACT_CHANGED,
+    "SetAdditionalContacts": _CONTACT_CHANGED,
+    "SetContactAddress": _CONTACT_CHANGED,
     "CreateAccountResult": _Shape(
         "account_joined", "organizations", ("createAccountStatus", "accountId"), _SERVICE_EVENT
     ),
@@ -125,9 +127,10 @@ def input_of_event(event: Json, machine_arn: str) -> Json | None:
     if not isinstance(detail, dict):
         return None
     if event.get("source") == "aws.states":
-        return _recovery(event, detail, machine_arn)
+        ended = _ended_execution(event, detail, machine_arn)
+        return None if _is_recovery(detail) else ended
     shape = _shape_of(event, detail, machine_arn)
-    if not shape or not _starts(shape, event, detail):
+    if not shape or not _starts(shape, event, detail, machine_arn):
         return None
     trigger: Json = {
         "source": shape.trigger,
@@ -151,7 +154,7 @@ def starts_nothing(letter: Letter, machine_arn: str) -> bool:
         return False
     departed = detail["eventName"] == "AccountDepartedOrganization"
     is_unnamed = _at(detail.get("serviceEventDetails"), shape.account_path) is None
-    return not _starts(shape, event, detail) or (departed and is_unnamed)
+    return not _starts(shape, event, detail, machine_arn) or (departed and is_unnamed)
 
 
 def notice(letter: Letter, machine_arn: str) -> str | None:
@@ -160,13 +163,17 @@ def notice(letter: Letter, machine_arn: str) -> str | None:
     if ":sns:" not in letter.attributes.get("TARGET_ARN", "") or not isinstance(event, dict):
         return None
     detail = event.get("detail")
-    if not isinstance(detail, dict) or not _recovery(event, detail, machine_arn):
+    if not isinstance(detail, dict) or not _ended_execution(event, detail, machine_arn):
         return None
     name, status = _identifier(detail.get("name")), detail["status"]
-    stack = machine_arn.rpartition(":")[2].removesuffix("-contact-sync")
+    if status == "FAILED" and not _is_recovery(detail):
+        return None
+    stack = _stack_of(machine_arn)
     return (
-        f"{stack}: execution {name} ended as {status}, and a recovery execution takes over what it "
-        f"held: {detail['executionArn']}"
+        f"{stack}: execution {name} ended as {status}. What was queued behind it will be done by "
+        "the next execution; what an ABORTED execution was itself asked to do is dropped. To "
+        "synchronize every account now, run: bash scripts/resync.sh "
+        f"--environment {stack.rpartition('-')[2]} --follow ({detail['executionArn']})"
     )
 
 
@@ -195,23 +202,41 @@ def plan(letter: Letter, machine_arn: str) -> tuple[str, ...]:
 def _shape_of(event: Json, detail: Json, machine_arn: str) -> _Shape | None:
     shape = _SHAPES.get(str(detail.get("eventName")))
     is_ours = event.get("account") == machine_arn.split(":")[4]
-    if shape and is_ours and detail.get("eventSource") == f"{shape.service}.amazonaws.com":
-        return shape
-    return None
+    is_of_aws = str(event.get("source")).startswith("aws.")
+    if not shape or not is_ours or not is_of_aws:
+        return None
+    if shape.service and detail.get("eventSource") != f"{shape.service}.amazonaws.com":
+        return None
+    return shape
 
 
-def _starts(shape: _Shape, event: Json, detail: Json) -> bool:
+def _starts(shape: _Shape, event: Json, detail: Json, machine_arn: str) -> bool:
     parameters = detail.get("requestParameters") or {}
     status = _at(detail.get("serviceEventDetails"), shape.account_path[:1])
     return (
         shape.detail_type in ("", event.get("detail-type"))
         and not {"errorCode", "errorMessage"} & detail.keys()
         and not {"accountId", "AccountId"} & parameters.keys()  # own writes to members
+        and not _is_own_write(detail, machine_arn)  # also where CloudTrail masks the parameters
         and (not isinstance(status, dict) or status.get("state") == "SUCCEEDED")
     )
 
 
-def _recovery(event: Json, detail: Json, machine_arn: str) -> Json | None:
+def _is_own_write(detail: Json, machine_arn: str) -> bool:
+    issuer = _at(detail, ("userIdentity", "sessionContext", "sessionIssuer", "arn"))
+    return any(f":role/{_stack_of(machine_arn)}-{name}" in str(issuer) for name in _WRITERS)
+
+
+def _stack_of(machine_arn: str) -> str:
+    return machine_arn.rpartition(":")[2].removesuffix("-contact-sync")
+
+
+def _is_recovery(detail: Json) -> bool:
+    return _RECOVERY_KEY in str(detail.get("input"))
+
+
+def _ended_execution(event: Json, detail: Json, machine_arn: str) -> Json | None:
+    """Return what recovery starts after an execution that ended without success."""
     if (
         event.get("detail-type") != _STATUS_CHANGE
         or detail.get("stateMachineArn") != machine_arn

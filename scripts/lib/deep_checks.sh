@@ -16,6 +16,8 @@ MOST_ESTIMATES=2
 SAMPLES="contact-changed put-alternate-contact True
 contact-changed put-alternate-contact-member False
 billing-contact-changed set-additional-contacts True
+billing-contact-changed put-contact-information-console True
+contact-changed put-contact-information-console False
 account-created create-account-result True
 account-joined account-joined-organization-invited True
 unnamed-account-joined account-joined-organization-unnamed True
@@ -24,8 +26,11 @@ managed-account-updated update-managed-account True
 account-departed account-departed-organization-left True
 account-closed close-account-result True
 recovery execution-failed True
+recovery execution-failed-recovery False
 recovery execution-succeeded False
-execution-stopped execution-aborted True"
+execution-stopped execution-aborted True
+execution-stopped execution-failed-recovery True
+execution-stopped execution-failed False"
 SAMPLE_ACCOUNT=999999999999
 SAMPLE_MACHINE=arn:aws:states:us-east-1:$SAMPLE_ACCOUNT:stateMachine
 SAMPLE_MACHINE=$SAMPLE_MACHINE:aws-contact-sync-dev-contact-sync

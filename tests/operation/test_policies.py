@@ -108,7 +108,7 @@ ON = {
     "events:PutTargets": TEST_RULE,
     "events:RemoveTargets": TEST_RULE,
     "events:TestEventPattern": "*",
-    "iam:PassRole": f"iam::999999999999:role/{STACK}-ContactChangedRuleRole-1A",
+    "iam:PassRole": f"iam::999999999999:role/{STACK}-ContactSyncStateMachineContactCh-1A",
     "kms:DescribeKey": f"kms:{HERE}:key/0000",
     "lambda:GetFunctionConfiguration": f"lambda:{HERE}:function:{STACK}-account-lister",
     "organizations:DescribeOrganization": "*",

@@ -50,6 +50,11 @@ def lines(result: Result) -> dict[str, str]:
     return {match[2]: f"{match[1]} {match[3]}" for match in matches if match}
 
 
+def target_of(event: str) -> str:
+    """Return the id that SAM gives the target of a rule of the state machine."""
+    return f"ContactSyncStateMachine{event}StepFunctionsTarget"
+
+
 def schedule_of(stand: Machine) -> Any:
     """Return the request that leaves the schedule as it is."""
     scheduler = stand.standin.client("scheduler")
@@ -164,8 +169,8 @@ class TestBasic:
             {**world, "trusted_access": [], "feature_set": "CONSOLIDATED_BILLING"}
         )
         events = client("events")
-        events.remove_targets(Rule=f"{STACK}-account-closed", Ids=["contact-sync"])
-        events.remove_targets(Rule=f"{STACK}-recovery", Ids=["contact-sync"])
+        for rule, event in (("account-closed", "AccountClosed"), ("recovery", "Recovery")):
+            events.remove_targets(Rule=f"{STACK}-{rule}", Ids=[target_of(event)])
         events.delete_rule(Name=f"{STACK}-recovery")
         key = client("kms").describe_key(KeyId=f"alias/{STACK}")["KeyMetadata"]["KeyId"]
         client("kms").disable_key(KeyId=key)
@@ -401,7 +406,7 @@ class TestDeep:
         # Without this, each own write would start the next run.
         del pattern["detail"]["requestParameters"]
         events.put_rule(Name=name, EventPattern=json.dumps(pattern))
-        events.remove_targets(Rule=name, Ids=["contact-sync"])
+        events.remove_targets(Rule=name, Ids=[target_of("ContactChanged")])
         denied = {"service": "sns", "operation": "Publish", "error": "AuthorizationError"}
         stand.standin.set_faults([{**denied, "times": 1}])
         stand.put_config({"config_key": "default", "contact_types": ["legal"]})

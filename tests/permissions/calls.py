@@ -32,6 +32,7 @@ KEY_USE = {
     "dynamodb:BatchWriteItem": WRITES_TABLE,
     "dynamodb:DeleteItem": WRITES_TABLE,
     "dynamodb:GetItem": READS_TABLE,
+    "dynamodb:PutItem": WRITES_TABLE,
     "dynamodb:Query": READS_TABLE,
     "dynamodb:UpdateItem": WRITES_TABLE,
     "s3:DeleteObject": (),
@@ -235,15 +236,15 @@ def _of_state(
     if state["Type"] != "Task":
         return
     arguments = _substituted(state["Arguments"], machine)
-    match state["Resource"].removeprefix("arn:aws:states:::"):
+    match definition.integration(state["Resource"]):
         case "lambda:invoke":
             yield "lambda:InvokeFunction", arguments["FunctionName"]
         case "dynamodb:updateItem":
             yield "dynamodb:UpdateItem", _table(arguments["TableName"])
-        case "dynamodb:deleteItem":
-            yield "dynamodb:DeleteItem", _table(arguments["TableName"])
         case "sns:publish":
             yield "sns:Publish", arguments["TopicArn"]
+        case "states:startExecution":
+            yield "states:StartExecution", arguments["StateMachineArn"]
         case other:
             raise KeyError(other)
 
@@ -251,14 +252,18 @@ def _of_state(
 def _of_map(
     state: Json, stack: Stack, machine: Json, manifest_keys: list[str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield what Step Functions' guide says that a Distributed Map does by the machine's role."""
+    """Yield what Step Functions' guide says that a Distributed Map does by the machine's role.
+
+    The guide has the ARNs of executions for children, which have been seen to have others.
+    """
     name = machine["StateMachineName"]
-    child = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{name}/{state['Label']}:1f0c"
     yield "states:StartExecution", stack.arn("ContactSyncStateMachine")
-    yield "states:DescribeExecution", child
-    yield "states:StopExecution", child
+    for of in (name, f"{name}/{state['Label']}"):
+        child = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{of}:1f0c"
+        yield "states:DescribeExecution", child
+        yield "states:StopExecution", child
     reader = state["ItemReader"]
-    if reader["Resource"] != "arn:aws:states:::s3:getObject":
+    if definition.integration(reader["Resource"]) != "s3:getObject":
         raise KeyError(reader["Resource"])
     bucket = _substituted(reader["Arguments"], machine)["Bucket"]
     for key in manifest_keys:

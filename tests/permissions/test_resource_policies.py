@@ -6,7 +6,7 @@ import pytest
 from permissions.calls import OVER_TLS, key_of
 from permissions.grants import documents, granted
 from permissions.policy import ANYONE, Decision, Principal, Request, decide
-from template.stack import ACCOUNT, REGION, Stack
+from template.stack import ACCOUNT, REGION, Stack, event_rule
 
 OTHER_ACCOUNT = "111111111111"
 EVENTS = Principal(service="events.amazonaws.com")
@@ -133,6 +133,7 @@ class TestQueue:
         [
             None,
             f"arn:aws:events:{REGION}:{ACCOUNT}:rule/another",
+            f"arn:aws:events:{REGION}:{ACCOUNT}:rule/aws-contact-sync-prod-contact-changed",
             f"arn:aws:events:{REGION}:{OTHER_ACCOUNT}:rule/aws-contact-sync-dev-contact-changed",
             f"arn:aws:events:eu-west-1:{ACCOUNT}:rule/aws-contact-sync-dev-contact-changed",
         ],
@@ -144,13 +145,13 @@ class TestQueue:
 
     @pytest.mark.parametrize("action", ["sqs:ReceiveMessage", "sqs:PurgeQueue", "sqs:DeleteQueue"])
     def test_rules_only_send(self, stack: Stack, action: str) -> None:
-        source = {"aws:SourceArn": stack.arn("ContactChangedRule")}
+        source = {"aws:SourceArn": stack.arn(event_rule("ContactChanged"))}
 
         assert Decision.NOTHING == self.decide(stack, EVENTS, source, action)
 
     @pytest.mark.parametrize("who", [ALARMS, *STRANGERS])
     def test_nobody_else_sends(self, stack: Stack, who: Principal) -> None:
-        source = {**OWN, "aws:SourceArn": stack.arn("ContactChangedRule")}
+        source = {**OWN, "aws:SourceArn": stack.arn(event_rule("ContactChanged"))}
 
         assert Decision.NOTHING == self.decide(stack, who, source)
 

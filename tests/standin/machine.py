@@ -48,7 +48,10 @@ class Machine:
         self._message_count = len(self.stack.messages())
 
     def await_recoveries(self) -> None:
-        """Wait for the recovery of each execution that died: it reads what is to be deleted."""
+        """Wait for the recovery of each execution that died: it reads what is to be deleted.
+
+        A recovery that died itself has none.
+        """
         deadline = time.monotonic() + RUN_SECONDS
         while True:
             executions = self.stack.statuses()
@@ -57,7 +60,10 @@ class Machine:
                     told = execution.input()
                     source = told["trigger"].get("source") if _has_trigger(told) else None
                     self._is_recovery[execution.arn] = source == "recovery"
-            dead = sum(status not in ("RUNNING", "SUCCEEDED") for status in executions.values())
+            dead = sum(
+                status not in ("RUNNING", "SUCCEEDED") and not self._is_recovery[execution.arn]
+                for execution, status in executions.items()
+            )
             if "RUNNING" not in executions.values() and dead <= sum(self._is_recovery.values()):
                 return
             if time.monotonic() > deadline:

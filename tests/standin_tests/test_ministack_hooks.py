@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
@@ -643,6 +643,73 @@ class TestPublish:
 
         assert {"status": {"Type": "String", "Value": "partial"}} == attributes(hooked)
         assert not attributes(plain)
+
+
+def nested_start(machine: str, **fields: Any) -> Json:
+    """A Task state that starts an execution of `machine`, and does not wait for its end."""
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution",
+        "Arguments": {
+            "StateMachineArn": machine,
+            "Name": "{% $states.input.name & '-next' %}",
+            "Input": {"number": "{% $states.input.number %}"},
+        },
+        "End": True,
+        **fields,
+    }
+
+
+class TestNestedStart:
+    INPUT: ClassVar[Json] = {"name": "run", "number": 7}
+
+    def test_starts(self, hooked: Bench) -> None:
+        """The task ends at once, with the new execution's ARN; that gets the input."""
+        machine = hooked.machine({"Wait": {"Type": "Wait", "Seconds": 5, "End": True}})
+        outcome = hooked.run({"Start": nested_start(machine)}, self.INPUT)
+        started = Execution(hooked.standin, outcome.output["ExecutionArn"])
+
+        assert started.arn == f"{machine.replace(':stateMachine:', ':execution:')}:run-next"
+        assert {"number": 7} == started.input()
+        assert "SUCCEEDED" == started.wait().status
+
+    def test_repeated_start(self, hooked: Bench) -> None:
+        """As long as it runs, an execution of the same name and input is the same one."""
+        machine = hooked.machine({"Wait": {"Type": "Wait", "Seconds": 20, "End": True}})
+        starting = hooked.machine({"Start": nested_start(machine)})
+        outcomes = [hooked.start(starting, self.INPUT).wait() for _ in range(2)]
+
+        assert 1 == len({outcome.output["ExecutionArn"] for outcome in outcomes})
+
+    def test_existing_name(self, hooked: Bench, plain: Bench) -> None:
+        """The name of an execution that has ended is refused, under the integration's error."""
+
+        def error(bench: Bench) -> str:
+            machine = bench.machine({"Done": {"Type": "Succeed"}})
+            bench.start(machine, name="run-next").wait()
+            task = nested_start(machine, **caught())
+            outcome = bench.run({"Start": task, **CAUGHT}, self.INPUT)
+            return str(outcome.output["Error"])
+
+        assert "StepFunctions.ExecutionAlreadyExistsException" == error(hooked)
+        assert "ExecutionAlreadyExists" == error(plain)
+
+    def test_missing_machine(self, hooked: Bench) -> None:
+        """So is a machine that does not exist."""
+        machine = "arn:aws:states:us-east-1:999999999999:stateMachine:missing"
+        outcome = hooked.run({"Start": nested_start(machine)}, self.INPUT)
+
+        assert "StepFunctions.StateMachineDoesNotExistException" == outcome.error
+
+    def test_planned_fault(self, hooked: Bench) -> None:
+        """A planned refusal has the same prefix."""
+        fault = {"service": "states", "operation": "StartExecution", "match": "run-next"}
+        error = "AWSStepFunctionsException"
+        hooked.standin.set_faults([{**fault, "error": error}])
+        machine = hooked.machine({"Done": {"Type": "Succeed"}})
+        outcome = hooked.run({"Start": nested_start(machine)}, self.INPUT)
+
+        assert f"StepFunctions.{error}" == outcome.error
 
 
 class TestDynamoDB:

@@ -14,6 +14,29 @@ def text() -> str:
     return FILE.read_text()
 
 
+def timeout_seconds() -> int:
+    """Return how long an execution may take."""
+    return int(json.loads(text())["TimeoutSeconds"])
+
+
+def integrations() -> set[str]:
+    """Return the services that states call, without the partition: `dynamodb:updateItem`."""
+    return {integration(name) for _, state in states() for name in _resources(state)}
+
+
+def integration(resource: str) -> str:
+    """Return what a Resource calls, whichever partition it names."""
+    arn, found, name = resource.partition(":states:::")
+    if not found:
+        raise ValueError(arn)
+    return name
+
+
+def _resources(state: dict[str, Any]) -> list[str]:
+    named = (state.get("Resource"), state.get("ItemReader", {}).get("Resource"))
+    return [resource for resource in named if resource]
+
+
 def states() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every state with its name, those inside Map and Parallel included."""
     yield from _states(json.loads(text()))

@@ -10,6 +10,10 @@ ABSENT = object()
 def matches(pattern: dict[str, Any], event: Any) -> bool:
     """Tell whether an event matches: every field of the pattern, by one of its alternatives."""
     for field, expected in pattern.items():
+        if field == "$or":
+            if not any(matches(branch, event) for branch in expected):
+                return False
+            continue
         value = event.get(field, ABSENT) if isinstance(event, dict) else ABSENT
         if isinstance(expected, dict):
             if not matches(expected, value):
@@ -21,21 +25,43 @@ def matches(pattern: dict[str, Any], event: Any) -> bool:
 
 def _alternative_matches(alternative: Any, value: Any) -> bool:
     if not isinstance(alternative, dict):
-        return bool(value == alternative)
-    if set(alternative) != {"exists"}:
-        raise NotImplementedError(alternative)
-    is_leaf = value is not ABSENT and not isinstance(value, dict)
-    return bool(is_leaf == alternative["exists"])
+        return type(value) is type(alternative) and bool(value == alternative)
+    [(operator, operand)] = alternative.items()
+    if operator == "exists":
+        is_leaf = value is not ABSENT and not isinstance(value, dict)
+        return bool(is_leaf == operand)
+    if not isinstance(value, str):  # of the operators below, none matches what is absent
+        return False
+    if operator == "prefix":
+        return value.startswith(operand)
+    if operator == "wildcard":
+        return _wildcard_matches(operand, value)
+    if operator == "anything-but":
+        excluded = operand if isinstance(operand, list) else [operand]
+        return not any(_alternative_matches(each, value) for each in excluded)
+    raise NotImplementedError(alternative)
+
+
+def _wildcard_matches(pattern: str, value: str) -> bool:
+    if "\\" in pattern:
+        raise NotImplementedError(pattern)
+    parts = [re.escape(part) for part in pattern.split("*")]
+    return re.fullmatch(".*".join(parts), value, re.DOTALL) is not None
 
 
 def requires(pattern: dict[str, Any], path: str) -> bool:
     """Tell whether every event that matches the pattern has the path."""
-    node: Any = pattern
-    for field in path.removeprefix("$.").split("."):
-        if not isinstance(node, dict) or field not in node:
-            return False
-        node = node[field]
-    return isinstance(node, list) and {"exists": False} not in node
+    return _requires(pattern, path.removeprefix("$.").split("."))
+
+
+def _requires(pattern: Any, fields: list[str]) -> bool:
+    if not fields:
+        return isinstance(pattern, list) and {"exists": False} not in pattern
+    if not isinstance(pattern, dict):
+        return False
+    if "$or" in pattern and all(_requires(branch, fields) for branch in pattern["$or"]):
+        return True
+    return fields[0] in pattern and _requires(pattern[fields[0]], fields[1:])
 
 
 def transform(transformer: dict[str, Any], event: dict[str, Any]) -> Any:

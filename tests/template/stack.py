@@ -21,7 +21,7 @@ ARNS = {
     "AWS::DynamoDB::Table": "dynamodb:{region}:{account}:table/{TableName}",
     "AWS::Events::Rule": "events:{region}:{account}:rule/{Name}",
     "AWS::IAM::ManagedPolicy": "iam::{account}:policy/{logical_id}",
-    "AWS::IAM::Role": "iam::{account}:role/{logical_id}",
+    "AWS::IAM::Role": "iam::{account}:role/{stack}-{logical_id}-1A2B3C4D5E6F",
     "AWS::KMS::Key": "kms:{region}:{account}:key/{logical_id}",
     "AWS::Lambda::Function": "lambda:{region}:{account}:function:{FunctionName}",
     "AWS::Logs::LogGroup": "logs:{region}:{account}:log-group:{LogGroupName}:*",
@@ -51,6 +51,16 @@ NAMES = (
     "TopicName",
 )
 NO_VALUE = object()
+
+
+def event_rule(event: str) -> str:
+    """Return the logical id of the rule that SAM makes of an event of the state machine."""
+    return f"ContactSyncStateMachine{event}"
+
+
+def event_role(event: str) -> str:
+    """Return the logical id of the role that such a rule starts the state machine with."""
+    return f"{event_rule(event)}Role"
 
 
 def source_template() -> dict[str, Any]:
@@ -148,6 +158,7 @@ class Stack:
             region=REGION,
             account=ACCOUNT,
             logical_id=logical_id,
+            stack=self.name,
             **{
                 "BucketName": self._bucket_name(logical_id),
                 **{key: self.resolve(value) for key, value in resource["Properties"].items()},

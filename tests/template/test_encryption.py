@@ -1,5 +1,6 @@
 """The one key and the resource policies let in whom they must, and nobody without TLS."""
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -132,7 +133,7 @@ class TestTrail:
         """This trail, and no other, encrypts with the key."""
         use = by_principal(trailed.properties("Key")["KeyPolicy"])["cloudtrail.amazonaws.com"]
 
-        assert ["kms:DescribeKey", "kms:GenerateDataKey*"] == use["Action"]
+        assert ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"] == use["Action"]
         assert {"StringEquals": {"aws:SourceArn": self.ARN}} == use["Condition"]
 
 
@@ -155,7 +156,7 @@ class TestTopic:
 
 class TestQueue:
     def test_policy(self, stack: Stack) -> None:
-        """Every rule that uses the queue may send, no other rule, over TLS."""
+        """Every rule that uses the queue may send, no other stack's rule, over TLS."""
         statements = by_principal(stack.properties("DeadLetterQueuePolicy")["PolicyDocument"])
         queue = {"Arn": stack.arn("DeadLetterQueue")}
         rules = [
@@ -165,10 +166,12 @@ class TestQueue:
         ]
         allow = statements["events.amazonaws.com"]
         deny = statements["*"]
+        of_stack = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/aws-contact-sync-dev-*"
 
         assert {"events.amazonaws.com", "*"} == set(statements)
         assert ("Allow", "sqs:SendMessage") == (allow["Effect"], allow["Action"])
-        assert {"ArnEquals": {"aws:SourceArn": rules}} == allow["Condition"]
+        assert {"ArnLike": {"aws:SourceArn": of_stack}} == allow["Condition"]
+        assert 11 == len([rule for rule in rules if fnmatchcase(rule, of_stack)]) == len(rules)
         assert ("Deny", WITHOUT_TLS) == (deny["Effect"], deny["Condition"])
         assert {stack.arn("DeadLetterQueue")} == {each["Resource"] for each in statements.values()}
 

@@ -19,6 +19,7 @@ ALARMS = {
         "notBreaching",
     ),
     "failed-runs": ("ExecutionsFailed", "GreaterThanOrEqualToThreshold", "notBreaching"),
+    "many-executions": ("ExecutionsStarted", "GreaterThanThreshold", "notBreaching"),
     "no-full-run": ("FullRuns", "LessThanThreshold", "breaching"),
     "recoveries": ("Recoveries", "GreaterThanOrEqualToThreshold", "notBreaching"),
 }
@@ -37,7 +38,7 @@ def _alarms(stack: Stack) -> dict[str, dict[str, Any]]:
 
 class TestAlarms:
     def test_each_watches_its_metric(self, alarms: dict[str, dict[str, Any]]) -> None:
-        """The guide's three, and those of runs; only a full run is missed while it is missing."""
+        """The guide's three, and those of runs; only a missing full run is an alarm itself."""
         assert ALARMS == {
             name: (alarm["MetricName"], alarm["ComparisonOperator"], alarm["TreatMissingData"])
             for name, alarm in alarms.items()
@@ -68,14 +69,27 @@ class TestAlarms:
         """Lambda counts each throttled attempt as an error, although it is repeated."""
         assert "AWS/Lambda" not in {alarm["Namespace"] for alarm in alarms.values()}
 
-    def test_failed_runs_are_those_of_the_machine(
-        self, stack: Stack, alarms: dict[str, dict[str, Any]]
+    @pytest.mark.parametrize("name", ["failed-runs", "many-executions"])
+    def test_executions_are_those_of_the_machine(
+        self, stack: Stack, alarms: dict[str, dict[str, Any]], name: str
     ) -> None:
         """Not of its children, whose metrics have another dimension."""
         machine = stack.arn("ContactSyncStateMachine")
 
-        assert [{"Name": "StateMachineArn", "Value": machine}] == (
-            alarms["failed-runs"]["Dimensions"]
+        assert [{"Name": "StateMachineArn", "Value": machine}] == alarms[name]["Dimensions"]
+
+    def test_many_executions_are_more_than_twenty_an_hour(
+        self, alarms: dict[str, dict[str, Any]]
+    ) -> None:
+        """Each event starts two executions at most, so these are those of ten events."""
+        alarm = alarms["many-executions"]
+
+        assert ("AWS/States", "Sum", HOUR, 1, 20) == (
+            alarm["Namespace"],
+            alarm["Statistic"],
+            alarm["Period"],
+            alarm["EvaluationPeriods"],
+            alarm["Threshold"],
         )
 
     @pytest.mark.parametrize("hours", [1, 25, 168])

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -89,6 +90,7 @@ class TestNames:
             "contact-sync-errors",
             "dlq-messages",
             "failed-runs",
+            "many-executions",
             "no-full-run",
             "recoveries",
             "contact-changed",
@@ -324,6 +326,10 @@ class TestStateMachine:
 
         assert placeholders == set(properties["DefinitionSubstitutions"])
 
+    def test_definition_names_no_partition(self) -> None:
+        """An integration of another partition fails each execution, and cannot be caught."""
+        assert [] == re.findall(r"arn:aws[\w-]*:\S+", definition.text())
+
     def test_map_is_the_one_its_role_names(self) -> None:
         """The label is part of the children's ARN, which the role is limited to."""
         labels = [state["Label"] for _, state in definition.states() if state["Type"] == "Map"]
@@ -378,11 +384,14 @@ class TestData:
 
         assert ["PAY_PER_REQUEST"] * 2 == [each["BillingMode"] for each in tables]
 
-    def test_source_contacts_expire(self, stack: Stack) -> None:
-        """What a dead round leaves in the bucket is gone after a day."""
+    def test_objects_outlive_the_longest_run(self, stack: Stack) -> None:
+        """A run may last as long as the machine; what a dead one leaves is gone soon after."""
         [rule] = stack.properties("RunsBucket")["LifecycleConfiguration"]["Rules"]
+        longest_run = timedelta(seconds=definition.timeout_seconds())
+        kept = timedelta(days=rule["ExpirationInDays"])
 
-        assert ("Enabled", "runs/", 1) == (rule["Status"], rule["Prefix"], rule["ExpirationInDays"])
+        assert ("Enabled", "runs/") == (rule["Status"], rule["Prefix"])
+        assert longest_run + timedelta(days=1) < kept <= longest_run + timedelta(days=3)
 
     def test_nothing_is_left_to_block_the_next_deployment(self, expanded: dict[str, Any]) -> None:
         """No resource with a fixed name outlives its stack, and no rollback is refused."""

@@ -1,5 +1,6 @@
 """The triggers react to what matters, hand on nothing but identifiers, and lose nothing."""
 
+import copy
 import json
 import re
 from typing import Any
@@ -7,47 +8,19 @@ from typing import Any
 import pytest
 from contact_sync.request import Trigger, parse_request
 from template.event_rules import requires, transform
-from template.event_samples import CONTACT_CHANGES, EVENTS, MATCHERS, MEMBER, matched
-from template.stack import ACCOUNT, Stack
+from template.event_samples import EVENTS, MATCHERS, MATCHING, MEMBER, STOPPED, matched
+from template.stack import ACCOUNT, ROOT, Stack, event_rule
 
-RETRY = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
-# Of all events in tests/events, the ones that each rule matches; every other one is a near miss.
-MATCHING = {
-    "ContactChangedRule": CONTACT_CHANGES,
-    "BillingContactChangedRule": {
-        "set-additional-contacts",
-        "set-additional-contacts-assumed-role",
-        "set-contact-address",
-        "set-contact-address-user",
-    },
-    "AccountCreatedRule": {"create-account-result"},
-    "AccountJoinedRule": {
-        "account-joined-organization-created",
-        "account-joined-organization-invited",
-        "account-joined-organization-as-api-call",
-    },
-    "UnnamedAccountJoinedRule": {"account-joined-organization-unnamed"},
-    "ManagedAccountCreatedRule": {"create-managed-account", "create-managed-account-eu-west-1"},
-    "ManagedAccountUpdatedRule": {"update-managed-account", "update-managed-account-eu-west-1"},
-    "AccountDepartedRule": {
-        "account-departed-organization-left",
-        "account-departed-organization-removed",
-        "account-departed-organization-cleaned",
-    },
-    "AccountClosedRule": {"close-account-result"},
-    "RecoveryRule": {"execution-failed", "execution-aborted", "execution-timed-out"},
-    "ExecutionStoppedRule": {"execution-aborted", "execution-timed-out"},
-}
 SOURCES = {
-    "ContactChangedRule": "contact_changed",
-    "BillingContactChangedRule": "contact_changed",
-    "AccountCreatedRule": "account_joined",
-    "AccountJoinedRule": "account_joined",
-    "UnnamedAccountJoinedRule": "schedule",
-    "ManagedAccountCreatedRule": "account_joined",
-    "ManagedAccountUpdatedRule": "account_joined",
-    "AccountDepartedRule": "account_left",
-    "AccountClosedRule": "account_left",
+    event_rule("ContactChanged"): "contact_changed",
+    event_rule("BillingContactChanged"): "contact_changed",
+    event_rule("AccountCreated"): "account_joined",
+    event_rule("AccountJoined"): "account_joined",
+    event_rule("UnnamedAccountJoined"): "schedule",
+    event_rule("ManagedAccountCreated"): "account_joined",
+    event_rule("ManagedAccountUpdated"): "account_joined",
+    event_rule("AccountDeparted"): "account_left",
+    event_rule("AccountClosed"): "account_left",
 }
 ABOUT_ONE_ACCOUNT = {"account_joined", "account_left"}
 
@@ -82,12 +55,12 @@ class TestPatterns:
         assert set(MATCHING) == set(stack.of_type("AWS::Events::Rule"))
 
     def test_every_event_is_one_of_its_own(self) -> None:
-        """The table is long enough, and no two of its events are the same one."""
+        """No two events are the same one."""
         ids = {event["id"] for event in EVENTS.values()}
         event_ids = [event["detail"].get("eventID") for event in EVENTS.values()]
         named = [event_id for event_id in event_ids if event_id]
 
-        assert 40 <= len(EVENTS) == len(ids)
+        assert len(EVENTS) == len(ids)
         assert len(named) == len(set(named))
 
     @pytest.mark.parametrize("matcher", MATCHERS)
@@ -109,6 +82,36 @@ class TestPatterns:
         ]
 
         assert len(started) == len(set(started))
+
+    def test_one_event_is_either_recovered_from_or_told(self, stack: Stack) -> None:
+        """Of what ends without success, nothing is passed over, and no recovery starts another."""
+        machine = stack.arn("ContactSyncStateMachine")
+        ended = {
+            name
+            for name, event in EVENTS.items()
+            if event["detail"].get("stateMachineArn") == machine
+            and event["detail"]["status"] in ("FAILED", "ABORTED", "TIMED_OUT")
+        }
+        recovered, stopped = MATCHING[event_rule("Recovery")], MATCHING[STOPPED]
+
+        assert ended == recovered | stopped
+        for name in ended:
+            trigger = json.loads(EVENTS[name]["detail"].get("input") or "{}").get("trigger", {})
+            assert (trigger.get("source") != "recovery") == (name in recovered)
+
+    def test_recovery_input_is_what_both_rules_look_for(self, stack: Stack) -> None:
+        """An execution that Recovery starts is one that, when it fails, Recovery leaves out."""
+        for started in execution_inputs(stack, event_rule("Recovery")).values():
+            for status in ("FAILED", "ABORTED", "TIMED_OUT"):
+                event = copy.deepcopy(EVENTS["execution-failed"])
+                event["detail"] |= {"status": status, "input": json.dumps(started)}
+                for matcher in MATCHERS.values():
+                    assert not matcher(self.pattern(stack, event_rule("Recovery")), event)
+                    assert matcher(self.pattern(stack, STOPPED), event)
+
+    def pattern(self, stack: Stack, rule_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = stack.properties(rule_id)["EventPattern"]
+        return found
 
     def test_region_does_not_matter(self, rule: dict[str, Any]) -> None:
         """An event that was forwarded keeps the region it comes from, and matches all the same."""
@@ -154,7 +157,7 @@ class TestExecutionInputs:
 
     def test_unnamed_account_becomes_a_full_compare(self, stack: Stack) -> None:
         """An event that does not say who joined has every account compared, and says why."""
-        [execution_input] = execution_inputs(stack, "UnnamedAccountJoinedRule").values()
+        [execution_input] = execution_inputs(stack, event_rule("UnnamedAccountJoined")).values()
         request = parse_request(execution_input, ACCOUNT)
 
         assert "an account joined, and its event does not name it" == request.reason
@@ -168,11 +171,11 @@ class TestExecutionInputs:
             if any("reason" in each for each in execution_inputs(stack, rule_id).values())
         }
 
-        assert {"UnnamedAccountJoinedRule"} == with_reason
+        assert {event_rule("UnnamedAccountJoined")} == with_reason
 
     def test_death_becomes_a_request(self, stack: Stack) -> None:
         """The execution that recovers learns whose death it was, and how it died."""
-        for name, execution_input in execution_inputs(stack, "RecoveryRule").items():
+        for name, execution_input in execution_inputs(stack, event_rule("Recovery")).items():
             event = EVENTS[name]
 
             assert {
@@ -187,14 +190,30 @@ class TestExecutionInputs:
             assert trigger_of(execution_input)
 
     def test_stopped_execution_becomes_a_line(self, stack: Stack) -> None:
-        """Who is subscribed reads one plain line of names and ARNs."""
-        for name, message in execution_inputs(stack, "ExecutionStoppedRule").items():
+        """Who is subscribed reads what was dropped, what will be done, and what to type."""
+        for name, message in execution_inputs(stack, STOPPED).items():
             detail = EVENTS[name]["detail"]
 
             assert (
-                f"aws-contact-sync-dev: execution {detail['name']} ended as {detail['status']}, "
-                f"and a recovery execution takes over what it held: {detail['executionArn']}"
+                f"aws-contact-sync-dev: execution {detail['name']} ended as {detail['status']}. "
+                "What was queued behind it will be done by the next execution; what an ABORTED "
+                "execution was itself asked to do is dropped. To synchronize every account now, "
+                "run: bash scripts/resync.sh --environment dev --follow "
+                f"({detail['executionArn']})"
             ) == message
+
+    def test_line_names_a_command_that_exists(self, expanded: dict[str, Any]) -> None:
+        """It is that of the stack's own environment, with options that the script has."""
+        for environment in ("dev", "staging", "prod"):
+            stack = Stack(expanded, environment)
+            [target] = stack.properties(STOPPED)["Targets"]
+            text = target["InputTransformer"]["InputTemplate"]
+            command = re.search(r"bash (scripts/\S+\.sh) (--environment (\S+)) (--\w+)", text)
+
+            assert command
+            assert environment == command[3]
+            usage = (ROOT / command[1]).read_text()
+            assert all(f"\n  {option} " in usage for option in ("--environment", command[4]))
 
     def test_schedule_is_a_full_compare(self, stack: Stack) -> None:
         """Scheduler fills in which invocation it is; every account is compared."""
@@ -217,16 +236,13 @@ class TestDelivery:
     def test_rule_repeats_and_then_keeps_the_event(
         self, stack: Stack, rule: dict[str, Any], rule_id: str
     ) -> None:
-        """A rule's one target is tried for a day; what it does not take is kept in the queue."""
+        """A rule's one target is tried for a day, EventBridge's default; then it is kept."""
         [target] = rule["Targets"]
-        is_notice = rule_id == "ExecutionStoppedRule"
+        expected = "NotificationTopic" if rule_id == STOPPED else "ContactSyncStateMachine"
 
-        assert (
-            stack.arn("NotificationTopic" if is_notice else "ContactSyncStateMachine")
-            == (target["Arn"])
-        )
+        assert stack.arn(expected) == target["Arn"]
         assert {"Arn": stack.arn("DeadLetterQueue")} == target["DeadLetterConfig"]
-        assert RETRY == target["RetryPolicy"]
+        assert "RetryPolicy" not in target
 
     def test_schedule_repeats_and_then_keeps_its_input(self, stack: Stack) -> None:
         """So does the schedule."""
@@ -234,7 +250,7 @@ class TestDelivery:
 
         assert stack.arn("ContactSyncStateMachine") == target["Arn"]
         assert {"Arn": stack.arn("DeadLetterQueue")} == target["DeadLetterConfig"]
-        assert RETRY == target["RetryPolicy"]
+        assert "RetryPolicy" not in target
 
     def test_kept_events_raise_an_alarm(self, stack: Stack) -> None:
         """The first message in the queue is told to the topic."""

@@ -19,6 +19,8 @@ CLIENT_MARK = "standin-client"
 _FUNCTION_FIELDS = {"function", "match", "kind", "error", "times", "delay"}
 _SERVICE_FIELDS = {"service", "operation", "match", "error", "status", "times"}
 _KINDS = {"kill", "error", "timeout"}
+# What the errors of a machine's own calls begin with.
+_PREFIXES = {"dynamodb": "DynamoDB", "sns": "SNS", "states": "StepFunctions"}
 
 _faults: list[Json] = []
 _lock = threading.Lock()
@@ -84,7 +86,7 @@ def service_faults() -> None:
         service, _, action = resource.rpartition(":::")[2].partition(":")
         operation = action[:1].upper() + action[1:]
         if fault := take_service_fault(service, operation, arguments):
-            prefix = {"dynamodb": "DynamoDB", "sns": "SNS"}.get(service, service)
+            prefix = _PREFIXES.get(service, service)
             raise sfn._ExecutionError(f"{prefix}.{fault['error']}", _message(fault))
         return original_invoke(resource, arguments)
 

@@ -26,3 +26,22 @@ def sns_message_attributes() -> None:
 
     original = sfn._SERVICE_DISPATCH[_PUBLISH]
     sfn._SERVICE_DISPATCH[_PUBLISH] = publish
+
+
+@hook
+def nested_start_errors() -> None:
+    """Name the errors of `states:startExecution` as the optimized integration does.
+
+    MiniStack has the API's bare code: `ExecutionAlreadyExists` instead of
+    `StepFunctions.ExecutionAlreadyExistsException`.
+    """
+
+    def start(resource: str, arguments: Json) -> Any:
+        try:
+            return original(resource, arguments)
+        except sfn._ExecutionError as error:
+            name = f"StepFunctions.{error.error.removesuffix('Exception')}Exception"
+            raise sfn._ExecutionError(name, error.cause) from None
+
+    original = sfn._invoke_nested_start_execution
+    sfn._invoke_nested_start_execution = start
