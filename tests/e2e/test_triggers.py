@@ -38,6 +38,7 @@ def since(machine: Machine, started: int, count: int) -> list[Execution]:
         "put-alternate-contact-root",
         "delete-alternate-contact",
         "put-contact-information",
+        "put-contact-information-console",
         "set-additional-contacts",
         "set-contact-address",
     ],
