@@ -41,6 +41,7 @@ class Machine:
         self.standin.clear_faults()
         if self._recovers:
             self.await_recoveries()
+        self.standin.await_quiet()
         self.organization.reset(world)
         for item in self.items():
             self.delete(item["pk"], item["sk"])

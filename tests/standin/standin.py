@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -107,7 +108,10 @@ class Standin(RunningStandin):
             raise StandinError(f"no MiniStack: {MINISTACK_PYTHON} does not exist")
         self.directory = Path(tempfile.mkdtemp(prefix="standin-"))
         port, organization_port = self.ports or _free_ports()
-        super().__init__(f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{organization_port}")
+        # Whoever has such a URL cannot reach another organization that comes to listen there.
+        self.instance = secrets.token_hex(8)
+        organization_url = f"http://{LOOPBACK}:{organization_port}/i-{self.instance}"
+        super().__init__(f"http://{LOOPBACK}:{port}", organization_url)
         self._supervisor = _supervise(
             self.directory,
             [
@@ -190,6 +194,7 @@ class Standin(RunningStandin):
             "SFN_WAIT_SCALE": str(1 / self.wait_speed),
             "STANDIN_SPEED": str(self.speed),
             "STANDIN_HOOKS_OFF": " ".join(self.hooks_off),
+            "STANDIN_INSTANCE": self.instance,
             "STANDIN_FUNCTION_START": str(self.function_start),
             "STANDIN_INVOCATION": str(self.invocation),
             "STANDIN_CHILD_START": str(self.child_start),
@@ -209,6 +214,7 @@ class Standin(RunningStandin):
             "--accounts": self.accounts,
             "--speed": self.speed,
             "--seed": self.seed,
+            "--instance": self.instance,
         }
         if self.world is not None:
             file = self.directory / "world.json"
@@ -222,13 +228,20 @@ class Standin(RunningStandin):
             f"{self.organization_url}/_standin/stats",
         ]
         deadline = time.monotonic() + START_SECONDS
-        while not all(_answers(url) for url in health):
+        while not (all(_answers(url) for url in health) and self._is_ours()):
             if self._supervisor.poll() is not None:
                 assert self._supervisor.stderr is not None
                 raise StandinError(self._supervisor.stderr.read().decode(errors="replace"))
             if time.monotonic() > deadline:
                 raise StandinError(f"no answer from {', '.join(health)}")
             time.sleep(POLL_SECONDS)
+
+    def _is_ours(self) -> bool:
+        """Tell whether it is our MiniStack that answers: another may have had the port first."""
+        if self.hooks_off:
+            return True  # it may have no routes of ours
+        found = self._request("GET", "/_standin/instance")
+        return bool(found["instance"] == self.instance)
 
     def _interpreter(self) -> package.Interpreter:
         return package.interpreter_of(MINISTACK_PYTHON)
