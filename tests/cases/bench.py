@@ -126,6 +126,8 @@ class Execution:
     arn: str
     input: Any
     started_at: calendar.datetime
+    interpreter: Interpreter
+    context: Json
     steps: Steps
     status: str = "RUNNING"
     output: Any = None
@@ -134,10 +136,6 @@ class Execution:
     states: list[str] = field(default_factory=list)
     stopped_at: calendar.datetime | None = None
     redriven_at: calendar.datetime | None = None
-    # Where it is, for a redrive: the state, its input, the variables.
-    place: tuple[str, Any, Json] = ("", None, {})
-    # The errors of the task that it is at.
-    failures: list[str] = field(default_factory=list)
 
     @property
     def is_running(self) -> bool:
@@ -254,8 +252,6 @@ class Bench:
                 "StateMachineArn": self.machine_arn,
             }
         )
-        top = self._definition["States"]
-        self._states: Json = {**top, **top["SyncAccounts"]["ItemProcessor"]["States"]}
         self._account: Any = boto3.client("account")
         self._functions: dict[str, Callable[[Json], Any]] = {}
         self._meets_faults: Execution | None = None
@@ -290,10 +286,21 @@ class Bench:
     def start(self, execution_input: Any, name: str | None = None) -> Execution:
         """Start an execution; it runs as it is stepped."""
         name = name or f"execution-{next(numbers)}"
-        execution = Execution(
-            name, f"{self._execution_prefix}:{name}", execution_input, self.clock.now(), _no_steps()
+        arn, started_at = f"{self._execution_prefix}:{name}", self.clock.now()
+
+        def call(resource: str, arguments: Any) -> Steps:
+            yield from ()
+            return self._call(execution, resource, arguments)
+
+        interpreter = Interpreter(
+            self._definition, call, lambda _state, _data: None, self.clock.text, lambda: 0.5
         )
-        execution.steps = self._steps(execution, self._definition, execution_input)
+        about = {"Name": name, "Id": arn, "Input": execution_input}
+        about |= {"StartTime": _text(started_at), "RedriveCount": 0}
+        machine_names = {"Id": self.machine_arn, "Name": self.machine_arn.rpartition(":")[2]}
+        context = {"Execution": about, "StateMachine": machine_names}
+        steps = interpreter.run(execution_input, context)
+        execution = Execution(name, arn, execution_input, started_at, interpreter, context, steps)
         self.executions.append(execution)
         return execution
 
@@ -361,15 +368,10 @@ class Bench:
 
     def step(self, execution: Execution) -> None:
         """Let it go to its next state; the rules hear of its end."""
-        frame = execution.steps.gi_frame.f_locals
-        execution.place = (
-            (frame["name"], frame["data"], dict(frame["variables"]))
-            if ("name" in frame)
-            else ("", None, {})
-        )
-        execution.failures = []
         try:
-            execution.states.append(next(execution.steps))
+            while isinstance(entered := next(execution.steps), float):
+                self.pass_time(entered)
+            execution.states.append(entered)
         except StopIteration as end:
             execution.output = end.value
             self._end(execution, "SUCCEEDED")
@@ -417,11 +419,7 @@ class Bench:
 
     def redrive(self, execution: Execution) -> None:
         """Let a stopped execution go on where it was, as RedriveExecution does."""
-        state, data, variables = execution.place
-        entry = {"Type": "Choice", "Choices": [], "Default": state, "Assign": variables}
-        states = {**self._definition["States"], "Redriven": entry}
-        machine = {**self._definition, "StartAt": "Redriven", "States": states}
-        execution.steps = self._steps(execution, machine, data)
+        execution.steps = execution.interpreter.redrive(execution.context)
         execution.status, execution.error, execution.cause = "RUNNING", None, None
         execution.redriven_at, execution.stopped_at = self.clock.now(), None
 
@@ -511,17 +509,6 @@ class Bench:
 
     # The services, as the machine and the functions reach them.
 
-    def _steps(self, execution: Execution, machine: Json, data: Any) -> Steps:
-        interpreter = Interpreter(
-            lambda resource, arguments: self._call(execution, resource, arguments),
-            self.pass_time,
-            lambda _state, _data: None,
-        )
-        about = {"Name": execution.name, "Id": execution.arn, "Input": execution.input}
-        about |= {"StartTime": _text(execution.started_at), "RedriveCount": 0}
-        machine_names = {"Id": self.machine_arn, "Name": self.machine_arn.rpartition(":")[2]}
-        return interpreter.run(machine, data, {"Execution": about, "StateMachine": machine_names})
-
     def _end(self, execution: Execution, status: str) -> None:
         execution.status, execution.stopped_at = status, self.clock.now()
         event = _with_members(
@@ -544,16 +531,10 @@ class Bench:
 
     def _call(self, execution: Execution, resource: str, arguments: Json) -> Any:
         """Do a task; what a test reads itself meets no fault."""
-        if execution.failures:  # a retry, which comes after its interval
-            state = self._states[execution.states[-1]]
-            self.pass_time(_interval(state["Retry"], execution.failures))
         outer, self._meets_faults = self._meets_faults, execution
         self.clock.wind(TASK)
         try:
             return self._integrate(resource, arguments)
-        except StateError as failure:
-            execution.failures.append(failure.error)
-            raise
         finally:
             self._meets_faults = outer
 
@@ -745,29 +726,12 @@ def _product() -> list[Any]:
     return [importlib.import_module(one.name) for one in found if not one.ispkg]
 
 
-def _no_steps() -> Steps:
-    yield from ()
-
-
 def _child_input(execution: Execution) -> str:
     """Return the input of the innermost state machine that the execution is in."""
     steps: Any = execution.steps
     while steps.gi_yieldfrom is not None:
         steps = steps.gi_yieldfrom
     return json.dumps(steps.gi_frame.f_locals.get("data"))
-
-
-def _interval(retriers: list[Json], failures: list[str]) -> float:
-    """Return the seconds before the next attempt: with jitter, half of the most on average."""
-    for one in retriers:
-        names = one["ErrorEquals"]
-        if failures[-1] in names or {"States.ALL", "States.TaskFailed"} & set(names):
-            seconds = one.get("IntervalSeconds", 1) * one.get("BackoffRate", 2) ** (
-                len(failures) - 1
-            )
-            most = min(seconds, one.get("MaxDelaySeconds", seconds))
-            return float(most) / 2 if one.get("JitterStrategy") == "FULL" else float(most)
-    return 0.0
 
 
 def _with_members(value: Any, members: Mapping[str, Any]) -> Any:
