@@ -60,9 +60,10 @@ class Standin(RunningStandin):
     organization's) say otherwise: whoever reaches it may do anything with it.
 
     `speed` makes quotas wider, and latency, waits and functions' sleeps shorter; timeouts remain
-    real seconds. `latency` and `world` are the organization's. `hooks_off` leaves hooks of
-    MiniStack out, or `all` of them. `mock_config` answers tasks, as in Step Functions Local.
-    `record_calls` writes down each AWS call of the functions.
+    real seconds. `wait_speed`, where given, is the speed of state machines' waits. `latency` and
+    `world` are the organization's. `hooks_off` leaves hooks of MiniStack out, or `all` of them.
+    `mock_config` answers tasks, as in Step Functions Local. `record_calls` writes down each AWS
+    call of the functions.
 
     Seconds at AWS's own speed: `function_start` before the import of a function's module in a new
     execution environment, `invocation` between a state machine and each invocation's handler,
@@ -74,6 +75,7 @@ class Standin(RunningStandin):
         *,
         accounts: int = 20,
         speed: float = 1.0,
+        wait_speed: float | None = None,
         latency: Mapping[str, float] | None = None,
         seed: int = 1,
         world: Json | None = None,
@@ -88,6 +90,7 @@ class Standin(RunningStandin):
     ) -> None:
         self.accounts = accounts
         self.speed = speed
+        self.wait_speed = wait_speed or speed
         self.latency = dict(latency or {})
         self.seed = seed
         self.world = world
@@ -188,7 +191,7 @@ class Standin(RunningStandin):
             "MINISTACK_REGION": REGION,
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
-            "SFN_WAIT_SCALE": str(1 / self.speed),
+            "SFN_WAIT_SCALE": str(1 / self.wait_speed),
             "STANDIN_SPEED": str(self.speed),
             "STANDIN_HOOKS_OFF": " ".join(self.hooks_off),
             "STANDIN_INSTANCE": self.instance,

@@ -75,6 +75,7 @@ class AccountStatesTable:
             values["expires_at"] = keys.expires_at(source.started_at)
             key = keys.account_run(task.account_id, source.started_at, task.sync_id)
             return self._update(key, values, [])
+        # An account that left or was closed while the run worked on it must still expire.
         removed = [] if _is_gone(results) else ["left_at", "expires_at"]
         for name, result in results.items():
             values |= _remembered(task, name, result, at)
@@ -150,8 +151,8 @@ def _back_off(attempt: int) -> None:
 
 
 def _is_gone(results: Mapping[ContactType, ContactResult]) -> bool:
-    """Return whether the account could not be reached because it left or was closed."""
-    return all(
+    """Return whether a contact was skipped for the account's state."""
+    return any(
         result.status is Status.SKIPPED and result.error not in (None, JUST_JOINED)
         for result in results.values()
     )
