@@ -47,7 +47,11 @@ OUTAGES: dict[str, tuple[Json, tuple[str, ...]]] = {
         PLANS,
     ),
     "the source cannot be read": (
-        {"operation": "GetContactInformation", "error": "InternalServerException"},
+        {
+            "service": "account",
+            "operation": "GetContactInformation",
+            "error": "InternalServerException",
+        },
         ("{}",),  # a call about the own account names none
     ),
     "the key cannot be read": (
