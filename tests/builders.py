@@ -1,15 +1,15 @@
 """Values for tests: every argument has a default, no value is of a real person."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from contact_sync.account_sync import AccountTask, Source
-from contact_sync.contacts import Contact, ContactType
-from contact_sync.reconcile import LastWrite
+from contact_sync.accounts import Account, Scope
+from contact_sync.comparison import Write
+from contact_sync.contacts import ABSENT, Contact, ContactType
 from contact_sync.request import SyncRequest, parse_request
-from contact_sync.run_control import Run
-from contact_sync.selection import Account, Scope
+from contact_sync_handler.run_control import Run
 
 MANAGEMENT = "999999999999"
 MEMBER = "100000000001"
@@ -22,7 +22,10 @@ WIDE_DIGITS = "".join(chr(0xFF10 + int(digit)) for digit in MEMBER)
 KEY = b"a key for tests"
 SYNC_ID = "run-1"
 STARTED_AT = "2026-01-05T10:00:00.000Z"
-PLANNED_AT = "2026-01-05T10:00:05+00:00"
+PLANNED_AT = "2026-01-05T10:00:05.000000+00:00"
+EARLIER_PLAN = "2026-01-05T09:00:05.000000+00:00"
+LATER_PLAN = "2026-01-05T11:00:05.000000+00:00"
+SOURCE_KEY = f"runs/{SYNC_ID}/{PLANNED_AT}/source.json"
 NOW = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 UNIT = "ou-exam-workloads"
 INNER_UNIT = "ou-exam-payments"
@@ -62,9 +65,19 @@ def make_contacts(**changes: Contact | None) -> dict[ContactType, Contact | None
     return contacts | {ContactType(name): contact for name, contact in changes.items()}
 
 
-def make_source(planned_at: str = PLANNED_AT, **changes: Any) -> Source:
-    """Build the source of a round; a contact by its type, None is one that is not set."""
-    return Source(STARTED_AT, planned_at, KEY, make_contacts(**changes))
+def make_source(
+    contact_types: Sequence[ContactType] = tuple(ContactType),
+    insisted: Iterable[str] = (),
+    **contacts: Contact | None,
+) -> Source:
+    """Build the source of a run; a contact by its type, None is one that is not set."""
+    return Source(
+        started_at=STARTED_AT,
+        digest_key=KEY,
+        contact_types=tuple(contact_types),
+        contacts=make_contacts(**contacts),
+        insisted=frozenset(insisted),
+    )
 
 
 def make_config(**changes: Any) -> dict[str, Any]:
@@ -78,22 +91,20 @@ def make_task(**changes: Any) -> AccountTask:
     defaults: dict[str, Any] = {
         "account_id": MEMBER,
         "sync_id": SYNC_ID,
-        "round": 1,
+        "planned_at": PLANNED_AT,
         "contact_types": (ContactType.BILLING,),
         "dry_run": False,
-        "attempt": 1,
     }
     return AccountTask(**{**defaults, **changes})
 
 
 def make_child_input(**changes: Any) -> dict[str, Any]:
-    """Build what the Map hands to a child, with the attempt that the child adds."""
+    """Build what the Map gives to a child."""
     return {
         "account_id": MEMBER,
         "sync_id": SYNC_ID,
-        "round": 1,
-        "source_key": f"runs/{SYNC_ID}/1/source.json",
-        "contact_types": ["primary", "billing", "operations", "security"],
+        "planned_at": PLANNED_AT,
+        "source_key": SOURCE_KEY,
         "dry_run": False,
         "retry": {"max_attempts": 3, "base_delay": 2, "max_delay": 60},
         "attempt": 1,
@@ -123,15 +134,20 @@ def make_run(sync_id: str = SYNC_ID, started_at: str = STARTED_AT, **execution_i
 
 
 def make_recovery(dead: str, sync_id: str = "recovery-1") -> Run:
-    """Build the execution that the rule on dead executions starts."""
+    """Build the execution that the recovery rule starts."""
     trigger = make_trigger("recovery", execution_arn=f"{EXECUTION_ARN}:{dead}")
     return make_run(sync_id, trigger=trigger)
 
 
-def make_account(account_id: str = MEMBER, state: str = "ACTIVE", path: str = "") -> Account:
+def make_account(
+    account_id: str = MEMBER,
+    state: str = "ACTIVE",
+    path: str = "",
+    joined_at: datetime | None = None,
+) -> Account:
     """Build an account as Organizations lists it; the path is that of its OUs."""
     steps = f"o-exampleorg1/r-exam/{path}{account_id}/"
-    return Account(account_id, state, (steps,))
+    return Account(account_id, state, (steps,), joined_at)
 
 
 def make_scope(**changes: Any) -> Scope:
@@ -139,27 +155,15 @@ def make_scope(**changes: Any) -> Scope:
     return Scope(**{"management_account_id": MANAGEMENT, **changes})
 
 
-def make_last_write(**changes: Any) -> LastWrite:
-    """Build what was last written: the billing contact, over one that was not set."""
-    defaults = {"digest": make_contact().digest(KEY), "replaced": "absent", "at": NOW}
-    return LastWrite(**{**defaults, **changes})
-
-
-def make_round(accounts: Mapping[str, int] | None = None, **changes: Any) -> dict[str, Any]:
-    """Build a round as the run's item holds it."""
-    return {
-        "contact_types": ["billing"],
-        "skipped_types": {},
-        "left_alone": {},
-        "estimated_seconds": None,
-        "seconds": None,
-        "key_replaced": False,
-        "accounts": dict(accounts or {}),
-        "types": {},
-        "lost_children": 0,
-        "error": None,
-        **changes,
+def make_write(**changes: Any) -> Write:
+    """Build a write of ours: the billing contact, over one that was not set."""
+    defaults = {
+        "digest": make_contact().digest(KEY),
+        "replaced": ABSENT,
+        "at": NOW,
+        "planned_at": PLANNED_AT,
     }
+    return Write(**{**defaults, **changes})
 
 
 def make_failure(account_id: str = MEMBER, **errors: str) -> dict[str, Any]:
@@ -195,5 +199,5 @@ def make_world(*accounts: Mapping[str, Any] | str, **settings: Any) -> dict[str,
 
 
 def hides_its_context(error: BaseException) -> bool:
-    """Tell whether a printed traceback leaves out the error behind it, which may hold values."""
+    """Return whether a printed traceback leaves out the error behind it, which may hold values."""
     return error.__cause__ is None and error.__suppress_context__

@@ -51,6 +51,16 @@ def create_config_table() -> Any:
     return client
 
 
+def empty(client: Any, table: str) -> None:
+    """Delete every item of the table."""
+    names = [
+        key["AttributeName"] for key in client.describe_table(TableName=table)["Table"]["KeySchema"]
+    ]
+    for page in client.get_paginator("scan").paginate(TableName=table):
+        for item in page["Items"]:
+            client.delete_item(TableName=table, Key={name: item[name] for name in names})
+
+
 def create_bucket() -> Any:
     """Create the runs bucket; return a client."""
     client: Any = boto3.client("s3")

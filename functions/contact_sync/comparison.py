@@ -92,31 +92,25 @@ def decide(  # noqa: PLR0913 - each is one fact that the decision needs
     A contact that the source lacks (`wanted` is ABSENT) is deleted only where it is what we
     wrote. `is_insisted`: a person's request names the account.
     """
-    change = Status.DELETED if wanted == ABSENT else Status.UPDATED
-    if _is_stale(seen, known, now):
-        # Not even believed where it shows the desired value: what we wrote may hide behind it.
-        return Decision(change, writes=True, contested=known.contested)
-    if seen == wanted:
+    ours = [write for write in (known.written, known.intended) if write]
+    # Not even believed where it shows the desired value: what we wrote may hide behind it.
+    is_stale = any(_may_hide(write, seen, now) for write in ours)
+    if seen == wanted and not is_stale:
         return _equal(wanted, known, planned_at)
     if wanted == ABSENT:
-        is_ours = seen in {write.digest for write in (known.written, known.intended) if write}
-        return Decision(change, writes=True) if is_ours else Decision(Status.SKIPPED)
+        is_ours = is_stale or any(seen == write.digest for write in ours)
+        return Decision(Status.DELETED, writes=True) if is_ours else Decision(Status.SKIPPED)
     contested = _contested_runs(wanted, known, planned_at, now)
     if contested < MAX_CONTESTED_RUNS:
-        return Decision(change, writes=True, contested=contested)
+        return Decision(Status.UPDATED, writes=True, contested=contested)
     # Each write of a primary contact may send a text message to the account's phone.
     writes = contact_type is not ContactType.PRIMARY or is_insisted
     return Decision(Status.CONTESTED, writes=writes, contested=contested)
 
 
-def _is_stale(seen: str, known: KnownContact, now: datetime) -> bool:
-    """Return whether a read may be older than our own last write."""
-    last = known.intended or known.written
-    return (
-        last is not None
-        and seen == last.replaced != last.digest
-        and now - last.at < READS_SETTLE_AFTER
-    )
+def _may_hide(write: Write, seen: str, now: datetime) -> bool:
+    """Return whether the read may be older than our write, and show what the write replaced."""
+    return seen == write.replaced != write.digest and now - write.at < READS_SETTLE_AFTER
 
 
 def _equal(wanted: str, known: KnownContact, planned_at: str) -> Decision:

@@ -97,9 +97,7 @@ class Contact:
         Contacts with the same digest are equal: the API may store another spelling of a value.
         """
         normalized = [(name, normalize(name, value)) for name, value in self.fields]
-        content = json.dumps(
-            [self.type, [pair for pair in normalized if pair[1]]], ensure_ascii=False
-        ).encode()
+        content = json.dumps([self.type, [pair for pair in normalized if pair[1]]]).encode()
         return f"{NORMALIZATION}:{hmac.new(key, content, hashlib.sha256).hexdigest()}"
 
 
@@ -107,7 +105,7 @@ SourceContacts = Mapping[ContactType, Contact | None]
 
 
 def normalize(name: str, value: str) -> str:
-    """Return the value of a field as contacts are compared by."""
+    """Return the value of a field in the form that is compared."""
     text = unicodedata.normalize("NFC", value).strip()
     if name == "PhoneNumber":
         kept = re.sub(r"[^0-9+]", "", text)
@@ -144,7 +142,11 @@ def shared_addresses(source: SourceContacts) -> list[str]:
         address = contact.to_api().get("EmailAddress") if contact else None
         if address:
             by_address.setdefault(normalize("EmailAddress", address).lower(), []).append(name)
-    return [" and ".join(names) for names in by_address.values() if len(names) > 1]
+    return [
+        f"{', '.join(names[:-1])} and {names[-1]}"
+        for names in by_address.values()
+        if len(names) > 1
+    ]
 
 
 def _rules(contact_type: ContactType) -> dict[str, Rule]:

@@ -22,6 +22,8 @@ MAX_NOTES = 20
 # An item holds 400 KB; a run that would name more accounts is for every account.
 MAX_MERGED_ACCOUNTS = 5_000
 MAX_HOPS = 3
+# The state machine passes on null in place of an input that is larger.
+MAX_INPUT = "120,000 characters (20,000 where one is not ASCII)"
 
 Item = TypeVar("Item", bound=str)
 Text = Annotated[str, Field(min_length=1, max_length=1_000)]
@@ -158,6 +160,11 @@ class RunRequest(BaseModel):
 
 def parse_request(execution_input: Any, management_account_id: str) -> SyncRequest:
     """Check the execution input; raise InvalidRequestError naming each fault."""
+    if execution_input is None:
+        raise InvalidRequestError(
+            f"execution input: expected an object, in braces, of at most {MAX_INPUT}; "
+            "name organizational units in place of very many accounts"
+        )
     try:
         request = SyncRequest.model_validate(execution_input)
     except ValidationError as error:

@@ -20,7 +20,7 @@ from contact_sync.errors import listed
 # The longest key of ours has half as many.
 MAX_SHOWN_CHARACTERS = 60
 DYNAMODB_TYPES = frozenset({"S", "N", "B", "M", "L", "BOOL", "NULL", "SS", "NS"})
-WANTED_TYPES = {
+FAULTS = {
     "bool_type": "expected true or false",
     "dict_type": "expected an object, in braces",
     "int_type": "expected a whole number",
@@ -30,12 +30,16 @@ WANTED_TYPES = {
     "string_type": "expected text, in quotes",
     "missing": "is required",
     "string_too_short": "must not be empty",
-    "too_short": "must not be empty; leave the key out to mean all",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must not be empty; leave an optional key out to mean all",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "null": "must not be null; leave an optional key out instead",
 }
 
 
 class StrictModel(BaseModel):
-    """Unknown keys, null and wrong types are faults; a fault never repeats a value."""
+    """Unknown keys, null and wrong types are faults; of values, a fault names unknown choices."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -67,9 +71,10 @@ def choices(enum: Any, what: str) -> Any:
     allowed = f"{', '.join(names[:-1])} or {names[-1]}"
 
     def find(value: Any) -> Any:
-        if value in names and isinstance(value, str):
+        is_text = isinstance(value, str)
+        if is_text and value in names:
             return enum(value)
-        shown = f"unknown {what} '{_shown(value)}'" if isinstance(value, str) else f"no {what}"
+        shown = f"unknown {what} '{_shown(value)}'" if is_text else f"expected a {what}, in quotes"
         raise PydanticCustomError(
             "choice", "{shown}: use {allowed}", {"shown": shown, "allowed": allowed}
         )
@@ -95,7 +100,7 @@ def faults(error: ValidationError, model: type[BaseModel], content: Any) -> str:
     """Name each fault by its place, with the allowed values; the input is not repeated."""
     if not isinstance(content, Mapping):
         return "expected an object, in braces, for example {}"
-    if dynamodb_keys := [key for key, value in content.items() if _is_dynamodb_json(value)]:
+    if dynamodb_keys := [key for key, value in content.items() if _has_dynamodb_json(value)]:
         return (
             f"{_shown(dynamodb_keys[0])}: this is DynamoDB JSON, with a type around each value; "
             'write plain JSON, for example {"contact_types": ["security"]}'
@@ -108,22 +113,23 @@ def _fault(fault: Any, model: type[BaseModel]) -> str:
     steps = [_shown(part) for part in fault["loc"]]
     if fault["type"] == "null":
         steps.append(fault["msg"])
-    return f"{'.'.join(steps) or 'input'}: {_reason(fault, model)}"
+    reason = _reason(fault, model)
+    return f"{'.'.join(steps)}: {reason}" if steps else reason
 
 
 def _reason(fault: Any, model: type[BaseModel]) -> str:
     kind = fault["type"]
     if kind == "extra_forbidden":
         return _unknown_key(fault["loc"], model)
-    if kind == "null":
-        return "must not be null; leave the key out to mean the default"
     if kind == "string_pattern_mismatch":
         return WANTED_PATTERNS.get(fault["ctx"]["pattern"], str(fault["msg"]))
-    return WANTED_TYPES.get(kind) or str(fault["msg"]).removeprefix("Value error, ")
+    if kind in FAULTS:
+        return FAULTS[kind].format(**fault.get("ctx", {}))
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _unknown_key(place: tuple[object, ...], model: type[BaseModel]) -> str:
-    """Suggest the nearest key of the model that the unknown key stands in."""
+    """Suggest the nearest key of the model that has the unknown key."""
     for step in place[:-1]:
         annotation = (
             model.model_fields[str(step)].annotation if str(step) in model.model_fields else None
@@ -136,8 +142,12 @@ def _unknown_key(place: tuple[object, ...], model: type[BaseModel]) -> str:
     return f"unknown key: {hint}"
 
 
-def _is_dynamodb_json(value: Any) -> bool:
-    return isinstance(value, Mapping) and len(value) == 1 and set(value) <= DYNAMODB_TYPES
+def _has_dynamodb_json(value: Any) -> bool:
+    """Tell whether the value, or one inside it, has the type around it that DynamoDB JSON has."""
+    if isinstance(value, Mapping):
+        is_typed = len(value) == 1 and set(value) <= DYNAMODB_TYPES
+        return is_typed or any(_has_dynamodb_json(part) for part in value.values())
+    return isinstance(value, list) and any(_has_dynamodb_json(part) for part in value)
 
 
 def _shown(part: object) -> str:

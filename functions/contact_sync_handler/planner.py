@@ -78,11 +78,12 @@ class Planner:
         planned_at = _later_than(lock.planned_at)
         self._record_taken(run, execution_input, queued, requests, planned_at)
         now = self._read()
+        self._record_reading(run, now)
         differing = differing_types(now.digests, lock.held, now.configuration)
         asked = asked_types(requests, now.config, differing)
         before = None if missing is None else [ContactType(name) for name in missing]
         choice = choose_contacts(now.config, asked, now.contacts, before)
-        self._record_choice(run, now, choice)
+        self._record_choice(run, choice)
         if choice.confirm:
             return {"confirm": True, "missing": [str(name) for name in choice.missing]}
         if own is None:
@@ -122,7 +123,7 @@ class Planner:
         key = self.load_key()
         contacts = {name: self.source.get(None, name) for name in config.ordered_types}
         return _Reading(
-            config, key, contacts, source_digests(contacts, key), _configuration_digest(config, key)
+            config, key, contacts, source_digests(contacts, key), configuration_digest(config, key)
         )
 
     def _record_taken(
@@ -148,16 +149,22 @@ class Planner:
         }
         self.runs.update(run.started_at, run.sync_id, values)
 
-    def _record_choice(self, run: Run, now: _Reading, choice: ContactChoice) -> None:
+    def _record_reading(self, run: Run, now: _Reading) -> None:
+        """Note what was read: a source in error may be a stale one, and is compared later too."""
         warnings = [f"{names} share one e-mail address" for names in shared_addresses(now.contacts)]
         values = {
-            "contact_types": [str(name) for name in choice.contact_types],
-            "left_out": {str(name): why for name, why in choice.left_out.items()},
             "missing": [str(name) for name, contact in now.contacts.items() if contact is None],
-            "invalid": [str(name) for name in choice.invalid],
             "warnings": warnings,
             "source": {str(name): digest for name, digest in now.digests.items()},
             "configuration": now.configuration,
+        }
+        self.runs.update(run.started_at, run.sync_id, values)
+
+    def _record_choice(self, run: Run, choice: ContactChoice) -> None:
+        values = {
+            "contact_types": [str(name) for name in choice.contact_types],
+            "left_out": {str(name): why for name, why in choice.left_out.items()},
+            "invalid": [str(name) for name in choice.invalid],
         }
         self.runs.update(run.started_at, run.sync_id, values)
 
@@ -213,5 +220,6 @@ def _still_held(held: Mapping[str, str], now: _Reading, choice: ContactChoice) -
     return {name: digest for name, digest in held.items() if name not in contradicted}
 
 
-def _configuration_digest(config: SyncConfig, key: bytes) -> str:
+def configuration_digest(config: SyncConfig, key: bytes) -> str:
+    """Return the keyed digest of the configuration, as the lock item holds it."""
     return hmac.new(key, config.model_dump_json().encode(), hashlib.sha256).hexdigest()

@@ -1,5 +1,6 @@
 """Who works: the lock, the queue of requests, and what becomes of an execution that died."""
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -14,7 +15,9 @@ from contact_sync.request import (
     WITHOUT_REQUEST,
     RunRequest,
     SyncRequest,
+    Trigger,
     TriggerSource,
+    parse_request,
     run_request,
 )
 
@@ -69,7 +72,11 @@ class RunControl:
         Request before lock here, release before count in release_lock: one of the two always
         sees the other. Repeating either is harmless.
         """
-        request = self._recover(run) if _is_recovery(run) else self.request_of(run)
+        trigger = run.request.trigger
+        if trigger and trigger.source == TriggerSource.RECOVERY:
+            request = self._recover(trigger)
+        else:
+            request = self.request_of(run)
         if request is not None:
             self.lock.queue(QueuedRequest(run.sync_id, run.started_at, datetime.now(UTC), request))
         for _ in range(LOCK_ATTEMPTS):
@@ -80,7 +87,7 @@ class RunControl:
                     return Turn(Decision.QUEUED, seen.holder)
                 self._bury(holder)
                 continue
-            if request is None and not self.lock.has_queued():
+            if not self.lock.has_queued():
                 return Turn(Decision.NOTHING_TO_DO)
             if self.lock.take(run.sync_id, datetime.now(UTC)):
                 return Turn(Decision.TAKEN, run.sync_id, self._settle_seconds())
@@ -109,26 +116,23 @@ class RunControl:
 
     def _retried(self, sync_id: str) -> RunRequest:
         """Return the accounts that failed in a run; its request, where it recorded no account."""
-        item = self.runs.find(sync_id)
-        if item is None or "ended_at" not in item:
-            execution = self.executions.describe(sync_id)
-            if execution.is_alive:
-                raise InvalidRequestError(f"retry_of: run {sync_id} is still under way")
-            if item is None and execution.status == UNKNOWN:
-                raise InvalidRequestError(f"retry_of: there is no run {sync_id}")
-        if item is not None and (failed := self.runs.failed_accounts(sync_id)):
-            is_short = len(failed) <= MAX_MERGED_ACCOUNTS
-            return RunRequest(account_ids=failed if is_short else None)
-        if item is not None and item.get("status") == "success":
+        item = self.runs.find(sync_id) or {}
+        execution = self.executions.describe(sync_id)
+        if execution.is_alive and "ended_at" not in item:
+            raise InvalidRequestError(f"retry_of: run {sync_id} is still under way")
+        if execution.status == UNKNOWN and not item:
+            raise InvalidRequestError(f"retry_of: there is no run {sync_id}")
+        if failed := self.runs.failed_accounts(sync_id):
+            return RunRequest(account_ids=failed if len(failed) <= MAX_MERGED_ACCOUNTS else None)
+        if item.get("status") == "success":
             raise InvalidRequestError(f"retry_of: no account failed in run {sync_id}")
-        return RunRequest.from_stored((item or {}).get("request"))
+        if "request" in item:
+            return RunRequest.from_stored(item["request"])
+        return _asked_by(execution)
 
-    def _recover(self, run: Run) -> RunRequest | None:
+    def _recover(self, trigger: Trigger) -> RunRequest | None:
         """Free the lock of the execution that died; return what must be asked for in its place."""
-        trigger = run.request.trigger
-        if trigger is None or trigger.execution_arn is None:
-            return None
-        dead = self.executions.describe(trigger.execution_arn.rpartition(":")[2])
+        dead = self.executions.describe(str(trigger.execution_arn).rpartition(":")[2])
         if dead.is_alive and _is_redriven(dead, trigger.event_time):
             return None
         if dead.status == UNKNOWN:
@@ -171,8 +175,12 @@ class RunControl:
         return ceil(min(max(until) - now, QUIET_TIME).total_seconds())
 
 
-def _is_recovery(run: Run) -> bool:
-    return run.request.source == TriggerSource.RECOVERY
+def _asked_by(execution: Execution) -> RunRequest:
+    """Return what the input of an execution asks for that ended before it noted its request."""
+    try:
+        return run_request(parse_request(json.loads(execution.input), ""))
+    except InvalidRequestError as error:
+        raise InvalidRequestError(f"retry_of: run {execution.name}: {error}") from None
 
 
 def _is_dead(holder: Execution, seen: Lock) -> bool:

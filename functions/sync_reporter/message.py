@@ -37,6 +37,8 @@ def next_command(environment: str, report: RunReport) -> str | None:
     if not (report.outcome.error or report.counts.failed):
         return None
     command = error_class(report.outcome.error or "").command
+    if report.dry_run and "--retry-of" in command:
+        command += " --dry-run"
     return command.format(environment=environment, sync_id=report.sync_id)
 
 
@@ -73,6 +75,9 @@ def _result(report: RunReport) -> Iterable[str]:
         yield f"  {name}: {_counts(counts, report)}"
     for left_out, why in report.left_out.items():
         yield f"  {left_out}: left out, {why}"
+    for missing in report.missing:
+        if missing not in report.left_out:
+            yield f"  {missing}: not set in the management account"
     for why, count in report.skipped.items():
         yield f"  skipped, {why}: {count}"
     for account_id, why in report.named_skips.items():
@@ -88,7 +93,7 @@ def _would_change(report: RunReport) -> list[str]:
     if not report.dry_run:
         return []
     lines = [f"{one.account_id}  {', '.join(one.changed)}" for one in report.counts.changed]
-    return lines + _more(report.counts.accounts["updated"] - len(lines))
+    return lines + _more(report.counts.changes - len(lines))
 
 
 def _failures(report: RunReport) -> str:

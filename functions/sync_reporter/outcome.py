@@ -74,7 +74,8 @@ def account_result(
     planned_at: str,
 ) -> AccountResult:
     """Read one account's item; a contact without a record of this plan has failed."""
-    if "left_at" in item:
+    # One that left before the plan is in the organization again: the run has listed it.
+    if item.get("left_at", "") > planned_at:
         return AccountResult(
             account_id, {name: ContactRecord(Status.SKIPPED, LEFT) for name in contact_types}
         )
@@ -105,6 +106,7 @@ class RunCounts:
     errors: dict[ContactType, Counter[str]] = field(default_factory=dict)
     failures: list[AccountResult] = field(default_factory=list)
     changed: list[AccountResult] = field(default_factory=list)
+    changes: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     named_skips: dict[str, str] = field(default_factory=dict)
 
@@ -117,8 +119,10 @@ class RunCounts:
             self.errors.setdefault(ContactType(error_type), Counter())[error] += 1
         if result.status is Status.FAILED and len(self.failures) < MAX_NAMED_ACCOUNTS:
             self.failures.append(result)
-        if result.changed and len(self.changed) < MAX_NAMED_ACCOUNTS:
-            self.changed.append(result)
+        if result.changed:
+            self.changes += 1
+            if len(self.changed) < MAX_NAMED_ACCOUNTS:
+                self.changed.append(result)
         if result.status is Status.SKIPPED and (reason := result.skipped):
             self.skipped[reason] += 1
             if len(self.named_skips) < MAX_NAMED_ACCOUNTS:

@@ -155,6 +155,8 @@ class Reporter:
             held = {**lock.held, **_tried_everywhere(end, item, counts)}
             if not self.lock.record_end(end.sync_id, end.planned_at, held):
                 return False
+        elif "taken" in item:
+            self.lock.forget_pending(end.sync_id)
         taken = item.get("taken", [])
         for name, started_at in zip(taken, item.get("taken_started_at", []), strict=True):
             if name != end.sync_id and started_at:
@@ -182,7 +184,6 @@ def _tried_everywhere(end: RunEnd, item: Mapping[str, Any], counts: RunCounts) -
 def _report(end: RunEnd, item: Mapping[str, Any], lock: Lock, counts: RunCounts) -> RunReport:
     is_lost = _is_lost(end, lock)
     skipped = counts.skipped + Counter(end.listed.get("skipped", {}))
-    expected = sum(counts.accounts.values())
     return RunReport(
         sync_id=end.sync_id,
         started_at=end.started_at,
@@ -200,9 +201,17 @@ def _report(end: RunEnd, item: Mapping[str, Any], lock: Lock, counts: RunCounts)
         named_skips={**end.listed.get("named_skips", {}), **counts.named_skips},
         seconds=_seconds_since(end.planned_at),
         estimated_seconds=end.listed.get("estimated_seconds"),
-        lost_children=max(0, expected - sum(one in DIGITS for one in end.digits)),
+        lost_children=_lost_children(end, counts),
         superseded_by=(lock.holder or "nobody") if is_lost else None,
     )
+
+
+def _lost_children(end: RunEnd, counts: RunCounts) -> int:
+    """Count the children without a result; a Map that ended with an error has told of none."""
+    if end.error:
+        return 0
+    told = sum(one in DIGITS for one in end.digits)
+    return max(0, sum(counts.accounts.values()) - told)
 
 
 def _lost(lock: Lock) -> RunOutcome:
@@ -278,7 +287,7 @@ def _metrics(report: RunReport, item: Mapping[str, Any], ended_at: datetime) -> 
         return values
     configured = set(item.get("source", {}))
     compared = {*report.contact_types, *report.left_out}
-    is_full = bool(configured) and request.covers_all_accounts and configured <= compared
+    is_full = request.covers_all_accounts and configured <= compared
     seconds = (ended_at - datetime.fromisoformat(report.started_at)).total_seconds()
     return values | {
         Metric.ACCOUNTS_UPDATED: accounts[Status.UPDATED],

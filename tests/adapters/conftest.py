@@ -7,31 +7,54 @@ import boto3
 import pytest
 from botocore.config import Config
 from moto import mock_aws
-from moto_stack import create_bucket, create_config_table, create_state_table
+from moto_stack import (
+    CONFIG_TABLE,
+    STATE_TABLE,
+    create_bucket,
+    create_config_table,
+    create_state_table,
+    empty,
+)
 from standin.organization import OrganizationClient, OrganizationServer
 
 NO_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 1})
 
 
-@pytest.fixture
-def aws() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def _aws() -> Iterator[None]:
     with mock_aws():
         yield
 
 
-@pytest.fixture
-def state_table(aws: None) -> Any:  # noqa: ARG001
+@pytest.fixture(scope="module")
+def _state_table(_aws: None) -> Any:
     return create_state_table()
 
 
-@pytest.fixture
-def config_table(aws: None) -> Any:  # noqa: ARG001
+@pytest.fixture(scope="module")
+def _config_table(_aws: None) -> Any:
     return create_config_table()
 
 
 @pytest.fixture
-def bucket(aws: None) -> Any:  # noqa: ARG001
-    return create_bucket()
+def state_table(_state_table: Any) -> Any:
+    """Return a client of the state table, which is empty: making it anew is slow."""
+    empty(_state_table, STATE_TABLE)
+    return _state_table
+
+
+@pytest.fixture
+def config_table(_config_table: Any) -> Any:
+    """Return a client of the configuration table, which is empty."""
+    empty(_config_table, CONFIG_TABLE)
+    return _config_table
+
+
+@pytest.fixture
+def bucket() -> Iterator[Any]:
+    """Return a client of the runs bucket, which is empty."""
+    with mock_aws():
+        yield create_bucket()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from builders import (
     make_contact,
     make_world,
 )
-from contact_sync.account_contacts import AccountContactsClient
+from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.contacts import ALTERNATE_TYPES, Contact, ContactType
 from contact_sync.errors import (
     AccessDeniedError,
@@ -165,7 +165,7 @@ def test_a_refusal_without_fields_names_none() -> None:
     assert f"put billing contact of account {MEMBER}: ValidationException" == str(caught.value)
 
 
-def test_what_cannot_be_sent_is_told_without_its_value(contacts: AccountContactsClient) -> None:
+def test_what_cannot_be_sent_is_an_error_without_its_value(contacts: AccountContactsClient) -> None:
     """botocore's own check fails before anything is sent, and its message repeats the input."""
     broken = Contact(BILLING, (("Name", SECRET_VALUES[0]),))
     with pytest.raises(ServiceUnavailableError, match=r"ParamValidationError$") as caught:

@@ -1,6 +1,6 @@
-"""The account items: what we wrote, what each attempt recorded, and reading them by the hundred."""
+"""The account items: what a later run must know, the fence's read, and batches by the hundred."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +8,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from builders import (
+    EARLIER_PLAN,
     KEY,
+    LATER_PLAN,
     MEMBER,
     NOW,
     OTHER,
@@ -18,22 +20,24 @@ from builders import (
     SYNC_ID,
     make_contact,
     make_source,
+    make_task,
+    make_write,
 )
-from builders import make_last_write as wrote
-from builders import make_task as task
-from contact_sync import account_states, keys
-from contact_sync.account_states import AccountStatesTable
-from contact_sync.account_sync import AccountTask, Outcome
-from contact_sync.contacts import ContactType
+from contact_sync.account_sync import AccountState, AccountTask, ContactResult
+from contact_sync.aws import account_states, keys
+from contact_sync.aws.account_states import AccountStatesTable
+from contact_sync.aws.items import from_item, to_item
+from contact_sync.comparison import UNKNOWN, KnownContact, Status
+from contact_sync.contacts import ABSENT, ContactType
 from contact_sync.errors import ThrottledError
-from contact_sync.reconcile import LastWrite, Status
-from contact_sync.table import from_item, to_item
 from fakes import FakeTime
 from moto_stack import STATE_TABLE
 
-BILLING, SECURITY = ContactType.BILLING, ContactType.SECURITY
+BILLING, SECURITY, PRIMARY = ContactType.BILLING, ContactType.SECURITY, ContactType.PRIMARY
 LATER = NOW + timedelta(hours=1)
-EARLIER_PLAN = (datetime.fromisoformat(PLANNED_AT) - timedelta(minutes=1)).isoformat()
+WRITE = make_write()
+UPDATED = ContactResult(Status.UPDATED, write=WRITE)
+UNCHANGED = ContactResult(Status.UNCHANGED)
 
 
 @pytest.fixture
@@ -41,176 +45,332 @@ def states(state_table: Any) -> AccountStatesTable:
     return AccountStatesTable(state_table, STATE_TABLE)
 
 
+@pytest.fixture
+def put(state_table: Any) -> Callable[..., None]:
+    """Put an account's state as somebody else does."""
+
+    def make(**values: Any) -> None:
+        item = {**keys.account_state(MEMBER), **values}
+        state_table.put_item(TableName=STATE_TABLE, Item=to_item(item))
+
+    return make
+
+
 def record(
     states: AccountStatesTable,
-    outcomes: Mapping[ContactType, Outcome],
-    of: AccountTask | None = None,
-    at: Any = NOW,
-    planned_at: str = PLANNED_AT,
-) -> None:
-    states.record(of or task(), outcomes, make_source(planned_at), at)
+    results: Mapping[ContactType, ContactResult],
+    task: AccountTask | None = None,
+    at: datetime = NOW,
+) -> bool:
+    return states.record(task or make_task(), results, make_source(), at)
 
 
 def item_of(states: AccountStatesTable, *, dry_run: bool = False) -> dict[str, Any]:
-    ((_, item),) = states.read([MEMBER], SYNC_ID, STARTED_AT, dry_run=dry_run)
+    ((_, item),) = states.items([MEMBER], SYNC_ID, STARTED_AT, dry_run=dry_run)
     return item
 
 
-def test_an_unknown_account_has_no_writes_and_no_changes(states: AccountStatesTable) -> None:
-    assert {} == states.last_writes(MEMBER)
-    assert {} == states.changes(task(), STARTED_AT)
-    assert {} == item_of(states)
+def known(states: AccountStatesTable, name: ContactType = BILLING) -> KnownContact:
+    return states.read(MEMBER).contacts[name]
 
 
-def test_a_write_is_remembered(states: AccountStatesTable) -> None:
-    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())})
-    assert {BILLING: wrote()} == states.last_writes(MEMBER)
+# The fence and what is known, in one read
 
 
-def test_a_recorded_attempt_is_one_item(states: AccountStatesTable) -> None:
-    record(
-        states,
-        {
-            BILLING: Outcome(Status.FAILED, error="ThrottledError"),
-            SECURITY: Outcome(Status.UNCHANGED, "d"),
-        },
+def test_of_an_unknown_account_nothing_is_known_and_the_lock_is_free(
+    states: AccountStatesTable,
+) -> None:
+    assert AccountState(dict.fromkeys(ContactType, UNKNOWN), None, None) == states.read(MEMBER)
+
+
+def lock_and_state() -> tuple[dict[str, Any], dict[str, Any]]:
+    lock = {**keys.LOCK, "holder": "run-2", "planned_at": LATER_PLAN}
+    state = {**keys.account_state(MEMBER), "billing": {"status": "updated", "planned_at": "then"}}
+    return to_item(lock), to_item(state)
+
+
+@pytest.mark.parametrize("left", ["lock", "state", None])
+def test_lock_and_state_are_read_in_one_request_until_nothing_is_left_unprocessed(
+    left: str | None, time: FakeTime
+) -> None:
+    lock, state = lock_and_state()
+    wanted = [to_item(keys.LOCK), to_item(keys.account_state(MEMBER))]
+    client: Any = boto3.client("dynamodb")
+    with Stubber(client) as stub:
+        first = {"lock": [state], "state": [lock], None: [state, lock]}[left]
+        again = {"lock": wanted[:1], "state": wanted[1:], None: []}[left]
+        answer = {
+            "Responses": {STATE_TABLE: first},
+            "UnprocessedKeys": get_request(*again) if again else {},
+        }
+        stub.add_response("batch_get_item", answer, {"RequestItems": get_request(*wanted)})
+        if again:
+            rest = {"lock": [lock], "state": [state]}[str(left)]
+            stub.add_response(
+                "batch_get_item",
+                {"Responses": {STATE_TABLE: rest}},
+                {"RequestItems": get_request(*again)},
+            )
+        read = AccountStatesTable(client, STATE_TABLE).read(MEMBER)
+        stub.assert_no_pending_responses()
+    assert ("run-2", LATER_PLAN) == (read.holder, read.planned_at)
+    assert KnownContact(status=Status.UPDATED, status_of="then") == read.contacts[BILLING]
+    assert bool(left) == bool(time.slept)
+
+
+# What later attempts and runs know
+
+
+def test_an_intention_is_known_until_its_result_is_recorded(states: AccountStatesTable) -> None:
+    assert states.intend(make_task(), {BILLING: WRITE})
+    assert KnownContact(intended=WRITE) == known(states)
+    assert UNKNOWN == known(states, SECURITY)
+    record(states, {BILLING: UPDATED})
+    assert known(states) == KnownContact(
+        written=WRITE, status=Status.UPDATED, status_of=PLANNED_AT, contested_of=PLANNED_AT
     )
-    common = {"sync_id": SYNC_ID, "round": 1, "at": NOW.isoformat()}
-    assert item_of(states) == {
-        **keys.account_state(MEMBER),
-        "sync_id": SYNC_ID,
-        "planned_at": PLANNED_AT,
-        "at": NOW.isoformat(),
-        "billing": {**common, "status": "failed", "error": "ThrottledError"},
-        "security": {**common, "status": "unchanged", "digest": "d"},
-    }
+
+
+@pytest.mark.parametrize(
+    ("status", "is_kept"),
+    [
+        (Status.FAILED, True),
+        (Status.SKIPPED, False),
+        (Status.UNCHANGED, False),
+        (Status.CONTESTED, False),
+    ],
+)
+def test_only_a_failed_attempt_leaves_its_intention_which_may_have_been_carried_out(
+    status: Status, states: AccountStatesTable, *, is_kept: bool
+) -> None:
+    states.intend(make_task(), {BILLING: WRITE, SECURITY: WRITE})
+    record(states, {BILLING: ContactResult(status, "X")})
+    assert (WRITE if is_kept else None) == known(states).intended
+    assert WRITE == known(states, SECURITY).intended
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_what_was_written_is_known_until_something_else_is(
+    status: Status, states: AccountStatesTable
+) -> None:
+    record(states, {BILLING: UPDATED})
+    record(states, {BILLING: ContactResult(status)}, at=LATER)
+    assert WRITE == known(states).written
+    deletion = make_write(digest=ABSENT, replaced=WRITE.digest, at=LATER)
+    record(states, {BILLING: ContactResult(Status.DELETED, write=deletion)}, at=LATER)
+    assert deletion == known(states).written
+
+
+@pytest.mark.parametrize(
+    ("status", "contested", "expected"),
+    [
+        (Status.CONTESTED, 4, (4, LATER_PLAN)),
+        (Status.UPDATED, 1, (1, LATER_PLAN)),
+        (Status.UNCHANGED, 0, (0, LATER_PLAN)),
+        (Status.DELETED, 0, (0, LATER_PLAN)),
+        # A run that compared nothing neither counts nor ends the row.
+        (Status.FAILED, 0, (3, PLANNED_AT)),
+        (Status.SKIPPED, 0, (3, PLANNED_AT)),
+    ],
+)
+def test_the_contested_count_is_that_of_the_last_run_that_compared(
+    status: Status, contested: int, expected: tuple[int, str], states: AccountStatesTable
+) -> None:
+    record(states, {BILLING: ContactResult(Status.CONTESTED, contested=3)})
+    later = make_task(planned_at=LATER_PLAN)
+    record(states, {BILLING: ContactResult(status, contested=contested)}, later)
+    assert expected == (known(states).contested, known(states).contested_of)
+
+
+@pytest.mark.parametrize(
+    ("status", "in_sync_at"),
+    [
+        (Status.UNCHANGED, LATER),
+        (Status.UPDATED, LATER),
+        (Status.DELETED, LATER),
+        (Status.CONTESTED, NOW),
+        (Status.FAILED, NOW),
+        (Status.SKIPPED, NOW),
+    ],
+)
+def test_the_time_of_the_last_agreement_survives_failures(
+    status: Status, in_sync_at: datetime, states: AccountStatesTable
+) -> None:
+    record(states, {BILLING: UNCHANGED})
+    record(states, {BILLING: ContactResult(status, "X")}, at=LATER)
+    assert in_sync_at.isoformat() == item_of(states)["billing_in_sync_at"]
 
 
 def test_the_two_processors_do_not_overwrite_each_other(states: AccountStatesTable) -> None:
-    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())})
-    record(states, {ContactType.PRIMARY: Outcome(Status.UNCHANGED, "d")})
-    assert "updated" == item_of(states)["billing"]["status"]
-    assert {BILLING: wrote()} == states.last_writes(MEMBER)
+    record(states, {BILLING: UPDATED})
+    record(states, {PRIMARY: UNCHANGED})
+    assert (Status.UPDATED, WRITE) == (known(states).status, known(states).written)
+    assert Status.UNCHANGED is known(states, PRIMARY).status
 
 
-def test_an_unchanged_read_shows_that_the_write_was_accepted(states: AccountStatesTable) -> None:
-    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())})
-    record(states, {BILLING: Outcome(Status.UNCHANGED, "d")}, at=LATER)
-    assert {BILLING: wrote(replaced=None)} == states.last_writes(MEMBER)
+def test_a_result_names_its_run_its_plan_and_its_error(states: AccountStatesTable) -> None:
+    record(states, {BILLING: ContactResult(Status.FAILED, "ThrottledError"), SECURITY: UNCHANGED})
+    common = {"sync_id": SYNC_ID, "planned_at": PLANNED_AT, "at": NOW.isoformat()}
+    item = item_of(states)
+    assert common == {name: item[name] for name in common}
+    assert {**common, "status": "failed", "error": "ThrottledError"} == item["billing"]
+    assert {**common, "status": "unchanged"} == item["security"]
 
 
-@pytest.mark.parametrize("status", [Status.FAILED, Status.NOT_ACCEPTED, Status.SKIPPED])
-def test_what_was_not_written_leaves_the_last_write(
-    status: Status, states: AccountStatesTable
+def test_no_item_holds_a_contact_value(states: AccountStatesTable) -> None:
+    write = make_write(digest=make_contact().digest(KEY))
+    record(states, {BILLING: ContactResult(Status.UPDATED, write=write)})
+    printed = repr(item_of(states))
+    assert [] == [value for value in SECRET_VALUES if value in printed]
+
+
+# Accounts that left
+
+
+@pytest.mark.parametrize("result", [UPDATED, UNCHANGED, ContactResult(Status.FAILED, "X")])
+def test_an_account_that_is_back_is_kept_again(
+    result: ContactResult, states: AccountStatesTable, put: Callable[..., None]
 ) -> None:
-    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())})
-    record(states, {BILLING: Outcome(status, error="X")}, at=LATER)
-    assert {BILLING: wrote()} == states.last_writes(MEMBER)
+    put(left_at=NOW.isoformat(), expires_at=17)
+    record(states, {BILLING: result})
+    assert not {"left_at", "expires_at"} & item_of(states).keys()
 
 
-def test_a_deletion_is_remembered_as_a_write(states: AccountStatesTable) -> None:
-    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())})
-    deletion = LastWrite("absent", "d", LATER)
-    record(states, {BILLING: Outcome(Status.DELETED, "absent", write=deletion)}, at=LATER)
-    assert {BILLING: deletion} == states.last_writes(MEMBER)
+def test_an_account_that_left_while_a_run_worked_on_it_stays_marked(
+    states: AccountStatesTable, put: Callable[..., None]
+) -> None:
+    """Its item would be kept for ever."""
+    put(left_at=NOW.isoformat(), expires_at=17)
+    record(states, {BILLING: ContactResult(Status.SKIPPED, "not in the organization")})
+    assert (NOW.isoformat(), 17) == (item_of(states)["left_at"], item_of(states)["expires_at"])
 
 
-def test_a_dry_run_has_an_item_of_its_own_that_expires(states: AccountStatesTable) -> None:
-    dry = task(dry_run=True)
-    record(states, {BILLING: Outcome(Status.UNCHANGED, "d")}, dry)
-    assert {} == item_of(states)
-    item = item_of(states, dry_run=True)
-    assert f"RUN#{STARTED_AT}#{SYNC_ID}" == item["sk"]
-    assert keys.expires_at(STARTED_AT) == item["expires_at"]
-    assert {} == states.changes(dry, STARTED_AT)
-
-
-def test_a_dry_run_does_not_touch_what_was_written(states: AccountStatesTable) -> None:
-    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())})
-    record(states, {BILLING: Outcome(Status.DELETED, "absent")}, task(dry_run=True))
-    assert {BILLING: wrote()} == states.last_writes(MEMBER)
+# Newer runs
 
 
 @pytest.mark.parametrize(
-    ("of", "expected"),
+    ("stored", "is_recorded"),
+    [(None, True), (EARLIER_PLAN, True), (PLANNED_AT, True), (LATER_PLAN, False)],
+)
+def test_a_late_attempt_changes_nothing_where_a_newer_run_was(
+    stored: str | None, states: AccountStatesTable, put: Callable[..., None], *, is_recorded: bool
+) -> None:
+    put(sync_id="newer", **({"planned_at": stored} if stored else {}))
+    before = item_of(states)
+    results = {BILLING: ContactResult(Status.SKIPPED), SECURITY: UPDATED}
+    assert is_recorded == states.intend(make_task(), {BILLING: WRITE})
+    assert is_recorded == record(states, results)
+    assert is_recorded == (item_of(states) != before)
+
+
+@pytest.mark.parametrize(
+    "use",
     [
-        (task(attempt=2), {BILLING: Status.UPDATED}),
-        (task(sync_id="another"), {}),
-        (task(round=2), {}),
-        (task(contact_types=(SECURITY,)), {}),
+        lambda states: states.intend(make_task(), {BILLING: WRITE}),
+        lambda states: record(states, {BILLING: UNCHANGED}),
     ],
 )
-def test_only_changes_of_the_same_round_count(
-    of: AccountTask, expected: dict[ContactType, Status], states: AccountStatesTable
+def test_a_refused_record_is_not_taken_for_a_late_one(
+    use: Callable[[AccountStatesTable], bool],
 ) -> None:
-    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())})
-    assert expected == states.changes(of, STARTED_AT)
-
-
-@pytest.mark.parametrize("status", [Status.UNCHANGED, Status.SKIPPED, Status.FAILED])
-def test_what_changed_nothing_is_no_change(states: AccountStatesTable, status: Status) -> None:
-    record(states, {BILLING: Outcome(status)})
-    assert {} == states.changes(task(), STARTED_AT)
-
-
-def test_a_change_survives_a_failed_attempt(states: AccountStatesTable) -> None:
-    record(states, {BILLING: Outcome(Status.FAILED, error="Error", change=Status.UPDATED)})
-    assert {BILLING: Status.UPDATED} == states.changes(task(), STARTED_AT)
-
-
-@pytest.mark.parametrize(
-    ("late_by", "recorded"), [(-1, "updated"), (0, "unchanged"), (1, "unchanged")]
-)
-def test_a_late_attempt_does_not_hide_what_a_newer_round_recorded(
-    late_by: int, recorded: str, states: AccountStatesTable
-) -> None:
-    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())}, task(sync_id="newer"))
-    planned_at = (datetime.fromisoformat(PLANNED_AT) + timedelta(seconds=late_by)).isoformat()
-    record(states, {BILLING: Outcome(Status.UNCHANGED, "d")}, planned_at=planned_at)
-    assert recorded == item_of(states)["billing"]["status"]
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_a_late_attempt_changes_nothing_at_all(
-    *, dry_run: bool, states: AccountStatesTable
-) -> None:
-    newer = task(round=2, dry_run=dry_run)
-    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())}, newer)
-    before = item_of(states, dry_run=dry_run)
-    assert 2 == before["billing"]["round"]
-    late = {
-        BILLING: Outcome(Status.DELETED, "absent"),
-        SECURITY: Outcome(Status.UPDATED, "late", write=wrote(digest="late")),
-    }
-    record(states, late, task(dry_run=dry_run), LATER, EARLIER_PLAN)
-    assert before == item_of(states, dry_run=dry_run)
-
-
-def test_a_late_attempt_of_the_other_processor_is_late_too(states: AccountStatesTable) -> None:
-    record(states, {BILLING: Outcome(Status.UPDATED, "d", write=wrote())}, task(sync_id="newer"))
-    record(states, {ContactType.PRIMARY: Outcome(Status.UNCHANGED)}, planned_at=EARLIER_PLAN)
-    assert "primary" not in item_of(states)
-
-
-def test_a_newer_round_replaces_what_an_older_one_recorded(states: AccountStatesTable) -> None:
-    record(states, {BILLING: Outcome(Status.FAILED, error="X")}, planned_at=EARLIER_PLAN)
-    record(states, {BILLING: Outcome(Status.UNCHANGED, "d")}, task(sync_id="newer"))
-    assert ("newer", PLANNED_AT) == (item_of(states)["sync_id"], item_of(states)["planned_at"])
-
-
-def test_a_refused_record_is_not_taken_for_a_late_one() -> None:
     client: Any = boto3.client("dynamodb")
     with Stubber(client) as stub:
         stub.add_client_error("update_item", "ProvisionedThroughputExceededException")
         with pytest.raises(ThrottledError, match="record an account's state"):
-            record(AccountStatesTable(client, STATE_TABLE), {BILLING: Outcome(Status.UNCHANGED)})
+            use(AccountStatesTable(client, STATE_TABLE))
 
 
-def test_no_item_holds_a_contact_value(states: AccountStatesTable) -> None:
-    digest = make_contact().digest(KEY)
-    record(states, {BILLING: Outcome(Status.UPDATED, digest, write=wrote())})
-    printed = repr(item_of(states))
-    assert [] == [value for value in SECRET_VALUES if value in printed]
+# Dry runs
+
+
+def test_a_dry_run_has_its_own_item_that_expires(states: AccountStatesTable) -> None:
+    assert record(states, {BILLING: ContactResult(Status.UPDATED)}, make_task(dry_run=True))
+    assert {} == item_of(states)
+    item = item_of(states, dry_run=True)
+    assert f"RUN#{STARTED_AT}#{SYNC_ID}" == item["sk"]
+    assert keys.expires_at(STARTED_AT) == item["expires_at"]
+    assert ("updated", PLANNED_AT) == (item["billing"]["status"], item["billing"]["planned_at"])
+
+
+def test_a_dry_run_does_not_touch_what_is_known(states: AccountStatesTable) -> None:
+    record(states, {BILLING: UPDATED})
+    before = item_of(states)
+    dry = make_task(dry_run=True, planned_at=LATER_PLAN)
+    record(states, {BILLING: ContactResult(Status.CONTESTED, "X", contested=9)}, dry)
+    assert before == item_of(states)
+
+
+# Items of other releases
+
+WRITTEN = {
+    "digest": WRITE.digest,
+    "replaced": WRITE.replaced,
+    "at": NOW.isoformat(),
+    "planned_at": PLANNED_AT,
+}
+
+
+def test_an_item_of_version_1_says_nothing_of_its_contacts(
+    states: AccountStatesTable, put: Callable[..., None]
+) -> None:
+    put(
+        sync_id="run-0",
+        planned_at="2026-01-05T09:00:05+00:00",
+        at=NOW.isoformat(),
+        billing={
+            "status": "not_accepted",
+            "change": "updated",
+            "sync_id": "run-0",
+            "round": 1,
+            "at": NOW.isoformat(),
+            "digest": "a" * 64,
+        },
+        billing_written="a" * 64,
+        billing_written_at=NOW.isoformat(),
+        billing_replaced=ABSENT,
+    )
+    assert UNKNOWN == known(states)
+    assert record(states, {BILLING: UPDATED})
+    assert WRITE == known(states).written
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"billing": "updated"},
+        {"billing": {"status": "improved"}},
+        {"billing": {"status": ["updated"]}},
+        {"billing_contested": 3},
+        {"billing_written": {**WRITTEN, "at": "then"}},
+        {"billing_written": {**WRITTEN, "at": None}},
+        {"billing_written": {"digest": WRITE.digest}},
+        {"billing_written": [WRITE.digest]},
+        # Normalized by other rules, so that they compare with nothing.
+        {"billing_written": {**WRITTEN, "digest": "0:" + "a" * 64}},
+        {"billing_written": {**WRITTEN, "replaced": "2:" + "a" * 64}},
+        {"billing_intent": {**WRITTEN, "digest": "a" * 64}},
+    ],
+)
+def test_what_another_release_wrote_otherwise_is_unknown(
+    foreign: dict[str, Any], states: AccountStatesTable, put: Callable[..., None]
+) -> None:
+    put(planned_at=PLANNED_AT, **foreign)
+    assert UNKNOWN == known(states)
+
+
+def test_what_another_release_added_is_ignored(
+    states: AccountStatesTable, put: Callable[..., None]
+) -> None:
+    put(
+        unheard_of={"a": [1]},
+        billing={"status": "unchanged", "planned_at": PLANNED_AT, "unheard_of": 1},
+        billing_written={**WRITTEN, "unheard_of": 1},
+        billing_contested={"count": 2, "planned_at": EARLIER_PLAN, "unheard_of": 1},
+    )
+    assert KnownContact(WRITE, None, Status.UNCHANGED, PLANNED_AT, 2, EARLIER_PLAN) == known(states)
+
+
+# Batches
 
 
 def test_accounts_are_read_by_the_hundred_in_order(
@@ -220,22 +380,31 @@ def test_accounts_are_read_by_the_hundred_in_order(
     for account_id in ids[::2]:
         item = {**keys.account_state(account_id), "sync_id": account_id}
         state_table.put_item(TableName=STATE_TABLE, Item=to_item(item))
-    found = list(states.read(ids, SYNC_ID, STARTED_AT, dry_run=False))
+    found = list(states.items(ids, SYNC_ID, STARTED_AT, dry_run=False))
     assert ids == [account_id for account_id, _ in found]
     assert ids[::2] == [item["sync_id"] for _, item in found if item]
 
 
-def test_items_of_a_run_are_written_by_25(states: AccountStatesTable, state_table: Any) -> None:
+def test_items_of_a_run_are_written_by_25(state_table: Any) -> None:
     ids = [str(100_000_000_000 + n) for n in range(60)]
-    states.write_runs({**keys.account_run(one, STARTED_AT, SYNC_ID), "n": 1} for one in ids)
-    assert 60 == state_table.scan(TableName=STATE_TABLE, Select="COUNT")["Count"]
+    sizes = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        sizes.append(len(params["RequestItems"][STATE_TABLE]))
+
+    client: Any = boto3.client("dynamodb")
+    client.meta.events.register("provide-client-params.dynamodb.BatchWriteItem", note)
+    states = AccountStatesTable(client, STATE_TABLE)
+    states.write_runs(
+        {**keys.account_run(one, STARTED_AT, SYNC_ID), "errors": {"billing": one}} for one in ids
+    )
+    stored = [from_item(item) for item in state_table.scan(TableName=STATE_TABLE)["Items"]]
+    assert ids == sorted(item["errors"]["billing"] for item in stored)
+    assert [25, 25, 10] == sizes
 
 
 def test_nothing_to_write_calls_nothing() -> None:
     AccountStatesTable(None, STATE_TABLE).write_runs([])  # type: ignore[arg-type]
-
-
-# Batches that DynamoDB leaves unprocessed
 
 
 @pytest.fixture
@@ -257,28 +426,6 @@ def put_request(*items: dict[str, Any]) -> dict[str, Any]:
     return {STATE_TABLE: [{"PutRequest": {"Item": to_item(item)}} for item in items]}
 
 
-def test_keys_left_unprocessed_are_read_again_after_a_while(time: FakeTime) -> None:
-    client: Any = boto3.client("dynamodb")
-    with Stubber(client) as stub:
-        stub.add_response(
-            "batch_get_item",
-            {
-                "Responses": {STATE_TABLE: [to_item(ITEMS[0])]},
-                "UnprocessedKeys": get_request(KEYS[1]),
-            },
-            {"RequestItems": get_request(*KEYS)},
-        )
-        stub.add_response(
-            "batch_get_item",
-            {"Responses": {STATE_TABLE: [to_item(ITEMS[1])]}, "UnprocessedKeys": {}},
-            {"RequestItems": get_request(KEYS[1])},
-        )
-        table = AccountStatesTable(client, STATE_TABLE)
-        found = dict(table.read([MEMBER, OTHER], SYNC_ID, STARTED_AT, dry_run=False))
-    assert {MEMBER: ITEMS[0], OTHER: ITEMS[1]} == found
-    assert [0.1] == time.slept
-
-
 def test_items_left_unprocessed_are_written_again_after_a_while(time: FakeTime) -> None:
     client: Any = boto3.client("dynamodb")
     with Stubber(client) as stub:
@@ -298,7 +445,7 @@ def test_keys_that_stay_unprocessed_are_throttling(time: FakeTime) -> None:
             stub.add_response("batch_get_item", left)
         table = AccountStatesTable(client, STATE_TABLE)
         with pytest.raises(ThrottledError, match="keys were left unprocessed"):
-            list(table.read([MEMBER, OTHER], SYNC_ID, STARTED_AT, dry_run=False))
+            list(table.items([MEMBER, OTHER], SYNC_ID, STARTED_AT, dry_run=False))
     assert [0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0] == time.slept
 
 
@@ -310,10 +457,3 @@ def test_items_that_stay_unprocessed_are_throttling(time: FakeTime) -> None:
         with pytest.raises(ThrottledError, match="items were left unprocessed"):
             AccountStatesTable(client, STATE_TABLE).write_runs(ITEMS)
     assert 7 == len(time.slept)
-
-
-def test_a_written_item_comes_back_the_same(states: AccountStatesTable, state_table: Any) -> None:
-    item = {**keys.account_run(MEMBER, STARTED_AT, SYNC_ID), "errors": {"billing": "X"}}
-    states.write_runs([item])
-    key = to_item(keys.account_run(MEMBER, STARTED_AT, SYNC_ID))
-    assert item == from_item(state_table.get_item(TableName=STATE_TABLE, Key=key)["Item"])

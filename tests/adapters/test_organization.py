@@ -5,11 +5,13 @@ from typing import Any
 
 import boto3
 import pytest
+from account_lister.selection import select_accounts
 from botocore.stub import Stubber
 from builders import (
     INNER_UNIT,
     MANAGEMENT,
     MEMBER,
+    NOW,
     OTHER,
     OTHER_UNIT,
     STRANGER,
@@ -18,6 +20,8 @@ from builders import (
     make_scope,
     make_world,
 )
+from contact_sync.accounts import Account
+from contact_sync.aws.organization import OrganizationClient as Organization
 from contact_sync.errors import (
     AccessDeniedError,
     AllFeaturesRequiredError,
@@ -29,8 +33,6 @@ from contact_sync.errors import (
     ThrottledError,
     TrustedAccessRequiredError,
 )
-from contact_sync.organization import OrganizationClient as Organization
-from contact_sync.selection import Account, select_accounts
 from standin.organization import OrganizationClient
 
 MISSING_UNIT, OTHER_MISSING_UNIT = "ou-exam-nowhere00", "ou-exam-nowhere11"
@@ -61,12 +63,12 @@ def test_an_organization_that_can_be_synced_passes(listing: Listing) -> None:
     ("settings", "error", "remedy"),
     [
         ({"organization_id": None}, OrganizationNotInUseError, "management account of an AWS"),
-        ({"feature_set": "CONSOLIDATED_BILLING"}, AllFeaturesRequiredError, "enable-all-features"),
-        ({"trusted_access": []}, TrustedAccessRequiredError, "enable-aws-service-access"),
+        ({"feature_set": "CONSOLIDATED_BILLING"}, AllFeaturesRequiredError, "Enable all features"),
+        ({"trusted_access": []}, TrustedAccessRequiredError, "Enable trusted access"),
         (
             {"trusted_access": ["sso.amazonaws.com"]},
             TrustedAccessRequiredError,
-            "account.amazonaws.com",
+            "Enable trusted access",
         ),
     ],
 )
@@ -90,7 +92,7 @@ def test_a_trusted_service_is_found_on_a_later_page(listing: Listing) -> None:
 @pytest.mark.parametrize(
     "operation", ["DescribeOrganization", "ListAWSServiceAccessForOrganization"]
 )
-def test_a_throttled_preflight_is_told_as_such(
+def test_a_throttled_preflight_gets_its_name(
     operation: str, listing: Listing, organization: OrganizationClient
 ) -> None:
     checked = listing(MEMBER)
@@ -99,7 +101,7 @@ def test_a_throttled_preflight_is_told_as_such(
         checked.check(MANAGEMENT)
 
 
-def test_another_refusal_of_the_preflight_is_told_as_such(
+def test_another_refusal_of_the_preflight_gets_its_name(
     listing: Listing, organization: OrganizationClient
 ) -> None:
     checked = listing(MEMBER)
@@ -125,7 +127,7 @@ def test_every_account_of_every_page_is_listed(
 def test_an_account_has_its_state_and_its_paths(listing: Listing) -> None:
     accounts = listing({"id": MEMBER, "state": "SUSPENDED", "parent": INNER_UNIT}).accounts()
     path = f"o-exampleorg1/r-exam/{UNIT}/{INNER_UNIT}/{MEMBER}/"
-    assert Account(MEMBER, "SUSPENDED", (path,)) in list(accounts)
+    assert (MEMBER, "SUSPENDED", (path,)) in [(one.id, one.state, one.paths) for one in accounts]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_state_wins_over_status_and_neither_is_not_active(
     client: Any = boto3.client("organizations")
     with Stubber(client) as stub:
         stub.add_response("describe_account", {"Account": {"Id": MEMBER, **described}})
-        assert state == Organization(client).state_of(MEMBER)
+        assert Account(MEMBER, state) == Organization(client).account(MEMBER)
 
 
 def test_an_empty_page_is_not_the_end() -> None:
@@ -165,17 +167,55 @@ def test_a_refusal_on_a_later_page_is_never_a_shorter_list(
         list(accounts)
 
 
-def test_the_state_of_an_account_that_left_says_so(listing: Listing) -> None:
-    assert "not in the organization" == listing(MEMBER).state_of(STRANGER)
+def test_an_account_that_is_not_in_the_organization_is_no_error(listing: Listing) -> None:
+    assert Account(STRANGER, "not in the organization") == listing(MEMBER).account(STRANGER)
 
 
-def test_the_state_that_cannot_be_read_is_an_error(
-    listing: Listing, organization: OrganizationClient
+@pytest.mark.parametrize("operation", ["describe_account", "list_accounts"])
+def test_an_account_has_the_time_that_it_joined(operation: str) -> None:
+    described = {"Id": MEMBER, "State": "ACTIVE", "JoinedTimestamp": NOW}
+    client: Any = boto3.client("organizations")
+    with Stubber(client) as stub:
+        if operation == "describe_account":
+            stub.add_response(operation, {"Account": described})
+            account = Organization(client).account(MEMBER)
+        else:
+            stub.add_response(operation, {"Accounts": [described]})
+            (account,) = Organization(client).accounts()
+    assert Account(MEMBER, "ACTIVE", (), NOW) == account
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("AccessDeniedException", AccessDeniedError),
+        ("TooManyRequestsException", ThrottledError),
+        ("drop_connection", ServiceUnavailableError),
+    ],
+)
+def test_an_account_that_cannot_be_looked_up_is_not_taken_for_missing(
+    fault: str, error: type[SyncError], listing: Listing, organization: OrganizationClient
 ) -> None:
     listed = listing(MEMBER)
-    organization.add_fault({"operation": "DescribeAccount", "error": "AccessDeniedException"})
-    with pytest.raises(AccessDeniedError, match=f"describe account {MEMBER}"):
-        listed.state_of(MEMBER)
+    organization.add_fault({"operation": "DescribeAccount", "error": fault})
+    with pytest.raises(error, match=f"describe account {MEMBER}"):
+        listed.missing_accounts([MEMBER])
+
+
+@pytest.mark.parametrize(
+    ("accounts", "missing"),
+    [
+        ([], []),
+        ([MEMBER, OTHER, MANAGEMENT], []),
+        ([MEMBER, STRANGER, OTHER, THIRD], [STRANGER, THIRD]),
+    ],
+)
+def test_missing_accounts_are_those_that_the_organization_does_not_have(
+    accounts: list[str], missing: list[str], listing: Listing
+) -> None:
+    assert missing == listing(MEMBER, {"id": OTHER, "state": "SUSPENDED"}).missing_accounts(
+        accounts
+    )
 
 
 # Organizational units

@@ -1,16 +1,25 @@
-"""The runs' items, and what was last synced."""
+"""The runs' items: updated piece by piece, found by name, and ended once."""
 
 from typing import Any
 
+import boto3
 import pytest
-from builders import KEY, STARTED_AT, SYNC_ID, make_contact
-from contact_sync import keys
-from contact_sync.contacts import ContactType
-from contact_sync.runs_table import RunsTable
-from contact_sync.table import to_item
+from botocore.stub import Stubber
+from builders import STARTED_AT, SYNC_ID
+from contact_sync.aws import keys
+from contact_sync.aws.items import to_item
+from contact_sync.aws.runs_table import RunsTable
+from contact_sync.errors import ThrottledError
 from moto_stack import STATE_TABLE
 
-DIGEST = make_contact().digest(KEY)
+COMMON = {
+    **keys.run(STARTED_AT, SYNC_ID),
+    **keys.run_index(SYNC_ID),
+    "sync_id": SYNC_ID,
+    "started_at": STARTED_AT,
+    "expires_at": keys.expires_at(STARTED_AT),
+}
+ENDED = {"status": "aborted", "ended_at": "2026-01-05T10:09:00+00:00"}
 
 
 @pytest.fixture
@@ -33,18 +42,31 @@ def test_a_run_that_is_not_there_is_empty(runs: RunsTable) -> None:
 
 
 def test_a_run_is_updated_piece_by_piece(runs: RunsTable) -> None:
-    runs.update(STARTED_AT, SYNC_ID, {"round": 1, "failed": 2})
+    runs.update(STARTED_AT, SYNC_ID, {"planned_at": "now", "failed": 2})
     runs.update(STARTED_AT, SYNC_ID, {"failed": 0, "error": None})
-    expected = {**keys.run(STARTED_AT, SYNC_ID), "round": 1, "failed": 0, "error": None}
+    expected = {**COMMON, "planned_at": "now", "failed": 0, "error": None}
     assert expected == runs.read(STARTED_AT, SYNC_ID)
 
 
 def test_a_run_is_found_by_its_name_alone(runs: RunsTable, state_table: Any) -> None:
     put_account(state_table, "1", "failed")
-    runs.update(STARTED_AT, SYNC_ID, {**keys.run_index(SYNC_ID), "round": 1})
+    runs.update(STARTED_AT, "run-10", {"failed": 1})
+    runs.update(STARTED_AT, SYNC_ID, {"failed": 2})
     found = runs.find(SYNC_ID)
     assert found is not None
-    assert 1 == found["round"]
+    assert (SYNC_ID, 2) == (found["sync_id"], found["failed"])
+
+
+def test_how_a_run_ended_is_recorded_once(runs: RunsTable) -> None:
+    runs.update(STARTED_AT, SYNC_ID, {"failed": 0})
+    assert runs.record_end(STARTED_AT, SYNC_ID, ENDED)
+    assert not runs.record_end(STARTED_AT, SYNC_ID, {**ENDED, "status": "failure"})
+    assert {**COMMON, "failed": 0, **ENDED} == runs.read(STARTED_AT, SYNC_ID)
+
+
+def test_how_a_run_ended_is_recorded_even_if_it_had_no_item(runs: RunsTable) -> None:
+    assert runs.record_end(STARTED_AT, SYNC_ID, ENDED)
+    assert {**COMMON, **ENDED} == runs.find(SYNC_ID)
 
 
 def test_failed_accounts_are_those_of_the_run_alone_over_all_pages(
@@ -55,24 +77,23 @@ def test_failed_accounts_are_those_of_the_run_alone_over_all_pages(
         put_account(state_table, account_id, "failed")
     put_account(state_table, "updated", "updated")
     put_account(state_table, "another run's", "failed", "another")
-    runs.update(STARTED_AT, SYNC_ID, keys.run_index(SYNC_ID))
+    runs.update(STARTED_AT, SYNC_ID, {})
     assert ids == runs.failed_accounts(SYNC_ID)
 
 
-def test_nothing_was_synced_at_first(runs: RunsTable) -> None:
-    assert {} == runs.synced()
-
-
-def test_what_was_synced_is_kept_by_type(runs: RunsTable) -> None:
-    runs.record_synced({ContactType.BILLING: DIGEST}, "key-1", "run-1", STARTED_AT)
-    runs.record_synced({ContactType.SECURITY: "absent"}, "key-1", "run-2", STARTED_AT)
-    assert runs.synced() == {
-        "billing": {"digest": DIGEST, "key_id": "key-1", "sync_id": "run-1", "at": STARTED_AT},
-        "security": {"digest": "absent", "key_id": "key-1", "sync_id": "run-2", "at": STARTED_AT},
-    }
-
-
-def test_what_was_synced_again_is_replaced(runs: RunsTable) -> None:
-    for sync_id in ("run-1", "run-2"):
-        runs.record_synced({ContactType.BILLING: DIGEST}, "key-1", sync_id, STARTED_AT)
-    assert "run-2" == runs.synced()["billing"]["sync_id"]
+@pytest.mark.parametrize(
+    ("operation", "use"),
+    [
+        ("get_item", lambda runs: runs.read(STARTED_AT, SYNC_ID)),
+        ("query", lambda runs: runs.find(SYNC_ID)),
+        ("query", lambda runs: runs.failed_accounts(SYNC_ID)),
+        ("update_item", lambda runs: runs.update(STARTED_AT, SYNC_ID, {"failed": 1})),
+        ("update_item", lambda runs: runs.record_end(STARTED_AT, SYNC_ID, ENDED)),
+    ],
+)
+def test_a_refused_call_is_an_error_and_never_an_empty_answer(operation: str, use: Any) -> None:
+    client: Any = boto3.client("dynamodb")
+    with Stubber(client) as stub:
+        stub.add_client_error(operation, "ThrottlingException")
+        with pytest.raises(ThrottledError):
+            use(RunsTable(client, STATE_TABLE))

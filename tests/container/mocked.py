@@ -14,7 +14,7 @@ CASES: dict[str, dict[str, str]] = _CONFIG["StateMachines"][MACHINE]["TestCases"
 RESPONSES: dict[str, Json] = _CONFIG["MockedResponses"]
 
 # Objects of the functions' results whose keys are data.
-_MAPPINGS = ("accounts", "left_alone", "named", "skipped_types")
+_MAPPINGS = ("skipped", "named_skips", "unknown_states")
 
 
 def shapes() -> set[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The definition as tests read it: states with their edges, and edges as histories show them."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,22 +47,46 @@ def expressions(value: Any) -> set[str]:
     return set()
 
 
-def assigned(states: Mapping[str, Any]) -> set[str]:
-    """Return the names of the variables that these states assign, not those of a Map's children."""
-    rules = [
-        rule
-        for state in states.values()
-        for rule in [state, *state.get("Catch", ()), *state.get("Choices", ())]
-    ]
-    return {name for rule in rules for name in rule.get("Assign", {})}
-
-
 def edges(name: str, state: Mapping[str, Any]) -> set[Edge]:
     """Return every way out of a state."""
-    targets = [state[key] for key in ("Next", "Default") if key in state]
-    targets += [choice["Next"] for choice in state.get("Choices", ())]
-    ways = {Edge(name, target, caught=False) for target in targets}
-    return ways | {Edge(name, catch["Next"], caught=True) for catch in state.get("Catch", ())}
+    return {
+        Edge(name, target, caught)
+        for rule, caught in _rules(state)
+        if (target := rule.get("Next") or rule.get("Default"))
+    }
+
+
+def unassigned(machine: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Return (state, variable) for each variable that is not assigned on every way to its use."""
+    states = machine["States"]
+    ways = [
+        (name, target, set(rule.get("Assign", ())))
+        for name, state in states.items()
+        for rule, _ in _rules(state)
+        if (target := rule.get("Next") or rule.get("Default"))
+    ]
+    every = set().union(*(assigned for _, _, assigned in ways))
+    known = dict.fromkeys(states, every) | {machine["StartAt"]: set()}
+    for _ in states:  # what is missing at one state is missing one state further each time
+        for name, target, assigned in ways:
+            known[target] = known[target] & (known[name] | assigned)
+    return {(name, used) for name in states for used in variables(states[name]) - known[name]}
+
+
+def variables(state: Mapping[str, Any]) -> set[str]:
+    """Return the variables that a state's expressions read, those of a Map's children left out."""
+    own = {key: value for key, value in state.items() if key != "ItemProcessor"}
+    found: set[str] = set()
+    for expression in expressions(own):
+        local = re.findall(r"(?:function\()?\$(\w+)(?: :=|\) {)", expression)
+        found.update(set(re.findall(r"\$(\w+)\b(?!\()", expression)) - {"states", *local})
+    return found
+
+
+def _rules(state: Mapping[str, Any]) -> list[tuple[Json, bool]]:
+    """Return what leads on from a state, with its Assign, and whether an error leads there."""
+    ways = [state, *state.get("Choices", ())]
+    return [(way, False) for way in ways] + [(way, True) for way in state.get("Catch", ())]
 
 
 def taken(history: list[Json]) -> set[Edge]:

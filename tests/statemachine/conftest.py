@@ -6,8 +6,10 @@ import pytest
 from standin.machine import Machine
 from standin.machine import machine as started
 
+pytest.register_assert_rewrite("statemachine.ways")
+
 
 @pytest.fixture(scope="package")
 def machine() -> Iterator[Machine]:
-    with started(triggers="DISABLED") as running:
+    with started(triggers="DISABLED", speed=1000) as running:
         yield running

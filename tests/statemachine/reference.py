@@ -16,8 +16,25 @@ Json = dict[str, Any]
 NODE_MODULES = Path(__file__).parents[2] / ".build/node/node_modules"
 
 
+def evaluate(expression: str, **bindings: Any) -> Any:
+    """Evaluate one expression; raise ValueError where Step Functions would fail the state."""
+    ((result, _),) = _bounds([{"expression": expression, "bindings": bindings}])
+    if "error" in result:
+        raise ValueError(result["error"])
+    return result["value"]
+
+
 def differences(evaluations: list[Json]) -> list[Json]:
     """Return the evaluations whose result the reference implementation does not confirm."""
+    return [
+        {**evaluation, "reference": [low, high]}
+        for evaluation, (low, high) in zip(evaluations, _bounds(evaluations), strict=True)
+        if not _confirms(evaluation, low, high)
+    ]
+
+
+def _bounds(evaluations: list[Json]) -> list[tuple[Json, Json]]:
+    """Evaluate each with the least and the greatest that `$random()` returns."""
     completed = subprocess.run(
         ["node", Path(__file__).with_name("evaluate.js")],
         env={"PATH": os.environ["PATH"], "NODE_PATH": str(NODE_MODULES)},
@@ -26,12 +43,8 @@ def differences(evaluations: list[Json]) -> list[Json]:
         check=True,
         text=True,
     )
-    bounds = json.loads(completed.stdout)
-    return [
-        {**evaluation, "reference": [low, high]}
-        for evaluation, (low, high) in zip(evaluations, bounds, strict=True)
-        if not _confirms(evaluation, low, high)
-    ]
+    bounds: list[tuple[Json, Json]] = json.loads(completed.stdout)
+    return bounds
 
 
 def _confirms(evaluation: Json, low: Json, high: Json) -> bool:

@@ -1,9 +1,11 @@
-"""The machine in moto, whose interpreter is another than MiniStack's; functions run in process.
+"""The machine in moto, whose interpreter shares no code with MiniStack's; functions run in process.
 
-What moto lacks is put in: JSONata, Lambda. Waits and retries take no time. Where moto differs from
-Step Functions:
-- It evaluates no tolerance of a Map, takes `ToleratedFailurePercentage` only as a float, names no
-  failure of an ItemReader, and lets no Fail state end with an error of `States.`
+It looks to tests as the other one does: the same Machine, Stack and Execution, at moto's clients.
+
+What moto lacks is put in: JSONata, Lambda, nested starts, planned faults, and a Fail that ends with
+an error of `States.`. Waits and retries take no time. Where moto differs from Step Functions:
+- It evaluates no tolerance of a Map, takes `ToleratedFailurePercentage` only as a float, knows no
+  limit of payloads, and takes a minute for an input that is near Step Functions' limit.
 - It shows neither Map Runs nor the histories of children, so that all histories are taken where
   they are written; a stopped execution stays RUNNING in a Map.
 - It needs a name for each execution.
@@ -12,7 +14,7 @@ Step Functions:
 
 import json
 import re
-import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -22,225 +24,219 @@ import boto3
 import jsonata
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.sqs.models import sqs_backends
+from moto.stepfunctions.parser.api import HistoryEventType
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
+    FailureEvent,
+    FailureEventException,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval.resource_eval_s3 import (  # noqa: E501
+    ResourceEvalS3,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_dynamodb,
+    state_task_service_sfn,
     state_task_service_sns,
 )
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
 from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
+from standin.machine import Machine
 from standin.organization import OrganizationClient
+from standin.stack import Stack
 
 from statemachine import asl
 
 Json = dict[str, Any]
 
 ASL = "moto.stepfunctions.parser.asl"
-FIRST_OF_CHILD = asl.load()["States"]["SyncAccounts"]["ItemProcessor"]["StartAt"]
-ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+NAME, REGION = "machine", "us-east-1"
+ARN = f"arn:aws:states:{REGION}:{DEFAULT_ACCOUNT_ID}:stateMachine:{NAME}"
+CHILD = asl.load()["States"]["SyncAccounts"]["ItemProcessor"]
+FIRST_OF_CHILD = CHILD["StartAt"]
+ENDS = {name for name, state in CHILD["States"].items() if not {"Next", "Choices"} & state.keys()}
 FUNCTIONS = {
-    "ContactSyncHandlerFunctionArn": "contact_sync_handler",
-    "AccountListerFunctionArn": "account_lister",
-    "AlternateContactProcessorFunctionArn": "alternate_contact_processor",
-    "PrimaryContactProcessorFunctionArn": "primary_contact_processor",
-    "SyncReporterFunctionArn": "sync_reporter",
+    "ContactSyncHandlerFunctionArn": "contact-sync-handler",
+    "AccountListerFunctionArn": "account-lister",
+    "AlternateContactProcessorFunctionArn": "alternate-contact-processor",
+    "PrimaryContactProcessorFunctionArn": "primary-contact-processor",
+    "SyncReporterFunctionArn": "sync-reporter",
 }
-SERVICES = (
-    state_task_service_dynamodb.StateTaskServiceDynamoDB,
-    state_task_service_sns.StateTaskServiceSns,
-)
+SERVICES = {
+    "dynamodb": state_task_service_dynamodb.StateTaskServiceDynamoDB,
+    "sns": state_task_service_sns.StateTaskServiceSns,
+    "states": state_task_service_sfn.StateTaskServiceSfn,
+}
 
 
-class SecondMachine:
-    """The real definition and functions, in moto."""
+class MotoStandin:
+    """What Machine, Stack and Execution ask of a stand-in."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.organization = cloud.organization
+    def __init__(self, organization: OrganizationClient) -> None:
+        self.organization = organization
         self.histories: dict[int, list[Json]] = {}
+        self._managers: list[EventManager] = []  # kept, so that an id stays that of one
+        self._clients: dict[str, Any] = {}
         self._faults: list[Json] = []
-        self._hold = ""
-        self.lose_manifests = False
-        self._stepfunctions = cloud.stepfunctions
-        self._dynamodb = cloud.dynamodb
-        self._s3 = cloud.s3
-        self._handlers = {name: cloud.load(name) for name in FUNCTIONS.values()}
-        self._executions = 0
-        topic: Any = boto3.client("sns")
-        values = {
-            **{key: f"arn:aws:lambda:::function:{name}" for key, name in FUNCTIONS.items()},
-            "StateTableName": STATE_TABLE,
-            "RunsBucketName": BUCKET,
-            "NotificationTopicArn": topic.create_topic(Name="notifications")["TopicArn"],
-            "Environment": "test",
-        }
-        self.arn = self._stepfunctions.create_state_machine(
-            name="machine",
-            definition=re.sub(r"\$\{(\w+)\}", lambda m: values[m[1]], asl.DEFINITION.read_text()),
-            roleArn="arn:aws:iam::999999999999:role/any",
-        )["stateMachineArn"]
+        cloud = Cloud(organization)
+        self._handlers = {name: cloud.load(name.replace("-", "_")) for name in FUNCTIONS.values()}
 
-    def start(self, told: Json) -> str:
-        """Start an execution; return its ARN."""
-        self._executions += 1
-        answer = self._stepfunctions.start_execution(
-            stateMachineArn=self.arn, name=f"run-{self._executions}", input=json.dumps(told)
-        )
-        return str(answer["executionArn"])
+    def client(self, service: str) -> Any:
+        """Return a client of moto; it names executions that have no name."""
+        if service not in self._clients:
+            make: Any = boto3.client
+            self._clients[service] = client = make(service, region_name=REGION)
+            start = "provide-client-params.stepfunctions.StartExecution"
+            client.meta.events.register(
+                start, lambda params, **_: {"name": uuid.uuid4().hex} | params
+            )
+        return self._clients[service]
 
-    def wait(self, arn: str) -> Json:
-        """Wait for the end of an execution and describe it, with the names of its states."""
-        while (found := self._stepfunctions.describe_execution(executionArn=arn))[
-            "status"
-        ] not in ENDED:
-            threading.Event().wait(0.01)
-        history = self._stepfunctions.get_execution_history(executionArn=arn)["events"]
-        entered = [e["stateEnteredEventDetails"]["name"] for e in history if _enters(e)]
-        return {**found, "states": entered}
+    def set_faults(self, faults: list[Json]) -> None:
+        self._faults = [{"times": 1, **fault} for fault in faults]
 
-    def run(self, told: Json | None = None) -> Json:
-        """Start an execution and wait for its end."""
-        return self.wait(self.start(told or {}))
+    def clear_faults(self) -> None:
+        self._faults = []
 
-    def configure(self, **config: Any) -> None:
-        """Write the configuration item."""
-        table: Any = boto3.resource("dynamodb").Table(CONFIG_TABLE)
-        table.put_item(Item={"config_key": "default", **config})
+    def faults(self) -> list[Json]:
+        return self._faults
 
-    def put_lock(self, holder: str) -> None:
-        """Let an execution of this name hold the lock."""
-        item = {"pk": {"S": "LOCK"}, "sk": {"S": "LOCK"}, "holder": {"S": holder}}
-        self._dynamodb.put_item(TableName=STATE_TABLE, Item=item)
-
-    def lock(self) -> Json:
-        """Return the lock item without its key."""
-        key = {"pk": {"S": "LOCK"}, "sk": {"S": "LOCK"}}
-        item = self._dynamodb.get_item(TableName=STATE_TABLE, Key=key).get("Item", {})
-        return {name: value for name, value in item.items() if name not in key}
-
-    def reset(self) -> None:
-        """Begin again with an empty state table and no fault."""
-        self._faults.clear()
-        self.lose_manifests = False
-        for item in self._dynamodb.scan(TableName=STATE_TABLE)["Items"]:
-            key = {name: item[name] for name in ("pk", "sk")}
-            self._dynamodb.delete_item(TableName=STATE_TABLE, Key=key)
-
-    @contextmanager
-    def held(self, match: str) -> Iterator[None]:
-        """Keep the function that `match` names from answering until the block ends."""
-        self._hold, self._is_held, self._goes_on = match, threading.Event(), threading.Event()
-        try:
-            yield
-        finally:
-            self._hold = ""
-            self._goes_on.set()
-
-    def await_held(self) -> None:
-        """Wait until the function was called."""
-        self._is_held.wait()
-
-    def fail(self, error: str, *words: str, times: int = 1) -> None:
-        """Let the next calls fail whose function and parameters contain all the words."""
-        self._faults.append({"words": words, "error": error, "times": times})
+    def queued_messages(self, queue_url: str) -> list[Json]:
+        queue = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].get_queue(queue_url.rpartition("/")[2])
+        return [{"Body": message.body} for message in queue._messages]
 
     def taken(self) -> set[asl.Edge]:
         """Return every way that executions and children took."""
         edges = (edge for history in self.histories.values() for edge in asl.taken(history))
-        # The children of one worker share a history: where the next one starts is no way.
-        return {edge for edge in edges if edge.target != FIRST_OF_CHILD}
+        # The children of one worker share a history: from the end of one to the next is no way.
+        return {edge for edge in edges if edge.target != FIRST_OF_CHILD or edge.source not in ENDS}
 
-    def _fault(self, called: str) -> str | None:
+    def _fault(self, request: Any, **where: str) -> str | None:
+        """Return the error planned for a call, if any, and count it."""
         for fault in self._faults:
-            if fault["times"] and all(word in called for word in fault["words"]):
+            is_here = all(fault.get(key) == value for key, value in where.items())
+            if is_here and fault["times"] and fault.get("match", "") in json.dumps(request):
                 fault["times"] -= 1
-                return str(fault["error"])
+                return str(fault.get("error", "Runtime.ExitError"))
         return None
 
     def _invoke(self, env: Any, parameters: Json, **_: Any) -> None:
         """Stand for Lambda: a function's exception has its class's name."""
         name = parameters["FunctionName"].rpartition(":")[2]
+        payload = json.loads(parameters["Payload"])
+        error, message = self._fault(payload, function=name), "planned fault"
         try:
-            answer = self._answer(name, json.loads(parameters["Payload"]))
-        except Exception as error:
-            report = {"errorType": type(error).__name__, "errorMessage": str(error)}
-            raise lambda_eval_utils.LambdaFunctionErrorException(
-                "Unhandled", json.dumps(report)
-            ) from error
+            answer = None if error else self._handlers[name](payload)
+        except Exception as failure:  # noqa: BLE001 - Lambda reports any
+            error, message = type(failure).__name__, str(failure)
+        if error:
+            report = json.dumps({"errorType": error, "errorMessage": message})
+            raise lambda_eval_utils.LambdaFunctionErrorException("Unhandled", report)
         env.stack.append({"StatusCode": 200, "Payload": answer})
 
-    def _answer(self, function: str, payload: Json) -> Json:
-        called = f"{function} {json.dumps(payload)}"
-        if error := self._fault(called):
-            raise type(error, (Exception,), {})("planned fault")
-        if self._hold and self._hold in called:
-            self._is_held.set()
-            self._goes_on.wait()
-        answer = self._handlers[function](payload)
-        if self.lose_manifests and "manifest_key" in payload:
-            self._s3.delete_object(Bucket=BUCKET, Key=payload["manifest_key"])
-        return answer
+    def _faulty(self, service: str, original: Any) -> Any:
+        # moto appends it to the API's code.
+        suffix = "Exception" if service == "states" else ""
 
-    def _faulty(self, original: Any) -> Any:
         def call(task: Any, env: Any, **options: Any) -> Any:
-            if code := self._fault(json.dumps(options["normalised_parameters"])):
+            if planned := self._fault(options["normalised_parameters"], service=service):
+                code = planned.removesuffix(suffix)
                 answer: Any = {
                     "Error": {"Code": code, "Message": "planned fault"},
                     "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": "request-1"},
                 }
-                raise ClientError(answer, "UpdateItem")
+                raise ClientError(answer, "Operation")
             return original(task, env, **options)
 
         return call
 
-    def _record(self, original: Any) -> Any:
+    def _start_execution(self, _task: Any, env: Any, **options: Any) -> None:
+        """Stand for `states:startExecution`, whose parameters moto does not translate."""
+        given = options["normalised_parameters"]
+        parameters = {f"{name[0].lower()}{name[1:]}": value for name, value in given.items()}
+        answer = self.client("stepfunctions").start_execution(**parameters)
+        started = {"ExecutionArn": answer["executionArn"], "StartDate": str(answer["startDate"])}
+        env.stack.append(started)
+
+    def _faulty_reader(self, original: Any) -> Any:
+        def read(reader: Any, env: Any) -> None:
+            if self._fault(env.stack[-1], service="s3"):
+                name = ErrorName("States.ItemReaderFailed")
+                details: Any = {"mapRunFailedEventDetails": {"error": name.error_name}}
+                event = FailureEvent(env, name, HistoryEventType.MapRunFailed, details)
+                raise FailureEventException(event)
+            original(reader, env)
+
+        return read
+
+    def _recorded(self, original: Any) -> Any:
         def publish(manager: EventManager, **event: Any) -> None:
             original(manager, **event)
             shown = {**(event["event_details"] or {}), "type": str(event["event_type"].value)}
             self.histories.setdefault(id(manager), []).append(shown)
             self._managers.append(manager)
 
-        self._managers: list[EventManager] = []  # kept, so that an id stays that of one
         return publish
 
     @contextmanager
     def patched(self) -> Iterator[None]:
         """Put in what moto lacks."""
+        exec_state = f"{ASL}.component.state.exec.state_task"
+        wait = f"{ASL}.component.state.wait.wait_function.wait_function.WaitFunction"
+        reader = f"{ResourceEvalS3.__module__}.{ResourceEvalS3.__name__}"
         with ExitStack() as stack:
-
-            def put(target: str, value: Any) -> None:
-                stack.enter_context(patch(f"{ASL}.{target}", value))
-
-            put("jsonata.jsonata._eval_jsonata", _evaluate)
-            put(
-                "component.state.exec.state_task.lambda_eval_utils"
-                ".execute_lambda_function_integration",
-                self._invoke,
-            )
-            put("component.common.retry.retrier_decl.time.sleep", lambda _: None)
-            put(
-                "component.state.wait.wait_function.wait_function.WaitFunction._wait_interval",
-                lambda *_, **__: None,
-            )
-            for service in SERVICES:
-                method = self._faulty(service._eval_service_task)
+            for target, value in {
+                f"{ASL}.jsonata.jsonata._eval_jsonata": _evaluate,
+                f"{exec_state}.lambda_eval_utils.execute_lambda_function_integration": self._invoke,
+                f"{ASL}.component.common.retry.retrier_decl.time.sleep": lambda _: None,
+                f"{wait}._wait_interval": lambda *_, **__: None,
+                f"{ASL}.component.state.fail.state_fail.CustomErrorName": ErrorName,
+                f"{reader}.eval_resource": self._faulty_reader(ResourceEvalS3.eval_resource),
+            }.items():
+                stack.enter_context(patch(target, value))
+            for name, service in SERVICES.items():
+                original = service._eval_service_task
+                call = self._start_execution if name == "states" else original
+                method = self._faulty(name, call)
                 stack.enter_context(patch.object(service, "_eval_service_task", method))
-            publish = self._record(EventManager._publish_history_event)
+            publish = self._recorded(EventManager._publish_history_event)
             stack.enter_context(patch.object(EventManager, "_publish_history_event", publish))
             yield
 
 
 @contextmanager
-def second_machine(organization: OrganizationClient) -> Iterator[SecondMachine]:
+def second_machine(organization: OrganizationClient) -> Iterator[Machine]:
     """Make the machine; the environment names the organization and the machine to functions."""
     with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
-        machine = SecondMachine(Cloud(organization))
-        with machine.patched():
-            yield machine
+        standin: Any = MotoStandin(organization)
+        topic = standin.client("sns").create_topic(Name="notifications")["TopicArn"]
+        values = {
+            **{key: f"arn:aws:lambda:::function:{name}" for key, name in FUNCTIONS.items()},
+            "StateTableName": STATE_TABLE,
+            "RunsBucketName": BUCKET,
+            "NotificationTopicArn": topic,
+            "Environment": "test",
+            "Partition": "aws",
+            "StateMachineArn": ARN,
+        }
+        made = standin.client("stepfunctions").create_state_machine(
+            name=NAME,
+            definition=re.sub(r"\$\{(\w+)\}", lambda m: values[m[1]], asl.DEFINITION.read_text()),
+            roleArn="arn:aws:iam::999999999999:role/any",
+        )
+        assert ARN == made["stateMachineArn"]
+        outputs = {
+            "StateMachineArn": ARN,
+            "NotificationTopicArn": topic,
+            "StateTableName": STATE_TABLE,
+            "ConfigTableName": CONFIG_TABLE,
+            "DefaultConfiguration": json.dumps({"config_key": "default"}),
+        }
+        with standin.patched():
+            yield Machine(standin, Stack(standin, NAME, outputs), recovers=False)
 
 
 def _evaluate(expression: str) -> Any:
     return jsonata.Jsonata(expression).evaluate(None)
-
-
-def _enters(event: Json) -> bool:
-    return "stateEnteredEventDetails" in event

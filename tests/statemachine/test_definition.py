@@ -2,23 +2,29 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from contact_sync import errors
+from contact_sync.request import MAX_INPUT
 
-from statemachine import asl
+from statemachine import asl, reference
 
+TEXT = asl.DEFINITION.read_text()
 DEFINITION = asl.load()
 STATES = asl.states(DEFINITION)
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 PARENT = DEFINITION["States"]
-CHILD = PARENT["SyncAccounts"]["ItemProcessor"]
-NODE_MODULES = Path(__file__).parents[2] / ".build/node/node_modules"
+SYNC_ACCOUNTS = PARENT["SyncAccounts"]
+CHILD = SYNC_ACCOUNTS["ItemProcessor"]
 # Names that the services give; every other name is a class of ours.
-SERVICE_ERRORS = ("States.", "Lambda.", "DynamoDB.", "Runtime.", "Sandbox.")
+SERVICE_ERRORS = ("States.", "Lambda.", "DynamoDB.", "StepFunctions.", "Runtime.", "Sandbox.")
+# The longest line of a retrier or catcher; a longer one is spread over lines of its own.
+MAX_COLUMNS = 250
+PAYLOAD_LIMIT = 256 * 1024
 
 
 def reachable(
@@ -33,26 +39,34 @@ def reachable(
     return found
 
 
-@pytest.fixture(scope="module", name="validation")
-def _validation() -> dict[str, Any]:
-    """Run the validator and the reference parser, which scripts/test.sh installs."""
+def test_the_asl_validator_and_the_reference_parser_accept_the_definition() -> None:
     completed = subprocess.run(
         ["node", Path(__file__).with_name("validate.js"), asl.DEFINITION],
-        env={"PATH": os.environ["PATH"], "NODE_PATH": str(NODE_MODULES)},
+        env={"PATH": os.environ["PATH"], "NODE_PATH": str(reference.NODE_MODULES)},
         capture_output=True,
         check=True,
     )
-    found: dict[str, Any] = json.loads(completed.stdout)
-    return found
+    found = json.loads(completed.stdout)
+
+    assert ([], []) == (found["structure"], found["faults"])
+    assert found["expressions"] > 100
 
 
-def test_the_asl_validator_accepts_the_definition(validation: dict[str, Any]) -> None:
-    assert [] == validation["structure"]
+def test_the_definition_stays_readable() -> None:
+    rules = [
+        rule for state in STATES.values() for rule in (*state.get("Retry", ()), *_catchers(state))
+    ]
+    lines = TEXT.replace(" ", "").splitlines()
+    spread = [
+        rule
+        for rule in rules
+        if len(json.dumps(rule)) <= MAX_COLUMNS - 20
+        and not any(json.dumps(rule).replace(" ", "") in line for line in lines)
+    ]
 
-
-def test_the_reference_implementation_parses_every_expression(validation: dict[str, Any]) -> None:
-    assert [] == validation["faults"]
-    assert validation["expressions"] > 100
+    assert [] == spread
+    assert len(STATES) <= 40
+    assert len(lines) < 900
 
 
 def test_the_language_is_jsonata_throughout() -> None:
@@ -60,8 +74,9 @@ def test_the_language_is_jsonata_throughout() -> None:
     assert not [name for name, state in STATES.items() if "QueryLanguage" in state]
 
 
-def test_placeholders_stand_inside_strings_so_that_the_file_is_json() -> None:
-    assert json.loads(asl.DEFINITION.read_text()) == DEFINITION
+def test_no_expression_uses_the_context_value() -> None:
+    """Step Functions has none: `$` and `$$` are refused where an expression is evaluated."""
+    assert [] == [one for one in asl.expressions(DEFINITION) if re.search(r"\$(?![A-Za-z{])", one)]
 
 
 @pytest.mark.parametrize("machine", list(asl.machines(DEFINITION)), ids=["parent", "child"])
@@ -73,125 +88,169 @@ def test_state_names_are_unique_across_parent_and_children() -> None:
     assert len(STATES) == len(PARENT) + len(CHILD["States"])
 
 
+@pytest.mark.parametrize("machine", list(asl.machines(DEFINITION)), ids=["parent", "child"])
+def test_every_variable_is_assigned_on_every_way_to_its_use(machine: dict[str, Any]) -> None:
+    """Reading another one is an error, which a Choice cannot catch."""
+    assert set() == asl.unassigned(machine)
+
+
+def test_a_map_reads_no_variable() -> None:
+    """Step Functions lets a Distributed Map refer to none of an outer scope."""
+    own = {key: value for key, value in SYNC_ACCOUNTS.items() if key != "Catch"}
+    assert set() == asl.variables(own)
+    assert set() == {name for state in CHILD["States"].values() for name in asl.variables(state)}
+
+
 def test_the_machine_and_every_task_have_a_timeout() -> None:
     assert DEFINITION["TimeoutSeconds"] == 5 * 24 * 60 * 60
     assert not [name for name, task in TASKS.items() if "TimeoutSeconds" not in task]
 
 
-def test_a_change_settles_before_its_source_is_read() -> None:
-    waits = [(STATES[name]["Seconds"], STATES[name]["Next"]) for name in ("Settle", "SettleAgain")]
-    assert [(30, "PlanRound"), (60, "PlanRound")] == waits
+def test_every_task_of_one_integration_repeats_alike_and_catches_every_error() -> None:
+    retries: dict[str, list[Any]] = {}
+    for task in TASKS.values():
+        retries.setdefault(task["Resource"], []).append(task["Retry"])
+
+    assert {1} == {len({json.dumps(one) for one in blocks}) for blocks in retries.values()}
+    assert all(task["Catch"][-1]["ErrorEquals"] == ["States.ALL"] for task in TASKS.values())
+    # With ALL, a lasting error would be repeated for minutes; a repeated Map starts every child.
+    assert "States.ALL" not in json.dumps(retries)
+    assert "Retry" not in SYNC_ACCOUNTS
 
 
-def test_every_task_repeats_and_catches() -> None:
-    assert not [name for name, task in TASKS.items() if not task["Retry"]]
-    assert not [
-        name for name, task in TASKS.items() if task["Catch"][-1]["ErrorEquals"] != ["States.ALL"]
-    ]
-
-
-def test_nothing_repeats_on_every_error_and_no_map_is_repeated() -> None:
-    repeated = [one["ErrorEquals"] for task in TASKS.values() for one in task["Retry"]]
-    assert not [names for names in repeated if "States.ALL" in names]
-    assert "Retry" not in PARENT["SyncAccounts"]
-
-
-def test_every_error_caught_is_what_the_run_ends_with() -> None:
-    """But in what comes after the run's end is known."""
-    silent = {
-        name
-        for name, state in PARENT.items()
-        for catcher in state.get("Catch", [])
-        if catcher["ErrorEquals"] == ["States.ALL"]
-        and not {"error", "summary"} & catcher.get("Assign", {}).keys()
-    }
-    assert silent == {"FreeLock", "RecordPublished"}
+def test_every_integration_is_named_for_the_partition_that_it_runs_in() -> None:
+    resources = [state["Resource"] for state in (*TASKS.values(), SYNC_ACCOUNTS["ItemReader"])]
+    assert all(one.startswith("arn:${Partition}:states:::") for one in resources)
+    assert TEXT.count("arn:") == len(resources)
 
 
 def test_every_error_named_is_a_class_of_ours_or_a_service_error() -> None:
     named = {
         name
         for state in STATES.values()
-        for rule in [*state.get("Retry", []), *state.get("Catch", [])]
+        for rule in (*state.get("Retry", ()), *_catchers(state))
         for name in rule["ErrorEquals"]
     }
     ours = {name for name in named if not name.startswith(SERVICE_ERRORS)}
-    assert ours == {error.__name__ for error in errors.TRANSIENT}
+    repeated = (*errors.TRANSIENT, errors.RepeatAccountError)
+    assert ours == {error.__name__ for error in repeated}
 
 
-def test_only_transient_errors_of_an_account_repeat_through_a_wait() -> None:
-    for name in ("SyncAlternateContacts", "SyncOnlyAlternateContacts", "SyncPrimaryContact"):
-        first, rest = CHILD["States"][name]["Catch"]
-        assert first["ErrorEquals"] == [error.__name__ for error in errors.TRANSIENT]
-        assert first["Next"] == "MayRepeat"
-        assert rest["Next"] == "MayRecord"
+def test_waits_are_a_minute_or_what_a_function_says() -> None:
+    waits = {name: state["Seconds"] for name, state in STATES.items() if state["Type"] == "Wait"}
+    del waits["WaitBeforeAttempt"]  # below
+    assert waits == {
+        "AwaitAccount": 60,
+        "ConfirmDeletion": 60,
+        "Settle": "{% $states.input.settle_seconds %}",
+        "AwaitSource": "{% $summary.check_source_in %}",
+    }
 
 
-def test_no_way_from_a_round_to_the_summary_keeps_the_lock() -> None:
-    # TookLock passes a dry run by, which took no lock.
-    without = frozenset({"ReleaseLock", "FreeLock", "TookLock"})
-    assert "SummarizeRun" not in reachable(PARENT, "StartRound", without)
+@pytest.mark.parametrize(("attempt", "least", "most"), [(1, 2, 3), (2, 3, 6), (4, 10, 20)])
+def test_a_repeated_account_waits_longer_each_time(attempt: int, least: int, most: int) -> None:
+    retry = {"base_delay": 3, "max_delay": 20}
+    evaluation = {
+        "expression": _expression(STATES["WaitBeforeAttempt"]["Seconds"]),
+        "bindings": {"states": {"input": {"retry": retry, "attempt": attempt}}},
+    }
+    bounds = [{**evaluation, "value": seconds} for seconds in (least, most)]
+    beyond = [{**evaluation, "value": seconds} for seconds in (least - 1, most + 1)]
+
+    assert [] == reference.differences(bounds)
+    assert 2 == len(reference.differences(beyond))
 
 
-def test_no_way_to_failure_passes_the_summary_by() -> None:
-    assert "SyncFailed" not in reachable(PARENT, "CheckRequest", frozenset({"SummarizeRun"}))
+def test_no_way_from_the_lock_to_the_message_keeps_it() -> None:
+    # TookLock passes by who never took it.
+    without = frozenset({"ReleaseLock", "TookLock"})
+    assert "ShouldPublish" not in reachable(PARENT, "TakeLock", without)
 
 
-def test_failure_and_success_end_in_states_of_their_own() -> None:
-    assert {"Fail"} == {s["Type"] for n, s in PARENT.items() if n.endswith("Failed")}
-    assert not [name for name, state in PARENT.items() if state.get("End")]
-
-
-def test_failed_alternate_contacts_leave_the_primary_contact_its_turn() -> None:
-    assert "SyncPrimaryContact" in reachable(CHILD["States"], "HasPrimaryLeft")
+def test_no_way_to_failure_passes_the_record_by() -> None:
+    assert "SyncFailed" not in reachable(PARENT, "CheckRequest", frozenset({"RecordRun"}))
 
 
 def test_the_map_is_distributed_explicit_and_tolerant() -> None:
-    sync_accounts = PARENT["SyncAccounts"]
     assert CHILD["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
-    assert sync_accounts["Label"] == "SyncAccounts"
-    assert sync_accounts["MaxConcurrency"] == "{% $states.input.max_concurrency %}"
-    assert sync_accounts["ToleratedFailurePercentage"] == 100
-    assert "ResultWriter" not in sync_accounts
+    assert SYNC_ACCOUNTS["Label"] == "SyncAccounts"
+    assert SYNC_ACCOUNTS["MaxConcurrency"] == "{% $states.input.max_concurrency %}"
+    assert SYNC_ACCOUNTS["ToleratedFailurePercentage"] == 100
+    wanted = "account_id sync_id planned_at source_key dry_run retry attempt".split()
+    assert wanted == list(SYNC_ACCOUNTS["ItemSelector"])
 
 
-def test_the_maps_own_fields_use_no_variable() -> None:
-    fields = json.dumps(
-        [PARENT["SyncAccounts"][f] for f in ("ItemReader", "ItemSelector", "MaxConcurrency")]
-    )
-    assert fields.count("{%") == fields.count("{% $states.")
-
-
-def test_no_variable_of_a_child_has_the_name_of_one_of_its_parent() -> None:
-    """A Map's iteration may not assign a variable of the scope around it."""
-    assert set() == asl.assigned(CHILD["States"]) & asl.assigned(PARENT)
-
-
-def test_a_child_gets_exactly_what_it_needs() -> None:
-    wanted = "account_id sync_id round source_key contact_types dry_run retry".split()
-    assert wanted == list(PARENT["SyncAccounts"]["ItemSelector"])
-
-
-def test_the_good_path_of_a_child_is_at_most_three_states() -> None:
-    """With the start of the child, which is paid for too, that is four state transitions."""
+def test_the_good_path_of_a_child_costs_three_state_transitions() -> None:
+    """The start of the child is the third."""
     good = {
-        name: {k: v for k, v in state.items() if k != "Catch"}
+        name: {key: value for key, value in state.items() if key != "Catch"}
         for name, state in CHILD["States"].items()
     }
-
-    def longest(name: str) -> int:
-        return 1 + max([longest(edge.target) for edge in asl.edges(name, good[name])], default=0)
-
-    assert longest(CHILD["StartAt"]) == 3
+    assert {"SyncAlternateContacts", "SyncPrimaryContact"} == reachable(good, CHILD["StartAt"])
+    assert good["SyncPrimaryContact"]["End"]
 
 
-def test_every_end_of_a_child_tells_of_its_account_in_a_digit() -> None:
+def test_every_end_of_a_child_is_a_digit() -> None:
     ends = {
-        name: state["Output"]
+        name: _expression(state["Output"])
         for name, state in CHILD["States"].items()
-        if state.get("End") or state["Type"] == "Succeed"
+        if state.get("End") or state["Type"] in ("Succeed", "Fail")
     }
-    assert set(ends) == {"SyncOnlyAlternateContacts", "SyncPrimaryContact", "AccountFailed"}
-    assert ends["AccountFailed"] == "{% 2 %}"
-    assert not [output for output in ends.values() if "$states.input" in output]
-    assert not [state for state in CHILD["States"].values() if state["Type"] == "Fail"]
+    assert set(ends) == {"SyncPrimaryContact", "AccountFailed"}
+    order = [4, 2, 1, 3, 0]
+    for first in order:
+        states = {"input": {"alternates": first}, "result": {"Payload": {"digit": 3}}}
+        assert min(first, 3, key=order.index) == reference.evaluate(
+            ends["SyncPrimaryContact"], states=states
+        )
+        assert reference.evaluate(ends["AccountFailed"], states=states) == (4 if first == 4 else 2)
+
+
+LETTERS = {"ASCII": ("a", 120_000), "another": ("é", 20_000)}
+
+
+@pytest.mark.parametrize("letters", LETTERS)
+def test_the_largest_input_that_is_passed_on(letters: str) -> None:
+    letter, most = LETTERS[letters]
+    expression = _expression(PARENT["CheckRequest"]["Arguments"]["Payload"]["input"])
+
+    def passed_on(length: int) -> Any:
+        content = [letter * (length - len('[""]'))]
+        context = {"Execution": {"Input": content}}
+        return reference.evaluate(expression, states={"context": context}) == content
+
+    assert passed_on(most)
+    assert not passed_on(most + 1)
+    assert f"{most:,}" in MAX_INPUT
+
+
+def test_the_largest_payload_fits() -> None:
+    """More ends an execution at once, past every Catch, and so with its lock."""
+    values = {
+        "sync_id": "s" * 80,
+        "started_at": "2026-11-26T10:00:00.000Z",
+        "execution_input": ["x" * 120_000],
+        "may_hold_lock": True,
+        "plan": {"words": "p" * 2_000},
+        "listed": {"named_skips and warnings": "l" * 10_000},
+        "error": None,
+    }
+    payload = PARENT["RecordRun"]["Arguments"]["Payload"]
+    evaluated = {
+        key: reference.evaluate(
+            _expression(value), **values, states={"input": {"digits": [1] * 50_000}}
+        )
+        for key, value in payload.items()
+        if value.startswith("{%")
+    }
+
+    assert len(json.dumps({**payload, **evaluated}, separators=(",", ":"))) < PAYLOAD_LIMIT
+    assert "digits" in evaluated
+
+
+def _catchers(state: dict[str, Any]) -> list[Any]:
+    return list(state.get("Catch", ()))
+
+
+def _expression(value: str) -> str:
+    return value.removeprefix("{%").removesuffix("%}")

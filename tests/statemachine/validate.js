@@ -4,7 +4,7 @@ const fs = require("node:fs");
 const validate = require("asl-validator");
 const jsonata = require("jsonata");
 
-const text = fs.readFileSync(process.argv[2], "utf8");
+const text = fs.readFileSync(process.argv[2], "utf8").replaceAll("${Partition}", "aws");
 
 function expressions(value) {
   if (typeof value === "string") {

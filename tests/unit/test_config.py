@@ -14,9 +14,21 @@ BROKEN = {
     "empty contact types": ({"contact_types": []}, "contact_types: "),
     "contact types not a list": ({"contact_types": "billing"}, "contact_types: "),
     "unknown contact type": ({"contact_types": ["billing", "legal"]}, "contact_types.1: "),
-    "capital contact type": ({"contact_types": ["BILLING"]}, "contact_types.0: "),
+    "capital contact type": (
+        {"contact_types": ["SECURITY"]},
+        "contact_types.0: unknown contact type 'SECURITY': use primary, billing, operations or "
+        "security",
+    ),
     "contact type a number": ({"contact_types": [1]}, "contact_types.0: "),
-    "unknown key": ({"exclude_accounts": []}, "exclude_accounts: "),
+    "unknown key": (
+        {"exclude_accounts": []},
+        "exclude_accounts: unknown key: did you mean excluded_accounts?",
+    ),
+    "a comment": ({"_comment": "see the wiki"}, "_comment: unknown key: use contact_types, "),
+    "DynamoDB JSON": (
+        {"contact_types": {"L": [{"S": "security"}]}},
+        "contact_types: this is DynamoDB JSON",
+    ),
     "account id a number": ({"excluded_accounts": [100000000001]}, "excluded_accounts.0: "),
     "account id of 11 digits": ({"excluded_accounts": ["10000000001"]}, "excluded_accounts.0: "),
     "account id of 13 digits": ({"excluded_accounts": ["1000000000011"]}, "excluded_accounts.0: "),
@@ -36,7 +48,7 @@ BROKEN = {
     ),
     "second account id": ({"excluded_accounts": ["100000000001", "x"]}, "excluded_accounts.1: "),
     "exclusion not a list": ({"excluded_accounts": "100000000001"}, "excluded_accounts: "),
-    "exclusion null": ({"excluded_accounts": None}, "excluded_accounts: "),
+    "exclusion null": ({"excluded_accounts": None}, "excluded_accounts: must not be null"),
     "OU a name": (
         {"excluded_organizational_units": ["Sandboxes"]},
         "excluded_organizational_units.0: ",
@@ -46,7 +58,10 @@ BROKEN = {
         "excluded_organizational_units.0: ",
     ),
     "OUs null": ({"excluded_organizational_units": None}, "excluded_organizational_units: "),
-    "unknown on_source_deleted": ({"on_source_deleted": "remove"}, "on_source_deleted: "),
+    "unknown on_source_deleted": (
+        {"on_source_deleted": "remove"},
+        "on_source_deleted: unknown value 'remove': use keep or delete",
+    ),
     "on_source_deleted a boolean": ({"on_source_deleted": True}, "on_source_deleted: "),
     "retry config a list": ({"retry_config": []}, "retry_config: "),
     "unknown retry key": ({"retry_config": {"backoff": 2}}, "retry_config.backoff: "),
@@ -60,11 +75,11 @@ BROKEN = {
     "too long a delay": ({"retry_config": {"max_delay": 3601}}, "retry_config.max_delay: "),
     "delays that contradict": (
         {"retry_config": {"base_delay": 9, "max_delay": 8}},
-        "retry_config: Value error, max_delay is below base_delay",
+        "retry_config: max_delay is below base_delay",
     ),
     "base above the default maximum": (
         {"retry_config": {"base_delay": 61}},
-        "retry_config: Value error, max_delay is below base_delay",
+        "retry_config: max_delay is below base_delay",
     ),
     "threshold zero": (
         {"notification_settings": {"failure_threshold": 0}},
@@ -98,7 +113,7 @@ def test_no_item_is_refused() -> None:
 
 
 def test_an_item_without_contact_types_is_refused() -> None:
-    with pytest.raises(InvalidConfigError, match="contact_types: Field required"):
+    with pytest.raises(InvalidConfigError, match="contact_types: is required"):
         parse_config({"config_key": "default"})
 
 

@@ -3,127 +3,129 @@
 from typing import Any
 
 import pytest
-from builders import MEMBER, OTHER, STARTED_AT, SYNC_ID, make_failure, make_round
-from contact_sync.message import body, counts_text, duration, subject, totals
-from contact_sync.outcome import RunOutcome, RunStatus
+from builders import MEMBER, OTHER, STARTED_AT, SYNC_ID
+from support.builders import make_report, make_result
+from sync_reporter.message import body, duration, next_command, subject
+from sync_reporter.outcome import AccountResult, RunOutcome, RunStatus
 
 PARTIAL = RunOutcome(RunStatus.PARTIAL)
-NAMED = [make_failure(str(100_000_000_001 + n)) for n in range(25)]
 LINKS = {"Execution": "https://example.com/execution", "Dashboard": "https://example.com/board"}
+RETRY = f"bash scripts/resync.sh --environment prod --retry-of {SYNC_ID}"
 
 
-def text(*rounds: dict[str, Any], outcome: RunOutcome = PARTIAL, **run: Any) -> str:
-    return body({"sync_id": SYNC_ID, "started_at": STARTED_AT, **run}, outcome, list(rounds), LINKS)
+def failure(error: str) -> RunOutcome:
+    return RunOutcome(RunStatus.FAILURE, error, "why")
 
 
-def test_a_subject_tells_environment_status_and_counts() -> None:
-    rounds = [make_round({"updated": 57, "unchanged": 1}), make_round({"failed": 2, "updated": 1})]
-    expected = "[prod] contact sync partial: 58 updated, 1 unchanged, 2 failed"
-    assert expected == subject("prod", {"failed": 2}, PARTIAL, rounds)
+def text(*results: AccountResult, **changes: Any) -> str:
+    return body("prod", make_report(*results, **changes), LINKS)
 
 
-def test_a_subject_counts_no_failure_that_a_later_round_has_mended() -> None:
-    rounds = [make_round({"failed": 2}), make_round({"updated": 2})]
-    assert "[dev] contact sync success: 2 updated" == subject(
-        "dev", {"failed": 0}, RunOutcome(RunStatus.SUCCESS), rounds
-    )
+def title(*results: AccountResult, **changes: Any) -> str:
+    return subject("prod", make_report(*results, **changes))
+
+
+def many(count: int, **statuses: str) -> list[AccountResult]:
+    return [make_result(str(100_000_000_001 + n), **statuses) for n in range(count)]
+
+
+# The subject
+
+
+def test_a_subject_tells_environment_status_and_counts_in_a_fixed_order() -> None:
+    results = [
+        *many(2, billing="failed"),
+        *many(3, billing="skipped"),
+        *many(1, billing="unchanged"),
+        *many(57, billing="updated"),
+    ]
+    expected = "[prod] contact sync partial: 57 updated, 1 unchanged, 3 skipped, 2 failed"
+    assert expected == title(*results, outcome=PARTIAL)
+
+
+def test_a_dry_runs_subject_says_so_first_and_that_accounts_would_change() -> None:
+    expected = "DRY RUN [prod] contact sync success: 2 would change, 1 unchanged"
+    results = [*many(2, billing="updated"), make_result(billing="unchanged")]
+    assert expected == title(*results, dry_run=True)
 
 
 def test_a_subject_without_counts_tells_the_error() -> None:
-    outcome = RunOutcome(RunStatus.FAILURE, "InvalidConfigError", "cause")
-    assert "[dev] contact sync failure: InvalidConfigError" == subject("dev", {}, outcome, [])
+    expected = "[prod] contact sync failure: InvalidConfigError"
+    assert expected == title(outcome=failure("InvalidConfigError"))
 
 
 def test_a_subject_of_a_run_without_accounts_says_so() -> None:
-    outcome = RunOutcome(RunStatus.SUCCESS)
-    assert "[dev] contact sync success: nothing to do" == subject(
-        "dev", {}, outcome, [make_round()]
-    )
+    assert "[prod] contact sync success: nothing to do" == title()
 
 
-def test_a_subject_stays_under_100_characters_on_one_line() -> None:
-    outcome = RunOutcome(RunStatus.FAILURE, "Long\nError\x00" * 50)
-    made = subject("dev", {}, outcome, [])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_subject_stays_under_100_characters_on_one_line(*, dry_run: bool) -> None:
+    made = title(outcome=failure("Long\nError\x00" * 50), dry_run=dry_run)
     assert 99 == len(made)
     assert made.isprintable()
 
 
-def test_counts_come_in_a_fixed_order_without_zeros() -> None:
-    counts = {"failed": 1, "updated": 2, "unchanged": 0, "not_accepted": 3, "deleted": 4}
-    assert "2 updated, 4 deleted, 1 failed, 3 not_accepted" == counts_text(counts)
-
-
-def test_totals_add_up_over_rounds() -> None:
-    rounds = [make_round({"updated": 1, "failed": 1}), make_round({"updated": 2})]
-    assert {"updated": 3, "failed": 1} == totals(rounds)
+# The text
 
 
 def test_a_text_tells_who_started_the_run_when_and_why() -> None:
     made = text(
         trigger={"source": "contact_changed", "event_name": "Put\nAlternateContact"},
-        started_at="2026-01-05T10:00:00Z",
-        request={"reasons": ["moved\noffice", "and again"]},
+        reasons=["moved\noffice", "and again"],
     )
-    expected = (
-        f"Status: partial\nRun: {SYNC_ID}\n"
-        "Started by: contact_changed Put AlternateContact, 2026-01-05T10:00:00Z\n"
+    assert made.startswith(
+        f"Status: success\nRun: {SYNC_ID}\n"
+        f"Started by: contact_changed Put AlternateContact, {STARTED_AT}\n"
         "Reason: moved office\n"
-        "Reason: and again\n"
+        "Reason: and again\n\n"
     )
-    assert made.startswith(expected)
 
 
-def test_a_text_about_a_run_that_left_no_trigger_says_so() -> None:
-    assert f"Started by: unknown, {STARTED_AT}\n" in text()
+def test_a_text_about_a_run_of_an_unknown_trigger_says_so() -> None:
+    assert f"Started by: unknown, {STARTED_AT}\n" in text(trigger={})
 
 
-def test_a_text_names_the_error_on_one_line() -> None:
+def test_a_text_names_the_error_and_its_cause_on_one_line() -> None:
     outcome = RunOutcome(RunStatus.FAILURE, "InvalidConfigError", "first\nsecond")
     assert "Error: InvalidConfigError: first second\n" in text(outcome=outcome)
 
 
-@pytest.mark.parametrize("dry_run", [True, False])
-def test_only_a_dry_run_says_that_nothing_was_written(*, dry_run: bool) -> None:
-    assert dry_run == ("Dry run: no account was written to" in text(dry_run=dry_run))
-
-
-def test_the_dry_runs_line_is_a_line() -> None:
-    line = "Dry run: no account was written to; `updated` means it would have been."
-    assert line in text(dry_run=True).splitlines()
-
-
-def test_a_run_that_ended_before_any_count_names_no_account() -> None:
-    outcome = RunOutcome(RunStatus.FAILURE, "InvalidConfigError", "cause")
-    assert "Failed accounts" not in text(outcome=outcome)
-    assert "\n\n\n" not in text(outcome=outcome)
-
-
-def test_a_text_describes_each_round() -> None:
+def test_a_text_tells_what_the_run_did() -> None:
+    results = [
+        *many(1, billing="updated", security="deleted"),
+        *many(2, billing="unchanged", security="contested"),
+    ]
     made = text(
-        make_round(
-            {"updated": 1, "unchanged": 2},
-            types={"billing": {"updated": 1, "unchanged": 2}},
-            skipped_types={"security": "not set in the management account"},
-            left_alone={"SUSPENDED": 3},
-            estimated_seconds=120,
-            seconds=124,
-            lost_children=2,
-            key_replaced=True,
-        ),
-        make_round(),
+        *results,
+        left_out={"primary": "invalid: primary.City is not set"},
+        missing=["operations"],
+        skipped={"SUSPENDED": 3},
+        named_skips={MEMBER: "SUSPENDED"},
+        estimated_seconds=120,
+        seconds=124,
+        lost_children=2,
     )
-    expected = (
-        "Round 1: 1 updated, 2 unchanged\n"
+    assert (
+        "\n\nAccounts: 1 updated, 2 failed\n"
         "  billing: 1 updated, 2 unchanged\n"
-        "  security: skipped, not set in the management account\n"
-        "  left alone, SUSPENDED: 3\n"
-        "  took 2 min 4 s; the quotas allow for 2 min 0 s\n"
-        "  2 children ended without telling of their account.\n"
-        "  The digest key was replaced: nothing is known of what was synced before.\n"
-        "\n"
-        "Round 2: no account to sync\n"
-    )
-    assert expected in made
+        "  security: 1 deleted, 2 contested\n"
+        "  primary: left out, invalid: primary.City is not set\n"
+        "  operations: not set in the management account\n"
+        "  skipped, SUSPENDED: 3\n"
+        f"  skipped: {MEMBER}, SUSPENDED\n"
+        "  took 2 min 4 s; expected 2 min 0 s by the API's quotas\n"
+        "  2 children ended without a result for their account\n\n"
+    ) in made
+
+
+def test_a_missing_contact_that_was_left_out_is_told_once() -> None:
+    made = text(left_out={"security": "not set in the management account"}, missing=["security"])
+    assert 1 == made.count("not set in the management account")
+
+
+def test_a_run_that_got_to_no_account_says_so_without_a_time() -> None:
+    made = text(outcome=failure("InvalidConfigError"), seconds=1)
+    assert "\n\nAccounts: none to sync\n\nExecution: " in made
 
 
 @pytest.mark.parametrize(
@@ -137,46 +139,124 @@ def test_a_text_describes_each_round() -> None:
         (36_060, "10 h 1 min"),
     ],
 )
-def test_a_duration_is_told_by_its_largest_units(seconds: int, text: str) -> None:
+def test_a_duration_is_told_by_its_two_largest_units(seconds: int, text: str) -> None:
     assert text == duration(seconds)
+
+
+def test_warnings_are_listed() -> None:
+    warnings = ["billing and security share one e-mail address", "two\nlines"]
+    assert (
+        "\n\nWarnings:\n  billing and security share one e-mail address\n  two lines\n\n"
+    ) in text(warnings=warnings)
+
+
+def test_a_superseded_run_names_the_one_that_goes_on() -> None:
+    made = text(outcome=failure("LockLostError"), superseded_by="run-2")
+    assert "Superseded by: run-2\n" in made
+
+
+def test_a_text_ends_with_the_links() -> None:
+    expected = (
+        "\n\nExecution: https://example.com/execution\nDashboard: https://example.com/board\n"
+    )
+    assert text().endswith(expected)
+
+
+# Dry runs
+
+
+def test_a_dry_run_names_the_accounts_that_would_change_and_says_that_none_was_written() -> None:
+    made = text(
+        make_result(MEMBER, billing="updated", security="deleted"),
+        make_result(OTHER, billing="unchanged", security="unchanged"),
+        dry_run=True,
+    )
+    assert "Dry run: no account was written." in made.splitlines()
+    assert "  billing: 1 would change, 1 unchanged\n" in made
+    assert "  security: 1 would be deleted, 1 unchanged\n" in made
+    assert f"\n\nAccounts that would change:\n  {MEMBER}  billing, security\n\n" in made
+
+
+def test_a_dry_run_names_a_few_accounts_and_tells_how_many_more_would_change() -> None:
+    results = [*many(27, billing="updated"), *many(3, billing="updated", security="failed")]
+    made = text(*results, dry_run=True)
+    assert "  and 5 more; the state table's index has them all\n\nFailed accounts:" in made
+
+
+def test_only_a_dry_run_lists_what_would_change() -> None:
+    made = text(make_result(billing="updated"))
+    assert [] == [words for words in ("would", "Dry run", "DRY RUN") if words in made]
+
+
+# Failures, and what to do
 
 
 def test_a_text_names_failed_accounts_and_each_remedy_once() -> None:
     made = text(
-        failed=2,
-        failures=[
-            make_failure(MEMBER, billing="ThrottledError"),
-            make_failure(OTHER, billing="ThrottledError", primary="Lambda.Unknown"),
-        ],
+        make_result(MEMBER, "ThrottledError", billing="failed"),
+        make_result(OTHER, "ThrottledError", billing="failed", security="contested"),
     )
-    expected = (
-        "Failed accounts:\n"
+    assert (
+        "\n\nFailed accounts:\n"
         f"  {MEMBER}  billing: ThrottledError\n"
-        f"  {OTHER}  billing: ThrottledError, primary: Lambda.Unknown\n"
+        f"  {OTHER}  billing: ThrottledError, security: ThrottledError\n"
         "What to do:\n"
-        "  ThrottledError: Other tools may use the same quota; repeat with retry_of.\n"
-        "  Lambda.Unknown: See the execution's history and the function's log group.\n"
-    )
-    assert expected in made
+        "  ThrottledError: Other tools may use the same quota; retry the failed accounts.\n\n"
+    ) in made
+
+
+def test_an_error_of_the_platform_has_a_remedy_too() -> None:
+    made = text(make_result(error="Lambda.Unknown", billing="failed"))
+    assert "  Lambda.Unknown: See the execution's history and the function's log group.\n" in made
 
 
 @pytest.mark.parametrize(("failed", "more"), [(30, 5), (26, 1), (45, 20)])
 def test_a_text_tells_how_many_failed_accounts_it_does_not_name(failed: int, more: int) -> None:
     expected = f"\n  and {more} more; the state table's index has them all\nWhat to do:\n"
-    assert expected in text(failed=failed, failures=NAMED)
+    assert expected in text(*many(failed, billing="failed"))
 
 
 @pytest.mark.parametrize("count", [1, 25])
 def test_a_text_that_names_every_failed_account_tells_of_no_more(count: int) -> None:
-    made = text(failed=count, failures=NAMED[:count])
-    assert f"  {NAMED[count - 1]['account_id']}  billing: ThrottledError\nWhat to do:" in made
+    made = text(*many(count, billing="failed"))
+    assert f"  {100_000_000_000 + count}  billing: X\nWhat to do:" in made
     assert " more; " not in made
 
 
-def test_a_text_without_failures_names_none() -> None:
-    assert "Round 1: 1 updated\n\nExecution: " in text(make_round({"updated": 1}))
+def test_the_next_command_repeats_what_failed() -> None:
+    made = text(make_result(billing="failed"), outcome=PARTIAL)
+    assert f"\nNext: {RETRY}\n" in made
 
 
-def test_a_text_ends_with_the_links() -> None:
-    expected = "\nExecution: https://example.com/execution\nDashboard: https://example.com/board\n"
-    assert text().endswith(expected)
+def test_without_a_failure_there_is_no_next_command() -> None:
+    assert "Next:" not in text(make_result(billing="updated"))
+
+
+@pytest.mark.parametrize(
+    ("error", "command"),
+    [
+        ("InvalidRequestError", "bash scripts/resync.sh --help"),
+        ("InvalidConfigError", "bash scripts/config.sh show --environment prod"),
+        ("LockLostError", "bash scripts/resync.sh --environment prod"),
+        ("SyncFailedError", RETRY),
+        ("Lambda.Unknown", RETRY),
+    ],
+)
+def test_each_error_has_its_next_command(error: str, command: str) -> None:
+    assert command == next_command("prod", make_report(outcome=failure(error)))
+
+
+@pytest.mark.parametrize(
+    ("error", "command"),
+    [
+        ("InvalidSourceError", f"{RETRY} --dry-run"),
+        ("InvalidConfigError", "bash scripts/config.sh show --environment prod"),
+    ],
+)
+def test_the_next_command_after_a_dry_run_writes_nothing_either(error: str, command: str) -> None:
+    assert command == next_command("prod", make_report(outcome=failure(error), dry_run=True))
+
+
+def test_a_dry_runs_failed_accounts_are_retried_dry() -> None:
+    report = make_report(make_result(billing="failed"), outcome=PARTIAL, dry_run=True)
+    assert f"{RETRY} --dry-run" == next_command("prod", report)

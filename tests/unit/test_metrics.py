@@ -1,4 +1,4 @@
-"""Metrics: few, by stack alone, and told once."""
+"""Metrics: few, by stack alone, and each counted once."""
 
 from typing import Any
 

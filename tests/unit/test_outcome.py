@@ -1,38 +1,35 @@
-"""What a round did in sum, and how the run ends."""
+"""What a run did in sum, and how it ends."""
 
 from typing import Any
 
 import pytest
-from builders import MEMBER, SYNC_ID, make_round
+from builders import EARLIER_PLAN, LATER_PLAN, MEMBER, PLANNED_AT
+from contact_sync.comparison import Status
 from contact_sync.contacts import ContactType
-from contact_sync.outcome import (
-    MOST_NAMED_FAILURES,
+from support.builders import make_counts, make_result
+from sync_reporter.outcome import (
+    LEFT,
+    MAX_NAMED_ACCOUNTS,
     AccountResult,
-    RoundSummary,
+    ContactRecord,
     RunOutcome,
     RunStatus,
     account_result,
-    record_of,
     run_outcome,
 )
-from contact_sync.reconcile import Status
 
-BILLING, PRIMARY, SECURITY = ContactType.BILLING, ContactType.PRIMARY, ContactType.SECURITY
+PRIMARY, BILLING, OPERATIONS, SECURITY = ContactType
 
 
 def record(status: str = "unchanged", **changes: Any) -> dict[str, Any]:
-    return {"status": status, "sync_id": SYNC_ID, "round": 1, **changes}
+    return {"status": status, "planned_at": PLANNED_AT, **changes}
 
 
-def result_of(item: dict[str, Any], *types: ContactType) -> AccountResult:
-    return account_result(MEMBER, item, types or (BILLING,), SYNC_ID, 1)
+def read(item: dict[str, Any], *types: ContactType) -> AccountResult:
+    return account_result(MEMBER, item, types or (BILLING,), PLANNED_AT)
 
 
-def result(account_id: str = MEMBER, **statuses: str) -> AccountResult:
-    errors = {ContactType(name): "X" for name, status in statuses.items() if status == "failed"}
-    return AccountResult(
-        account_id, {ContactType(name): Status(one) for name, one in statuses.items()}, errors
-    )
+# One account
 
 
 @pytest.mark.parametrize(
@@ -44,154 +41,229 @@ def result(account_id: str = MEMBER, **statuses: str) -> AccountResult:
         (["unchanged", "updated"], "updated"),
         (["skipped", "deleted"], "updated"),
         (["updated", "failed"], "failed"),
-        (["unchanged", "not_accepted"], "failed"),
+        (["unchanged", "contested"], "failed"),
         ([], "unchanged"),
     ],
 )
 def test_an_accounts_status_is_that_of_its_worst_contact(
     statuses: list[str], expected: str
 ) -> None:
-    named = dict(zip(ContactType, map(Status, statuses), strict=False))
-    assert expected == AccountResult(MEMBER, named, {}).status
+    assert expected == make_result(**dict(zip(ContactType, statuses, strict=False))).status
 
 
-def test_what_was_recorded_in_this_round_counts() -> None:
-    item = {"billing": record("updated"), "primary": record("failed", error="ThrottledError")}
-    assert result_of(item, BILLING, PRIMARY) == AccountResult(
-        MEMBER,
-        {BILLING: Status.UPDATED, PRIMARY: Status.FAILED},
-        {PRIMARY: "ThrottledError"},
+def test_what_was_recorded_in_this_run_counts_and_is_known_by_contact() -> None:
+    item = {
+        "billing": record("updated"),
+        "security": record("failed", error="ThrottledError"),
+        "primary": record("contested", error="ContestedError"),
+        "operations": record("deleted"),
+    }
+    found = read(item, *ContactType)
+    assert {"security": "ThrottledError", "primary": "ContestedError"} == found.errors
+    assert ["billing", "operations"] == found.changed
+
+
+@pytest.mark.parametrize("item", [{}, {"billing": record("updated", planned_at=EARLIER_PLAN)}])
+def test_a_contact_without_a_record_of_this_plan_has_failed(item: dict[str, Any]) -> None:
+    assert {"billing": "NotRecordedError"} == read(item).errors
+
+
+def test_the_error_of_a_function_that_died_is_known_by_its_childs_record() -> None:
+    failure = {"planned_at": PLANNED_AT, "error": "Lambda.Unknown"}
+    assert {
+        "billing": "Lambda.Unknown",
+        "security": "Lambda.Unknown",
+        "primary": "NotRecordedError",
+    } == read({"alternate_failure": failure}, BILLING, SECURITY, PRIMARY).errors
+    assert {"primary": "Lambda.Unknown"} == read({"primary_failure": failure}, PRIMARY).errors
+
+
+def test_a_childs_record_of_another_run_says_nothing() -> None:
+    failure = {"planned_at": EARLIER_PLAN, "error": "Lambda.Unknown"}
+    assert {"billing": "NotRecordedError"} == read({"alternate_failure": failure}).errors
+
+
+def test_what_a_processor_recorded_wins_over_its_childs_record() -> None:
+    failure = {"planned_at": PLANNED_AT, "error": "Lambda.Unknown"}
+    found = read({"alternate_failure": failure, "billing": record("updated")})
+    assert (Status.UPDATED, {}) == (found.status, found.errors)
+
+
+@pytest.mark.parametrize("item", [{}, {"billing": record("failed", error="AccessDeniedError")}])
+def test_an_account_that_left_during_the_run_is_skipped(item: dict[str, Any]) -> None:
+    found = read({**item, "left_at": "2026-01-05T10:00:05.001Z"})
+    assert (Status.SKIPPED, LEFT, {}) == (found.status, found.skipped, found.errors)
+
+
+def test_an_account_that_had_left_and_joined_again_before_the_run_is_not_skipped() -> None:
+    found = read({"left_at": "2026-01-05T10:00:04.999Z"})
+    assert {"billing": "NotRecordedError"} == found.errors
+
+
+def test_an_account_that_left_and_was_recorded_by_an_earlier_run_is_skipped() -> None:
+    item = {"billing": record(planned_at=EARLIER_PLAN), "left_at": LATER_PLAN}
+    assert Status.SKIPPED is read(item).status
+
+
+# All accounts
+
+
+def test_accounts_and_contacts_are_counted() -> None:
+    counts = make_counts(
+        make_result(billing="updated", security="unchanged"),
+        make_result(billing="failed", security="updated"),
+        make_result(billing="updated", security="updated"),
+    )
+    assert {"updated": 2, "failed": 1} == counts.accounts
+    assert {
+        BILLING: {"updated": 2, "failed": 1},
+        SECURITY: {"unchanged": 1, "updated": 2},
+    } == counts.types
+    assert {BILLING: {"X": 1}} == counts.errors
+    assert 1 == counts.failed
+
+
+def test_a_few_failed_changed_and_skipped_accounts_are_named_and_all_are_counted() -> None:
+    numbers = [str(n) for n in range(30)]
+    counts = make_counts(
+        *(make_result(n, billing="failed") for n in numbers),
+        *(make_result(n, billing="updated") for n in numbers),
+        *(make_result(n, "CLOSED", billing="skipped") for n in numbers),
+    )
+    assert {"failed": 30, "updated": 30, "skipped": 30} == counts.accounts
+    assert ({"CLOSED": 30}, 30) == (counts.skipped, counts.changes)
+    named = (counts.failures, counts.changed, counts.named_skips)
+    assert [MAX_NAMED_ACCOUNTS] * 3 == [len(one) for one in named] == [25] * 3
+
+
+def test_an_account_of_which_one_contact_changed_and_another_failed_is_named_as_both() -> None:
+    counts = make_counts(make_result(billing="updated", security="failed"))
+    assert [MEMBER] == [one.account_id for one in counts.changed]
+    assert [MEMBER] == [one.account_id for one in counts.failures]
+    assert 1 == counts.changes
+
+
+def test_a_skipped_account_is_named_with_the_reason() -> None:
+    counts = make_counts(make_result(error=LEFT, billing="skipped"))
+    assert ({LEFT: 1}, {MEMBER: LEFT}) == (counts.skipped, counts.named_skips)
+
+
+def test_the_reason_of_any_skipped_contact_is_the_accounts() -> None:
+    contacts = {
+        BILLING: ContactRecord(Status.SKIPPED),
+        SECURITY: ContactRecord(Status.SKIPPED, "CLOSED"),
+    }
+    assert "CLOSED" == AccountResult(MEMBER, contacts).skipped
+
+
+def test_a_contact_that_is_not_ours_to_delete_is_skipped_without_a_name() -> None:
+    counts = make_counts(AccountResult(MEMBER, {BILLING: ContactRecord(Status.SKIPPED)}))
+    assert {"skipped": 1} == counts.accounts
+    assert ({}, {}) == (counts.skipped, counts.named_skips)
+
+
+def test_a_type_was_tried_everywhere_unless_an_account_has_no_record_of_it() -> None:
+    counts = make_counts(
+        make_result(billing="failed", security="updated"),
+        make_result(error="NotRecordedError", primary="failed", security="unchanged"),
+    )
+    assert [False, True, True, True] == [counts.tried(name) for name in ContactType]
+
+
+# The outcome
+
+
+def outcome(
+    *results: AccountResult,
+    threshold: int = 1,
+    states: dict[str, int] | None = None,
+    has_invalid: bool = False,
+    dry_run: bool = False,
+) -> RunOutcome:
+    return run_outcome(
+        make_counts(*results),
+        failure_threshold=threshold,
+        unknown_states=states or {},
+        has_invalid=has_invalid,
+        dry_run=dry_run,
     )
 
 
-def test_what_was_not_accepted_has_an_error() -> None:
-    item = {"billing": record("not_accepted", error="NotAcceptedError")}
-    assert {BILLING: "NotAcceptedError"} == result_of(item).errors
+WELL = make_result("1", billing="updated", security="unchanged")
+SKIPPED = make_result("2", billing="skipped", security="skipped")
+DENIED = make_result("3", "AccessDeniedError", billing="failed", security="unchanged")
+LOST = make_result("4", "NotRecordedError", billing="failed", security="failed")
 
 
-@pytest.mark.parametrize(
-    "item",
-    [{}, {"billing": record(sync_id="another")}, {"billing": record(round=2)}],
-)
-def test_an_account_without_a_record_of_this_round_lost_its_child(item: dict[str, Any]) -> None:
-    assert AccountResult(MEMBER, {BILLING: Status.FAILED}, {BILLING: "ChildLostError"}) == (
-        result_of(item)
+@pytest.mark.parametrize("results", [[], [WELL], [WELL, SKIPPED], [SKIPPED]])
+def test_without_a_failed_account_a_run_succeeds(results: list[AccountResult]) -> None:
+    assert RunOutcome(RunStatus.SUCCESS) == outcome(*results)
+
+
+def test_a_run_of_which_every_contact_failed_is_a_failure() -> None:
+    found = outcome(LOST, LOST, threshold=100)
+    assert (RunStatus.FAILURE, "SyncFailedError") == (found.status, found.error)
+    assert found.cause.startswith(
+        "billing failed in 2 of 2 accounts (NotRecordedError); "
+        "security failed in 2 of 2 accounts (NotRecordedError). Failed accounts: 2, first 4 "
     )
 
 
+def test_one_type_that_failed_everywhere_is_told_beside_what_is_done() -> None:
+    found = outcome(DENIED, DENIED)
+    assert (RunStatus.PARTIAL, "PartialSyncError") == (found.status, found.error)
+    assert found.cause.startswith(
+        "billing failed in 2 of 2 accounts (AccessDeniedError); security: no failure. "
+        "Failed accounts: 2, first 3 (AccessDeniedError), 3 (AccessDeniedError). See the failed"
+    )
+
+
+def test_contested_contacts_are_failures() -> None:
+    contested = make_result(error="ContestedError", billing="contested")
+    assert "SyncFailedError" == outcome(contested).error
+    cause = "billing failed in 1 of 2 accounts (ContestedError)"
+    assert cause in outcome(contested, WELL).cause
+
+
+def test_a_cause_names_the_first_five_failed_accounts() -> None:
+    failed = [make_result(str(n), billing="failed", security="updated") for n in range(7)]
+    assert (
+        " Failed accounts: 7, first 0 (X), 1 (X), 2 (X), 3 (X), 4 (X). " in outcome(*failed).cause
+    )
+
+
+def test_some_failed_below_the_threshold_is_partial_and_no_error() -> None:
+    found = outcome(WELL, DENIED, threshold=2)
+    assert (RunStatus.PARTIAL, None) == (found.status, found.error)
+    assert "Failed accounts: 1, first 3 (AccessDeniedError)." in found.cause
+
+
+def test_as_many_failed_as_the_threshold_is_an_error() -> None:
+    found = outcome(WELL, DENIED, DENIED, threshold=2)
+    assert (RunStatus.PARTIAL, "PartialSyncError") == (found.status, found.error)
+
+
+def test_a_contact_left_out_as_invalid_is_at_least_partial() -> None:
+    assert RunOutcome(RunStatus.PARTIAL) == outcome(WELL, has_invalid=True)
+
+
+def test_accounts_in_an_unknown_state_are_an_error() -> None:
+    found = outcome(WELL, states={"ZOMBIE": 1, "HIBERNATED": 2})
+    assert (RunStatus.PARTIAL, "UnknownAccountStateError") == (found.status, found.error)
+    assert found.cause.startswith("accounts in an unknown state: 2 HIBERNATED, 1 ZOMBIE. Update")
+
+
 @pytest.mark.parametrize(
-    ("name", "sync_id", "number", "is_found"),
+    ("results", "how", "status"),
     [
-        ("billing", SYNC_ID, 1, True),
-        ("primary", SYNC_ID, 1, False),
-        ("billing", "another", 1, False),
-        ("billing", SYNC_ID, 2, False),
+        ([LOST], {}, RunStatus.PARTIAL),
+        ([WELL, DENIED], {}, RunStatus.PARTIAL),
+        ([WELL], {"has_invalid": True}, RunStatus.PARTIAL),
+        ([WELL], {"states": {"ZOMBIE": 1}}, RunStatus.SUCCESS),
+        ([WELL], {}, RunStatus.SUCCESS),
     ],
 )
-def test_a_record_is_that_of_its_round_alone(
-    name: str, sync_id: str, number: int, *, is_found: bool
+def test_a_dry_run_succeeds_whatever_it_finds(
+    results: list[AccountResult], how: dict[str, Any], status: RunStatus
 ) -> None:
-    found = record_of({"billing": record("updated")}, name, sync_id, number)
-    assert (record("updated") if is_found else None) == found
-
-
-def test_a_processor_that_could_not_record_is_known_by_its_childs_record() -> None:
-    failure = {"sync_id": SYNC_ID, "round": 1, "error": "Lambda.Unknown"}
-    item = {"alternate_failure": failure}
-    assert {
-        BILLING: "Lambda.Unknown",
-        SECURITY: "Lambda.Unknown",
-        PRIMARY: "ChildLostError",
-    } == result_of(item, BILLING, SECURITY, PRIMARY).errors
-    assert {PRIMARY: "Lambda.Unknown"} == result_of({"primary_failure": failure}, PRIMARY).errors
-
-
-@pytest.mark.parametrize("other", [{"sync_id": "another"}, {"round": 2}])
-def test_a_childs_record_of_another_round_says_nothing(other: dict[str, Any]) -> None:
-    failure = {"sync_id": SYNC_ID, "round": 1, "error": "Lambda.Unknown", **other}
-    assert {BILLING: "ChildLostError"} == result_of({"alternate_failure": failure}).errors
-
-
-def test_what_a_processor_recorded_wins_over_the_childs_record() -> None:
-    failure = {"sync_id": SYNC_ID, "round": 1, "error": "Lambda.Unknown"}
-    item = {"alternate_failure": failure, "billing": record("updated")}
-    assert {BILLING: Status.UPDATED} == result_of(item).statuses
-
-
-def test_a_round_counts_accounts_and_contacts() -> None:
-    summary = RoundSummary()
-    summary.add(result(billing="updated", security="unchanged"))
-    summary.add(result(billing="failed", security="updated"))
-    assert {"updated": 1, "failed": 1} == summary.accounts
-    assert {
-        BILLING: {"updated": 1, "failed": 1},
-        SECURITY: {"unchanged": 1, "updated": 1},
-    } == summary.types
-    assert [MEMBER] == [one.account_id for one in summary.failures]
-
-
-def test_contacts_of_one_status_add_up() -> None:
-    summary = RoundSummary()
-    for account_id in ("1", "2", "3"):
-        summary.add(result(account_id, billing="updated"))
-    assert {BILLING: {"updated": 3}} == summary.types
-
-
-def test_a_round_names_a_few_failed_accounts_and_counts_all() -> None:
-    summary = RoundSummary()
-    for n in range(30):
-        summary.add(result(str(n), billing="failed"))
-    assert {"failed": 30} == summary.accounts
-    assert MOST_NAMED_FAILURES == len(summary.failures) == 25
-
-
-@pytest.mark.parametrize(
-    ("status", "is_clean"),
-    [("unchanged", True), ("updated", True), ("failed", False), ("not_accepted", False)],
-)
-def test_a_type_is_clean_where_no_account_failed_for_it(status: str, *, is_clean: bool) -> None:
-    summary = RoundSummary()
-    summary.add(result(billing=status, security="unchanged"))
-    assert is_clean == summary.is_clean(BILLING)
-    assert summary.is_clean(SECURITY)
-
-
-def test_a_type_of_no_account_is_clean() -> None:
-    assert RoundSummary().is_clean(PRIMARY)
-
-
-def ending(failed: int, *rounds: dict[str, int], threshold: int = 1, **how: Any) -> RunOutcome:
-    dry_run = how.get("dry_run", False)
-    return run_outcome(map(make_round, rounds), failed, threshold, dry_run=dry_run)
-
-
-@pytest.mark.parametrize("rounds", [(), ({},), ({"updated": 1, "unchanged": 1},)])
-def test_without_a_failed_account_a_run_succeeds(rounds: Any) -> None:
-    assert RunOutcome(RunStatus.SUCCESS) == ending(0, *rounds)
-
-
-def test_what_failed_first_and_was_well_later_is_a_success() -> None:
-    assert RunOutcome(RunStatus.SUCCESS) == ending(0, {"failed": 1}, {"updated": 1})
-
-
-def test_all_accounts_failed_is_a_failure() -> None:
-    outcome = ending(2, {"failed": 2}, threshold=100)
-    assert (RunStatus.FAILURE, "SyncFailedError") == (outcome.status, outcome.error)
-    assert outcome.cause.startswith("Every account failed. ")
-
-
-def test_some_failed_below_the_threshold_is_partial_and_succeeds() -> None:
-    outcome = ending(1, {"failed": 1, "unchanged": 1}, threshold=2)
-    assert (RunStatus.PARTIAL, None) == (outcome.status, outcome.error)
-    assert "Failed accounts: 1; failure_threshold is 2." == outcome.cause
-
-
-def test_as_many_failed_as_the_threshold_fails_the_execution() -> None:
-    outcome = ending(2, {"failed": 2, "skipped": 1}, threshold=2)
-    assert (RunStatus.PARTIAL, "PartialSyncError") == (outcome.status, outcome.error)
-    assert outcome.cause.startswith("Failed accounts: 2; failure_threshold is 2. See the failed")
-
-
-@pytest.mark.parametrize("accounts", [{"failed": 2}, {"failed": 2, "updated": 1}])
-def test_a_dry_run_succeeds_whatever_it_finds(accounts: dict[str, int]) -> None:
-    assert RunOutcome(RunStatus.PARTIAL) == ending(2, accounts, dry_run=True)
+    assert RunOutcome(status) == outcome(*results, dry_run=True, **how)

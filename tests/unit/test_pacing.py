@@ -13,7 +13,7 @@ def pacer(time: FakeTime, quota: Quota = QUOTA, concurrency: int = 10) -> Pacer:
 
 
 def seconds_for(calls: int, paced: Pacer, time: FakeTime) -> float:
-    """Use up the saved tokens, then tell how long so many calls take."""
+    """Use up the saved tokens; return how long so many calls take then."""
     for _ in range(5):
         paced.wait()
     start = time.now
@@ -95,7 +95,7 @@ def test_a_refused_call_leaves_nothing_saved() -> None:
     assert 1 == len(time.slept)
 
 
-def test_every_operation_has_a_pacer_of_its_own() -> None:
+def test_every_operation_has_its_own_pacer() -> None:
     made = pacers(QUOTAS["aws"], 10)
     assert set(QUOTAS["aws"]) == set(made)
     assert len(made) == len({id(one) for one in made.values()})

@@ -1,6 +1,6 @@
-"""A round is planned from what is true now, and stored past the history."""
+"""A run is planned from what is queued and what is true now, and stored past the history."""
 
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +8,8 @@ from builders import (
     KEY,
     MANAGEMENT,
     MEMBER,
+    NOW,
+    OTHER,
     SECRET_VALUES,
     STARTED_AT,
     SYNC_ID,
@@ -15,73 +17,118 @@ from builders import (
     make_config,
     make_contact,
     make_contacts,
+    make_run,
     make_scope,
     make_source,
+    make_trigger,
 )
 from contact_sync.config import parse_config
 from contact_sync.contacts import Contact, ContactType
-from contact_sync.digest_key import DigestKey
-from contact_sync.errors import EmptySourceError, InvalidConfigError, InvalidSourceError
-from contact_sync.planner import Planner
+from contact_sync.errors import (
+    EmptySourceError,
+    InvalidConfigError,
+    InvalidSourceError,
+    LockLostError,
+    ServiceUnavailableError,
+)
 from contact_sync.quotas import QUOTAS
-from contact_sync.request import RoundRequest
-from fakes import FakeBucket, FakeContacts, FakeRuns
+from contact_sync.request import RunRequest
+from contact_sync_handler.contact_choice import NOT_CONFIGURED, NOT_SET
+from contact_sync_handler.planner import Planner
+from fakes import FakeContacts
+from support.builders import EARLIER
+from support.clock import stop_clock
+from support.fakes import FakeBucket, FakeLock, FakeRuns
 
-PREFIX = f"runs/{SYNC_ID}/1"
+PLANNED_AT = "2026-01-05T10:00:00.000000+00:00"
+PREFIX = f"runs/{SYNC_ID}/{PLANNED_AT}"
+CHANGE = RunRequest(is_change=True)
+EVERY_TYPE = ["primary", "billing", "operations", "security"]
+DELETES = {"on_source_deleted": "delete"}
+
+
+@pytest.fixture(autouse=True)
+def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_clock(monkeypatch, "contact_sync_handler.planner")
 
 
 class Given:
-    """A recorded round, a configuration and a source, and the planner over them."""
+    """A run that holds the lock, a configuration and a source, and the planner over them."""
 
-    def __init__(
-        self,
-        request: RoundRequest | None = None,
-        config: dict[str, Any] | None = None,
-        source: dict[ContactType, Contact | None] | None = None,
-        *,
-        dry_run: bool = False,
-    ) -> None:
+    def __init__(self, *requests: RunRequest, config: Any = None, **source: Contact | None) -> None:
         self.config = make_config(**(config or {}))
-        self.key = DigestKey(KEY)
+        self.lock = FakeLock(SYNC_ID)
+        for number, request in enumerate(requests):
+            self.lock.add(f"asks-{number}", request)
         self.runs = FakeRuns()
-        stored = (request or RoundRequest()).stored()
-        self.runs.update(STARTED_AT, SYNC_ID, {"request": stored, "dry_run": dry_run})
         self.bucket = FakeBucket()
-        contacts = source or make_contacts()
-        self.source = FakeContacts({(None, name): one for name, one in contacts.items() if one})
+        self.source = FakeContacts()
+        for name, contact in make_contacts(**source).items():
+            self.set(name, contact)
 
-    def plan(self) -> dict[str, Any]:
-        planner = Planner(
+    def set(self, name: str, contact: Contact | None) -> None:
+        self.source.contacts.pop((None, name), None)
+        if contact:
+            self.source.contacts[None, name] = contact
+
+    def tried_everywhere(self) -> "Given":
+        """Let an earlier run over every account have tried the present source."""
+        self.plan()
+        item = self.run
+        self.lock.item |= {"held": {**item["source"], "configuration": item["configuration"]}}
+        del self.lock.item["planned_at"]
+        self.runs.items.clear()
+        self.bucket.objects.clear()
+        return self
+
+    def plan(
+        self,
+        own: RunRequest | None = None,
+        missing: list[str] | None = None,
+        **execution_input: Any,
+    ) -> dict[str, Any]:
+        run = make_run(**execution_input)
+        return self.planner.plan(run, execution_input, own, missing)
+
+    def plan_dry_run(self, **request: Any) -> dict[str, Any]:
+        return self.plan(RunRequest(**request), dry_run=True)
+
+    @property
+    def planner(self) -> Planner:
+        return Planner(
+            lock=self.lock,  # type: ignore[arg-type]
             load_config=lambda: parse_config(self.config),
-            load_key=lambda: self.key,
-            source=self.source,
+            load_key=lambda: KEY,
+            source=self.source,  # type: ignore[arg-type]
             runs=self.runs,  # type: ignore[arg-type]
             bucket=self.bucket,  # type: ignore[arg-type]
             management_account_id=MANAGEMENT,
             quotas=QUOTAS["aws"],
+            max_concurrency=6,
         )
-        return planner.plan(SYNC_ID, STARTED_AT, 1)
 
-    def synced_to(self, key: DigestKey, *types: ContactType) -> "Given":
-        digests = {name: make_contact(name).digest(key.value) for name in types}
-        self.runs.record_synced(digests, key.id, "run-0", STARTED_AT)
-        return self
+    @property
+    def run(self) -> dict[str, Any]:
+        return self.runs.read(STARTED_AT, SYNC_ID)
+
+    @property
+    def held(self) -> dict[str, str]:
+        held: dict[str, str] = self.lock.item["held"]
+        return held
 
 
-def test_a_plan_is_what_the_rounds_states_need() -> None:
-    given = Given(config={"retry_config": {"max_attempts": 5}})
-    planned = given.plan()
-    assert planned == {
-        "contact_types": ["primary", "billing", "operations", "security"],
-        "skipped_types": {},
-        "only_if_changed": False,
-        "planned_at": given.bucket.objects[f"{PREFIX}/source.json"].planned_at,
-        "seconds_an_account": pytest.approx(0.6),
-        "digest_key_id": DigestKey(KEY).id,
-        "key_replaced": False,
-        "scope_key": f"{PREFIX}/scope.json",
+def test_a_plan_is_what_the_runs_states_need() -> None:
+    given = Given(RunRequest(), config={"retry_config": {"max_attempts": 5}})
+    assert given.plan() == {
+        "confirm": False,
+        "sync_id": SYNC_ID,
+        "planned_at": PLANNED_AT,
+        "dry_run": False,
+        "contact_types": EVERY_TYPE,
         "source_key": f"{PREFIX}/source.json",
+        "scope_key": f"{PREFIX}/scope.json",
         "manifest_key": f"{PREFIX}/manifest.json",
+        "seconds_per_account": pytest.approx(0.6),
         "retry": {"max_attempts": 5, "base_delay": 2, "max_delay": 60},
         "notification": {
             "notify_on_failure": True,
@@ -89,118 +136,358 @@ def test_a_plan_is_what_the_rounds_states_need() -> None:
             "notify_on_partial_failure": True,
             "failure_threshold": 1,
         },
+        "max_concurrency": 6,
     }
 
 
-def test_a_dry_run_takes_the_time_of_reading_alone() -> None:
-    assert pytest.approx(0.3) == Given(dry_run=True).plan()["seconds_an_account"]
+def test_source_and_scope_are_stored_past_the_history() -> None:
+    request = RunRequest(account_ids=[MEMBER], organizational_units=[UNIT], insisted=[MEMBER])
+    exclusions = {"excluded_accounts": [OTHER], "excluded_organizational_units": [UNIT]}
+    given = Given(request, config=exclusions)
+    given.plan()
+    assert given.bucket.objects == {
+        f"{PREFIX}/source.json": make_source(insisted=[MEMBER]),
+        f"{PREFIX}/scope.json": make_scope(
+            account_ids=[MEMBER], organizational_units=[UNIT], **exclusions
+        ),
+    }
 
 
-def test_the_source_is_stored() -> None:
-    given = Given()
-    before = datetime.now(UTC)
+def test_only_the_contacts_that_the_run_syncs_are_stored() -> None:
+    given = Given(RunRequest(contact_types=[ContactType.BILLING]))
     given.plan()
     stored = given.bucket.objects[f"{PREFIX}/source.json"]
-    assert make_source(stored.planned_at) == stored
-    assert before <= datetime.fromisoformat(stored.planned_at) <= datetime.now(UTC)
-
-
-def test_the_units_asked_for_are_in_the_scope() -> None:
-    given = Given(RoundRequest(organizational_units=[UNIT]))
-    given.plan()
-    assert [UNIT] == given.bucket.objects[f"{PREFIX}/scope.json"].organizational_units
-
-
-def test_the_scope_is_stored() -> None:
-    given = Given(
-        RoundRequest(account_ids=[MEMBER], must_exist=False),
-        {
-            "excluded_accounts": [MEMBER],
-            "excluded_organizational_units": [UNIT],
-        },
-    )
-    given.plan()
-    assert given.bucket.objects[f"{PREFIX}/scope.json"] == make_scope(
-        account_ids=[MEMBER],
-        excluded_accounts=[MEMBER],
-        excluded_organizational_units=[UNIT],
-        must_exist=False,
-    )
+    assert {ContactType.BILLING: make_contact("billing")} == stored.contacts
 
 
 def test_only_configured_contacts_are_read() -> None:
-    given = Given(config={"contact_types": ["security"]})
+    given = Given(RunRequest(), config={"contact_types": ["security"]})
     given.source.failures["get", None, "primary"] = AssertionError("not configured")
-    given.plan()
-    source = given.bucket.objects[f"{PREFIX}/source.json"]
-    assert {ContactType.SECURITY: make_contact("security")} == source.contacts
+    assert ["security"] == given.plan()["contact_types"]
 
 
-def test_a_plan_never_holds_a_contact_value() -> None:
-    printed = repr(Given().plan())
+def test_neither_the_plan_nor_the_runs_item_holds_a_contact_value() -> None:
+    given = Given(RunRequest())
+    printed = repr((given.plan(), given.runs.items, given.lock.item))
     assert [] == [value for value in SECRET_VALUES if value in printed]
 
 
-def test_an_unset_contact_is_skipped_with_the_reason() -> None:
-    plan = Given(source=make_contacts(billing=None)).plan()
-    assert {"billing": "not set in the management account"} == plan["skipped_types"]
+# The lock
 
 
-def test_nothing_is_stored_where_nothing_changed() -> None:
-    given = Given(RoundRequest(only_if_changed=True)).synced_to(DigestKey(KEY), *ContactType)
-    assert [] == given.plan()["contact_types"]
+@pytest.mark.parametrize("holder", [None, "other"])
+def test_a_run_without_the_lock_plans_nothing(holder: str | None) -> None:
+    given = Given(RunRequest())
+    given.lock.item = {"holder": holder} if holder else {}
+    with pytest.raises(LockLostError, match=f"held by {holder or 'nobody'}$"):
+        given.plan()
+    assert ({}, {}) == (given.runs.items, given.bucket.objects)
+
+
+def test_a_lock_lost_while_planning_leaves_nothing_to_write_from() -> None:
+    given = Given(RunRequest())
+
+    def steal(operation: str) -> None:
+        if operation == "record_plan":
+            given.lock.item["holder"] = "other"
+
+    given.lock.before = steal
+    with pytest.raises(LockLostError):
+        given.plan()
     assert {} == given.bucket.objects
+    assert "planned_at" not in given.lock.item
 
 
-@pytest.mark.parametrize("only_if_changed", [True, False])
-def test_a_plan_tells_whether_nothing_to_sync_may_be_a_stale_read(*, only_if_changed: bool) -> None:
-    plan = Given(RoundRequest(only_if_changed=only_if_changed)).plan()
-    assert only_if_changed is plan["only_if_changed"]
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("2026-01-05T09:00:00.000000+00:00", PLANNED_AT),
+        (PLANNED_AT, "2026-01-05T10:00:00.000001+00:00"),
+        ("2026-01-05T10:07:59.999999+00:00", "2026-01-05T10:08:00.000000+00:00"),
+    ],
+)
+def test_each_plan_is_later_than_the_one_before_whatever_the_clock_says(
+    before: str, expected: str
+) -> None:
+    given = Given(RunRequest())
+    given.lock.item["planned_at"] = before
+    assert expected == given.plan()["planned_at"]
+    assert expected == given.lock.item["planned_at"] == given.run["planned_at"]
 
 
-def test_only_what_changed_since_it_was_synced_is_planned() -> None:
-    given = Given(RoundRequest(only_if_changed=True)).synced_to(DigestKey(KEY), *ContactType)
-    given.source.contacts[None, "billing"] = make_contact("billing", Name="Newcomer")
-    assert ["billing"] == given.plan()["contact_types"]
+# What the run takes
 
 
-def test_a_replaced_key_means_one_full_compare_and_says_so() -> None:
-    given = Given(RoundRequest(only_if_changed=True))
-    given.synced_to(DigestKey(b"the lost key"), *ContactType)
-    plan = given.plan()
-    assert plan["key_replaced"]
-    assert list(ContactType) == plan["contact_types"]
+def test_everything_queued_is_taken_and_stays_queued() -> None:
+    given = Given(RunRequest(account_ids=[MEMBER], contact_types=[ContactType.SECURITY]))
+    given.lock.add(
+        "first",
+        RunRequest(account_ids=[OTHER], contact_types=[ContactType.BILLING]),
+        started_at=STARTED_AT,
+        queued_at=NOW - timedelta(hours=1),
+    )
+    planned = given.plan(trigger=make_trigger("schedule"))
+    assert ["first", "asks-0"] == given.run["taken"]
+    assert [STARTED_AT, EARLIER] == given.run["taken_started_at"]
+    assert {"account_ids": [OTHER, MEMBER], "contact_types": ["billing", "security"]} == {
+        name: given.run["request"][name] for name in ("account_ids", "contact_types")
+    }
+    assert "schedule" == given.run["trigger"]["source"]
+    assert {"first", "asks-0"} == set(given.lock.requests)
+    assert ["billing", "security"] == planned["contact_types"]
 
 
-def test_a_replaced_key_of_a_type_that_is_not_planned_is_not_told() -> None:
-    given = Given(RoundRequest(contact_types=[ContactType.BILLING]))
-    given.synced_to(DigestKey(b"the lost key"), ContactType.SECURITY)
-    assert not given.plan()["key_replaced"]
+def test_a_request_for_every_account_widens_the_others() -> None:
+    given = Given(RunRequest(account_ids=[MEMBER]), RunRequest())
+    given.plan()
+    assert given.bucket.objects[f"{PREFIX}/scope.json"].covers_all_accounts
 
 
-def test_not_even_an_unset_contact_is_known_by_another_keys_entry() -> None:
-    given = Given(
-        RoundRequest(only_if_changed=True),
-        {"on_source_deleted": "delete"},
-        make_contacts(security=None),
-    ).synced_to(DigestKey(KEY), *ContactType)
-    lost = DigestKey(b"the lost key").id
-    given.runs.record_synced({ContactType.SECURITY: "absent"}, lost, "run-0", STARTED_AT)
-    assert ["security"] == given.plan()["contact_types"]
+@pytest.mark.parametrize(
+    ("pending", "accounts"),
+    [
+        ({"account_ids": [OTHER], "only_if_changed": True}, [MEMBER, OTHER]),
+        ({}, None),
+        ({"account_ids": "all"}, None),
+        ("everything", None),
+    ],
+)
+def test_what_version_1_queued_is_taken_too_and_means_everything_where_it_cannot_be_read(
+    pending: Any, accounts: list[str] | None
+) -> None:
+    given = Given(RunRequest(account_ids=[MEMBER]))
+    given.lock.item["pending"] = pending
+    given.plan()
+    assert accounts == given.bucket.objects[f"{PREFIX}/scope.json"].account_ids
+
+
+def test_a_run_for_which_nothing_is_queued_any_more_syncs_nothing() -> None:
+    given = Given()
+    assert [] == given.plan()["contact_types"]
+    assert ([], {}) == (given.run["taken"], given.bucket.objects)
+
+
+def test_what_is_taken_is_noted_also_where_planning_fails() -> None:
+    given = Given(RunRequest(), config={"contact_types": []})
+    with pytest.raises(InvalidConfigError):
+        given.plan()
+    assert ["asks-0"] == given.run["taken"]
+
+
+def test_the_source_is_to_be_checked_5_minutes_after_the_newest_change() -> None:
+    given = Given(RunRequest())
+    for name, minutes in (("older", 9), ("newest", 2)):
+        given.lock.add(name, CHANGE, queued_at=NOW - timedelta(minutes=minutes))
+    given.plan()
+    assert (NOW + timedelta(minutes=3)).isoformat() == given.run["check_source_at"]
+
+
+def test_a_run_without_a_change_does_not_check_the_source() -> None:
+    given = Given(RunRequest())
+    given.plan()
+    assert given.run["check_source_at"] is None
+
+
+# What a change asks for
+
+
+def test_a_change_asks_for_what_differs_from_what_was_last_tried_everywhere() -> None:
+    given = Given(CHANGE).tried_everywhere()
+    given.set("billing", make_contact(Name="Newcomer"))
+    planned = given.plan()
+    assert ["billing"] == planned["contact_types"]
+    assert pytest.approx(0.2) == planned["seconds_per_account"]
+
+
+def test_a_change_of_which_nothing_shows_asks_for_every_type() -> None:
+    planned = Given(CHANGE).tried_everywhere().plan()
+    assert EVERY_TYPE == planned["contact_types"]
+    assert pytest.approx(0.3) == planned["seconds_per_account"]  # reading alone
+
+
+def test_a_change_after_another_configuration_asks_for_every_type() -> None:
+    given = Given(CHANGE).tried_everywhere()
+    given.config["excluded_accounts"] = [MEMBER]
+    given.set("billing", make_contact(Name="Newcomer"))
+    assert EVERY_TYPE == given.plan()["contact_types"]
+    assert {} == given.held
+
+
+def test_what_the_run_is_about_to_contradict_is_not_held_any_more() -> None:
+    given = Given(RunRequest(account_ids=[MEMBER])).tried_everywhere()
+    given.set("billing", make_contact(Name="Newcomer"))
+    before = dict(given.held)
+    given.plan()
+    del before["billing"]
+    assert before == given.held
+
+
+def test_what_a_run_does_not_sync_stays_held() -> None:
+    given = Given(RunRequest(contact_types=[ContactType.SECURITY])).tried_everywhere()
+    given.set("billing", make_contact(Name="Newcomer"))
+    before = dict(given.held)
+    given.plan()
+    assert before == given.held
+
+
+def test_a_repeated_plan_asks_for_the_same_with_a_later_time() -> None:
+    given = Given(CHANGE).tried_everywhere()
+    given.set("billing", make_contact(Name="Newcomer"))
+    first, again = given.plan(), given.plan()
+    assert first["contact_types"] == again["contact_types"]
+    assert first["planned_at"] < again["planned_at"]
+    assert again["source_key"] in given.bucket.objects
+
+
+# What the source says
+
+
+def test_a_deletion_is_read_twice_before_anything_is_planned() -> None:
+    given = Given(RunRequest(), config=DELETES, security=None)
+    assert {"confirm": True, "missing": ["security"]} == given.plan()
+    assert {} == given.bucket.objects
+    assert "planned_at" not in given.lock.item
+    planned = given.plan(missing=["security"])
+    assert EVERY_TYPE == planned["contact_types"]
+    stored = given.bucket.objects[planned["source_key"]]
+    assert stored.contacts[ContactType.SECURITY] is None
+
+
+def test_a_contact_that_was_missing_once_alone_is_not_deleted() -> None:
+    given = Given(RunRequest(), config=DELETES, security=None)
+    given.plan()
+    given.set("security", make_contact("security"))
+    given.set("billing", None)
+    planned = given.plan(missing=["security"])
+    assert ["primary", "operations", "security"] == planned["contact_types"]
+    assert ["billing"] == given.run["missing"]
+
+
+def test_an_invalid_contact_is_left_out_and_the_rest_is_planned() -> None:
+    given = Given(RunRequest(), primary=make_contact("primary", PhoneNumber="0400 000 000"))
+    assert ["billing", "operations", "security"] == given.plan()["contact_types"]
+    assert ["primary"] == given.run["invalid"]
+    reason = "invalid: primary.PhoneNumber has a form that the API refuses"
+    assert {"primary": reason} == given.run["left_out"]
+
+
+def test_what_is_left_out_is_noted_with_the_reason() -> None:
+    types = [ContactType.BILLING, ContactType.OPERATIONS, ContactType.SECURITY]
+    config = {"contact_types": ["billing", "security"]}
+    given = Given(RunRequest(contact_types=types), config=config, security=None)
+    given.plan()
+    assert {"operations": NOT_CONFIGURED, "security": NOT_SET} == given.run["left_out"]
+    assert (["billing"], ["security"]) == (given.run["contact_types"], given.run["missing"])
+
+
+def test_a_configured_contact_that_is_missing_is_noted_also_where_it_is_not_asked_for() -> None:
+    given = Given(RunRequest(contact_types=[ContactType.BILLING]), security=None)
+    given.plan()
+    assert (["security"], {}) == (given.run["missing"], given.run["left_out"])
+
+
+def test_contacts_that_share_one_address_are_warned_of() -> None:
+    addresses = {
+        name: make_contact(name, EmailAddress=f"{name}@example.com")
+        for name in ("operations", "security")
+    }
+    given = Given(RunRequest(), **{**addresses, "operations": make_contact("operations")})
+    given.plan()
+    assert ["billing and operations share one e-mail address"] == given.run["warnings"]
+    given = Given(RunRequest(), **addresses)
+    given.plan()
+    assert [] == given.run["warnings"]
 
 
 @pytest.mark.parametrize(
     ("config", "source", "error"),
     [
-        ({"contact_types": []}, make_contacts(), InvalidConfigError),
-        ({}, dict.fromkeys(ContactType), EmptySourceError),
-        ({}, make_contacts(billing=make_contact(Name=None)), InvalidSourceError),
+        ({"contact_types": []}, {}, InvalidConfigError),
+        ({}, dict.fromkeys(EVERY_TYPE), EmptySourceError),
+        ({"contact_types": ["billing"]}, {"billing": make_contact(Name=None)}, InvalidSourceError),
     ],
 )
 def test_nothing_is_stored_where_configuration_or_source_is_wrong(
-    config: dict[str, Any], source: dict[ContactType, Contact | None], error: type[Exception]
+    config: dict[str, Any], source: dict[str, Contact | None], error: type[Exception]
 ) -> None:
-    given = Given(config=config, source=source)
+    given = Given(RunRequest(), config=config, **source)
     with pytest.raises(error):
         given.plan()
     assert {} == given.bucket.objects
+    assert "planned_at" not in given.lock.item
+
+
+# Dry runs
+
+
+def test_a_dry_run_takes_nothing_queued_and_leaves_lock_and_queue_alone() -> None:
+    given = Given(RunRequest())
+    given.lock.item = {"holder": "other", "planned_at": "2026-01-05T09:00:00.000000+00:00"}
+    before = dict(given.lock.item)
+    planned = given.plan_dry_run(account_ids=[MEMBER])
+    assert planned["dry_run"]
+    assert (before, {"asks-0"}) == (given.lock.item, set(given.lock.requests))
+    assert ([], True) == (given.run["taken"], given.run["dry_run"])
+    assert [MEMBER] == given.bucket.objects[planned["scope_key"]].account_ids
+
+
+@pytest.mark.parametrize(("holder", "processes"), [("other", 1), (None, 6)])
+def test_a_dry_run_beside_a_run_uses_one_process(holder: str | None, processes: int) -> None:
+    given = Given()
+    given.lock.item = {"holder": holder} if holder else {}
+    assert processes == given.plan_dry_run()["max_concurrency"]
+
+
+def test_a_dry_run_takes_the_time_of_reading_alone() -> None:
+    assert pytest.approx(0.3) == Given().plan_dry_run()["seconds_per_account"]
+
+
+# Whether the source has settled
+
+
+def test_a_source_that_is_still_what_the_plan_read_has_settled() -> None:
+    given = Given(CHANGE)
+    given.plan()
+    assert given.planner.is_settled(given.run)
+    given.set("billing", make_contact(PhoneNumber="+1 (555) 0100"))  # the same number
+    assert given.planner.is_settled(given.run)
+
+
+@pytest.mark.parametrize("now", [make_contact(Name="Newcomer"), None])
+def test_a_source_that_has_changed_since_the_plan_has_not_settled(now: Contact | None) -> None:
+    given = Given(CHANGE)
+    given.plan()
+    given.set("billing", now)
+    assert not given.planner.is_settled(given.run)
+
+
+def test_a_contact_that_was_set_since_the_plan_has_not_settled() -> None:
+    given = Given(CHANGE, billing=None)
+    given.plan()
+    given.set("billing", make_contact())
+    assert not given.planner.is_settled(given.run)
+
+
+def test_a_contact_that_is_not_configured_does_not_keep_the_source_from_settling() -> None:
+    given = Given(CHANGE, config={"contact_types": ["billing"]})
+    given.plan()
+    given.set("security", None)
+    assert given.planner.is_settled(given.run)
+
+
+@pytest.mark.parametrize("stale", [None, make_contact(Name=None)])
+def test_a_source_in_error_that_was_read_stale_has_not_settled(stale: Contact | None) -> None:
+    given = Given(CHANGE, config={"contact_types": ["billing"]}, billing=stale)
+    with pytest.raises((EmptySourceError, InvalidSourceError)):
+        given.plan()
+    assert given.planner.is_settled(given.run)
+    given.set("billing", make_contact())
+    assert not given.planner.is_settled(given.run)
+
+
+def test_a_source_that_could_not_be_read_a_second_time_is_not_taken_for_settled() -> None:
+    given = Given(CHANGE)
+    given.plan()
+    given.source.failures["get", None, "billing"] = ServiceUnavailableError("get")
+    with pytest.raises(ServiceUnavailableError):
+        given.planner.is_settled(given.run)

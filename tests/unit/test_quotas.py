@@ -1,9 +1,9 @@
-"""The time of a round is that of the operation that its quota slows most."""
+"""The time of a run is that of the operation that its quota slows most."""
 
 import pytest
 from builders import make_contacts
 from contact_sync.contacts import ContactType
-from contact_sync.quotas import QUOTAS, quotas_of, seconds_an_account
+from contact_sync.quotas import QUOTAS, quotas_of, seconds_per_account
 
 PRIMARY, BILLING, OPERATIONS, SECURITY = ContactType
 ALL = tuple(ContactType)
@@ -34,14 +34,14 @@ def test_the_quotas_are_those_of_the_partition_and_its_share(
         ((), (), 0.0),
     ],
 )
-def test_the_slowest_operation_tells_the_time_of_an_account(
+def test_the_slowest_operation_decides_about_the_time_of_an_account(
     read: tuple[ContactType, ...], written: tuple[ContactType, ...], seconds: float
 ) -> None:
-    assert pytest.approx(seconds) == seconds_an_account(
+    assert pytest.approx(seconds) == seconds_per_account(
         make_contacts(), read, written, QUOTAS["aws"]
     )
 
 
-def test_a_deletion_has_a_quota_of_its_own() -> None:
+def test_a_deletion_has_the_smallest_quota() -> None:
     contacts = make_contacts(security=None)
-    assert 1 == seconds_an_account(contacts, [SECURITY], [SECURITY], QUOTAS["aws"])
+    assert 1 == seconds_per_account(contacts, [SECURITY], [SECURITY], QUOTAS["aws"])

@@ -1,166 +1,173 @@
-"""The end of rounds and of the run: counted, recorded, and said in words."""
+"""The end of a run: counted, recorded, handed on, and said in words."""
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import emf
 import pytest
 from builders import (
-    KEY,
+    LATER_PLAN,
     MEMBER,
+    NOW,
     OTHER,
-    SECRET_VALUES,
+    PLANNED_AT,
     STARTED_AT,
     SYNC_ID,
     THIRD,
-    make_contact,
+    UNIT,
     make_failure,
-    make_round,
-    make_source,
+    make_trigger,
 )
-from contact_sync.contacts import ContactType
-from contact_sync.errors import ServiceUnavailableError
-from contact_sync.reporter import MOST_CAUSE_CHARACTERS, Ending, Reporter, Round
-from contact_sync.request import RoundRequest
-from fakes import FakeAccountItems, FakeBucket, FakeRuns
+from contact_sync.errors import LockLostError, ServiceUnavailableError
+from contact_sync.request import RunRequest
+from support.builders import EARLIER, make_listed, make_plan, make_run_ended
+from support.clock import stop_clock
+from support.fakes import FakeAccountItems, FakeBucket, FakeLock, FakeRuns
+from sync_reporter.reporter import MAX_CAUSE_CHARACTERS, Reporter, RunEnd
 
-BILLING, SECURITY = ContactType.BILLING, ContactType.SECURITY
-MANIFEST_KEY, SOURCE_KEY, SCOPE_KEY = "manifest.json", "source.json", "scope.json"
-NOTIFICATION = {
-    "notify_on_failure": True,
-    "notify_on_success": False,
-    "notify_on_partial_failure": True,
-    "failure_threshold": 1,
-}
+PREFIX = f"runs/{SYNC_ID}/{PLANNED_AT}"
+SOURCE = {"billing": "1:billing", "security": "1:security"}
+HELD = {"billing": "1:earlier", "security": "1:earlier", "configuration": "earlier"}
+NOTIFICATION = make_plan()["notification"]
+SILENT = {**dict.fromkeys(NOTIFICATION, False), "failure_threshold": 1}
+PLAN_ERROR = {"plan": None, "listed": None, "digits": []}
+
+
+@pytest.fixture(autouse=True)
+def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_clock(monkeypatch, "sync_reporter.reporter", at=NOW + timedelta(minutes=2))
 
 
 def record(status: str = "unchanged", **changes: Any) -> dict[str, Any]:
-    return {"status": status, "sync_id": SYNC_ID, "round": 1, **changes}
+    return {"status": status, "sync_id": SYNC_ID, "planned_at": PLANNED_AT, **changes}
 
 
 def failed(error: str = "ThrottledError", **changes: Any) -> dict[str, Any]:
     return record("failed", error=error, **changes)
 
 
-def make_ended_round(**changes: Any) -> Round:
-    defaults: dict[str, Any] = {
-        "sync_id": SYNC_ID,
-        "started_at": STARTED_AT,
-        "number": 1,
-        "dry_run": False,
-        "contact_types": [BILLING],
-        "skipped_types": {},
-        "left_alone": {},
-        "planned_at": STARTED_AT,
-        "estimated_seconds": 60,
-        "key_replaced": False,
-        "manifest_key": MANIFEST_KEY,
-        "source_key": SOURCE_KEY,
-        "scope_key": SCOPE_KEY,
-        "digest_key_id": "key-1",
-        "digits": [],
-        "error": None,
-    }
-    return Round(**{**defaults, **changes})
+def every(number: int, item: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {f"_{n}": item for n in range(number)}
 
 
 class Given:
-    """A round's accounts and objects, and the reporter over them."""
+    """A run that holds the lock and has planned, its accounts and objects, and the reporter."""
 
-    def __init__(self, request: RoundRequest | None = None, **items: dict[str, Any]) -> None:
+    def __init__(self, request: RunRequest | None = None, **items: dict[str, Any]) -> None:
         """Take account items by `_<account id>`."""
-        accounts = {name.removeprefix("_"): item for name, item in items.items()}
-        self.states = FakeAccountItems(accounts)
+        self.accounts = {name.removeprefix("_"): item for name, item in items.items()}
+        self.states = FakeAccountItems(self.accounts)
+        self.lock = FakeLock(SYNC_ID, planned_at=PLANNED_AT, held=dict(HELD))
+        self.lock.add(SYNC_ID, request, started_at=STARTED_AT)
         self.runs = FakeRuns()
-        self.runs.update(
-            STARTED_AT, SYNC_ID, {"request": (request or RoundRequest()).stored(), "round": 1}
+        self.noted(
+            planned_at=PLANNED_AT,
+            taken=[SYNC_ID],
+            taken_started_at=[STARTED_AT],
+            request=(request or RunRequest()).stored(),
+            contact_types=["billing"],
+            source=dict(SOURCE),
+            configuration="present",
         )
-        self.bucket = FakeBucket()
-        self.bucket.objects = {
-            MANIFEST_KEY: list(accounts),
-            SOURCE_KEY: make_source(),
-            SCOPE_KEY: "scope",
-        }
-        self.reporter = Reporter(self.states, self.runs, self.bucket)  # type: ignore[arg-type]
+        self.bucket = FakeBucket(
+            {
+                f"{PREFIX}/manifest.json": list(self.accounts),
+                f"{PREFIX}/source.json": "source",
+                f"{PREFIX}/scope.json": "scope",
+            }
+        )
+        self.reporter = Reporter(self.states, self.runs, self.lock, self.bucket)  # type: ignore[arg-type]
 
-    def ends(self, **changes: Any) -> Mapping[str, int]:
-        return self.reporter.record_round(make_ended_round(**changes))
+    def noted(self, **values: Any) -> "Given":
+        self.runs.update(STARTED_AT, SYNC_ID, values)
+        return self
+
+    def took(self, name: str, started_at: str = EARLIER) -> "Given":
+        self.lock.add(name, started_at=started_at)
+        taken = [*self.run["taken"], name]
+        return self.noted(taken=taken, taken_started_at=[*self.run["taken_started_at"], started_at])
+
+    def ends(self, **changes: Any) -> dict[str, Any]:
+        """Let the run end; `error` is a name, `plan` changes of the plan."""
+        event = make_run_ended(digits=[0] * len(self.accounts))
+        event |= changes
+        if changes.get("plan"):
+            event["plan"] = make_plan(**changes["plan"])
+        if isinstance(changes.get("error"), str):
+            event["error"] = {"name": changes["error"], "cause": changes.get("cause", "why")}
+        links = {"Execution": "https://example.com/1"}
+        return self.reporter.record(RunEnd.from_event(event), "test", links)
 
     @property
     def run(self) -> dict[str, Any]:
         return self.runs.read(STARTED_AT, SYNC_ID)
 
+    @property
+    def held(self) -> dict[str, str]:
+        held: dict[str, str] = self.lock.item["held"]
+        return held
 
-# Rounds
-
-
-def test_a_round_counts_its_accounts() -> None:
-    given = Given(
-        _1={"billing": record("updated")},
-        _2={"billing": record()},
-        _3={"billing": failed()},
-        _4={"billing": record("not_accepted", error="NotAcceptedError")},
-        _5={},
-    )
-    assert {"updated": 1, "unchanged": 1, "failed": 3} == given.ends()
+    @property
+    def state(self) -> str:
+        """What the run leaves behind but for its accounts' items."""
+        left = (self.runs.items, self.lock.item, self.lock.requests, self.bucket.objects)
+        return repr(left)
 
 
-def test_a_round_is_recorded_in_the_runs_item() -> None:
+def how(answer: dict[str, Any]) -> tuple[Any, ...]:
+    return answer["status"], answer["error"], answer["notify"]
+
+
+# Counting and recording
+
+
+def test_a_run_that_went_well_is_a_success_and_quiet() -> None:
+    given = Given(_1={"billing": record("updated")}, _2={"billing": record()})
+    answer = given.ends()
+    message = answer.pop("message")
+    assert answer == {
+        "status": "success",
+        "error": None,
+        "cause": "",
+        "notify": False,
+        "subject": "[test] contact sync success: 1 updated, 1 unchanged",
+        "may_continue": True,
+        "check_source_in": None,
+    }
+    assert "\n  billing: 1 updated, 1 unchanged\n" in message
+    assert message.endswith("\n\nExecution: https://example.com/1\n")
+
+
+def test_the_end_is_recorded_in_the_runs_item() -> None:
     given = Given(_1={"billing": record("updated")}, _2={"billing": failed()})
+    given.noted(warnings=["one"], trigger={"source": "schedule"})
     given.ends(
-        skipped_types={"primary": "why"},
-        left_alone={"excluded": 3},
-        planned_at=None,
-        key_replaced=True,
-        digits=[1, 2],
+        listed=make_listed(2, skipped={"SUSPENDED": 3}, warnings=["two"]),
+        plan={"notification": {**NOTIFICATION, "failure_threshold": 2}},
     )
-    assert 1 == given.run["failed"]
-    assert [make_failure("2", billing="ThrottledError")] == given.run["failures"]
-    assert given.run["round_1"] == {
-        "contact_types": ["billing"],
-        "skipped_types": {"primary": "why"},
-        "left_alone": {"excluded": 3},
-        "estimated_seconds": 60,
-        "seconds": None,
-        "key_replaced": True,
+    cause = given.run["cause"]
+    assert cause.startswith("billing failed in 1 of 2 accounts (ThrottledError).")
+    expected = {
+        "dry_run": False,
+        "trigger": {"source": "schedule"},
+        "status": "partial",
+        "error": None,
+        "cause": cause,
+        "warnings": ["one", "two"],
         "accounts": {"updated": 1, "failed": 1},
         "types": {"billing": {"updated": 1, "failed": 1}},
-        "compares_everything": True,
-        "only_if_changed": False,
+        "skipped": {"SUSPENDED": 3},
+        "named_skips": {},
+        "failed": 1,
+        "failures": [make_failure("2")],
+        "seconds": 115,
+        "estimated_seconds": 60,
         "lost_children": 0,
-        "error": None,
+        "superseded_by": None,
+        "ended_at": "2026-01-05T10:02:00+00:00",
     }
-
-
-def test_a_round_tells_how_long_it_took() -> None:
-    given = Given(_1={"billing": record()})
-    given.ends(planned_at=(datetime.now(UTC) - timedelta(minutes=2)).isoformat())
-    assert 120 <= given.run["round_1"]["seconds"] < 180
-
-
-@pytest.mark.parametrize(
-    ("request_", "expected"),
-    [
-        (RoundRequest(), True),
-        (RoundRequest(only_if_changed=True), False),
-        (RoundRequest(contact_types=[BILLING]), False),
-        (RoundRequest(account_ids=[MEMBER]), False),
-        (RoundRequest(organizational_units=["ou-exam-workloads"]), False),
-    ],
-)
-def test_a_round_compares_everything_or_not(request_: RoundRequest, *, expected: bool) -> None:
-    given = Given(request_, _1={"billing": record()})
-    given.ends()
-    assert expected == given.run["round_1"]["compares_everything"]
-
-
-@pytest.mark.parametrize("only_if_changed", [True, False])
-def test_a_round_tells_whether_it_started_from_a_change(*, only_if_changed: bool) -> None:
-    given = Given(RoundRequest(only_if_changed=only_if_changed), _1={"billing": record()})
-    given.ends()
-    assert only_if_changed is given.run["round_1"]["only_if_changed"]
+    assert expected == {name: given.run[name] for name in expected}
 
 
 def test_changed_and_failed_accounts_get_an_item_of_the_run() -> None:
@@ -175,7 +182,7 @@ def test_changed_and_failed_accounts_get_an_item_of_the_run() -> None:
         "gsi1pk": f"RUN#{SYNC_ID}",
         "gsi1sk": "failed#3",
         "billing": failed(),
-        "round": 1,
+        "planned_at": PLANNED_AT,
         "dry_run": False,
         "status": "failed",
         "statuses": {"billing": "failed"},
@@ -184,296 +191,139 @@ def test_changed_and_failed_accounts_get_an_item_of_the_run() -> None:
     }
 
 
-def test_an_account_that_failed_and_is_well_in_a_later_round_is_corrected() -> None:
-    given = Given(_1={"billing": record(round=2)}, _2={"billing": record(round=2)})
-    given.runs.failed[SYNC_ID] = ["1", "9"]
-    given.ends(number=2)
-    assert ["unchanged#1"] == [item["gsi1sk"] for item in given.states.written]
-    assert 1 == given.run["failed"]
-
-
-def test_only_failures_that_still_stand_are_named() -> None:
-    given = Given(_1={"billing": record(round=2)}, _2={"billing": failed(round=2)})
-    given.runs.failed[SYNC_ID] = ["1", "9"]
-    given.runs.update(STARTED_AT, SYNC_ID, {"failures": [make_failure("1"), make_failure("9")]})
-    given.ends(number=2)
-    assert [make_failure("9"), make_failure("2")] == given.run["failures"]
-
-
-def test_the_first_round_has_no_earlier_failures() -> None:
-    given = Given(_1={"billing": record()})
-    given.runs.failed[SYNC_ID] = ["9"]
-    given.ends()
-    assert 0 == given.run["failed"]
-
-
-@pytest.mark.parametrize(
-    ("digits", "lost"),
-    [([0, 1, 2, 3], 0), ([0, {"Error": "States.Timeout"}, 2, None], 2), ([0], 3), ([], 4)],
-)
-def test_children_that_told_nothing_are_counted(digits: list[Any], lost: int) -> None:
-    given = Given(**{f"_{n}": {"billing": record()} for n in range(4)})
-    given.ends(digits=digits)
-    assert lost == given.run["round_1"]["lost_children"]
-
-
-def test_source_and_scope_are_deleted_and_the_manifest_is_kept() -> None:
-    given = Given()
-    given.ends()
-    assert [MANIFEST_KEY] == list(given.bucket.objects)
-
-
-def test_a_round_that_stored_nothing_is_recorded() -> None:
-    given = Given()
-    keys = dict.fromkeys(("manifest_key", "source_key", "scope_key", "digest_key_id"))
-    assert {} == given.ends(**keys, contact_types=[], error="InvalidConfigError")
-    assert "InvalidConfigError" == given.run["round_1"]["error"]
-
-
-# A round that is recorded again, as its answer was lost or the function died
-
-ACCOUNTS = {
-    "_1": {"billing": record("updated")},
-    "_2": {"billing": record()},
-    "_3": {"billing": failed()},
-    "_4": {"billing": record("not_accepted", error="NotAcceptedError")},
-    "_5": {},
-}
-
-
-def refuse() -> None:
-    raise ServiceUnavailableError("not now")
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-@pytest.mark.parametrize("accounts", [ACCOUNTS, {"_1": {"billing": record("updated")}}])
-def test_a_round_recorded_twice_tells_and_leaves_the_same(
-    accounts: dict[str, Any], *, dry_run: bool
-) -> None:
-    given = Given(**accounts)
-    first = given.ends(dry_run=dry_run)
-    left = repr((given.run, given.runs.synced_entries, given.states.written))
-    assert first == given.ends(dry_run=dry_run)
-    assert left == repr((given.run, given.runs.synced_entries, given.states.written))
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_a_round_whose_own_record_failed_is_counted_the_same_again(*, dry_run: bool) -> None:
-    given, undisturbed = Given(**ACCOUNTS), Given(**ACCOUNTS)
-    given.runs.before_update = refuse
-    with pytest.raises(ServiceUnavailableError):
-        given.ends(dry_run=dry_run)
-    assert "round_1" not in given.run
-    given.runs.before_update = lambda: None
-    assert undisturbed.ends(dry_run=dry_run) == given.ends(dry_run=dry_run)
-    assert undisturbed.run == given.run
-    assert undisturbed.states.written == given.states.written[:4] == given.states.written[4:]
-
-
-def test_a_clean_round_whose_own_record_failed_still_finds_its_source() -> None:
-    given = Given(_1={"billing": record("updated")})
-    given.runs.before_update = refuse
-    with pytest.raises(ServiceUnavailableError):
-        given.ends()
-    given.runs.before_update = lambda: None
-    given.ends()
-    assert ["billing"] == list(given.runs.synced_entries)
-    assert SOURCE_KEY not in given.bucket.objects
-
-
-def test_a_recorded_round_whose_objects_could_not_be_deleted_deletes_them_again() -> None:
-    given = Given(_1={"billing": record("updated")})
-    given.bucket.before_delete = refuse
-    with pytest.raises(ServiceUnavailableError):
-        given.ends()
-    given.bucket.before_delete = lambda: None
-    assert {"updated": 1} == given.ends()
-    assert [MANIFEST_KEY] == list(given.bucket.objects)
-    assert 1 == len(given.states.written)
-
-
-def test_a_round_recorded_late_does_not_undo_what_was_synced_since() -> None:
-    given = Given(_1={"billing": record("updated")})
-    given.ends()
-    newer = {"digest": "newer", "sync_id": "run-2"}
-    given.runs.synced_entries["billing"] = newer
-    given.ends()
-    assert newer == given.runs.synced_entries["billing"]
-
-
-def test_an_item_of_the_run_holds_only_what_was_recorded_in_its_round() -> None:
-    item = {"billing": record("updated"), "security": record(sync_id="run-0"), "at": "then"}
+def test_an_account_in_the_run_holds_only_what_was_recorded_in_the_run() -> None:
+    item = {"billing": record("updated"), "security": record(planned_at=EARLIER), "at": "then"}
     given = Given(_1=item)
-    given.ends(contact_types=[BILLING, SECURITY])
+    given.ends(plan={"contact_types": ["billing", "security"]})
     (written,) = given.states.written
     assert record("updated") == written["billing"]
     assert [] == [name for name in ("security", "at") if name in written]
 
 
-# What every account has from the source now
-
-
-def test_what_every_account_has_is_recorded() -> None:
-    given = Given(_1={"billing": record("updated")}, _2={"billing": record()})
-    given.ends()
-    entry = given.runs.synced_entries["billing"]
-    assert make_contact().digest(KEY) == entry["digest"]
-    assert ("key-1", SYNC_ID) == (entry["key_id"], entry["sync_id"])
-
-
-def test_what_was_synced_is_recorded_with_its_time() -> None:
-    given = Given(_1={"billing": record()})
-    given.ends()
-    assert datetime.now(UTC) >= datetime.fromisoformat(given.runs.synced_entries["billing"]["at"])
-
-
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_a_round_reads_the_items_of_its_own_run(*, dry_run: bool) -> None:
+def test_a_run_reads_the_items_of_its_own_kind(*, dry_run: bool) -> None:
     given = Given(_1={"billing": record()})
-    given.ends(dry_run=dry_run)
+    given.ends(input={"dry_run": dry_run}, may_hold_lock=not dry_run)
     assert [(SYNC_ID, STARTED_AT, dry_run)] == given.states.asked
 
 
-def test_a_run_of_which_no_round_was_recorded_has_failed_at_nothing() -> None:
-    given = Given()
-    given.run.clear()
-    assert ("success", None) == tuple(summarize(given)[name] for name in ("status", "error"))
+def test_an_account_without_a_record_has_failed_and_is_no_error_of_the_run() -> None:
+    given = Given(_1={"billing": record()}, _2={})
+    answer = given.ends()
+    assert ("partial", "PartialSyncError", True) == how(answer)
+    assert [make_failure("2", billing="NotRecordedError")] == given.run["failures"]
+    assert (
+        "\nNext: bash scripts/resync.sh --environment test --retry-of run-1\n"
+        in (answer["message"])
+    )
 
 
-def test_a_type_for_which_an_account_failed_is_not_recorded() -> None:
+def test_an_account_that_left_after_its_child_ended_well_is_skipped_by_name() -> None:
     given = Given(
-        _1={"billing": failed(), "security": record()},
-        _2={"billing": record(), "security": record("updated")},
+        _1={"billing": record("updated"), "left_at": LATER_PLAN}, _2={"billing": record()}
     )
-    given.ends(contact_types=[BILLING, SECURITY])
-    assert ["security"] == list(given.runs.synced_entries)
+    assert ("success", None, False) == how(given.ends())
+    assert {"skipped": 1, "unchanged": 1} == given.run["accounts"]
+    assert {"1": "left the organization"} == given.run["named_skips"]
+    assert {"left the organization": 1} == given.run["skipped"]
 
 
-def test_what_was_not_accepted_is_not_recorded() -> None:
-    given = Given(_1={"billing": record("not_accepted", error="NotAcceptedError")})
-    given.ends()
-    assert {} == given.runs.synced_entries
+def test_accounts_skipped_before_and_during_the_run_add_up() -> None:
+    given = Given(_1={"billing": record("skipped", error="CLOSED")})
+    given.ends(
+        listed=make_listed(skipped={"CLOSED": 2, "excluded": 1}, named_skips={"9": "CLOSED"})
+    )
+    assert {"CLOSED": 3, "excluded": 1} == given.run["skipped"]
+    assert {"9": "CLOSED", "1": "CLOSED"} == given.run["named_skips"]
+
+
+def test_a_contested_contact_is_a_failure_that_names_the_likely_causes() -> None:
+    given = Given(
+        _1={"billing": record("contested", error="ContestedError")}, _2={"billing": record()}
+    )
+    answer = given.ends()
+    assert ("partial", "PartialSyncError") == (answer["status"], answer["error"])
+    assert "ContestedError: Something in the account sets the contact back" in answer["message"]
+    assert "failed#1" == given.states.written[0]["gsi1sk"]
+
+
+@pytest.mark.parametrize("is_denied", [True, False])
+def test_a_type_denied_everywhere_is_told_beside_the_type_that_is_done(*, is_denied: bool) -> None:
+    other = failed("AccessDeniedError") if is_denied else record()
+    given = Given(**every(3, {"billing": failed("AccessDeniedError"), "security": other}))
+    answer = given.ends(plan={"contact_types": ["billing", "security"]})
+    expected = ("failure", "SyncFailedError") if is_denied else ("partial", "PartialSyncError")
+    assert expected == (answer["status"], answer["error"])
+    assert "billing failed in 3 of 3 accounts (AccessDeniedError)" in answer["cause"]
+    assert is_denied != ("security: no failure" in answer["cause"])
+
+
+def test_accounts_in_an_unknown_state_end_no_run_green() -> None:
+    answer = Given().ends(listed=make_listed(0, unknown_states={"HIBERNATED": 5}))
+    assert ("partial", "UnknownAccountStateError", True) == how(answer)
+
+
+def test_the_threshold_of_the_configuration_counts() -> None:
+    given = Given(_1={"billing": failed()}, _2={"billing": record()})
+    answer = given.ends(plan={"notification": {**NOTIFICATION, "failure_threshold": 2}})
+    assert ("partial", None, True) == how(answer)
 
 
 @pytest.mark.parametrize(
-    "scope", [{"account_ids": [MEMBER]}, {"organizational_units": ["ou-exam-workloads"]}]
+    ("digits", "lost"),
+    [([0, 1, 2, 3], 0), ([0, {"Error": "States.Timeout"}, 4, None], 2), ([0], 3), ([], 4)],
 )
-def test_a_round_over_some_accounts_does_not_tell_of_all(scope: dict[str, Any]) -> None:
-    given = Given(RoundRequest(**scope), _1={"billing": record("updated")})
-    given.ends()
-    assert {} == given.runs.synced_entries
+def test_children_without_a_result_are_counted(digits: list[Any], lost: int) -> None:
+    given = Given(**every(4, {"billing": record()}))
+    given.ends(digits=digits)
+    assert lost == given.run["lost_children"]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"dry_run": True}, {"error": "States.Timeout"}, {"source_key": None}, {"digest_key_id": None}],
-)
-def test_only_a_real_whole_round_is_recorded_as_synced(changes: dict[str, Any]) -> None:
-    given = Given(_1={"billing": record()})
-    given.ends(**changes)
-    assert {} == given.runs.synced_entries
+def test_the_reasons_that_people_gave_are_told() -> None:
+    given = Given(RunRequest(reasons=["moved", "again"]), _1={"billing": record()})
+    assert "\nReason: moved\nReason: again\n" in given.ends()["message"]
 
 
-def test_an_error_deletes_the_source_all_the_same() -> None:
-    given = Given(_1={"billing": record()})
-    given.ends(error="States.Timeout")
-    assert SOURCE_KEY not in given.bucket.objects
+def test_a_map_that_ended_with_an_error_does_not_mean_that_its_children_did() -> None:
+    given = Given(_1={"billing": record("updated")}, _2={})
+    answer = given.ends(digits=[], error="States.ExceedToleratedFailureThreshold")
+    assert ("failure", "States.ExceedToleratedFailureThreshold", True) == how(answer)
+    assert ({"updated": 1, "failed": 1}, 0) == (given.run["accounts"], given.run["lost_children"])
 
 
-# The run
-
-
-def summarize(
-    given: Given, notification: dict[str, Any] | None = NOTIFICATION, **ending: Any
-) -> dict[str, Any]:
-    values = {"sync_id": SYNC_ID, "started_at": STARTED_AT, "error": None, "cause": "", **ending}
-    return given.reporter.summarize_run(
-        Ending(notification=notification, **values), "test", {"Execution": "https://example.com/1"}
-    )
-
-
-def after(*rounds: dict[str, int], failed: int = 0, **run: Any) -> Given:
+def test_source_and_scope_are_deleted_and_the_manifest_is_kept() -> None:
     given = Given()
-    numbered = {f"round_{n}": make_round(one) for n, one in enumerate(rounds, start=1)}
-    given.runs.update(
-        STARTED_AT, SYNC_ID, {**numbered, "round": len(rounds), "failed": failed, **run}
-    )
-    return given
+    given.ends()
+    assert [f"{PREFIX}/manifest.json"] == list(given.bucket.objects)
 
 
-def test_a_run_without_failures_is_a_success_and_quiet() -> None:
-    given = after({"updated": 2})
-    summary = summarize(given)
-    assert ("success", None, "", False) == tuple(
-        summary[name] for name in ("status", "error", "cause", "notify")
-    )
-    assert "[test] contact sync success: 2 updated" == summary["subject"]
-    assert "Execution: https://example.com/1" in summary["message"]
+def test_a_run_that_had_nothing_to_sync_counts_nothing() -> None:
+    given = Given()
+    given.bucket.objects.clear()
+    answer = given.ends(plan={"contact_types": []}, listed=None)
+    assert "[test] contact sync success: nothing to do" == answer["subject"]
 
 
-def test_the_end_is_recorded_with_the_runs_keys() -> None:
-    given = after({"updated": 1})
-    summarize(given)
-    assert ("success", None) == (given.run["status"], given.run["error"])
-    assert (f"RUN#{SYNC_ID}", "RUN") == (given.run["gsi1pk"], given.run["gsi1sk"])
-    assert 1802167200 == given.run["expires_at"]
-    assert datetime.now(UTC) >= datetime.fromisoformat(given.run["ended_at"])
+# Runs that ended with an error
 
 
-def test_a_run_that_never_started_a_round_is_recorded_too() -> None:
+def test_a_refused_input_is_recorded_and_published() -> None:
     given = Given()
     given.runs.items.clear()
-    summary = summarize(given, None, error="InvalidRequestError", cause="account_ids: wrong")
-    assert ("failure", "account_ids: wrong") == (summary["status"], summary["cause"])
-    assert "InvalidRequestError" == summary["error"] == given.run["error"]
-    assert (SYNC_ID, STARTED_AT) == (given.run["sync_id"], given.run["started_at"])
-
-
-def test_failures_at_the_threshold_fail_the_execution_and_name_the_accounts() -> None:
-    given = after({"failed": 7, "updated": 1}, failed=7)
-    failures = [make_failure(str(n), billing="X", security="Y", primary="X") for n in range(7)]
-    given.run["failures"] = failures
-    summary = summarize(given)
-    assert ("partial", "PartialSyncError", True) == (
-        summary["status"],
-        summary["error"],
-        summary["notify"],
+    answer = given.ends(
+        **PLAN_ERROR, may_hold_lock=False, input={"x": 1}, error="InvalidRequestError"
     )
-    assert summary["cause"].endswith(" Failed: 0 (X, Y), 1 (X, Y), 2 (X, Y), 3 (X, Y), 4 (X, Y)")
+    assert ("failure", "InvalidRequestError", True) == how(answer)
+    assert (False, None) == (answer["may_continue"], answer["check_source_in"])
+    assert ({"source": "unknown"}, SYNC_ID) == (given.run["trigger"], given.run["sync_id"])
+    assert [SYNC_ID] == list(given.lock.requests)
 
 
-def test_failures_below_the_threshold_do_not_fail_the_execution() -> None:
-    given = after({"failed": 1, "updated": 1}, failed=1)
-    summary = summarize(given, NOTIFICATION | {"failure_threshold": 2})
-    assert ("partial", None) == (summary["status"], summary["error"])
-
-
-def test_without_a_readable_configuration_one_failure_is_enough() -> None:
-    summary = summarize(after({"failed": 1, "updated": 1}, failed=1), None)
-    assert "PartialSyncError" == summary["error"]
-
-
-def test_all_accounts_failed_is_a_failure() -> None:
-    summary = summarize(after({"failed": 2}, failed=2))
-    assert ("failure", "SyncFailedError") == (summary["status"], summary["error"])
-
-
-def test_a_dry_run_never_fails() -> None:
-    summary = summarize(after({"failed": 2}, failed=2, dry_run=True))
-    assert ("partial", None) == (summary["status"], summary["error"])
-
-
-def test_an_aborted_run_is_told_as_such() -> None:
-    summary = summarize(after(), error="ABORTED", cause="whatever")
-    assert ("aborted", "ABORTED", "the execution was aborted", True) == tuple(
-        summary[name] for name in ("status", "error", "cause", "notify")
-    )
-
-
-def test_a_round_that_was_not_recorded_is_left_out() -> None:
-    given = after({"updated": 1})
-    given.run["round"] = 2
-    assert "[test] contact sync success: 1 updated" == summarize(given)["subject"]
+def test_the_trigger_is_known_also_of_a_run_that_noted_none() -> None:
+    given = Given()
+    given.runs.items.clear()
+    given.ends(**PLAN_ERROR, input={"trigger": make_trigger("schedule")}, error="Lambda.Unknown")
+    assert "schedule" == given.run["trigger"]["source"]
 
 
 @pytest.mark.parametrize(
@@ -484,146 +334,415 @@ def test_a_round_that_was_not_recorded_is_left_out() -> None:
         ("[1]", "[1]"),
         ("plain words", "plain words"),
         ("", ""),
-        ("x" * 3000, "x" * MOST_CAUSE_CHARACTERS),
+        ("x" * 3000, "x" * MAX_CAUSE_CHARACTERS),
     ],
 )
 def test_the_cause_is_the_functions_message(cause: str, expected: str) -> None:
-    assert expected == summarize(after(), error="SomeError", cause=cause)["cause"]
+    answer = Given().ends(**PLAN_ERROR, error={"name": "SomeError", "cause": cause})
+    assert expected == answer["cause"]
+
+
+def test_an_error_without_a_cause_is_recorded_too() -> None:
+    assert "" == Given().ends(**PLAN_ERROR, error={"name": "States.Timeout"})["cause"]
+
+
+# What is published
 
 
 @pytest.mark.parametrize("is_wanted", [True, False])
 @pytest.mark.parametrize(
-    ("setting", "given", "error"),
+    ("setting", "statuses", "error"),
     [
-        ("notify_on_success", after({"updated": 1}), None),
-        ("notify_on_partial_failure", after({"updated": 1, "failed": 1}, failed=1), None),
-        ("notify_on_failure", after({"failed": 1}, failed=1), None),
-        ("notify_on_failure", after(), "LockLostError"),
-        ("notify_on_failure", after(), "ABORTED"),
+        ("notify_on_success", ["updated"], None),
+        ("notify_on_partial_failure", ["updated", "failed"], None),
+        ("notify_on_failure", ["failed"], None),
+        ("notify_on_failure", ["updated"], "States.Timeout"),
     ],
 )
 def test_each_outcome_is_published_as_configured(
-    setting: str,
-    given: Given,
-    error: str | None,
-    *,
-    is_wanted: bool,
+    setting: str, statuses: list[str], error: str | None, *, is_wanted: bool
 ) -> None:
+    given = Given(**{f"_{n}": {"billing": record(one)} for n, one in enumerate(statuses)})
     others = dict.fromkeys(NOTIFICATION, not is_wanted)
     settings = {**others, setting: is_wanted, "failure_threshold": 1}
-    assert is_wanted is summarize(given, settings, error=error)["notify"]
+    assert is_wanted is given.ends(plan={"notification": settings}, error=error)["notify"]
+
+
+def test_a_configured_contact_that_the_source_lacks_is_always_published() -> None:
+    given = Given(_1={"billing": record()}).noted(missing=["security"])
+    answer = given.ends(plan={"notification": SILENT})
+    assert ("success", None, True) == how(answer)
+    assert "  security: not set in the management account\n" in answer["message"]
+
+
+def test_a_contact_left_out_as_invalid_is_partial_and_always_published() -> None:
+    given = Given(_1={"billing": record()})
+    given.noted(invalid=["security"], left_out={"security": "invalid: security.Name is not set"})
+    answer = given.ends(plan={"notification": SILENT})
+    assert ("partial", None, True) == how(answer)
+    assert "  security: left out, invalid: security.Name is not set\n" in answer["message"]
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "is_published"),
+    ("error", "is_published"),
+    [("InvalidConfigError", True), ("LockLostError", True), (None, False)],
+)
+def test_without_a_plan_every_failure_is_published(
+    error: str | None, *, is_published: bool
+) -> None:
+    assert is_published is Given().ends(**PLAN_ERROR, error=error)["notify"]
+
+
+def test_answer_and_items_hold_no_key_or_object_of_the_source() -> None:
+    given = Given(_1={"billing": record("updated")})
+    printed = json.dumps(given.ends())
+    assert [] == [value for value in (*SOURCE.values(), "present") if value in printed]
+
+
+# Dry runs
+
+
+def test_a_dry_run_says_so_names_what_would_change_and_touches_no_lock() -> None:
+    given = Given(_1={"billing": record("updated")}, _2={"billing": record()})
+    before = (dict(given.lock.item), list(given.lock.requests))
+    answer = given.ends(
+        input={"dry_run": True},
+        may_hold_lock=False,
+        plan={"notification": {**SILENT, "notify_on_success": True}},
+    )
+    assert ("success", None, True) == how(answer)
+    assert "DRY RUN [test] contact sync success: 1 would change, 1 unchanged" == answer["subject"]
+    assert "Accounts that would change:\n  1  billing\n" in answer["message"]
+    assert (False, None) == (answer["may_continue"], answer["check_source_in"])
+    assert before == (given.lock.item, list(given.lock.requests))
+    assert [True] == [item["dry_run"] for item in given.states.written]
+
+
+def test_a_dry_run_succeeds_whatever_it_finds() -> None:
+    given = Given(**every(2, {"billing": failed()}))
+    answer = given.ends(input={"dry_run": True}, may_hold_lock=False)
+    assert ("partial", None) == (answer["status"], answer["error"])
+    assert "--retry-of run-1 --dry-run\n" in answer["message"]
+
+
+@pytest.mark.parametrize("execution_input", [[], {"dry_run": "yes"}, {}])
+def test_an_input_that_is_no_dry_run_is_recorded_as_none(execution_input: Any) -> None:
+    given = Given()
+    given.ends(**PLAN_ERROR, input=execution_input, error="InvalidRequestError")
+    assert given.run["dry_run"] is False
+
+
+# What was tried everywhere
+
+
+def test_a_run_over_every_account_holds_what_it_tried() -> None:
+    given = Given(_1={"billing": record("updated")}, _2={"billing": failed()})
+    given.ends(plan={"notification": {**NOTIFICATION, "failure_threshold": 9}})
+    expected = {"billing": "1:billing", "security": "1:earlier", "configuration": "present"}
+    assert expected == given.held
+
+
+def test_a_type_that_an_account_has_no_record_of_is_not_held() -> None:
+    item = {"security": record()}
+    given = Given(_1={**item, "billing": record()}, _2=item)
+    given.lock.item["held"] = {"configuration": "present"}
+    given.ends(plan={"contact_types": ["billing", "security"]})
+    assert {"security": "1:security", "configuration": "present"} == given.held
+
+
+@pytest.mark.parametrize(
+    ("request_", "changes"),
     [
-        (after({"updated": 1}), None, False),
-        (after(), None, False),
-        (after({"updated": 1, "failed": 1}, failed=1), None, True),
-        (after({"failed": 1}, failed=1), None, True),
-        (after(), "InvalidConfigError", True),
-        (after(), "ABORTED", True),
+        (RunRequest(account_ids=[MEMBER]), {}),
+        (RunRequest(organizational_units=[UNIT]), {}),
+        (None, {"error": "States.Timeout"}),
+        (None, {"listed": None}),
+        (None, PLAN_ERROR),
+        (None, {"input": {"dry_run": True}, "may_hold_lock": False}),
     ],
 )
-def test_without_a_readable_configuration_all_but_a_success_is_published(
-    given: Given, error: str | None, *, is_published: bool
+def test_only_a_complete_run_over_every_account_holds_anything(
+    request_: RunRequest | None, changes: dict[str, Any]
 ) -> None:
-    assert is_published is summarize(given, None, error=error)["notify"]
+    given = Given(request_, _1={"billing": record("updated")})
+    given.ends(**changes)
+    assert HELD == given.held
 
 
-def test_a_summary_never_holds_a_contact_value() -> None:
-    given = Given(_1={"billing": failed()})
+# The requests that the run took
+
+
+def test_taken_requests_are_removed_and_say_which_run_did_them() -> None:
+    given = Given(_1={"billing": record()}).took("asked").took("changed")
+    given.lock.add("since")
+    answer = given.ends()
+    assert (["since"], True) == (list(given.lock.requests), answer["may_continue"])
+    assert [SYNC_ID, SYNC_ID] == [
+        given.runs.read(EARLIER, name)["done_by"] for name in ("asked", "changed")
+    ]
+    assert "done_by" not in given.run
+
+
+def test_an_unreadable_request_without_a_start_is_removed_too() -> None:
+    given = Given().took("unreadable", started_at="")
     given.ends()
-    printed = json.dumps(summarize(given)) + repr((given.run, given.runs.synced_entries))
-    assert [] == [value for value in SECRET_VALUES if value in printed]
+    assert ({}, [SYNC_ID]) == (
+        given.lock.requests,
+        [item["sync_id"] for item in given.runs.items.values()],
+    )
 
 
-def test_accounts_are_named_by_id_alone() -> None:
-    given = Given(**{f"_{one}": {"billing": failed()} for one in (MEMBER, OTHER, THIRD)})
-    given.ends()
-    assert [MEMBER, OTHER, THIRD] == [failure["account_id"] for failure in given.run["failures"]]
+@pytest.mark.parametrize("plan", [None, {}])
+def test_requests_of_a_run_that_ended_with_an_error_are_told_and_not_tried_again(
+    plan: dict[str, Any] | None,
+) -> None:
+    given = Given(_1={}).took("asked")
+    answer = given.ends(plan=plan, listed=None, error="InvalidConfigError")
+    assert ({}, True) == (given.lock.requests, answer["may_continue"])
+    assert "InvalidConfigError" in answer["message"]
+
+
+def test_a_run_that_took_nothing_leaves_the_queue_as_it_is_and_starts_no_other() -> None:
+    given = Given()
+    given.runs.items.clear()
+    answer = given.ends(**PLAN_ERROR, error="Lambda.Unknown")
+    assert ([SYNC_ID], False) == (list(given.lock.requests), answer["may_continue"])
+
+
+def test_a_run_that_never_got_the_lock_leaves_it_to_its_holder() -> None:
+    given = Given()
+    given.runs.items.clear()
+    given.lock.item["holder"] = "other"
+    answer = given.ends(**PLAN_ERROR, error="Lambda.Unknown")
+    assert ("failure", "Lambda.Unknown", True) == how(answer)
+    assert ([SYNC_ID], False) == (list(given.lock.requests), answer["may_continue"])
+
+
+@pytest.mark.parametrize("changes", [{}, {**PLAN_ERROR, "error": "InvalidConfigError"}])
+def test_what_version_1_queued_is_removed_with_the_others(changes: dict[str, Any]) -> None:
+    given = Given(_1={"billing": record()})
+    given.lock.item["pending"] = {}
+    given.ends(**changes)
+    assert not given.lock.has_queued()
+
+
+def test_what_version_1_queued_stays_where_the_run_took_nothing() -> None:
+    given = Given()
+    given.runs.items.clear()
+    given.lock.item["pending"] = {}
+    given.ends(**PLAN_ERROR, error="Lambda.Unknown")
+    assert "pending" in given.lock.item
+
+
+@pytest.mark.parametrize(
+    ("check_at", "seconds"),
+    [(NOW + timedelta(minutes=5), 180), (NOW + timedelta(minutes=1), 0), (None, None)],
+)
+def test_the_source_is_checked_when_the_plan_said(check_at: Any, seconds: int | None) -> None:
+    given = Given(_1={"billing": record()})
+    given.noted(check_source_at=check_at.isoformat() if check_at else None)
+    assert seconds == given.ends()["check_source_in"]
+
+
+def test_the_source_is_checked_also_after_a_run_that_failed() -> None:
+    given = Given().noted(check_source_at=(NOW + timedelta(minutes=5)).isoformat())
+    assert 180 == given.ends(**PLAN_ERROR, error="InvalidSourceError")["check_source_in"]
+
+
+# Runs that lost the lock
+
+
+def lose(given: Given, **lock: Any) -> Given:
+    given.lock.item = {"held": dict(HELD), **lock}
+    return given.noted(check_source_at=NOW.isoformat())
+
+
+@pytest.mark.parametrize(
+    ("lock", "by"),
+    [
+        ({"holder": "other", "planned_at": LATER_PLAN}, "other"),
+        ({"holder": "other", "planned_at": PLANNED_AT}, "other"),
+        ({"holder": SYNC_ID, "planned_at": LATER_PLAN}, SYNC_ID),
+        ({"planned_at": PLANNED_AT}, "nobody"),
+    ],
+)
+def test_a_run_that_lost_the_lock_records_itself_alone_and_sends_one_message(
+    lock: dict[str, str], by: str
+) -> None:
+    given = lose(Given(_1={"billing": record("updated")}).took("asked"), **lock)
+    answer = given.ends(plan={"notification": SILENT})
+    assert ("failure", "LockLostError", True) == how(answer)
+    assert answer["cause"] == f"the lock is held by {by}. {LockLostError.remedy}"
+    assert f"Superseded by: {by}\n" in answer["message"]
+    assert (False, None) == (answer["may_continue"], answer["check_source_in"])
+    assert ("failure", by, {}) == tuple(
+        given.run[name] for name in ("status", "superseded_by", "accounts")
+    )
+    assert {"held": HELD, **lock} == given.lock.item
+    assert ([], {SYNC_ID, "asked"}) == (given.states.written, set(given.lock.requests))
+
+
+def test_a_lock_lost_while_counting_is_lost_too() -> None:
+    given = Given(_1={"billing": record("updated")}).took("asked")
+
+    def steal(operation: str) -> None:
+        if operation == "record_end":
+            given.lock.item |= {"holder": "other", "planned_at": LATER_PLAN}
+
+    given.lock.before = steal
+    answer = given.ends()
+    assert ("failure", "LockLostError", True) == how(answer)
+    assert ("other", {}) == (given.run["superseded_by"], given.run["accounts"])
+    assert ({SYNC_ID, "asked"}, False) == (set(given.lock.requests), answer["may_continue"])
+
+
+def test_a_lock_lost_before_the_plan_is_lost_too() -> None:
+    given = lose(Given().took("asked"), holder="other")
+    answer = given.ends(**PLAN_ERROR, error="LockLostError")
+    assert ("failure", "LockLostError", True) == how(answer)
+    assert ("other", False) == (given.run["superseded_by"], answer["may_continue"])
+    assert {SYNC_ID, "asked"} == set(given.lock.requests)
+
+
+# A record that is repeated, as its answer was lost or the function died
+
+ACCOUNTS = {
+    "_1": {"billing": record("updated")},
+    "_2": {"billing": record()},
+    "_3": {"billing": failed()},
+    "_4": {"billing": record("contested", error="ContestedError")},
+    "_5": {},
+}
+DRY_RUN: dict[str, Any] = {"input": {"dry_run": True}, "may_hold_lock": False}
+
+
+def refuse() -> None:
+    raise ServiceUnavailableError("not now")
+
+
+@pytest.mark.parametrize("changes", [{}, DRY_RUN, {**PLAN_ERROR, "error": "InvalidConfigError"}])
+def test_a_run_recorded_twice_tells_and_leaves_the_same(changes: dict[str, Any]) -> None:
+    given = Given(**ACCOUNTS).took("asked")
+    first = given.ends(**changes)
+    state, written = given.state, list(given.states.written)
+    assert first == given.ends(**changes)
+    assert state == given.state
+    assert [*written, *written] == given.states.written
+
+
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({}, 1),
+        ({}, 2),
+        (DRY_RUN, 1),
+        ({**PLAN_ERROR, "error": "InvalidConfigError"}, 2),
+    ],
+)
+def test_a_run_whose_record_failed_on_the_way_is_recorded_the_same_later(
+    changes: dict[str, Any], number: int
+) -> None:
+    given, undisturbed = Given(**ACCOUNTS).took("asked"), Given(**ACCOUNTS).took("asked")
+    updates = iter(range(1, 9))
+
+    def refuse_one() -> None:
+        if next(updates) == number:
+            refuse()
+
+    given.runs.before_update = refuse_one
+    with pytest.raises(ServiceUnavailableError):
+        given.ends(**changes)
+    assert "ended_at" not in given.run
+    assert undisturbed.ends(**changes) == given.ends(**changes)
+    assert undisturbed.state == given.state
+
+
+def test_objects_that_could_not_be_deleted_are_deleted_by_the_repeated_record() -> None:
+    given = Given(_1={"billing": record("updated")})
+    given.bucket.before_delete = refuse
+    with pytest.raises(ServiceUnavailableError):
+        given.ends()
+    given.bucket.before_delete = lambda: None
+    assert given.ends()["may_continue"]
+    assert [f"{PREFIX}/manifest.json"] == list(given.bucket.objects)
 
 
 # The run in numbers
 
 
-def numbers(
-    capsys: pytest.CaptureFixture[str],
-    *rounds: dict[str, Any],
-    error: str | None = None,
-    **run: Any,
-) -> dict[str, float]:
-    """Return the metrics of a run that ended, as integers but for its seconds."""
-    given = Given()
-    recorded = {f"round_{number}": one for number, one in enumerate(rounds, start=1)}
-    given.runs.update(STARTED_AT, SYNC_ID, {**recorded, "round": len(rounds), **run})
-    summarize(given, error=error)
+def numbers(capsys: pytest.CaptureFixture[str], given: Given, **ending: Any) -> dict[str, float]:
+    """Return the metrics of a run that ended."""
+    given.ends(**ending)
     (values,) = emf.values(capsys.readouterr().out)
     return values
 
 
-FULL = {"compares_everything": True}
+def full(**items: dict[str, Any]) -> Given:
+    return Given(**items).noted(left_out={"security": "not set"})
 
 
 def test_a_run_is_told_in_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    told = numbers(capsys, make_round({"updated": 2, "unchanged": 3, "skipped": 1}, **FULL))
-    assert told.pop("RunSeconds") > 0
-    assert told == {
+    statuses = ["updated", "updated", "unchanged", "skipped"]
+    given = full(**{f"_{n}": {"billing": record(one)} for n, one in enumerate(statuses)})
+    assert numbers(capsys, given) == {
         "AccountsUpdated": 2,
-        "AccountsUnchanged": 3,
+        "AccountsUnchanged": 1,
         "AccountsFailed": 0,
         "AccountsDrifted": 2,
         "FullRuns": 1,
+        "RunSeconds": 120,
     }
 
 
 def test_a_dry_run_has_found_drift_and_updated_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    told = numbers(capsys, make_round({"updated": 2, "unchanged": 3}, **FULL), dry_run=True)
-    assert {"AccountsDrifted": 2, "AccountsFailed": 0} == told
+    given = full(_1={"billing": record("updated")}, _2={"billing": failed()})
+    told = numbers(capsys, given, input={"dry_run": True}, may_hold_lock=False)
+    assert {"AccountsDrifted": 1, "AccountsFailed": 1} == told
 
 
 def test_what_differs_after_a_change_has_not_drifted(capsys: pytest.CaptureFixture[str]) -> None:
-    told = numbers(capsys, make_round({"updated": 5}, only_if_changed=True), make_round())
-    assert (5, 0, 0) == (
-        told["AccountsUpdated"],
-        told["AccountsUnchanged"],
-        told["AccountsDrifted"],
-    )
+    given = Given(RunRequest(is_change=True), _1={"billing": record("updated")})
+    told = numbers(capsys, given)
+    assert (1, 0) == (told["AccountsUpdated"], told["AccountsDrifted"])
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "full_runs"),
+    ("noted", "ending", "full_runs"),
     [
-        (FULL, None, 1),
-        ({}, None, 0),
-        ({**FULL, "error": "States.Timeout"}, "States.Timeout", 0),
-        (FULL, "LockLostError", 0),
+        ({}, {}, 1),
+        ({"left_out": {}}, {}, 0),
+        ({"request": {"account_ids": [OTHER, THIRD]}}, {}, 0),
+        ({}, {"error": "States.Timeout"}, 0),
     ],
 )
-def test_only_a_full_run_that_ended_well_counts_as_one(
-    changes: dict[str, Any],
-    error: str | None,
+def test_only_a_run_over_every_account_and_type_counts_as_full(
+    noted: dict[str, Any],
+    ending: dict[str, Any],
     full_runs: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    told = numbers(capsys, make_round({"unchanged": 1}, **changes), error=error)
-    assert full_runs == told["FullRuns"]
+    given = full(_1={"billing": record()}).noted(**noted)
+    assert full_runs == numbers(capsys, given, **ending)["FullRuns"]
 
 
-def test_failed_accounts_fail_the_full_run(capsys: pytest.CaptureFixture[str]) -> None:
-    told = numbers(capsys, make_round({"unchanged": 1, "failed": 2}, **FULL), failed=2)
-    assert (2, 0) == (told["AccountsFailed"], told["FullRuns"])
+def test_failed_accounts_at_the_threshold_make_no_full_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = numbers(capsys, full(_1={"billing": record()}, _2={"billing": failed()}))
+    assert (1, 0) == (told["AccountsFailed"], told["FullRuns"])
 
 
-def test_an_execution_that_did_no_round_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:
-    told = numbers(capsys, error="InvalidRequestError")
+def test_a_refused_execution_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:
+    given = Given()
+    given.runs.items.clear()
+    told = numbers(capsys, given, **PLAN_ERROR, may_hold_lock=False, error="InvalidRequestError")
     assert (0, 0) == (told["AccountsUpdated"], told["FullRuns"])
 
 
 def test_a_run_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     given = Given()
-    summarize(given)
-    summarize(given)
+    given.ends()
+    given.ends()
     assert [SYNC_ID] == [blob["sync_id"] for blob in emf.blobs(capsys.readouterr().out)]

@@ -1,456 +1,508 @@
 """The lock's decisions: runs do not overlap, nothing queued is lost, a dead run holds no lock."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import MEMBER, OTHER, STARTED_AT, THIRD, make_recovery, make_request, make_run
-from contact_sync.errors import (
-    InvalidRequestError,
-    LockLostError,
-    ServiceUnavailableError,
-    ThrottledError,
-)
-from contact_sync.executions import Execution
-from contact_sync.request import RoundRequest
-from contact_sync.run_control import Decision, Recovery, RunControl
-from fakes import FakeExecutions, FakeLock, FakeRuns
+from builders import MEMBER, NOW, OTHER, SYNC_ID, THIRD, make_run, make_trigger
+from contact_sync.aws.executions import Execution
+from contact_sync.contacts import ContactType
+from contact_sync.errors import InvalidRequestError, ServiceUnavailableError
+from contact_sync.request import RunRequest
+from contact_sync_handler.run_control import Decision, RunControl, Turn
+from support.builders import EARLIER, make_execution, make_queued, make_recovery_run
+from support.clock import stop_clock
+from support.fakes import FakeExecutions, FakeLock, FakeRuns
 
-DEAD_START = "2026-01-05T08:00:00.000Z"
-QUEUED = RoundRequest(account_ids=[OTHER])
+QUIET = 130
+QUIET_UNTIL = NOW + timedelta(seconds=QUIET)
+CHANGE = RunRequest(is_change=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_clock(monkeypatch, "contact_sync_handler.run_control")
 
 
 class Given:
     """A lock, runs and executions, and the control over them."""
 
-    def __init__(
-        self,
-        holder: str | None = None,
-        pending: RoundRequest | None = None,
-        executions: tuple[Execution, ...] = (),
-    ) -> None:
-        self.lock = FakeLock(holder, pending)
+    def __init__(self, holder: str | None = None, *executions: Execution, **item: Any) -> None:
+        self.lock = FakeLock(holder, **item)
         self.runs = FakeRuns()
-        self.lock.runs = self.runs
         self.control = RunControl(self.lock, self.runs, FakeExecutions(*executions))  # type: ignore[arg-type]
 
-    def item(self, sync_id: str, started_at: str = STARTED_AT) -> dict[str, Any]:
-        return self.runs.read(started_at, sync_id)
+    def queues(self, *names: str) -> "Given":
+        for name in names:
+            self.lock.add(name)
+        return self
+
+    def had_run(self, sync_id: str = "dead", **item: Any) -> "Given":
+        self.runs.update(EARLIER, sync_id, item)
+        return self
+
+    @property
+    def dead(self) -> dict[str, Any]:
+        return self.runs.read(EARLIER, "dead")
+
+    @property
+    def holder(self) -> str | None:
+        return self.lock.item.get("holder")
+
+    @property
+    def waiting(self) -> list[str]:
+        return sorted(self.lock.requests)
 
 
-def execution(
-    status: str,
-    name: str = "dead",
-    *,
-    recovers: bool = False,
-    **execution_input: Any,
-) -> Execution:
-    request = make_recovery("first").request if recovers else make_request(**execution_input)
-    return Execution(name, status, DEAD_START, request)
+def at_operation(number: int, meanwhile: Callable[[], None]) -> Callable[[str], None]:
+    """Return a hook that lets something happen before the lock's operation of this number."""
+    seen = 0
+
+    def count(_operation: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            meanwhile()
+
+    return count
 
 
-def changes_always(lock: FakeLock) -> Callable[[], None]:
-    def change() -> None:
-        count = len(lock.item.get("pending", {}).get("reasons", []))
-        lock.item = {**lock.item, "pending": {"reasons": ["x"] * (count + 1)}}
-
-    return change
+# Taking the lock
 
 
-# Queueing
+def test_a_free_lock_is_taken_with_the_request_queued() -> None:
+    given = Given()
+    turn = given.control.take_lock(make_run(account_ids=[MEMBER], reason="moved"))
+    assert Turn(Decision.TAKEN, SYNC_ID, 0) == turn
+    assert {"holder": SYNC_ID, "since": NOW.isoformat()} == given.lock.item
+    (queued,) = given.lock.requests.values()
+    assert make_queued(queued.name, queued.request, make_run().started_at) == queued
+    assert ([MEMBER], ["moved"]) == (queued.request.account_ids, queued.request.reasons)
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "PENDING_REDRIVE"])
-def test_a_request_queues_behind_a_living_holder(status: str) -> None:
-    given = Given("first", executions=(execution(status, "first"),))
-    assert (Decision.QUEUED, "first") == given.control.queue_behind(make_run(account_ids=[MEMBER]))
-    assert RoundRequest(account_ids=[MEMBER]) == given.lock.read().pending
-    assert "first" == given.lock.read().holder
+def test_a_living_holder_keeps_the_lock_and_the_request_waits(status: str) -> None:
+    given = Given("first", make_execution(status, "first"))
+    assert Turn(Decision.QUEUED, "first") == given.control.take_lock(make_run())
+    assert ("first", [SYNC_ID]) == (given.holder, given.waiting)
 
 
-@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT", "FORGOTTEN"])
-def test_a_dead_holder_is_to_be_recovered(status: str) -> None:
-    given = Given("dead", executions=(execution(status),))
-    assert (Decision.RECOVER, "dead") == given.control.queue_behind(make_run())
-    assert given.lock.read().pending is None
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "SUCCEEDED"])
+def test_a_dead_holder_loses_the_lock_and_its_late_writes_are_waited_for(status: str) -> None:
+    given = Given("dead", make_execution(status)).queues("waits")
+    assert Turn(Decision.TAKEN, SYNC_ID, QUIET) == given.control.take_lock(make_run())
+    assert (SYNC_ID, QUIET_UNTIL.isoformat()) == (given.holder, given.lock.item["quiet_until"])
+    assert [SYNC_ID, "waits"] == given.waiting
 
 
-@pytest.mark.parametrize("holder", [None, "run-1"])
-def test_a_lock_that_is_free_or_our_own_is_to_be_taken(holder: str | None) -> None:
-    assert (Decision.TAKE_LOCK, None) == Given(holder).control.queue_behind(make_run())
+def test_how_a_dead_holder_ended_is_noted_in_its_item() -> None:
+    given = Given("dead", make_execution("FAILED", error="Lambda.Unknown"))
+    given.control.take_lock(make_run())
+    assert ("failure", "Lambda.Unknown", NOW.isoformat()) == tuple(
+        given.dead[name] for name in ("status", "error", "ended_at")
+    )
 
 
-def test_a_request_merges_with_what_is_queued() -> None:
-    given = Given("first", QUEUED, executions=(execution("RUNNING", "first"),))
-    given.control.queue_behind(make_run(account_ids=[MEMBER]))
-    pending = given.lock.read().pending
-    assert pending is not None
-    assert [OTHER, MEMBER] == pending.account_ids
+def test_a_dead_holder_without_an_error_is_noted_by_its_status() -> None:
+    given = Given("dead", make_execution("TIMED_OUT"))
+    given.control.take_lock(make_run())
+    assert ("failure", "TIMED_OUT") == (given.dead["status"], given.dead["error"])
 
 
-def test_a_queued_full_resync_is_not_lost() -> None:
-    given = Given("first", executions=(execution("RUNNING", "first"),))
-    given.control.queue_behind(make_run())
-    assert RoundRequest() == given.lock.read().pending
-    given.control.queue_behind(make_run("run-2", account_ids=[MEMBER]))
-    pending = given.lock.read().pending
-    assert pending is not None
-    assert pending.covers_all_accounts
+def test_the_outcome_that_a_dead_holder_recorded_itself_stays() -> None:
+    given = Given("dead", make_execution()).had_run(status="success", ended_at="then")
+    given.control.take_lock(make_run())
+    assert ("success", "then") == (given.dead["status"], given.dead["ended_at"])
 
 
-def test_a_lock_that_changed_in_between_is_looked_at_again() -> None:
-    given = Given("first", executions=(execution("RUNNING", "first"),))
+@pytest.mark.parametrize("minutes", [0, 59])
+def test_a_holder_that_is_not_known_yet_is_alive(minutes: int) -> None:
+    given = Given("first", since=(NOW - timedelta(minutes=minutes)).isoformat())
+    assert Turn(Decision.QUEUED, "first") == given.control.take_lock(make_run())
+    assert "first" == given.holder
 
-    def release() -> None:
-        given.lock.item = {}
 
-    given.lock.before_change = release
-    assert (Decision.TAKE_LOCK, None) == given.control.queue_behind(make_run())
+@pytest.mark.parametrize(
+    "item", [{"since": (NOW - timedelta(hours=1)).isoformat()}, {"since": "then"}, {}]
+)
+def test_a_holder_that_is_not_known_for_an_hour_is_dead(item: dict[str, str]) -> None:
+    given = Given("dead", **item)
+    assert Turn(Decision.TAKEN, SYNC_ID, QUIET) == given.control.take_lock(make_run())
+
+
+def test_what_an_aborted_holder_had_taken_is_dropped_and_the_rest_is_kept() -> None:
+    given = Given("dead", make_execution("ABORTED")).queues("dead", "taken", "behind")
+    given.had_run(taken=["dead", "taken"])
+    given.control.take_lock(make_run())
+    assert ["behind", SYNC_ID] == given.waiting
+    assert ("aborted", "ABORTED") == (given.dead["status"], given.dead["error"])
+
+
+def test_a_holder_aborted_before_its_plan_had_taken_its_own_request() -> None:
+    given = Given("dead", make_execution("ABORTED")).queues("dead", "behind")
+    given.control.take_lock(make_run())
+    assert ["behind", SYNC_ID] == given.waiting
+
+
+def test_a_holder_aborted_after_it_recorded_its_end_has_nothing_to_drop() -> None:
+    given = Given("dead", make_execution("ABORTED")).queues("behind")
+    given.had_run(taken=["behind"], ended_at="then")
+    given.control.take_lock(make_run())
+    assert ["behind", SYNC_ID] == given.waiting
+
+
+def test_a_failed_holder_leaves_what_it_had_taken() -> None:
+    given = Given("dead", make_execution()).queues("dead", "taken").had_run(taken=["dead", "taken"])
+    given.control.take_lock(make_run())
+    assert ["dead", SYNC_ID, "taken"] == given.waiting
+
+
+def test_repeating_an_attempt_whose_answer_was_lost_changes_nothing() -> None:
+    given = Given("dead", make_execution()).queues("waits")
+    first = given.control.take_lock(make_run())
+    state = (dict(given.lock.item), dict(given.lock.requests), given.dead)
+    assert first == given.control.take_lock(make_run())
+    assert state == (given.lock.item, given.lock.requests, given.dead)
 
 
 def test_a_lock_that_keeps_changing_is_a_passing_failure() -> None:
-    given = Given("first", executions=(execution("RUNNING", "first"),))
-    given.lock.before_change = changes_always(given.lock)
-    with pytest.raises(ServiceUnavailableError, match=r"^queue behind .* the lock kept changing$"):
-        given.control.queue_behind(make_run())
+    given = Given(None, make_execution("FAILED", "other"))
+
+    def steal(operation: str) -> None:
+        if operation == "take":
+            given.lock.item["holder"] = "other"
+
+    given.lock.before = steal
+    with pytest.raises(ServiceUnavailableError, match="take the lock: it kept changing"):
+        given.control.take_lock(make_run())
 
 
-# Retrying the failed accounts of a run
+@pytest.mark.parametrize("source", ["contact_changed", "schedule", "test"])
+def test_a_trigger_asks_for_every_account(source: str) -> None:
+    given = Given("first", make_execution("RUNNING", "first"))
+    given.control.take_lock(make_run(trigger=make_trigger(source)))
+    (queued,) = given.lock.requests.values()
+    assert queued.request.covers_all_accounts
+    assert (source == "contact_changed") is queued.request.is_change
 
 
-def test_retry_of_asks_for_the_accounts_that_failed() -> None:
+def test_a_request_that_another_run_did_meanwhile_leaves_nothing_to_do() -> None:
     given = Given()
-    given.runs.update(DEAD_START, "run-0", {"sync_id": "run-0"})
-    given.runs.failed["run-0"] = [MEMBER, THIRD]
-    wanted = given.control.wanted(make_request(retry_of="run-0", reason="again"))
-    assert RoundRequest(account_ids=[MEMBER, THIRD], reasons=["again"]) == wanted
+
+    def do_it() -> None:
+        given.lock.requests.clear()
+
+    given.lock.before = at_operation(2, do_it)
+    assert Turn(Decision.NOTHING_TO_DO) == given.control.take_lock(make_run())
 
 
-def test_retry_of_an_unknown_run_is_refused() -> None:
-    with pytest.raises(InvalidRequestError, match="there is no run run-0"):
-        Given().control.wanted(make_request(retry_of="run-0"))
+def continuation() -> Any:
+    return make_run("next", trigger=make_trigger("continuation"))
 
 
-def test_retry_of_a_run_without_failures_is_refused_and_never_means_everyone() -> None:
+def test_a_continuation_does_what_is_queued_and_brings_no_request() -> None:
+    given = Given().queues("waits")
+    assert Turn(Decision.TAKEN, "next") == given.control.take_lock(continuation())
+    assert ["waits"] == given.waiting
+
+
+def test_a_continuation_with_nothing_queued_has_nothing_to_do() -> None:
     given = Given()
-    given.runs.update(DEAD_START, "run-0", {"sync_id": "run-0"})
-    with pytest.raises(InvalidRequestError, match="no account failed in run run-0"):
-        given.control.wanted(make_request(retry_of="run-0"))
+    assert Turn(Decision.NOTHING_TO_DO) == given.control.take_lock(continuation())
+    assert given.holder is None
 
 
-def test_a_wrong_retry_does_not_queue() -> None:
-    given = Given("first", executions=(execution("RUNNING", "first"),))
-    with pytest.raises(InvalidRequestError):
-        given.control.queue_behind(make_run(retry_of="run-0"))
-    assert given.lock.read().pending is None
+def test_a_continuation_frees_a_dead_holders_lock_also_with_nothing_to_do() -> None:
+    given = Given("dead", make_execution())
+    assert Turn(Decision.NOTHING_TO_DO) == given.control.take_lock(continuation())
+    assert {"quiet_until": QUIET_UNTIL.isoformat()} == given.lock.item
 
 
-def test_retry_of_very_many_failed_accounts_queues_as_every_account() -> None:
-    given = Given("first", executions=(execution("RUNNING", "first"),))
-    given.runs.update(DEAD_START, "run-0", {"sync_id": "run-0"})
-    given.runs.failed["run-0"] = [str(100_000_000_000 + n) for n in range(5_001)]
-    given.control.queue_behind(make_run(retry_of="run-0"))
-    assert RoundRequest() == given.lock.read().pending
+def test_what_version_1_queued_is_something_to_do() -> None:
+    given = Given(pending={"account_ids": [OTHER]})
+    assert Decision.TAKEN is given.control.take_lock(continuation()).decision
 
 
-# Starting a round
+# Settling before the plan
 
 
-def test_the_first_round_is_the_executions_own_request() -> None:
-    given = Given("run-1")
-    wanted = RoundRequest(account_ids=[MEMBER], reasons=["moved"])
-    run = make_run(account_ids=[MEMBER], reason="moved")
-    assert wanted == given.control.start_round(run, 1)
-    assert given.item("run-1") == {
-        "gsi1pk": "RUN#run-1",
-        "gsi1sk": "RUN",
-        "sync_id": "run-1",
-        "started_at": STARTED_AT,
-        "expires_at": 1802167200,
-        "dry_run": False,
-        "trigger": {"source": "by_hand"},
-        "round": 1,
-        "request": wanted.stored(),
-    }
-
-
-def test_a_round_takes_what_is_queued() -> None:
-    given = Given("run-1", QUEUED)
-    started = given.control.start_round(make_run(account_ids=[MEMBER]), 1)
-    assert started is not None
-    assert [MEMBER, OTHER] == started.account_ids
-    assert given.lock.read().pending is None
-    assert "run-1" == given.lock.read().holder
-
-
-def test_a_later_round_is_only_what_is_queued() -> None:
-    assert QUEUED == Given("run-1", QUEUED).control.start_round(make_run(), 2)
-
-
-def test_a_queued_full_resync_becomes_a_round() -> None:
-    given = Given("run-1", RoundRequest())
-    given.lock.item["pending"] = {}
-    assert RoundRequest() == given.control.start_round(make_run(account_ids=[MEMBER]), 2)
-    assert given.lock.read().pending is None
-
-
-def test_a_later_round_with_nothing_queued_asks_for_nothing() -> None:
-    given = Given("run-1")
-    assert given.control.start_round(make_run(), 2) is None
-    assert {} == given.item("run-1")
-
-
-def test_the_trigger_is_recorded() -> None:
-    given = Given("recovery-1", QUEUED)
-    given.control.start_round(make_recovery("dead"), 1)
-    recorded = given.item("recovery-1")["trigger"]
-    assert "recovery" == recorded["source"]
-    assert "account_id" not in recorded
-
-
-@pytest.mark.parametrize("holder", [None, "other"])
-def test_a_round_does_not_start_without_the_lock(holder: str | None) -> None:
-    given = Given(holder)
-    with pytest.raises(LockLostError, match=f"held by {holder or 'nobody'}"):
-        given.control.start_round(make_run(), 1)
-    assert {} == given.runs.items
-
-
-def test_a_lock_lost_in_between_stops_the_round() -> None:
-    given = Given("run-1")
-
-    def steal() -> None:
-        given.lock.item = {"holder": "other"}
-
-    given.lock.before_change = steal
-    with pytest.raises(LockLostError, match="held by other"):
-        given.control.start_round(make_run(), 1)
-    assert {} == given.runs.items
-
-
-def test_a_request_queued_in_between_is_taken_too() -> None:
-    given = Given("run-1")
-
-    def queue_once() -> None:
-        given.lock.before_change = lambda: None
-        given.lock.queue(given.lock.read(), QUEUED)
-
-    given.lock.before_change = queue_once
-    started = given.control.start_round(make_run(account_ids=[MEMBER]), 1)
-    assert started is not None
-    assert [MEMBER, OTHER] == started.account_ids
-
-
-def test_a_lock_that_keeps_changing_starts_no_round() -> None:
-    given = Given("run-1")
-    given.lock.before_change = changes_always(given.lock)
-    with pytest.raises(ServiceUnavailableError, match="start round 1: the lock kept changing"):
-        given.control.start_round(make_run(), 1)
-
-
-@pytest.mark.parametrize("number", [1, 2])
-def test_a_round_whose_answer_was_lost_starts_the_same_again(number: int) -> None:
-    given = Given("run-1", QUEUED)
-    run = make_run(account_ids=[MEMBER])
-    first = given.control.start_round(run, number)
-    assert first == given.control.start_round(run, number)
-    assert first is not None
-    assert first.stored() == given.item("run-1")["request"]
-
-
-def test_a_repeated_start_adds_what_was_queued_since() -> None:
-    given = Given("run-1", QUEUED)
-    run = make_run(account_ids=[MEMBER])
-    given.control.start_round(run, 1)
-    given.lock.queue(given.lock.read(), RoundRequest(account_ids=[THIRD]))
-    again = given.control.start_round(run, 1)
-    assert again is not None
-    assert [MEMBER, OTHER, THIRD] == again.account_ids
-
-
-def test_a_dry_run_takes_nothing_queued_and_leaves_the_lock_alone() -> None:
-    given = Given("other", QUEUED)
-    run = make_run(dry_run=True, account_ids=[MEMBER])
-    assert RoundRequest(account_ids=[MEMBER]) == given.control.start_dry_run(run)
-    assert QUEUED == given.lock.read().pending
-    assert given.item("run-1")["dry_run"]
-    assert given.item("run-1")["request"] == {"account_ids": [MEMBER]}
-
-
-def test_a_dry_run_has_one_round() -> None:
+@pytest.mark.parametrize(("age", "seconds"), [(0, 30), (10, 20), (29.5, 1), (30, 0), (300, 0)])
+def test_the_plan_waits_until_the_newest_change_is_30_seconds_old(age: float, seconds: int) -> None:
     given = Given()
-    given.control.start_dry_run(make_run(dry_run=True))
-    assert 1 == given.item("run-1")["round"]
+    given.lock.add("old", CHANGE, queued_at=NOW - timedelta(minutes=5))
+    given.lock.add("new", CHANGE, queued_at=NOW - timedelta(seconds=age))
+    assert seconds == given.control.take_lock(make_run()).settle_seconds
+
+
+def test_what_is_no_change_is_not_waited_for() -> None:
+    assert 0 == Given().queues("waits").control.take_lock(make_run()).settle_seconds
+
+
+@pytest.mark.parametrize(("left", "seconds"), [(-1, 0), (0.2, 1), (60, 60), (10_000, QUIET)])
+def test_the_plan_waits_for_writes_in_flight_and_never_longer_than_they_last(
+    left: float, seconds: int
+) -> None:
+    given = Given(quiet_until=(NOW + timedelta(seconds=left)).isoformat())
+    assert seconds == given.control.take_lock(make_run()).settle_seconds
 
 
 # Recovering
 
 
-def recover(given: Given, dead: str = "dead") -> Recovery:
-    return given.control.recover(make_recovery(dead), dead)
+def test_a_recovery_takes_the_dead_runs_lock_and_asks_for_everything() -> None:
+    given = Given("dead", make_execution(error="Lambda.Unknown")).queues("dead", "behind")
+    turn = given.control.take_lock(make_recovery_run())
+    assert Turn(Decision.TAKEN, "recovery-1", QUIET) == turn
+    assert ["behind", "dead", "recovery-1"] == given.waiting
+    assert RunRequest(reasons=["recovery of dead"]) == given.lock.requests["recovery-1"].request
 
 
-def died_in(given: Given, request: RoundRequest, **values: Any) -> None:
-    record = {"started_at": DEAD_START, "request": request.stored(), **values}
-    given.runs.update(DEAD_START, "dead", record)
+def test_a_recovery_asks_for_everything_also_where_the_dead_run_never_came_to_its_request() -> None:
+    given = Given(None, make_execution())
+    assert Decision.TAKEN is given.control.take_lock(make_recovery_run()).decision
+    assert ["recovery-1"] == given.waiting
 
 
-def test_a_living_execution_is_left_alone() -> None:
-    given = Given("dead", executions=(execution("RUNNING"),))
-    assert Recovery(took_over=False, unpublished=None, request=None) == recover(given)
-    assert "dead" == given.lock.read().holder
+def test_a_recovery_waits_behind_another_holder() -> None:
+    given = Given("other", make_execution(), make_execution("RUNNING", "other"))
+    assert Turn(Decision.QUEUED, "other") == given.control.take_lock(make_recovery_run())
+    assert ("other", ["recovery-1"]) == (given.holder, given.waiting)
+
+
+@pytest.mark.parametrize("waiting", [[], ["behind"]])
+def test_a_run_that_ended_with_a_named_error_is_not_repeated(waiting: list[str]) -> None:
+    given = Given("dead", make_execution(error="InvalidConfigError")).queues(*waiting)
+    decision = given.control.take_lock(make_recovery_run()).decision
+    assert (Decision.TAKEN if waiting else Decision.NOTHING_TO_DO) is decision
+    assert waiting == given.waiting
+    assert given.holder != "dead"
+
+
+@pytest.mark.parametrize("described", ["ABORTED", "RUNNING"])
+def test_abort_means_stop_for_what_the_run_had_taken_alone(described: str) -> None:
+    given = Given("dead", make_execution(described)).queues("dead", "taken", "behind")
+    given.had_run(taken=["dead", "taken"])
+    recovery = make_recovery_run(status="ABORTED")
+    assert Turn(Decision.TAKEN, "recovery-1", QUIET) == given.control.take_lock(recovery)
+    assert ["behind"] == given.waiting
+    assert "aborted" == given.dead["status"]
+
+
+def test_after_an_abort_with_nothing_behind_it_there_is_nothing_to_do() -> None:
+    given = Given("dead", make_execution("ABORTED")).queues("dead")
+    recovery = make_recovery_run(status="ABORTED")
+    assert Turn(Decision.NOTHING_TO_DO) == given.control.take_lock(recovery)
+    assert (None, []) == (given.holder, given.waiting)
+
+
+@pytest.mark.parametrize("described", ["FAILED", "RUNNING"])
+def test_a_dead_dry_run_never_leads_to_a_real_run(described: str) -> None:
+    dead = make_execution(described, execution_input={"dry_run": True})
+    given = Given(None, dead)
+    assert Turn(Decision.NOTHING_TO_DO) == given.control.take_lock(make_recovery_run())
+    assert [] == given.waiting
+
+
+def test_an_input_that_is_no_object_is_no_dry_run() -> None:
+    given = Given(None, make_execution(execution_input=["dry_run"]))
+    assert Decision.TAKEN is given.control.take_lock(make_recovery_run()).decision
 
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT"])
-def test_a_dead_runs_lock_is_taken_with_what_its_round_had_left(status: str) -> None:
-    given = Given("dead", QUEUED, executions=(execution(status),))
-    died_in(given, RoundRequest(account_ids=[MEMBER]))
-    recovery = recover(given)
-    assert recovery.took_over
-    assert RoundRequest(account_ids=[MEMBER]) == recovery.request
-    assert ("recovery-1", QUEUED) == (given.lock.read().holder, given.lock.read().pending)
-    assert make_recovery("dead").started_at == given.lock.item["since"]
-
-
-def test_a_run_that_died_before_its_round_leaves_its_input() -> None:
-    given = Given("dead", executions=(execution("FAILED", account_ids=[MEMBER]),))
-    assert RoundRequest(account_ids=[MEMBER]) == recover(given).request
-
-
-def test_a_dead_full_resync_is_left_whole() -> None:
-    given = Given("dead", executions=(execution("FAILED"),))
-    died_in(given, RoundRequest())
-    assert RoundRequest() == recover(given).request
-
-
-def test_a_run_aborted_by_hand_leaves_nothing_but_what_was_queued() -> None:
-    given = Given("dead", QUEUED, executions=(execution("ABORTED"),))
-    died_in(given, RoundRequest(account_ids=[MEMBER]))
-    recovery = recover(given)
-    assert recovery.took_over
-    assert recovery.request is None
-    assert QUEUED == given.control.start_round(make_recovery("dead"), 1)
-
-
-def test_a_forgotten_run_gives_up_its_lock_and_leaves_nothing() -> None:
-    given = Given("dead")
-    assert Recovery(took_over=True, unpublished=None, request=None) == recover(given)
-
-
-@pytest.mark.parametrize("holder", [None, "other"])
-def test_a_dead_run_that_freed_its_lock_leaves_nothing(holder: str | None) -> None:
-    given = Given(holder, executions=(execution("FAILED", account_ids=[MEMBER]),))
-    recovery = recover(given)
-    assert not recovery.took_over
-    assert recovery.request is None
-    assert holder == given.lock.read().holder
-
-
-def test_a_dead_recovery_frees_the_lock_and_keeps_what_is_queued() -> None:
-    given = Given("dead", QUEUED, executions=(execution("FAILED", recovers=True),))
-    recovery = recover(given)
-    assert not recovery.took_over
-    assert recovery.request is None
-    assert given.lock.read().holder is None
-    assert QUEUED == given.lock.read().pending
-
-
-def test_a_repeated_recovery_finds_the_lock_its_own() -> None:
-    given = Given("dead", executions=(execution("FAILED"),))
-    died_in(given, RoundRequest(account_ids=[MEMBER]))
-    assert recover(given) == recover(given)
-
-
-def test_a_lock_that_keeps_changing_is_not_taken_over() -> None:
-    given = Given("dead", executions=(execution("FAILED"),))
-    given.lock.before_change = changes_always(given.lock)
-    with pytest.raises(ServiceUnavailableError, match="take over from dead"):
-        recover(given)
-
-
-def test_only_one_of_two_recoveries_takes_over() -> None:
-    given = Given("dead", executions=(execution("FAILED", account_ids=[MEMBER]),))
-    first = given.control.recover(make_recovery("dead", "recovery-1"), "dead")
-    second = given.control.recover(make_recovery("dead", "recovery-2"), "dead")
-    assert (True, False) == (first.took_over, second.took_over)
-
-
-@pytest.mark.parametrize("is_known", [True, False])
-def test_a_dead_wrong_retry_leaves_nothing_and_gives_up_its_lock(*, is_known: bool) -> None:
-    given = Given("dead", QUEUED, executions=(execution("FAILED", retry_of="run-0"),))
-    if is_known:
-        given.runs.update(DEAD_START, "run-0", {"sync_id": "run-0"})
-    recovery = recover(given)
-    assert (True, None) == (recovery.took_over, recovery.request)
-    assert "recovery-1" == given.lock.read().holder
-    assert QUEUED == given.control.start_round(make_recovery("dead"), 1, recovery.request)
-
-
-def test_a_dead_retry_leaves_the_accounts_that_failed() -> None:
-    given = Given("dead", executions=(execution("FAILED", retry_of="run-0"),))
-    given.runs.update(DEAD_START, "run-0", {"sync_id": "run-0"})
-    given.runs.failed["run-0"] = [MEMBER]
-    assert RoundRequest(account_ids=[MEMBER]) == recover(given).request
-
-
-def test_a_lock_is_not_taken_before_what_is_left_is_known(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("described", ["RUNNING", "PENDING_REDRIVE"])
+def test_the_event_is_believed_where_the_answer_still_shows_a_living_run(
+    status: str, described: str
 ) -> None:
-    given = Given("dead", QUEUED, executions=(execution("FAILED", retry_of="run-0"),))
-    given.runs.update(DEAD_START, "run-0", {"sync_id": "run-0"})
-    given.runs.failed["run-0"] = [MEMBER]
-
-    def throttled(_: str) -> list[str]:
-        raise ThrottledError("find run run-0")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(given.runs, "failed_accounts", throttled)
-        with pytest.raises(ThrottledError):
-            recover(given)
-    assert "dead" == given.lock.read().holder
-    assert RoundRequest(account_ids=[MEMBER]) == recover(given).request
+    given = Given("dead", make_execution(described))
+    turn = given.control.take_lock(make_recovery_run(status=status))
+    assert (Decision.TAKEN, "recovery-1") == (turn.decision, given.holder)
+    assert ("failure", status) == (given.dead["status"], given.dead["error"])
 
 
-def test_a_dead_run_that_did_not_publish_is_published_for() -> None:
-    given = Given("dead", executions=(execution("TIMED_OUT"),))
-    unpublished = recover(given).unpublished
-    assert unpublished is not None
-    assert ("dead", "TIMED_OUT", DEAD_START) == (
-        unpublished.name,
-        unpublished.status,
-        unpublished.started_at,
-    )
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_a_run_that_was_redriven_after_its_end_is_alive(seconds: int) -> None:
+    dead = make_execution("RUNNING", redriven_at=NOW + timedelta(seconds=seconds))
+    given = Given("dead", dead)
+    recovery = make_recovery_run(event_time=NOW.isoformat())
+    assert Turn(Decision.QUEUED, "dead") == given.control.take_lock(recovery)
+    assert ("dead", [], {}) == (given.holder, given.waiting, given.dead)
 
 
-def test_a_published_run_is_not_published_again() -> None:
-    given = Given(executions=(execution("FAILED"),))
-    died_in(given, RoundRequest(), published_at="2026-01-05T08:10:00Z")
-    assert recover(given).unpublished is None
+def test_a_run_that_was_redriven_before_it_ended_again_is_dead() -> None:
+    dead = make_execution("RUNNING", redriven_at=NOW - timedelta(seconds=1))
+    given = Given("dead", dead)
+    given.control.take_lock(make_recovery_run(event_time=NOW.isoformat()))
+    assert "recovery-1" == given.holder
 
 
-def test_the_recorded_start_wins_because_it_is_the_items_key() -> None:
-    given = Given("dead", executions=(execution("FAILED"),))
-    given.runs.update("2026-01-05T08:00:00.001Z", "dead", {"started_at": "recorded"})
-    unpublished = recover(given).unpublished
-    assert unpublished is not None
-    assert "recorded" == unpublished.started_at
+def test_a_dead_run_that_is_not_known_yet_is_asked_for_again() -> None:
+    given = Given("dead", since=NOW.isoformat()).queues("dead")
+    with pytest.raises(ServiceUnavailableError, match="execution dead: it is not known yet"):
+        given.control.take_lock(make_recovery_run())
+    assert ("dead", ["dead"]) == (given.holder, given.waiting)
 
 
-def test_a_recoverys_first_round_is_what_the_dead_run_left_and_what_was_queued() -> None:
-    given = Given("recovery-1", QUEUED)
-    left = RoundRequest(account_ids=[MEMBER])
-    started = given.control.start_round(make_recovery("dead"), 1, left)
-    assert started is not None
-    assert [MEMBER, OTHER] == started.account_ids
+def test_repeating_a_recovery_changes_nothing() -> None:
+    given = Given("dead", make_execution("ABORTED")).queues("dead", "behind")
+    recovery = make_recovery_run(status="ABORTED")
+    first = given.control.take_lock(recovery)
+    state = (dict(given.lock.item), given.waiting, given.dead)
+    assert first == given.control.take_lock(recovery)
+    assert state == (given.lock.item, given.waiting, given.dead)
 
 
-def test_a_recovery_with_nothing_left_does_nothing() -> None:
-    assert Given("recovery-1").control.start_round(make_recovery("dead"), 1) is None
+def test_two_recoveries_of_one_run_do_not_both_work() -> None:
+    given = Given("dead", make_execution(), make_execution("RUNNING", "recovery-1"))
+    first = given.control.take_lock(make_recovery_run())
+    second = given.control.take_lock(make_recovery_run(sync_id="recovery-2"))
+    assert (Decision.TAKEN, Decision.QUEUED) == (first.decision, second.decision)
 
 
-def test_an_execution_that_found_a_dead_one_does_both() -> None:
-    given = Given("run-1")
-    left = RoundRequest(account_ids=[OTHER])
-    started = given.control.start_round(make_run(account_ids=[MEMBER]), 1, left)
-    assert started is not None
-    assert [MEMBER, OTHER] == started.account_ids
+# Releasing the lock
+
+
+@pytest.mark.parametrize("waiting", [[], ["waits"]])
+def test_the_lock_is_freed_and_what_waits_is_counted(waiting: list[str]) -> None:
+    given = Given(SYNC_ID, since=NOW.isoformat()).queues(*waiting)
+    assert bool(waiting) is given.control.release_lock(make_run(), map_failed=False)
+    assert {} == given.lock.item
+
+
+def test_what_version_1_queued_waits_too() -> None:
+    given = Given(SYNC_ID, pending={})
+    assert given.control.release_lock(make_run(), map_failed=False)
+
+
+def test_children_of_a_map_that_failed_are_waited_for() -> None:
+    given = Given(SYNC_ID).queues("waits")
+    given.control.release_lock(make_run(), map_failed=True)
+    assert {"quiet_until": QUIET_UNTIL.isoformat()} == given.lock.item
+
+
+def test_another_executions_lock_is_not_freed_and_it_does_what_waits() -> None:
+    given = Given("other").queues("waits")
+    assert not given.control.release_lock(make_run(), map_failed=True)
+    assert {"holder": "other"} == given.lock.item
+
+
+def test_repeating_a_release_counts_again_what_waits() -> None:
+    given = Given(SYNC_ID).queues("waits")
+    assert given.control.release_lock(make_run(), map_failed=True)
+    item = dict(given.lock.item)
+    assert given.control.release_lock(make_run(), map_failed=True)
+    assert item == given.lock.item
+
+
+# A request never falls between a run that ends and an execution that asks
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_run_that_ends_while_another_asks_does_not_miss_its_request(number: int) -> None:
+    given = Given("first", make_execution("RUNNING", "first"))
+    starts_next: list[bool] = []
+
+    def end() -> None:
+        starts_next.append(given.control.release_lock(make_run("first"), map_failed=False))
+
+    given.lock.before = at_operation(number, end)
+    turn = given.control.take_lock(make_run())
+    assert starts_next == [True] or turn.decision is Decision.TAKEN
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_request_made_while_a_run_ends_is_not_missed(number: int) -> None:
+    given = Given("first", make_execution("RUNNING", "first"))
+    turns: list[Turn] = []
+
+    def ask() -> None:
+        turns.append(given.control.take_lock(make_run()))
+
+    given.lock.before = at_operation(number, ask)
+    starts_next = given.control.release_lock(make_run("first"), map_failed=False)
+    assert starts_next or [Decision.TAKEN] == [turn.decision for turn in turns]
+
+
+# Retrying what failed in a run
+
+
+def retried(given: Given, **execution_input: Any) -> RunRequest | None:
+    return given.control.request_of(make_run("retry", retry_of="run-0", **execution_input))
+
+
+def ended(given: Given, *failed: str, **item: Any) -> Given:
+    given.runs.failed["run-0"] = list(failed)
+    return given.had_run("run-0", **{"status": "partial", "ended_at": "then", **item})
+
+
+def test_a_retry_asks_for_the_accounts_that_failed() -> None:
+    given = ended(Given(), MEMBER, THIRD, request={"contact_types": ["billing"]})
+    expected = RunRequest(account_ids=[MEMBER, THIRD], reasons=["again"])
+    assert expected == retried(given, reason="again")
+
+
+def test_a_retry_of_very_many_failed_accounts_asks_for_every_account() -> None:
+    ids = [str(100_000_000_000 + n) for n in range(5_001)]
+    assert ids[1:] == getattr(retried(ended(Given(), *ids[1:])), "account_ids", None)
+    assert RunRequest() == retried(ended(Given(), *ids))
+
+
+def test_a_retry_of_a_run_without_failures_is_refused_and_never_means_everyone() -> None:
+    with pytest.raises(InvalidRequestError, match="no account failed in run run-0"):
+        retried(ended(Given(), status="success"))
+
+
+def test_a_retry_of_an_unknown_run_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="there is no run run-0"):
+        retried(Given())
+
+
+@pytest.mark.parametrize("item", [None, {"taken": ["run-0"], "request": {}}])
+def test_a_retry_of_a_run_that_is_under_way_is_refused(item: dict[str, Any] | None) -> None:
+    given = Given("run-0", make_execution("RUNNING", "run-0"))
+    if item is not None:
+        given.had_run("run-0", **item)
+    with pytest.raises(InvalidRequestError, match="run run-0 is still under way"):
+        retried(given)
+
+
+def test_a_run_that_recorded_its_end_and_still_watches_the_source_can_be_retried() -> None:
+    given = Given(None, make_execution("RUNNING", "run-0"))
+    assert RunRequest(account_ids=[MEMBER]) == retried(ended(given, MEMBER))
+
+
+@pytest.mark.parametrize("outcome", [{}, {"status": "failure", "ended_at": "then"}])
+def test_a_run_that_recorded_no_account_is_asked_for_again(outcome: dict[str, str]) -> None:
+    given = Given(None, make_execution("FAILED", "run-0"))
+    given.had_run("run-0", request={"account_ids": [OTHER], "reasons": ["then"]}, **outcome)
+    assert RunRequest(account_ids=[OTHER]) == retried(given)
+
+
+def test_a_run_that_ended_before_it_noted_its_request_is_asked_for_again() -> None:
+    given = Given(None, make_execution("FAILED", "run-0", {"account_ids": [OTHER]}))
+    assert RunRequest(account_ids=[OTHER]) == retried(given)
+
+
+def test_a_retry_of_a_queued_execution_asks_for_the_same_again() -> None:
+    given = Given(None, make_execution("SUCCEEDED", "run-0", {"contact_types": ["billing"]}))
+    given.had_run("run-0", done_by="run-9")
+    assert RunRequest(contact_types=[ContactType.BILLING]) == retried(given)
+
+
+def test_a_retry_of_a_refused_input_is_refused_and_never_means_everyone() -> None:
+    given = Given(None, make_execution("FAILED", "run-0", {"accounts": [OTHER]}))
+    given.had_run("run-0", status="failure", ended_at="then")
+    with pytest.raises(InvalidRequestError, match="run run-0: execution input: accounts: unknown"):
+        retried(given)
+
+
+def test_a_request_that_cannot_be_read_means_everything() -> None:
+    given = Given().had_run("run-0", request={"contact_types": ["fax"]}, ended_at="then")
+    assert RunRequest() == retried(given)
+
+
+def test_a_wrong_retry_is_not_queued() -> None:
+    given = Given()
+    with pytest.raises(InvalidRequestError):
+        given.control.take_lock(make_run(retry_of="run-0"))
+    assert (None, []) == (given.holder, given.waiting)

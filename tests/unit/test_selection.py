@@ -1,9 +1,16 @@
-"""Which accounts a round syncs: never the source, an excluded one or one that is not ACTIVE."""
+"""Which accounts a run syncs: never the source, an excluded one or one that is not ACTIVE."""
 
 from collections.abc import Collection
 from typing import Any
 
 import pytest
+from account_lister.selection import (
+    MAX_NAMED_SKIPS,
+    Selection,
+    check_units,
+    scattered,
+    select_accounts,
+)
 from builders import (
     INNER_UNIT,
     MANAGEMENT,
@@ -16,21 +23,12 @@ from builders import (
     make_account,
     make_scope,
 )
+from contact_sync.accounts import Account, Scope
 from contact_sync.errors import (
     AccessDeniedError,
     InvalidConfigError,
-    InvalidRequestError,
+    NoActiveAccountsError,
     NoMemberAccountsError,
-)
-from contact_sync.selection import (
-    MOST_NAMED_SKIPS,
-    Account,
-    Scope,
-    Selection,
-    check_units,
-    in_units_by_path,
-    scattered,
-    select_accounts,
 )
 
 MISSING_UNIT, OTHER_MISSING_UNIT = "ou-exam-nowhere00", "ou-exam-nowhere11"
@@ -43,8 +41,15 @@ ORGANIZATION = [
 ]
 
 
+def in_units(account: Account, units: Collection[str]) -> bool:
+    return any(unit in path.split("/") for path in account.paths for unit in units)
+
+
 def select(accounts: list[Account] | None = None, **scope: Any) -> Selection:
-    return select_accounts(accounts or ORGANIZATION, make_scope(**scope))
+    return select_accounts(accounts or ORGANIZATION, make_scope(**scope), in_units)
+
+
+# Who is in
 
 
 def test_every_member_but_never_the_management_account_is_selected() -> None:
@@ -60,34 +65,13 @@ def test_the_management_account_is_not_selected_with_its_ou() -> None:
     assert [MEMBER] == select(accounts, organizational_units=[UNIT]).account_ids
 
 
-def test_an_excluded_account_is_left_alone() -> None:
-    selection = select(excluded_accounts=[OTHER])
-    assert [MEMBER, THIRD] == selection.account_ids
-    assert {"excluded": 1} == selection.skipped
+def test_an_account_that_is_listed_twice_is_selected_once() -> None:
+    accounts = [*ORGANIZATION, make_account(MEMBER, "SUSPENDED"), make_account(OTHER)]
+    assert Selection([OTHER, THIRD], {"SUSPENDED": 1}) == select(accounts)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("unit", [UNIT, INNER_UNIT])
-def test_an_account_under_an_excluded_ou_is_left_alone_at_any_depth(unit: str) -> None:
-    assert [OTHER, THIRD] == select(excluded_organizational_units=[unit]).account_ids
-
-
-def test_exclusion_wins_over_being_named() -> None:
-    selection = select(account_ids=[OTHER], excluded_accounts=[OTHER])
-    assert [] == selection.account_ids
-    assert {OTHER: "excluded"} == selection.named_skips
-
-
-@pytest.mark.parametrize(
-    "state", ["SUSPENDED", "PENDING_CLOSURE", "CLOSED", "PENDING_ACTIVATION", "UNKNOWN", ""]
-)
-def test_only_active_accounts_are_selected(state: str) -> None:
-    selection = select([SOURCE_ACCOUNT, make_account(MEMBER, state), make_account(OTHER)])
-    assert [OTHER] == selection.account_ids
-    assert {state: 1} == selection.skipped
-
-
-def test_only_named_accounts_are_selected_in_the_order_listed() -> None:
-    assert [MEMBER, THIRD] == select(account_ids=[THIRD, MEMBER]).account_ids
+def test_only_named_accounts_are_selected() -> None:
+    assert [MEMBER, THIRD] == sorted(select(account_ids=[THIRD, MEMBER]).account_ids)
 
 
 @pytest.mark.parametrize("unit", [UNIT, INNER_UNIT])
@@ -99,57 +83,55 @@ def test_named_accounts_and_ous_add_up() -> None:
     assert [MEMBER, THIRD] == select(account_ids=[THIRD], organizational_units=[UNIT]).account_ids
 
 
-def test_a_path_matches_whole_ids_only() -> None:
-    account = make_account(MEMBER, path=f"{UNIT}2/")
-    assert not in_units_by_path(account, [UNIT])
+# Who is out
 
 
-def test_an_account_without_paths_is_in_no_unit_by_path() -> None:
-    assert not in_units_by_path(Account(MEMBER, "ACTIVE"), [UNIT])
+def test_an_excluded_account_is_skipped() -> None:
+    selection = select(excluded_accounts=[OTHER])
+    assert [MEMBER, THIRD] == selection.account_ids
+    assert {"excluded": 1} == selection.skipped
 
 
-def test_units_can_be_resolved_in_another_way() -> None:
-    scope = make_scope(excluded_organizational_units=[UNIT])
-    selection = select_accounts(ORGANIZATION, scope, lambda account, _: account.id == THIRD)
-    assert [MEMBER, OTHER] == selection.account_ids
+@pytest.mark.parametrize("unit", [UNIT, INNER_UNIT])
+def test_an_account_under_an_excluded_ou_is_skipped_at_any_depth(unit: str) -> None:
+    assert [OTHER, THIRD] == select(excluded_organizational_units=[unit]).account_ids
 
 
-def test_a_named_stranger_is_refused_by_name() -> None:
-    with pytest.raises(InvalidRequestError, match=f"not in the organization: {STRANGER}$"):
-        select(account_ids=[MEMBER, STRANGER])
+def test_exclusion_wins_over_being_named() -> None:
+    selection = select(account_ids=[OTHER], excluded_accounts=[OTHER])
+    assert [] == selection.account_ids
+    assert {OTHER: "excluded"} == selection.named_skips
 
 
-def test_named_strangers_are_listed() -> None:
-    with pytest.raises(InvalidRequestError, match=f"organization: {STRANGER}, 123123123124$"):
-        select(account_ids=[STRANGER, "123123123124"])
+@pytest.mark.parametrize("state", ["SUSPENDED", "PENDING_CLOSURE", "CLOSED", "PENDING_ACTIVATION"])
+def test_only_active_accounts_are_selected(state: str) -> None:
+    selection = select([SOURCE_ACCOUNT, make_account(MEMBER, state), make_account(OTHER)])
+    assert [OTHER] == selection.account_ids
+    assert ({state: 1}, {}) == (selection.skipped, selection.unknown_states)
 
 
-def test_of_very_many_named_strangers_the_first_are_listed() -> None:
-    strangers = [str(123_000_000_000 + n) for n in range(17_000)]
-    with pytest.raises(InvalidRequestError, match=r"123000000019, and 16980 more$"):
-        select(account_ids=strangers)
+@pytest.mark.parametrize("state", ["HIBERNATED", "UNKNOWN", ""])
+def test_accounts_in_an_unknown_state_are_skipped_and_counted(state: str) -> None:
+    accounts = [*ORGANIZATION, *(make_account(str(n), state) for n in range(2))]
+    selection = select(accounts)
+    assert [MEMBER, OTHER, THIRD] == selection.account_ids
+    assert {state: 2} == selection.skipped == selection.unknown_states
 
 
-def test_a_queued_stranger_is_skipped() -> None:
-    selection = select(account_ids=[MEMBER, STRANGER], must_exist=False)
+def test_the_state_of_an_excluded_account_does_not_matter() -> None:
+    accounts = [*ORGANIZATION, make_account(STRANGER, "HIBERNATED")]
+    assert {} == select(accounts, excluded_accounts=[STRANGER]).unknown_states
+
+
+def test_a_named_account_that_is_not_in_the_organization_is_skipped_by_name() -> None:
+    selection = select(account_ids=[MEMBER, STRANGER])
     assert [MEMBER] == selection.account_ids
     assert {STRANGER: "not in the organization"} == selection.named_skips
     assert {"not in the organization": 1} == selection.skipped
 
 
-@pytest.mark.parametrize("accounts", [[], [SOURCE_ACCOUNT]])
-def test_an_organization_without_members_is_an_error(accounts: list[Account]) -> None:
-    expected = "^Organizations lists no account but the management account$"
-    with pytest.raises(NoMemberAccountsError, match=expected):
-        select_accounts(accounts, make_scope())
-
-
-def test_members_of_which_none_is_in_scope_are_no_error() -> None:
-    assert [] == select(excluded_accounts=[MEMBER, OTHER, THIRD]).account_ids
-
-
 def test_skips_are_named_only_where_the_request_named_them() -> None:
-    assert {} == select(excluded_accounts=[OTHER]).named_skips
+    assert {} == select(excluded_accounts=[OTHER], organizational_units=[OTHER_UNIT]).named_skips
 
 
 def test_at_most_20_skips_are_named_and_all_are_counted() -> None:
@@ -157,7 +139,62 @@ def test_at_most_20_skips_are_named_and_all_are_counted() -> None:
     accounts = [SOURCE_ACCOUNT, *(make_account(one, "CLOSED") for one in ids)]
     selection = select(accounts, account_ids=ids)
     assert {"CLOSED": 25} == selection.skipped
-    assert MOST_NAMED_SKIPS == len(selection.named_skips) == 20
+    assert MAX_NAMED_SKIPS == len(selection.named_skips) == 20
+
+
+# Organizations that cannot be synced
+
+
+@pytest.mark.parametrize("scope", [{}, {"account_ids": [MEMBER]}])
+@pytest.mark.parametrize("accounts", [[], [SOURCE_ACCOUNT]])
+def test_an_organization_without_members_is_an_error(
+    accounts: list[Account], scope: dict[str, Any]
+) -> None:
+    expected = "^Organizations lists no account but the management account$"
+    with pytest.raises(NoMemberAccountsError, match=expected):
+        select_accounts(accounts, make_scope(**scope), in_units)
+
+
+CLOSING = [SOURCE_ACCOUNT, *(make_account(one, "SUSPENDED") for one in (MEMBER, OTHER))]
+
+
+def test_a_run_over_every_account_of_which_none_is_active_is_an_error() -> None:
+    accounts = [*CLOSING, make_account(THIRD, "HIBERNATED")]
+    expected = "^no member account is ACTIVE: 1 HIBERNATED, 2 SUSPENDED$"
+    with pytest.raises(NoActiveAccountsError, match=expected):
+        select(accounts)
+
+
+def test_a_run_over_some_accounts_of_which_none_is_active_is_no_error() -> None:
+    assert {"SUSPENDED": 1} == select(CLOSING, account_ids=[MEMBER]).skipped
+
+
+def test_members_of_which_all_are_excluded_are_no_error() -> None:
+    assert [] == select(excluded_accounts=[MEMBER, OTHER, THIRD]).account_ids
+
+
+# Exclusions that protect nobody
+
+
+def test_excluded_accounts_that_are_not_in_the_organization_are_warned_of() -> None:
+    selection = select(excluded_accounts=["123123123124", STRANGER, MEMBER])
+    expected = f"excluded_accounts: not in the organization: {STRANGER}, 123123123124"
+    assert [expected] == selection.warnings
+
+
+def test_an_excluded_management_account_is_warned_of() -> None:
+    (warning,) = select(excluded_accounts=[MANAGEMENT]).warnings
+    assert f"excluded_accounts: {MANAGEMENT} is the management account" in warning
+
+
+def test_of_very_many_unknown_exclusions_the_first_are_named() -> None:
+    strangers = [str(123_000_000_000 + n) for n in range(17_000)]
+    (warning,) = select(excluded_accounts=strangers).warnings
+    assert warning.endswith("123000000019, and 16980 more")
+
+
+def test_exclusions_that_protect_an_account_are_not_warned_of() -> None:
+    assert [] == select(excluded_accounts=[MEMBER]).warnings
 
 
 # Organizational units that do not exist
@@ -167,11 +204,10 @@ def missing_units(units: Collection[str]) -> list[str]:
     return [unit for unit in units if unit in (MISSING_UNIT, OTHER_MISSING_UNIT)]
 
 
-def checked(**scope: Any) -> Scope:
+def checked(**scope: Any) -> tuple[Scope, list[str]]:
     return check_units(make_scope(**scope), missing_units)
 
 
-@pytest.mark.parametrize("must_exist", [True, False])
 @pytest.mark.parametrize(
     "scope",
     [
@@ -181,60 +217,35 @@ def checked(**scope: Any) -> Scope:
         {"organizational_units": [UNIT], "excluded_organizational_units": [INNER_UNIT]},
     ],
 )
-def test_a_scope_of_units_that_exist_stays_as_it_is(
-    scope: dict[str, Any], *, must_exist: bool
-) -> None:
-    expected = make_scope(**scope, must_exist=must_exist)
-    assert expected == checked(**scope, must_exist=must_exist)
+def test_a_scope_of_units_that_exist_stays_as_it_is(scope: dict[str, Any]) -> None:
+    assert (make_scope(**scope), []) == checked(**scope)
 
 
-@pytest.mark.parametrize("must_exist", [True, False])
-def test_an_unknown_excluded_unit_is_always_an_error_and_never_no_exclusion(
-    *, must_exist: bool
-) -> None:
+def test_an_unknown_excluded_unit_is_an_error_and_never_no_exclusion() -> None:
     units = [MISSING_UNIT, UNIT, OTHER_MISSING_UNIT]
     expected = (
         "excluded_organizational_units: not in the organization: "
         f"{MISSING_UNIT}, {OTHER_MISSING_UNIT}$"
     )
     with pytest.raises(InvalidConfigError, match=expected):
-        checked(excluded_organizational_units=units, must_exist=must_exist)
+        checked(excluded_organizational_units=units)
 
 
-def test_an_unknown_requested_unit_is_refused_by_name() -> None:
-    expected = f"^organizational_units: not in the organization: {MISSING_UNIT}$"
-    with pytest.raises(InvalidRequestError, match=expected):
-        checked(organizational_units=[UNIT, MISSING_UNIT])
-
-
-def test_unknown_requested_units_are_listed() -> None:
-    expected = f"organization: {MISSING_UNIT}, {OTHER_MISSING_UNIT}$"
-    with pytest.raises(InvalidRequestError, match=expected):
-        checked(organizational_units=[MISSING_UNIT, OTHER_MISSING_UNIT])
-
-
-def test_a_wrong_configuration_is_told_before_a_wrong_request() -> None:
-    with pytest.raises(InvalidConfigError):
-        checked(organizational_units=[MISSING_UNIT], excluded_organizational_units=[MISSING_UNIT])
-
-
-def test_a_queued_requests_unknown_unit_is_left_out() -> None:
-    scope = {"excluded_organizational_units": [INNER_UNIT], "must_exist": False}
+def test_an_unknown_requested_unit_is_left_out_by_name() -> None:
+    scope = {"excluded_organizational_units": [INNER_UNIT]}
     expected = make_scope(organizational_units=[UNIT], **scope)
-    assert expected == checked(organizational_units=[MISSING_UNIT, UNIT], **scope)
+    answer = checked(organizational_units=[MISSING_UNIT, UNIT], **scope)
+    assert (expected, [MISSING_UNIT]) == answer
 
 
-def test_queued_unknown_units_alone_match_nobody_and_never_everyone() -> None:
-    units = [MISSING_UNIT, OTHER_MISSING_UNIT]
-    scope = checked(organizational_units=units, must_exist=False)
-    assert [] == select_accounts(ORGANIZATION, scope).account_ids
+def test_unknown_requested_units_alone_match_nobody_and_never_everyone() -> None:
+    scope, _ = checked(organizational_units=[MISSING_UNIT, OTHER_MISSING_UNIT])
+    assert [] == select_accounts(ORGANIZATION, scope, in_units).account_ids
 
 
-def test_a_queued_unknown_unit_does_not_keep_named_accounts_from_their_turn() -> None:
-    scope = checked(
-        account_ids=[THIRD], organizational_units=[MISSING_UNIT, UNIT], must_exist=False
-    )
-    assert [MEMBER, THIRD] == select_accounts(ORGANIZATION, scope).account_ids
+def test_an_unknown_unit_does_not_keep_named_accounts_from_their_turn() -> None:
+    scope, _ = checked(account_ids=[THIRD], organizational_units=[MISSING_UNIT, UNIT])
+    assert [MEMBER, THIRD] == select_accounts(ORGANIZATION, scope, in_units).account_ids
 
 
 def test_units_that_cannot_be_looked_up_are_not_taken_for_missing() -> None:
@@ -242,10 +253,13 @@ def test_units_that_cannot_be_looked_up_are_not_taken_for_missing() -> None:
         raise AccessDeniedError("describe organizational unit")
 
     with pytest.raises(AccessDeniedError):
-        check_units(make_scope(organizational_units=[UNIT], must_exist=False), denied)
+        check_units(make_scope(organizational_units=[UNIT]), denied)
 
 
-def test_neighbours_are_parted() -> None:
+# The order
+
+
+def test_neighbours_are_not_processed_together() -> None:
     listed = [f"{number:012}" for number in range(1, 1001)]
     chosen = scattered(listed)
     assert sorted(chosen) == listed

@@ -1,36 +1,158 @@
-"""Faults are named by their place, never by the input."""
+"""Faults in operators' words: by their place, with the allowed values, never with secrets."""
+
+from enum import StrEnum
+from typing import Annotated, Any
 
 import pytest
-from contact_sync.validation import ContactTypeName, StrictModel, faults
+from contact_sync.validation import AccountId, ContactTypeName, StrictModel, choices, faults
 from pydantic import Field, ValidationError
 
 
+class Color(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Inner(StrictModel):
+    failure_threshold: Annotated[int, Field(ge=1, le=9)] = 1
+    note: Annotated[str, Field(max_length=3)] | None = None
+
+
 class Example(StrictModel):
-    types: list[ContactTypeName] = Field(default_factory=list)
-    note: str = ""
+    contact_types: Annotated[list[ContactTypeName], Field(min_length=1)] | None = None
+    excluded_accounts: list[AccountId] = Field(default_factory=list)
+    color: choices(Color, "color") = Color.RED  # type: ignore[valid-type] # built at run time
+    inner: Inner | None = None
+    inners: list[Inner] = Field(default_factory=list)
 
 
-def fault_of(values: object) -> ValidationError:
+def named(content: Any) -> str:
+    """Return the faults of the content."""
     with pytest.raises(ValidationError) as caught:
-        Example.model_validate(values)
-    return caught.value
+        Example.model_validate(content)
+    return faults(caught.value, Example, content)
 
 
-def test_a_fault_is_named_by_its_place() -> None:
-    assert faults(fault_of({"types": ["billing", "x"]})).startswith("types.1: Input should be ")
+@pytest.mark.parametrize("content", [None, [], "everything", 1, True])
+def test_what_is_no_object_is_called_so(content: Any) -> None:
+    assert "expected an object, in braces, for example {}" == named(content)
 
 
-def test_a_fault_of_the_whole_is_called_input() -> None:
-    assert faults(fault_of("nothing")).startswith("input: ")
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ({"contact_types": ["SECURITY"]}, "unknown contact type 'SECURITY'"),
+        ({"contact_types": ["billing", "fax"]}, "contact_types.1: unknown contact type 'fax'"),
+        ({"contact_types": [1]}, "contact_types.0: expected a contact type, in quotes"),
+        ({"contact_types": [["billing"]]}, "contact_types.0: expected a contact type, in quotes"),
+    ],
+)
+def test_an_unknown_choice_is_named_with_those_that_are_allowed(
+    content: dict[str, Any], fault: str
+) -> None:
+    assert f"{fault}: use primary, billing, operations or security" in named(content)
 
 
-def test_faults_are_joined() -> None:
-    assert 2 == len(faults(fault_of({"note": 1, "other": 2})).split("; "))
+def test_a_choice_is_its_enums_member_and_its_value_when_stored() -> None:
+    example = Example.model_validate({"contact_types": ["billing"], "color": "blue"})
+    assert Color.BLUE is example.color
+    assert {"contact_types": ["billing"], "color": "blue"} == example.model_dump(
+        mode="json", exclude_defaults=True
+    )
 
 
-def test_faults_are_parted_by_a_semicolon() -> None:
-    first, second = faults(fault_of({"note": 1, "other": 2})).split("; ")
-    assert (first.startswith("note: "), second.startswith("other: ")) == (True, True)
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (
+            {"exclude_accounts": []},
+            "exclude_accounts: unknown key: did you mean excluded_accounts?",
+        ),
+        (
+            {"excludedAccounts": []},
+            "excludedAccounts: unknown key: did you mean excluded_accounts?",
+        ),
+        (
+            {"_": "a comment"},
+            "_: unknown key: use color, contact_types, excluded_accounts, inner, inners",
+        ),
+        (
+            {"inner": {"failure_treshold": 2}},
+            "inner.failure_treshold: unknown key: did you mean failure_threshold?",
+        ),
+        ({"inner": {"color": "red"}}, "inner.color: unknown key: use failure_threshold, note"),
+        ({"inners": [{}, {"x": 1}]}, "inners.1.x: unknown key: use failure_threshold, note"),
+    ],
+)
+def test_an_unknown_key_comes_with_the_nearest_or_all_known_ones_of_its_place(
+    content: dict[str, Any], fault: str
+) -> None:
+    assert fault == named(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ({"contact_types": None}, "contact_types"),
+        ({"contact_types": None, "color": None}, "contact_types, color"),
+        ({"inner": {"note": None}}, "inner.note"),
+    ],
+)
+def test_null_is_refused_because_it_would_mean_everything(
+    content: dict[str, Any], place: str
+) -> None:
+    assert f"{place}: must not be null; leave an optional key out instead" == named(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"contact_types": {"L": [{"S": "security"}]}},
+        {"contact_types": {"SS": ["security"]}},
+        {"color": {"S": "red"}, "inner": {"M": {"failure_threshold": {"N": "1"}}}},
+        {"contact_types": {"NULL": True}},
+    ],
+)
+def test_dynamodb_json_is_recognized(content: dict[str, Any]) -> None:
+    assert named(content).startswith(f"{next(iter(content))}: this is DynamoDB JSON")
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ({"inner": {"failure_threshold": "2"}}, "inner.failure_threshold: expected a whole number"),
+        ({"inner": {"failure_threshold": 1.5}}, "inner.failure_threshold: expected a whole number"),
+        ({"inner": {"failure_threshold": True}}, "failure_threshold: expected a whole number"),
+        ({"inner": {"failure_threshold": 0}}, "inner.failure_threshold: must be at least 1"),
+        ({"inner": {"failure_threshold": 10}}, "inner.failure_threshold: must be at most 9"),
+        ({"inner": {"note": "long"}}, "inner.note: must have at most 3 characters"),
+        ({"inner": []}, "inner: expected an object, in braces"),
+        ({"contact_types": "billing"}, "contact_types: expected a list, in brackets"),
+        ({"contact_types": []}, "must not be empty; leave an optional key out to mean all"),
+        ({"excluded_accounts": [100000000001]}, "excluded_accounts.0: expected text, in quotes"),
+        ({"excluded_accounts": ["1"]}, "expected an account ID: 12 digits, in quotes"),
+    ],
+)
+def test_a_wrong_value_is_named_by_what_is_expected_instead(
+    content: dict[str, Any], fault: str
+) -> None:
+    assert named(content).endswith(fault)
+
+
+@pytest.mark.parametrize("other", [{}, {"S": 1, "N": 2}, {"failure_threshold": 1}])
+def test_an_object_is_not_taken_for_dynamodb_json(other: dict[str, Any]) -> None:
+    assert "DynamoDB" not in named({"inner": other, "x": 1})
+
+
+def test_every_fault_is_named() -> None:
+    found = named({"color": "green", "x": 1, "inner": {"note": "long"}}).split("; ")
+    assert ["color", "inner.note", "x"] == sorted(one.partition(":")[0] for one in found)
+
+
+def test_of_very_many_faults_the_first_are_named() -> None:
+    found = named({f"key-{n}": 1 for n in range(25)}).split("; ")
+    assert [f"key-{n}" for n in range(20)] == [one.partition(":")[0] for one in found[:-1]]
+    assert "and 5 more" == found[-1]
 
 
 @pytest.mark.parametrize(
@@ -42,21 +164,23 @@ def test_faults_are_parted_by_a_semicolon() -> None:
         ("k" * 61, f"{'k' * 60}...: "),
     ],
 )
-def test_an_unknown_key_is_shown_as_harmless_text(key: str, expected: str) -> None:
-    assert faults(fault_of({key: 1})).startswith(expected)
+@pytest.mark.parametrize("value", [1, None, {"S": "x"}])
+def test_an_unknown_key_is_shown_as_harmless_text(key: str, expected: str, value: Any) -> None:
+    assert named({key: value}).startswith(expected)
 
 
-def test_of_very_many_faults_the_first_are_named() -> None:
-    named = faults(fault_of({f"key-{n}": 1 for n in range(25)})).split("; ")
-    assert [f"key-{n}" for n in range(20)] == [one.partition(":")[0] for one in named[:-1]]
-    assert "and 5 more" == named[-1]
+def test_an_unknown_choice_is_shown_as_harmless_text() -> None:
+    assert "unknown color '?[2Jred': use red or blue" in named({"color": "\x1b[2Jred"})
 
 
-def test_the_input_is_repeated_by_neither_the_faults_nor_the_error() -> None:
-    error = fault_of({"types": ["trials@example.com"]})
-    assert "trials@example.com" not in f"{faults(error)} {error} {error!r}"
+def test_a_value_is_repeated_by_neither_the_faults_nor_the_error() -> None:
+    content = {"excluded_accounts": ["trials@example.com"]}
+    with pytest.raises(ValidationError) as caught:
+        Example.model_validate(content)
+    shown = f"{faults(caught.value, Example, content)} {caught.value} {caught.value!r}"
+    assert "trials@example.com" not in shown
 
 
 def test_a_model_does_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Example().note = "other"  # type: ignore[misc]
+        Example().color = "blue"  # type: ignore[misc]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from contact_sync.account_sync import AccountState, AccountTask, ContactResult, Source
+from contact_sync.accounts import JUST_JOINED
 from contact_sync.aws import keys
 from contact_sync.aws.clients import error_code, named_errors
 from contact_sync.aws.items import from_item, to_item, update_of
@@ -74,7 +75,8 @@ class AccountStatesTable:
             values["expires_at"] = keys.expires_at(source.started_at)
             key = keys.account_run(task.account_id, source.started_at, task.sync_id)
             return self._update(key, values, [])
-        removed = ["left_at", "expires_at"]
+        # An account that left or was closed while the run worked on it must still expire.
+        removed = [] if _is_gone(results) else ["left_at", "expires_at"]
         for name, result in results.items():
             values |= _remembered(task, name, result, at)
             if result.status is not Status.FAILED:
@@ -146,6 +148,14 @@ def _back_off(attempt: int) -> None:
     """Wait before repeating what was left unprocessed: that is how DynamoDB throttles a batch."""
     if attempt:
         time.sleep(min(0.05 * 2**attempt, 1.0))
+
+
+def _is_gone(results: Mapping[ContactType, ContactResult]) -> bool:
+    """Return whether a contact was skipped for the account's state."""
+    return any(
+        result.status is Status.SKIPPED and result.error not in (None, JUST_JOINED)
+        for result in results.values()
+    )
 
 
 def _recorded(task: AccountTask, result: ContactResult, at: datetime) -> dict[str, Any]:

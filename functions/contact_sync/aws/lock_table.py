@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lock:
-    """The lock item: who holds it since when, its latest plan, and what the next run must heed.
+    """The lock item: who holds it and since when, the latest plan, and what the next run needs.
 
     `held` has the keyed digest of each contact type, and of the configuration, that the last
     recorded run over every account tried everywhere. `pending` is a request that version 1 queued.
@@ -34,12 +34,13 @@ class Lock:
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
         """Read the item; an absent one is a free lock. What another release wrote is ignored."""
+        held = item.get("held")
         return cls(
             holder=item.get("holder"),
             since=_time(item.get("since")),
             planned_at=item.get("planned_at"),
             quiet_until=_time(item.get("quiet_until")),
-            held=item.get("held", {}),
+            held=held if isinstance(held, Mapping) else {},
             pending=item.get("pending"),
         )
 
@@ -90,7 +91,8 @@ class LockTable:
         """Store the plan's time, the fence of its writes, and the entries that stay true."""
         return self._update(
             "SET planned_at = :planned_at, held = :held",
-            "holder = :me AND (attribute_not_exists(planned_at) OR planned_at < :planned_at)",
+            # Equal where the client repeats a call whose answer was lost.
+            "holder = :me AND (attribute_not_exists(planned_at) OR planned_at <= :planned_at)",
             {":me": sync_id, ":planned_at": planned_at, ":held": dict(held)},
         )
 
@@ -101,6 +103,10 @@ class LockTable:
             "holder = :me AND planned_at = :planned_at",
             {":me": sync_id, ":planned_at": planned_at, ":held": dict(held)},
         )
+
+    def forget_pending(self, sync_id: str) -> bool:
+        """Remove what version 1 queued, also where no plan came of it."""
+        return self._update("REMOVE pending", "holder = :me", {":me": sync_id})
 
     def queue(self, queued: QueuedRequest) -> None:
         """Queue an execution's request; the same execution has one."""

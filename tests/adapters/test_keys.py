@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 from builders import MEMBER, STARTED_AT, SYNC_ID
-from contact_sync import keys
+from contact_sync.aws import keys
 
 
 def test_keys_are_those_of_the_design() -> None:
     assert {"pk": "LOCK", "sk": "LOCK"} == keys.LOCK
-    assert {"pk": "SOURCE", "sk": "SOURCE"} == keys.SOURCE
+    assert {"pk": "LOCK", "sk": "QUEUE#run-1"} == keys.queued(SYNC_ID)
     assert {"pk": f"ACCOUNT#{MEMBER}", "sk": "STATE"} == keys.account_state(MEMBER)
     assert keys.account_run(MEMBER, STARTED_AT, SYNC_ID) == {
         "pk": f"ACCOUNT#{MEMBER}",

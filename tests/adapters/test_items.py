@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from contact_sync.table import from_item, to_item, update_of
+from contact_sync.aws.items import from_item, to_item, update_of
 
 
 def test_an_item_comes_back_as_plain_values() -> None:

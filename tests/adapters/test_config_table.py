@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from builders import make_config
+from contact_sync.aws.config_table import load_config
+from contact_sync.aws.items import to_item
 from contact_sync.config import RetryConfig
-from contact_sync.config_store import load_config
 from contact_sync.errors import ApiRefusedError, InvalidConfigError
-from contact_sync.table import to_item
 from moto_stack import CONFIG_TABLE
 
 

@@ -1,0 +1,395 @@
+"""Every way through the machine: one situation each, and the states that it leads through.
+
+Two interpreters that share no code take them: test_paths.py and test_second_interpreter.py.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from standin.machine import RUN_SECONDS, Machine
+from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
+from standin.stack import Execution
+
+Json = dict[str, Any]
+
+FIRST, SECOND, UNKNOWN = "100000000001", "100000000002", "100000000009"
+MANAGEMENT = "999999999999"
+TYPES = ["primary", "billing", "security"]
+CONFIG: Json = {
+    "contact_types": TYPES,
+    "notification_settings": {"notify_on_success": True},
+    "retry_config": {"max_attempts": 2, "base_delay": 1, "max_delay": 1},
+}
+
+THROTTLED: Json = {"account_id": FIRST, "error": "TooManyRequestsException"}
+
+HANDLER, LISTER, REPORTER = "contact-sync-handler", "account-lister", "sync-reporter"
+ALTERNATE, PRIMARY = "alternate-contact-processor", "primary-contact-processor"
+
+START, LOCK = "CheckRequest ChooseStart", "TakeLock IsLockTaken"
+PLAN, SYNC = "PlanRun IsPlanComplete", "ListAccounts HasAccounts SyncAccounts"
+RECORD, RELEASE = "RecordRun TookLock", "ReleaseLock HasNext"
+PUBLISH, END = "ShouldPublish PublishResult MustCheckSource", "HowDidItEnd Synchronized"
+FAILURE = f"{PUBLISH} HowDidItEnd SyncFailed"
+RUN = f"{START} {LOCK} {PLAN} {SYNC} {RECORD} {RELEASE}"
+CHANGE = f"{START} {LOCK} Settle {PLAN} {SYNC} {RECORD} {RELEASE} {PUBLISH} AwaitSource CheckSource"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A situation, and what comes of it.
+
+    `arrange` prepares it; `during` happens while the Map works. `message` is in the last message,
+    `look` checks what is left.
+    """
+
+    states: str
+    error: str | None = None
+    input: Any = field(default_factory=dict)
+    config: Json = field(default_factory=dict)
+    faults: Sequence[Json] = ()
+    arrange: Callable[[Machine], Any] | None = None
+    during: Callable[[Machine, Execution], Any] | None = None
+    message: str = ""
+    look: Callable[[Machine, Execution], Any] | None = None
+
+    def take(self, machine: Machine) -> Execution:
+        """Bring the situation about, and check what comes of it."""
+        machine.reset(drifted_world(2, missing=0), **CONFIG | self.config)
+        machine.standin.set_faults(list(self.faults))
+        if self.arrange:
+            self.arrange(machine)
+        if self.during:
+            slow = {"operation": "GetAlternateContact", "error": "slow", "delay": 1, "times": 3}
+            machine.organization.add_fault({**slow, "account_id": FIRST})
+        execution = machine.stack.start(self.input)
+        if self.during:
+            while "SyncAccounts" not in execution.states():
+                assert execution.status() == "RUNNING"
+            self.during(machine, execution)
+        outcome = execution.wait(RUN_SECONDS)
+        assert self.states.split() == execution.states()
+        assert self.error == outcome.error
+        if self.message:
+            assert self.message in machine.messages()[-1].body
+        holds = machine.lock().get("holder") == execution.name
+        assert holds == ("ReleaseLock ShouldPublish" in self.states)
+        if self.look:
+            self.look(machine, execution)
+        return execution
+
+
+def trigger(source: str, **details: Any) -> Json:
+    """Return an execution input as a rule gives it."""
+    event = {"event_id": "e-1", "event_name": "Named", "event_time": "2026-11-24T00:00:00Z"}
+    return {"trigger": {"source": source, **event, **details}}
+
+
+def crash(function: str, match: str = "", error: str = "CrashError", times: int = 1) -> Json:
+    """Return a fault: the function raises an error."""
+    return {"function": function, "match": match, "kind": "error", "error": error, "times": times}
+
+
+def dies(function: str, match: str) -> Json:
+    """Return a fault: the function's process dies, at each attempt."""
+    return {"function": function, "match": match, "kind": "kill", "delay": 0, "times": 3}
+
+
+def refused(service: str, operation: str, match: str = "", times: int = 1) -> Json:
+    """Return a fault: the machine's own call is refused."""
+    call = {"service": service, "operation": operation, "match": match}
+    return {**call, "error": "AccessDeniedException", "times": times}
+
+
+def unready_for_a_minute(machine: Machine) -> None:
+    fault = {"account_id": FIRST, "error": "AccessDeniedException", "times": 1}
+    machine.organization.add_fault({**fault, "operation": "GetAlternateContact"})
+
+
+def throttled(machine: Machine) -> None:
+    machine.organization.add_fault({**THROTTLED, "operation": "*", "times": None})
+
+
+def throttled_once(machine: Machine) -> None:
+    """Refuse what one attempt asks of each contact: a client tries three times."""
+    for operation, contacts in {"GetAlternateContact": 2, "GetContactInformation": 1}.items():
+        fault = {**THROTTLED, "operation": operation}
+        machine.organization.add_fault({**fault, "times": 3 * contacts})
+
+
+def source_without_security(machine: Machine) -> None:
+    machine.organization.set_contact(MANAGEMENT, "SECURITY", None)
+
+
+def source_changes(machine: Machine, _: Execution) -> None:
+    machine.organization.set_contact(
+        MANAGEMENT, "BILLING", {**SOURCE_CONTACTS["BILLING"], "Name": "Somebody Else"}
+    )
+
+
+def dead_holder(machine: Machine) -> None:
+    machine.put({"pk": "LOCK", "sk": "LOCK", "holder": "forgotten-run"})
+
+
+NEWER = {"pk": f"ACCOUNT#{FIRST}", "sk": "STATE", "planned_at": "9999-01-01T00:00:00+00:00"}
+
+
+def newer_run(machine: Machine) -> None:
+    machine.put(NEWER)
+
+
+def newer_record_stays(machine: Machine, _: Execution) -> None:
+    assert NEWER == machine.account(FIRST)
+
+
+def late_request(machine: Machine, _: Execution) -> None:
+    machine.put({"pk": "LOCK", "sk": "QUEUE#late", "started_at": "2026-11-24T00:00:00Z"})
+
+
+def second_run_is_queued(machine: Machine, holder: Execution) -> None:
+    second = machine.run({"reason": "again"})
+
+    assert f"{START} {LOCK} Queued".split() == second.states()
+    assert {"queued_behind": holder.name} == second.wait().output
+
+
+def next_run_does_it(machine: Machine, _: Execution) -> None:
+    last = machine.stack.wait_for_executions(1)[-1]
+
+    assert last.name.startswith("next-")
+    assert f"{RUN} {PUBLISH} {END}".split() == last.states()
+    assert [] == [item for item in machine.items() if item["sk"].startswith("QUEUE#")]
+
+
+def change_is_repeated(machine: Machine, _: Execution) -> None:
+    last = machine.stack.wait_for_executions(1)[-1]
+
+    assert 1 == last.input()["trigger"]["hop"]
+    assert f"{CHANGE} IsSourceSettled {END}".split() == last.states()
+    assert "Somebody Else" == machine.organization.contacts(FIRST)["BILLING"]["Name"]
+
+
+def account_has_left(machine: Machine, execution: Execution) -> None:
+    assert {"left": FIRST} == execution.wait().output
+    assert {"pk", "sk", "left_at", "expires_at"} == set(machine.account(FIRST))
+
+
+def alternates_failed(error: str) -> Callable[[Machine, Execution], None]:
+    def look(machine: Machine, _: Execution) -> None:
+        assert error == machine.account(FIRST)["alternate_failure"]["error"]
+        assert "updated" == machine.account(FIRST)["primary"]["status"]
+        assert "updated" == machine.account(SECOND)["billing"]["status"]
+
+    return look
+
+
+def account_is_untouched(machine: Machine, _: Execution) -> None:
+    assert {} == machine.account(FIRST)
+
+
+def nothing_was_written(machine: Machine, _: Execution) -> None:
+    assert [] == machine.writes()
+
+
+def wrong(execution_input: Any, message: str = "execution input: ") -> Way:
+    states = f"CheckRequest {RECORD} {FAILURE}"
+    return Way(
+        states, "InvalidRequestError", execution_input, message=message, look=nothing_was_written
+    )
+
+
+JOINED, LEFT = (trigger(f"account_{what}", account_id=FIRST) for what in ("joined", "left"))
+CHANGED = trigger("contact_changed")
+PARTIAL = (f"{RUN} {FAILURE}", "PartialSyncError")
+TOO_LARGE = "input of 255 KB"
+
+WAYS = {
+    "good path": Way(f"{RUN} {PUBLISH} {END}"),
+    "a success that nobody wants to hear of": Way(
+        f"{RUN} ShouldPublish MustCheckSource {END}",
+        config={"notification_settings": {"notify_on_success": False}},
+    ),
+    "dry run": Way(
+        f"{START} {PLAN} {SYNC} {RECORD} {PUBLISH} {END}",
+        input={"dry_run": True},
+        look=nothing_was_written,
+    ),
+    "unknown key": wrong({"unknown": True}),
+    "null": wrong({"account_ids": None}),
+    "a list": wrong([]),
+    "text": wrong("text"),
+    TOO_LARGE: wrong({"account_ids": [FIRST] * 17_400}, "at most 120,000 characters"),
+    "repeats an unknown run": wrong({"retry_of": "no-such-run"}, "there is no run no-such-run"),
+    "account joined": Way(
+        f"{START} CheckAccount IsAccountReady {RUN.removeprefix(START)} {PUBLISH} {END}",
+        input=JOINED,
+    ),
+    "account joined, ready a minute later": Way(
+        f"{START} CheckAccount IsAccountReady AwaitAccount CheckAccount IsAccountReady"
+        f" {RUN.removeprefix(START)} {PUBLISH} {END}",
+        input=JOINED,
+        arrange=unready_for_a_minute,
+    ),
+    "account joined, never ready": Way(
+        f"{START} CheckAccount IsAccountReady {'AwaitAccount CheckAccount IsAccountReady ' * 30}"
+        f"{LOCK} {PLAN} ListAccounts HasAccounts {RECORD} {RELEASE} {PUBLISH} {END}",
+        input=trigger("account_joined", account_id=UNKNOWN),
+        message=f"{UNKNOWN}, not in the organization",
+    ),
+    "account joined, cannot be checked": Way(
+        f"{START} CheckAccount {RUN.removeprefix(START)} {PUBLISH} {END}",
+        input=JOINED,
+        faults=[crash(LISTER, "check_account")],
+    ),
+    "account left": Way(f"{START} MarkLeft", input=LEFT, look=account_has_left),
+    "account left, cannot be marked": Way(
+        f"{START} MarkLeft {RECORD} {FAILURE}",
+        "DynamoDB.AccessDeniedException",
+        LEFT,
+        faults=[refused("dynamodb", "UpdateItem", "left_at", times=9)],
+    ),
+    "nothing to do": Way(f"{START} {LOCK} NothingToDo", input=trigger("continuation")),
+    "lock cannot be taken": Way(
+        f"{START} TakeLock {RECORD} {RELEASE} {FAILURE}",
+        "CrashError",
+        faults=[crash(HANDLER, "take_lock")],
+    ),
+    "dead holder": Way(
+        f"{START} {LOCK} Settle {RUN.partition(LOCK)[2]} {PUBLISH} {END}", arrange=dead_holder
+    ),
+    "second run is queued": Way(
+        f"{RUN} StartNext {PUBLISH} {END}", during=second_run_is_queued, look=next_run_does_it
+    ),
+    "next run was started before": Way(
+        f"{RUN} StartNext {PUBLISH} {END}",
+        during=late_request,
+        faults=[
+            {**refused("states", "StartExecution"), "error": "ExecutionAlreadyExistsException"}
+        ],
+    ),
+    "next run cannot be started": Way(
+        f"{RUN} StartNext {FAILURE}",
+        "StepFunctions.AccessDeniedException",
+        during=late_request,
+        faults=[refused("states", "StartExecution", times=9)],
+        message="could not be started; the next execution does it",
+    ),
+    "wrong configuration": Way(
+        f"{START} {LOCK} PlanRun {RECORD} {RELEASE} {FAILURE}",
+        "InvalidConfigError",
+        config={"contact_types": ["fax"]},
+    ),
+    "nothing to sync": Way(
+        f"{START} {LOCK} {PLAN} {RECORD} {RELEASE} {PUBLISH} {END}",
+        input={"contact_types": ["security"]},
+        arrange=source_without_security,
+    ),
+    "deletion is confirmed": Way(
+        f"{START} {LOCK} {PLAN} ConfirmDeletion {RUN.partition(LOCK)[2]} {PUBLISH} {END}",
+        config={"on_source_deleted": "delete"},
+        arrange=source_without_security,
+    ),
+    "accounts cannot be listed": Way(
+        f"{START} {LOCK} {PLAN} ListAccounts {RECORD} {RELEASE} {FAILURE}",
+        "CrashError",
+        faults=[crash(LISTER, "list_accounts")],
+    ),
+    "no account in scope": Way(
+        f"{START} {LOCK} {PLAN} ListAccounts HasAccounts {RECORD} {RELEASE} {PUBLISH} {END}",
+        input={"account_ids": [FIRST]},
+        config={"excluded_accounts": [FIRST]},
+    ),
+    "manifest cannot be read": Way(
+        f"{RUN} {FAILURE}",
+        "States.ItemReaderFailed",
+        faults=[refused("s3", "GetObject", "manifest")],
+        look=lambda machine, _: machine.lock()["quiet_until"],
+    ),
+    "run cannot be recorded": Way(
+        f"{RUN} {FAILURE}",
+        "CrashError",
+        faults=[crash(REPORTER)],
+        message="ended with CrashError; sync-reporter could not say more.\nNext: bash scripts/",
+    ),
+    "neither planned nor recorded": Way(
+        f"{START} {LOCK} PlanRun {RECORD} {RELEASE} {FAILURE}",
+        "FirstError",
+        faults=[crash(HANDLER, "plan_run", "FirstError"), crash(REPORTER)],
+        message="ended with FirstError",
+    ),
+    "lock cannot be freed": Way(
+        f"{RUN.removesuffix(' HasNext')} {FAILURE}",
+        "CrashError",
+        faults=[crash(HANDLER, "release_lock")],
+        message="The lock could not be freed; the next execution frees it.",
+    ),
+    "result cannot be published": Way(
+        f"{RUN} {FAILURE}",
+        "SNS.AccessDeniedException",
+        faults=[refused("sns", "Publish", times=13)],
+    ),
+    "change": Way(f"{CHANGE} IsSourceSettled {END}", input=CHANGED),
+    "change, and the source differs after it": Way(
+        f"{CHANGE} IsSourceSettled RepeatChange {END}",
+        input=CHANGED,
+        during=source_changes,
+        look=change_is_repeated,
+    ),
+    "change, repeated before": Way(
+        f"{CHANGE} IsSourceSettled RepeatChange {END}",
+        input=CHANGED,
+        during=source_changes,
+        faults=[
+            {**refused("states", "StartExecution"), "error": "ExecutionAlreadyExistsException"}
+        ],
+    ),
+    "change, cannot be repeated": Way(
+        f"{CHANGE} IsSourceSettled RepeatChange PublishResult MustCheckSource"
+        " HowDidItEnd SyncFailed",
+        "StepFunctions.AccessDeniedException",
+        CHANGED,
+        during=source_changes,
+        faults=[refused("states", "StartExecution", times=9)],
+        message="could not be confirmed afterwards: StepFunctions.AccessDeniedException",
+    ),
+    "change, and the source differs after the last hop": Way(
+        f"{CHANGE} PublishResult MustCheckSource HowDidItEnd SyncFailed",
+        "SourceNotSettledError",
+        trigger("contact_changed", hop=3),
+        during=source_changes,
+        message="could not be confirmed afterwards: SourceNotSettledError",
+    ),
+    # The children.
+    "attempt is repeated": Way(f"{RUN} {PUBLISH} {END}", arrange=throttled_once),
+    "account stays throttled": Way(
+        *PARTIAL,
+        arrange=throttled,
+        look=lambda machine, _: machine.account(FIRST)["primary_failure"]["error"],
+    ),
+    "function dies": Way(
+        *PARTIAL,
+        faults=[dies(ALTERNATE, FIRST)],
+        message="Runtime.ExitError",
+        look=alternates_failed("Runtime.ExitError"),
+    ),
+    "function dies, and that cannot be recorded": Way(
+        *PARTIAL,
+        faults=[dies(PRIMARY, FIRST), refused("dynamodb", "UpdateItem", "#failure", times=9)],
+        message="NotRecordedError",
+    ),
+    "function dies, and a newer run was here": Way(
+        *PARTIAL,
+        faults=[dies(PRIMARY, FIRST)],
+        arrange=newer_run,
+        message="NotRecordedError",
+        look=newer_record_stays,
+    ),
+    "function dies in a dry run": Way(
+        f"{START} {PLAN} {SYNC} {RECORD} {PUBLISH} {END}",
+        input={"dry_run": True},
+        faults=[dies(ALTERNATE, FIRST)],
+        message="NotRecordedError",
+        look=account_is_untouched,
+    ),
+}

@@ -1,0 +1,18 @@
+"""A stopped clock for modules that ask `datetime.now`."""
+
+from datetime import UTC, datetime, tzinfo
+
+import pytest
+from builders import NOW
+
+
+def stop_clock(patch: pytest.MonkeyPatch, *modules: str, at: datetime = NOW) -> None:
+    """Let `datetime.now` of the modules return always the same moment."""
+
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return at.astimezone(tz or UTC)
+
+    for module in modules:
+        patch.setattr(f"{module}.datetime", Stopped)

@@ -1,0 +1,193 @@
+"""In-memory stand-ins for the lock and its queue, runs, executions, objects and account items."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from contact_sync.aws.executions import UNKNOWN, Execution
+from contact_sync.aws.lock_table import Lock, QueuedRequest
+from contact_sync.request import RunRequest
+from support.builders import make_queued
+
+
+class FakeLock:
+    """The lock item and the queued requests.
+
+    `before` runs before each operation with the operation's name, as what others do meanwhile.
+    """
+
+    def __init__(self, holder: str | None = None, **item: Any) -> None:
+        self.item: dict[str, Any] = {**({"holder": holder} if holder else {}), **item}
+        self.requests: dict[str, QueuedRequest] = {}
+        self.before: Callable[[str], None] = lambda _operation: None
+
+    def add(self, name: str, request: RunRequest | None = None, **changes: Any) -> None:
+        """Queue a request without running `before`."""
+        self.requests[name] = make_queued(name, request, **changes)
+
+    def read(self) -> Lock:
+        """Return the lock as it is now."""
+        self.before("read")
+        return Lock.from_item(self.item)
+
+    def take(self, sync_id: str, at: datetime) -> bool:
+        """Hold the lock, if nobody else does."""
+        self.before("take")
+        if self.item.get("holder", sync_id) != sync_id:
+            return False
+        self.item = {"since": at.isoformat(), **self.item, "holder": sync_id}
+        return True
+
+    def release(self, holder: str, quiet_until: datetime | None = None) -> bool:
+        """Free the lock of this holder."""
+        self.before("release")
+        if self.item.get("holder") != holder:
+            return False
+        del self.item["holder"]
+        self.item.pop("since", None)
+        if quiet_until:
+            self.item["quiet_until"] = quiet_until.isoformat()
+        return True
+
+    def record_plan(self, sync_id: str, planned_at: str, held: Mapping[str, str]) -> bool:
+        """Store the plan's time and the entries that stay true."""
+        self.before("record_plan")
+        if self.item.get("holder") != sync_id or self.item.get("planned_at", "") > planned_at:
+            return False
+        self.item |= {"planned_at": planned_at, "held": dict(held)}
+        return True
+
+    def record_end(self, sync_id: str, planned_at: str, held: Mapping[str, str]) -> bool:
+        """Store what the run tried everywhere, and remove what version 1 queued."""
+        self.before("record_end")
+        if (self.item.get("holder"), self.item.get("planned_at")) != (sync_id, planned_at):
+            return False
+        self.item.pop("pending", None)
+        self.item["held"] = dict(held)
+        return True
+
+    def forget_pending(self, sync_id: str) -> bool:
+        """Remove what version 1 queued."""
+        self.before("forget_pending")
+        if self.item.get("holder") != sync_id:
+            return False
+        self.item.pop("pending", None)
+        return True
+
+    def queue(self, queued: QueuedRequest) -> None:
+        """Queue an execution's request."""
+        self.before("queue")
+        self.requests[queued.name] = queued
+
+    def queued(self) -> list[QueuedRequest]:
+        """Return every queued request, the oldest first."""
+        self.before("queued")
+        return sorted(self.requests.values(), key=lambda one: (one.queued_at, one.name))
+
+    def has_queued(self) -> bool:
+        """Return whether anything waits for a run."""
+        self.before("has_queued")
+        return bool(self.requests) or "pending" in self.item
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove these executions' requests from the queue."""
+        self.before("remove")
+        for name in names:
+            self.requests.pop(name, None)
+
+
+class FakeRuns:
+    """The runs' items by `<start>#<sync_id>`, and the accounts that failed in them.
+
+    `before_update` runs before each update, and may raise.
+    """
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, Any]] = {}
+        self.failed: dict[str, list[str]] = {}
+        self.before_update: Callable[[], None] = lambda: None
+
+    def read(self, started_at: str, sync_id: str) -> dict[str, Any]:
+        """Return the run's item, empty where there is none."""
+        return dict(self.items.get(f"{started_at}#{sync_id}", {}))
+
+    def find(self, sync_id: str) -> dict[str, Any] | None:
+        """Return the run's item by its sync_id alone."""
+        found = [item for key, item in self.items.items() if key.endswith(f"#{sync_id}")]
+        return dict(found[0]) if found else None
+
+    def failed_accounts(self, sync_id: str) -> list[str]:
+        """Return the accounts that failed in the run."""
+        return self.failed.get(sync_id, [])
+
+    def update(self, started_at: str, sync_id: str, values: Mapping[str, Any]) -> None:
+        """Set attributes of the run's item."""
+        self.before_update()
+        common = {"sync_id": sync_id, "started_at": started_at}
+        self.items.setdefault(f"{started_at}#{sync_id}", {}).update({**common, **values})
+
+    def record_end(self, started_at: str, sync_id: str, values: Mapping[str, Any]) -> bool:
+        """Set attributes of a run that has no outcome yet."""
+        if "ended_at" in self.read(started_at, sync_id):
+            return False
+        self.update(started_at, sync_id, values)
+        return True
+
+
+class FakeExecutions:
+    """Executions by name; one that is not there is unknown."""
+
+    def __init__(self, *executions: Execution) -> None:
+        self.executions = {execution.name: execution for execution in executions}
+
+    def describe(self, name: str) -> Execution:
+        """Return the execution."""
+        return self.executions.get(name) or Execution(name, UNKNOWN)
+
+
+class FakeBucket:
+    """The runs bucket: objects by key. `before_delete` runs before each deletion, and may raise."""
+
+    def __init__(self, objects: Mapping[str, Any] | None = None) -> None:
+        self.objects: dict[str, Any] = dict(objects or {})
+        self.before_delete: Callable[[], None] = lambda: None
+
+    def store_scope(self, key: str, scope: Any) -> None:
+        """Store the scope."""
+        self.objects[key] = scope
+
+    def store_source(self, key: str, source: Any) -> None:
+        """Store the source."""
+        self.objects[key] = source
+
+    def load_manifest(self, key: str) -> Any:
+        """Load the manifest."""
+        return self.objects[key]
+
+    def delete(self, key: str) -> None:
+        """Delete the object."""
+        self.before_delete()
+        self.objects.pop(key, None)
+
+
+class FakeAccountItems:
+    """The account items as the reporter reads them; keeps the items of runs that it writes."""
+
+    def __init__(self, items: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self._items = dict(items or {})
+        self.written: list[dict[str, Any]] = []
+        self.asked: list[tuple[str, str, bool]] = []
+
+    def items(
+        self, account_ids: Iterable[str], sync_id: str, started_at: str, *, dry_run: bool
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield each account's item; a dry run's is the one that its reporter replaces."""
+        self.asked.append((sync_id, started_at, dry_run))
+        rewritten = {item["pk"].removeprefix("ACCOUNT#"): item for item in self.written}
+        items = {**self._items, **rewritten} if dry_run else self._items
+        for account_id in account_ids:
+            yield account_id, items.get(account_id, {})
+
+    def write_runs(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """Keep the items."""
+        self.written += [dict(item) for item in items]

@@ -1,0 +1,83 @@
+"""The rooms of the functions' code: AWS is called in one of them, and imports go one way."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import contact_sync
+import pytest
+
+ROOT = Path(str(contact_sync.__file__)).parents[1]
+SHARED = "contact_sync"
+FUNCTIONS = {one.parent.name for one in ROOT.glob("*/handler.py")}
+MODULES = sorted(str(one.relative_to(ROOT)) for one in ROOT.rglob("*.py"))
+
+
+def room_of(module: str) -> str:
+    """Return the module's function, `contact_sync`, or `contact_sync/aws`."""
+    parts = Path(module).parts
+    return f"{SHARED}/aws" if parts[:2] == (SHARED, "aws") else parts[0]
+
+
+def imported(module: str) -> Iterator[str]:
+    """Yield the dotted name of each import, of those within functions too."""
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        match node:
+            case ast.Import(names=names):
+                yield from (one.name for one in names)
+            case ast.ImportFrom(module=name, names=names, level=0) if name:
+                yield from (f"{name}.{one.name}" for one in names)
+            case ast.ImportFrom():
+                pytest.fail(f"{module} has a relative import, which hides its room")
+            case ast.Call(func=ast.Name(id="__import__") | ast.Attribute(attr="import_module")):
+                pytest.fail(f"{module} imports by a computed name")
+
+
+def roots(module: str) -> set[str]:
+    return {name.partition(".")[0] for name in imported(module)}
+
+
+def test_every_room_is_known() -> None:
+    assert {
+        "account_lister",
+        "alternate_contact_processor",
+        "contact_sync_handler",
+        "primary_contact_processor",
+        "sync_reporter",
+    } == FUNCTIONS
+    assert {*FUNCTIONS, SHARED, f"{SHARED}/aws"} == {room_of(one) for one in MODULES}
+
+
+def test_only_the_room_for_aws_imports_the_sdk() -> None:
+    users = {room_of(one) for one in MODULES if roots(one) & {"boto3", "botocore"}}
+    assert {f"{SHARED}/aws"} == users
+
+
+def test_every_client_is_made_in_one_place() -> None:
+    """Where retries and timeouts are set."""
+    makers = [one for one in MODULES if {"boto3", "boto3.client"} & set(imported(one))]
+    assert ["contact_sync/aws/clients.py"] == makers
+
+
+def test_no_room_imports_from_a_functions_room_but_its_own() -> None:
+    foreign = {one: roots(one) & FUNCTIONS - {room_of(one)} for one in MODULES}
+    assert {} == {one: rooms for one, rooms in foreign.items() if rooms}
+
+
+def test_the_room_for_aws_uses_only_values_and_decisions() -> None:
+    """Whatever uses a gateway is above it."""
+    shared = {one: set(imported(one)) for one in MODULES if room_of(one) == SHARED}
+    above = {
+        f"{SHARED}.{Path(one).stem}"
+        for one, names in shared.items()
+        if any(name.startswith(f"{SHARED}.aws.") for name in names)
+    }
+    assert above  # the processor, at least
+    used = {name for one in MODULES if room_of(one) == f"{SHARED}/aws" for name in imported(one)}
+    assert [] == [name for name in used if any(name.startswith(f"{one}.") for one in above)]
+
+
+def test_no_function_imports_from_scripts_or_tests() -> None:
+    folders = (ROOT.parent / "tests", ROOT.parent / "scripts")
+    theirs = {"tests", "scripts", *(one.stem for folder in folders for one in folder.iterdir())}
+    assert [] == [one for one in MODULES if roots(one) & theirs]
