@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from faults import seeds
 from faults.clock import Clock
+from faults.functions import private_modules
 from faults.system import MACHINE_ARN, System, between_clients_and_services
 from moto import mock_aws
 from moto_stack import Cloud
@@ -23,6 +24,7 @@ def system() -> Iterator[System]:
         pytest.MonkeyPatch.context() as patch,
         OrganizationServer({}, clock=clock.monotonic) as server,
         mock_aws(),
+        private_modules(),
     ):
         patch.setenv("AWS_ENDPOINT_URL_ACCOUNT", server.url)
         patch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", server.url)

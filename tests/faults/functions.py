@@ -10,6 +10,8 @@ import json
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -38,29 +40,20 @@ class ApiCall(NamedTuple):
 class Process:
     """One process of one function."""
 
-    _installed: "Process | None" = None
-
     def __init__(self, folder: str, clock: Clock) -> None:
         self.folder = folder
-        self._modules: dict[str, ModuleType] = {}
         self._clock = clock
-        self.install()
+        for name in _product_modules():
+            del sys.modules[name]
         self._handler = importlib.import_module(f"{folder}.handler").lambda_handler
         for name in _module_names(folder, "contact_sync"):
             importlib.import_module(name)  # some are imported late, and need this clock, too
-        self._clock.rule(_product_modules())
+        self._modules = _product_modules()
+        self._clock.rule(self._modules)
 
     def install(self) -> None:
-        """Let imports, also those that come later, find this process's modules."""
-        if Process._installed is self:
-            return
-        current = _product_modules()
-        if Process._installed:
-            Process._installed._modules = current
-        for name in current:
-            del sys.modules[name]
+        """Let imports find this process's modules."""
         sys.modules.update(self._modules)
-        Process._installed = self
 
     def handle(self, event: Json, deadline: float) -> Any:
         context = SimpleNamespace(
@@ -138,6 +131,18 @@ class Call(threading.Thread):
         finally:
             self.is_over = True
             self._stopped.release()
+
+
+@contextmanager
+def private_modules() -> Iterator[None]:
+    """Let the product's modules be afterwards what they were before."""
+    before = _product_modules()
+    try:
+        yield
+    finally:
+        for name in _product_modules():
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 class Pool:

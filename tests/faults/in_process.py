@@ -1,6 +1,7 @@
 """Runs one case in process, and checks at each step what must hold at any time."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ from faults.cases import Act, Case, eligible
 from faults.clock import text
 from faults.promise import Asked, Pair, Trial, same
 from faults.system import Execution, MemberCall
-from standin import search
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 
 Json = dict[str, Any]
@@ -32,6 +32,7 @@ class InProcessTrial(Trial):
         self.began: list[Execution] = []
         self.ours: dict[Pair, Json] = {}
         self.seen = 0
+        self.size = (0, 0)
 
     def run(self) -> None:
         self._reset()
@@ -87,7 +88,10 @@ class InProcessTrial(Trial):
         for call in self.system.member_calls[self.seen :]:
             self._check_call(call)
         self.seen = len(self.system.member_calls)
-        self._check_bounds()
+        size = (len(self.system.executions()), len(self.system.messages()))
+        if size != self.size:
+            self.size = size
+            self._check_bounds()
 
     def _check_call(self, call: MemberCall) -> None:
         if not call.is_write:
@@ -149,7 +153,9 @@ class InProcessTrial(Trial):
             and (asked.heals or call.at >= asked.at)
             and "processor" in call.function
         ]
-        return (calls[-1].at, calls[-1].execution.name) if calls else (asked.at, "")
+        if calls:
+            return calls[-1].at, calls[-1].execution.name
+        return (-1.0 if asked.heals else asked.at), ""
 
     def _check_bounds(self) -> None:
         super()._check_bounds()
@@ -161,12 +167,18 @@ class InProcessTrial(Trial):
             assert recoveries <= 1 + one.redrives, f"one recovery an end: {one.name}"
 
     def _check_no_leak(self, execution: Execution) -> None:
-        found = search.find(self.values, self.system.stored_texts())
-        assert [] == found, f"no contact value anywhere: {found[:3]}"
+        places = self._places_of_values(self.system.stored_texts())
+        assert not places, f"no contact value anywhere: {places[:3]}"
         left = [name for name in self.system.objects() if f"/{execution.name}/" in name]
         held = [name for name in left if not name.startswith("replaced/")]
-        kept = [name for name in held if search.find(self.values, [(name, self.system.load(name))])]
-        assert [] == kept, f"the source is deleted when the run has ended: {kept}"
+        kept = self._places_of_values((name, self.system.load(name)) for name in held)
+        assert not kept, f"the source is deleted when the run has ended: {kept}"
+
+    def _places_of_values(self, texts: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        found = list(texts)
+        everything = "\n".join(text for _, text in found)
+        leaked = [value for value in self.values if value in everything]
+        return [(value, where) for value in leaked for where, text in found if value in text]
 
 
 def _is_dry(execution: Execution) -> bool:

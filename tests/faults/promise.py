@@ -123,6 +123,7 @@ class Trial:
         self.known: set[Pair] | None = None
         self.ever_in_scope = eligible(case.world, case.config)
         self.was_hopeless = self.was_invalid = False
+        self.ready_at = -1.0  # when the account that joined lets its contacts be read
         self.number = 0
 
     # What happens.
@@ -228,6 +229,8 @@ class Trial:
             value = cases.changed_contact(name, number)
         if value is None and (number is not None or name == "primary"):
             return
+        if value is not None and not self._is_valid(value):
+            return
         self.changes += 1
         self.values |= {text for text in (value or {}).values() if len(text) >= 8}
         if self._source().get(name) is not None or value is not None:
@@ -259,6 +262,7 @@ class Trial:
         if JOINING in cases.ids_of(self.system.world()):
             return
         self.system.join(JOINING)
+        self.ready_at = self.system.now() + self.case.conditions.joins_denied
         if told:
             trigger = self._trigger(source="account_joined", account_id=JOINING)
             execution = self.system.start({"trigger": trigger})
@@ -383,16 +387,20 @@ class Trial:
     def _promised(self) -> Iterator[tuple[Pair, Asked]]:
         """Yield what the last request that covers it promises."""
         promised: dict[Pair, Asked] = {}
-        scope = self._scope()
+        scope = [(one, name) for one in self._scope() for name in self.config["contact_types"]]
         for asked in self.asked:
             if self._is_promised(asked):
-                for pair in ((one, name) for one in scope for name in self.config["contact_types"]):
-                    since = self.since.get(pair, -1.0)
-                    heals = asked.heals and since < 0
-                    covers = not asked.heals and asked.covers(pair) and since <= asked.at
-                    if heals or covers:
-                        promised[pair] = asked
+                promised |= {pair: asked for pair in scope if self._reaches(asked, pair)}
         yield from promised.items()
+
+    def _reaches(self, asked: Asked, pair: Pair) -> bool:
+        """Tell whether the request is about the pair as it was when the request came."""
+        since = self.since.get(pair, -1.0)
+        if asked.heals:
+            return since < 0
+        waits = asked.accounts == {JOINING}
+        is_early = pair[0] == JOINING and asked.at < self.ready_at and not waits
+        return asked.covers(pair) and since <= asked.at and not is_early
 
     # What must hold.
 

@@ -199,6 +199,8 @@ class System:
             }
         )
         self._backend: Any = get_backend("dynamodb")[DEFAULT_ACCOUNT_ID]["us-east-1"]
+        storage: Any = get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"]
+        self._bucket = storage.buckets[BUCKET]
         self._account = boto3.client("account")
         self.log = io.StringIO()
         self._pool.give_back(self._pool.call("contact_sync_handler", {}, 0.0))
@@ -225,7 +227,7 @@ class System:
         self.log.truncate()
         self._table().items.clear()
         for name in self.objects():
-            self.cloud.s3.delete_object(Bucket=BUCKET, Key=name)
+            del self._bucket.keys[name]
         for item in more.get("items", ()):
             self.cloud.dynamodb.put_item(TableName=STATE_TABLE, Item=_typed(item))
         self.configure(config)
@@ -393,7 +395,7 @@ class System:
         return self._messages
 
     def items(self) -> list[Json]:
-        """Return all items, read where moto keeps them: a call takes ten times as long."""
+        """Return all items, read where moto keeps them, as objects are: calls take much longer."""
         return [_values(item) for some in self._table().items.values() for item in some.values()]
 
     def _table(self) -> Any:
@@ -404,11 +406,10 @@ class System:
         return next((i for i in self.items() if (i["pk"], i["sk"]) == (pk, sk)), {})
 
     def objects(self) -> list[str]:
-        listed = self.cloud.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
-        return [item["Key"] for item in listed]
+        return list(self._bucket.keys)
 
     def load(self, key: str) -> str:
-        return str(self.cloud.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode())
+        return str(self._bucket.keys[key].value.decode())
 
     def stored_texts(self) -> Iterator[tuple[str, str]]:
         """Yield (where, text) of all that is kept, but for the contacts in the runs bucket."""
