@@ -74,12 +74,15 @@ def setting(
     return Setting(state_table, bucket, organization)
 
 
-def test_only_the_types_of_both_the_run_and_the_processor_are_synced(setting: Setting) -> None:
+def test_only_types_of_both_the_run_and_the_processor_are_synced(setting: Setting) -> None:
     assert UPDATED_DIGIT == setting.handle()
     assert [f"GetAlternateContact {MEMBER}", f"PutAlternateContact {MEMBER}"] == setting.calls
+
+
+def test_a_processor_with_nothing_to_do_asks_nobody_not_even_for_the_lock(
+    setting: Setting,
+) -> None:
     setting.bucket.store_source(LATER, make_source([ContactType.PRIMARY]))
-    setting.hold("run-2", LATER_PLAN)
-    setting.organization.clear_calls()
     assert UNCHANGED_DIGIT == setting.handle_later()
     assert [] == setting.calls
 
