@@ -116,7 +116,7 @@ change() {
     confirm "Write this to $table?"
   fi
   write "$folder/request.json"
-  log "written to $table; each round reads it anew"
+  log "written to $table; each run reads it anew"
 }
 
 # check_units FILE - a run refuses a unit that does not exist, since it would exclude nobody.

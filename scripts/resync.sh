@@ -15,6 +15,10 @@ TAB=$'\t'
 POLL_SECONDS=2
 # A run takes hours where there are many accounts; a lost connection is no reason to stop looking.
 MOST_FAILED_POLLS=5
+# The index that shows which run did a queued request is a moment behind.
+MOST_POLLS_WITHOUT_REQUEST=5
+# Between two runs nobody holds the lock, for a minute or two where one of them died.
+MOST_POLLS_WITHOUT_HOLDER=150
 
 usage() {
   cat <<'USAGE'
@@ -53,6 +57,7 @@ main() {
     --input "$(execution_input)" --query executionArn --output text)
   show_execution "$execution"
   if [[ -n "$follow" ]]; then
+    table=$(output_of "$outputs" StateTableName)
     when_interrupted "No longer following; the execution goes on."
     follow "$execution"
   fi
@@ -188,36 +193,77 @@ show_execution() {
 
 # follow EXECUTION_ARN - shows the progress to the end; the exit code is the execution's.
 follow() {
-  local execution="$1" told status holder failed=0
+  local execution="$1" status holder
   while :; do
     # Three fields between tabs; the last may have any characters.
-    if ! told=$(aws_cli stepfunctions describe-execution --execution-arn "$execution" --output text \
-      --query "[status, error || '', cause || output || '']" 2>&1); then
-      failed=$((failed + 1))
-      if ((failed > MOST_FAILED_POLLS)); then
-        clear_progress
-        log "$told"
-        die "cannot follow ${execution##*:} any longer; it goes on"
-      fi
-    else
-      failed=0
-      status=${told%%"$TAB"*}
-      if [[ "$status" != RUNNING && "$status" != PENDING_REDRIVE ]]; then
-        break
-      fi
-      show_progress "$(progress_of "$execution")"
+    ask "$execution" stepfunctions describe-execution --execution-arn "$execution" \
+      --query "[status, error || '', cause || output || '']"
+    status=${answer%%"$TAB"*}
+    if [[ "$status" != RUNNING && "$status" != PENDING_REDRIVE ]]; then
+      break
+    fi
+    show_progress "$(progress_of "$execution")"
+    sleep "$POLL_SECONDS"
+  done
+  clear_progress
+  holder=$(holder_in "$answer")
+  if [[ -n "$holder" ]]; then
+    log "Queued behind $holder. Waiting for the run that does this request."
+    follow_queued "$execution"
+  else
+    show_result "${execution##*:}" "$answer"
+  fi
+}
+
+# follow_queued EXECUTION_ARN - waits for the run that does a queued request, and follows it.
+follow_queued() {
+  local name="${1##*:}" arns="${1%:*}" queued run progress gone=0 idle=0
+  while :; do
+    ask "$1" dynamodb get-item --table-name "$table" --consistent-read \
+      --key "{\"pk\": {\"S\": \"LOCK\"}, \"sk\": {\"S\": \"QUEUE#$name\"}}" --query Item.sk.S
+    queued="$answer"
+    # A run notes that it did the request before it removes it from the queue.
+    ask "$1" dynamodb query --table-name "$table" --index-name GSI1 \
+      --key-condition-expression 'gsi1pk = :run AND gsi1sk = :kind' --expression-attribute-values \
+      "{\":run\": {\"S\": \"RUN#$name\"}, \":kind\": {\"S\": \"RUN\"}}" --query 'Items[0].done_by.S'
+    run="$answer"
+    if [[ "$run" != None ]]; then
+      break
+    elif [[ "$queued" == None ]] && ((++gone > MOST_POLLS_WITHOUT_REQUEST)); then
+      clear_progress
+      die "the run that took this request was stopped, and the request is dropped: start it again"
+    fi
+    ask "$1" dynamodb get-item --table-name "$table" --consistent-read \
+      --key '{"pk": {"S": "LOCK"}, "sk": {"S": "LOCK"}}' --query Item.holder.S
+    if [[ "$answer" != None ]]; then
+      idle=0
+      progress=$(progress_of "$arns:$answer")
+      show_progress "${progress:+$answer: $progress}"
+    elif ((++idle > MOST_POLLS_WITHOUT_HOLDER)); then
+      clear_progress
+      die "no run is under way; the next execution does this request, whatever starts it"
     fi
     sleep "$POLL_SECONDS"
   done
   clear_progress
-  holder=$(holder_in "$told")
-  if [[ -n "$holder" ]]; then
-    log "Queued: $holder is under way, and does this request in its next round. Following it."
-    show_execution "${execution%:*}:$holder"
-    follow "${execution%:*}:$holder"
-  else
-    show_result "${execution##*:}" "$told"
-  fi
+  show_execution "$arns:$run"
+  follow "$arns:$run"
+}
+
+# ask EXECUTION_ARN ARGUMENT... - sets answer to what AWS says; repeats a call that fails.
+ask() {
+  local execution="$1" failed
+  shift
+  for ((failed = 0; ; failed++)); do
+    if answer=$(aws_cli "$@" --output text 2>&1); then
+      return
+    elif ((failed == MOST_FAILED_POLLS)); then
+      clear_progress
+      log "$answer"
+      die "cannot follow ${execution##*:} any longer; it goes on"
+    fi
+    sleep "$POLL_SECONDS"
+  done
 }
 
 # Prints the execution that the described one queued behind, if it did.
@@ -228,22 +274,20 @@ holder_in() {
   fi
 }
 
-# progress_of EXECUTION_ARN - prints how far its latest Map Run is.
+# progress_of EXECUTION_ARN - prints how many of its accounts are done.
 progress_of() {
-  local runs rounds run counts total pending running
-  runs=$(aws_cli stepfunctions list-map-runs --execution-arn "$1" --output text \
-    --query '[length(mapRuns), sort_by(mapRuns, &startDate)[-1].mapRunArn]' \
-    2>/dev/null) || return 0
-  IFS=$'\t' read -r rounds run <<<"$runs"
-  if [[ "$rounds" == 0 ]]; then
+  local run counts total pending running
+  run=$(aws_cli stepfunctions list-map-runs --execution-arn "$1" --output text \
+    --query 'mapRuns[0].mapRunArn' 2>/dev/null) || return 0
+  if [[ "$run" == None ]]; then
     printf 'preparing\n'
     return
   fi
   counts=$(aws_cli stepfunctions describe-map-run --map-run-arn "$run" --output text \
     --query 'itemCounts.[total, pending, running]' 2>/dev/null) || return 0
   IFS=$'\t' read -r total pending running <<<"$counts"
-  printf 'round %s: %s of %s accounts done, %s under way\n' \
-    "$rounds" "$((total - pending - running))" "$total" "$running"
+  printf '%s of %s accounts done, %s under way\n' \
+    "$((total - pending - running))" "$total" "$running"
 }
 
 # In a terminal one line that changes, elsewhere a line for each change.

@@ -123,7 +123,7 @@ class Planner:
         key = self.load_key()
         contacts = {name: self.source.get(None, name) for name in config.ordered_types}
         return _Reading(
-            config, key, contacts, source_digests(contacts, key), _configuration_digest(config, key)
+            config, key, contacts, source_digests(contacts, key), configuration_digest(config, key)
         )
 
     def _record_taken(
@@ -220,5 +220,6 @@ def _still_held(held: Mapping[str, str], now: _Reading, choice: ContactChoice) -
     return {name: digest for name, digest in held.items() if name not in contradicted}
 
 
-def _configuration_digest(config: SyncConfig, key: bytes) -> str:
+def configuration_digest(config: SyncConfig, key: bytes) -> str:
+    """Return the keyed digest of the configuration, as the lock item holds it."""
     return hmac.new(key, config.model_dump_json().encode(), hashlib.sha256).hexdigest()

@@ -1,6 +1,5 @@
 """One run of the deployed system in the stand-in, measured."""
 
-import json
 import math
 import os
 import time
@@ -11,9 +10,11 @@ from datetime import UTC, datetime
 from statistics import mean
 from typing import Any
 
+from contact_sync.aws import keys
+from contact_sync.aws.config_table import load_config
+from contact_sync.aws.digest_key import load_digest_key
 from contact_sync.contacts import Contact, ContactType, source_digests
-from contact_sync.digest_key import load_digest_key
-from contact_sync.runs_table import RunsTable
+from contact_sync_handler.planner import configuration_digest
 from standin import Execution, Stack, Standin, StandinError
 from standin.machine import Machine
 from standin.organization.quotas import DEFAULT_QUOTAS
@@ -91,7 +92,7 @@ def synced_before(scenario: Scenario) -> list[str]:
 
 
 def estimate_error(scenario: Scenario, estimated: float, took: float) -> float | None:
-    """Return how far the plan's estimate was off, as a share of the time that the round took.
+    """Return how far the plan's estimate was off, as a share of the time that the run took.
 
     None where no plan can know it: some accounts differ though the source did not change.
     """
@@ -157,7 +158,7 @@ def item_units(item: Mapping[str, Any]) -> int:
 
 
 def _remember(machine: Machine, types: Iterable[str]) -> None:
-    """Record these contacts of the source as synced to every account."""
+    """Record these contacts of the source as tried in every account, as a run records it."""
     secrets = machine.standin.client("secretsmanager")
     (secret,) = secrets.list_secrets()["SecretList"]
     key = load_digest_key(secrets, secret["ARN"])
@@ -165,12 +166,11 @@ def _remember(machine: Machine, types: Iterable[str]) -> None:
         name: Contact.from_api(name, SOURCE_CONTACTS[name.upper()])
         for name in map(ContactType, types)
     }
-    if contacts:
-        table = RunsTable(
-            machine.standin.client("dynamodb"), machine.stack.outputs["StateTableName"]
-        )
-        digests = source_digests(contacts, key.value)
-        table.record_synced(digests, key.id, "earlier", datetime.now(UTC).isoformat())
+    tables = machine.standin.client("dynamodb")
+    config = load_config(tables, machine.stack.outputs["ConfigTableName"])
+    held = {str(name): digest for name, digest in source_digests(contacts, key).items()}
+    held["configuration"] = configuration_digest(config, key)
+    machine.put({**keys.LOCK, "held": held})
 
 
 def _warm(machine: Machine, scenario: Scenario) -> None:
@@ -201,10 +201,10 @@ def _figures(machine: Machine, execution: Execution, scenario: Scenario) -> Json
     history = execution.history()
     entered, exited = _entered(history, "SyncAccounts"), _exited(history, "SyncAccounts")
     sync = (exited - entered) * scenario.speed
-    planned, recorded = _entered(history, "PlanRound"), _exited(history, "RecordRound")
-    round_seconds = (recorded - planned) * scenario.speed
+    planned, recorded = _entered(history, "PlanRun"), _exited(history, "RecordRun")
+    took = (recorded - planned) * scenario.speed
     run = (history[-1]["timestamp"] - history[0]["timestamp"]).total_seconds() * scenario.speed
-    estimated = _estimated(history)
+    estimated = float(machine.run_item(execution)["estimated_seconds"])
     functions = function_figures(used["functions"], _memory(standin), scenario.speed)
     writes, reads = dynamodb_units(used["requests"], machine.items())
     (size,) = (one for one in used["executions"] if one["arn"] == execution.arn)
@@ -216,10 +216,10 @@ def _figures(machine: Machine, execution: Execution, scenario: Scenario) -> Json
         "lost_contacts": _lost(standin, scenario),
         "floor_seconds": floor,
         "sync_seconds": sync,
-        "round_seconds": round_seconds,
+        "took_seconds": took,
         "run_seconds": run,
         "estimated_seconds": estimated,
-        "estimate_error": estimate_error(scenario, estimated, round_seconds),
+        "estimate_error": estimate_error(scenario, estimated, took),
         "sync_ratio": sync / floor if floor else None,
         "run_ratio": run / floor if floor else None,
         "unused_seconds": _unused(standin, scenario, entered, sync),
@@ -247,12 +247,6 @@ def _exited(history: Iterable[Json], state: str) -> float:
 
 def _moment(event: Json) -> float:
     return float(event["timestamp"].timestamp())
-
-
-def _estimated(history: Iterable[Json]) -> float:
-    """Return the seconds that the round's plan expected."""
-    listed = _event(history, "stateExitedEventDetails", "ListAccounts")
-    return float(json.loads(listed["stateExitedEventDetails"]["output"])["estimated_seconds"])
 
 
 def _unused(standin: Standin, scenario: Scenario, entered: float, sync: float) -> Json | None:

@@ -14,9 +14,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
+from contact_sync.aws.items import from_item, to_item
 from contact_sync.config import CONFIG_KEY, SyncConfig, parse_config
 from contact_sync.errors import InvalidConfigError
-from contact_sync.table import from_item, to_item
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ TEST_SOURCE=aws-contact-sync.validate
 EVENT_ATTEMPTS=8
 POLLS_AN_EVENT=8
 POLL_SECONDS=2
-# What a round needs besides its calls of the Account API, and how far from the estimate is odd.
+# What a run needs besides its calls of the Account API, and how far from the estimate is odd.
 SPARE_SECONDS=60
 MOST_ESTIMATES=2
 
@@ -199,20 +199,19 @@ check_dry_run() {
   fi
 }
 
-# Compares the time of the dry run's round with what it expected by the Account API's quotas.
+# Compares the time of the dry run with its estimate by the Account API's quotas.
 check_time() {
   local estimate="" seconds="" accounts=""
   begin "time"
   if ask dynamodb query --table-name "$(output_of "$outputs" StateTableName)" --index-name GSI1 \
     --key-condition-expression 'gsi1pk = :run AND gsi1sk = :kind' --expression-attribute-values \
     "{\":run\": {\"S\": \"RUN#${execution##*:}\"}, \":kind\": {\"S\": \"RUN\"}}" --output text \
-    --query 'Items[0].round_1.M.[estimated_seconds.N, seconds.N,
-      sum(map(&to_number(@), accounts.M.*.N))]'; then
+    --query 'Items[0].[estimated_seconds.N, seconds.N, sum(map(&to_number(@), accounts.M.*.N))]'; then
     IFS="$TAB" read -r estimate seconds accounts <<<"$answer"
     if [[ ! "$estimate$seconds" =~ ^[0-9]+$ ]]; then
-      note warn "the run tells no time: deploy this version of it"
+      note warn "the run recorded no time: deploy this version"
     elif ((seconds > estimate * MOST_ESTIMATES + SPARE_SECONDS)); then
-      note warn "the round of $accounts accounts took $seconds s, and the quotas allow" \
+      note warn "the run of $accounts accounts took $seconds s, and the quotas allow" \
         "$estimate s: other tools may use them too; lower QuotaShare, or look at the dashboard for" \
         "throttling"
     fi

@@ -11,13 +11,14 @@ from lib.demo_view import Snapshot, progress_view
 
 POLL_SECONDS = 0.25
 
-# What a child tells of its account.
-DIGITS = ("unchanged", "updated", "failed", "skipped")
+# What a child returns for its account.
+DIGITS = ("unchanged", "updated", "failed", "skipped", "lost the lock")
+SHOWN = ("updated", "unchanged", "failed", "skipped", "lost the lock")
 
 
 @dataclass
 class Followed:
-    """How an execution ended, and the digit of each account that its children told."""
+    """How an execution ended, and the digit that each child returned for its account."""
 
     outcome: Outcome
     digits: dict[str, int] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class _Watch:
     def __init__(self, execution: Execution) -> None:
         self.digits: dict[str, int] = {}
         self._execution = execution
-        self._results: dict[str, dict[str, str]] = {}
+        self._results: dict[str, str] = {}
 
     def snapshot(self) -> Snapshot:
         """Return where the execution is now."""
@@ -55,26 +56,22 @@ class _Watch:
         runs = self._execution.map_runs()
         if not runs:
             return Snapshot(state[0])
-        latest = max(runs, key=lambda run: run["startDate"])
-        results = self._results.setdefault(latest["mapRunArn"], {})
-        self._look(latest["mapRunArn"], results)
-        counts = Counter(results.values())
-        return Snapshot(
-            state[0],
-            latest["itemCounts"]["total"],
-            tuple((name, counts[name]) for name in ("updated", "unchanged", "failed", "skipped")),
-        )
+        (run,) = runs
+        self._look(run["mapRunArn"])
+        counts = Counter(self._results.values())
+        total = run["itemCounts"]["total"]
+        return Snapshot(state[0], total, tuple((name, counts[name]) for name in SHOWN))
 
-    def _look(self, map_run: str, results: dict[str, str]) -> None:
+    def _look(self, map_run: str) -> None:
         pages = self._execution.standin.client("stepfunctions").get_paginator("list_executions")
         for page in pages.paginate(mapRunArn=map_run):
             for child in page["executions"]:
                 arn, status = child["executionArn"], child["status"]
-                if arn not in results and status != "RUNNING":
-                    results[arn] = self._result(arn)
+                if arn not in self._results and status != "RUNNING":
+                    self._results[arn] = self._result(arn)
 
     def _result(self, child: str) -> str:
-        told = Execution(self._execution.standin, child).describe()
-        digit = int(told["output"]) if told["status"] == "SUCCEEDED" else DIGITS.index("failed")
-        self.digits[json.loads(told["input"])["account_id"]] = digit
+        ended = Execution(self._execution.standin, child).describe()
+        digit = int(ended["output"]) if ended["status"] == "SUCCEEDED" else DIGITS.index("failed")
+        self.digits[json.loads(ended["input"])["account_id"]] = digit
         return DIGITS[digit]

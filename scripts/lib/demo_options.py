@@ -67,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_speed,
         default=2.0,
         metavar="X",
-        help="times AWS's own speed, for quotas, latency and waits (%(default)s)",
+        help="times AWS's own speed, for quotas and latency; the state machine waits at 100 times "
+        "AWS's own speed, or this if it is more (%(default)s)",
     )
     start = parser.add_mutually_exclusive_group()
     start.add_argument(

@@ -9,23 +9,21 @@ from standin import Execution, Stack
 from lib.demo_options import Json
 from lib.demo_view import heading, say, table
 
-STATUSES = ("updated", "deleted", "unchanged", "skipped", "failed", "not_accepted")
+STATUSES = ("updated", "deleted", "unchanged", "skipped", "failed", "contested")
 
 
 def show_counts(stack: Stack, execution: Execution) -> None:
-    """Show each round's contacts by type and status, and the accounts left alone."""
+    """Show the run's contacts by type and status, and the accounts that it skipped."""
     run = _run_item(stack, execution)
-    for number in range(1, int(run.get("round", 0)) + 1):
-        one = run.get(f"round_{number}", {})
-        if types := one.get("types"):
-            heading(f"Round {number}: contacts by type")
-            counts = [("accounts", one["accounts"]), *types.items()]
-            shown = [name for name in STATUSES if any(name in count for _, count in counts)]
-            rows = [(name, *(count.get(status, 0) for status in shown)) for name, count in counts]
-            table(["", *(f"#{name}" for name in shown)], rows)
-        if left_alone := one.get("left_alone"):
-            reasons = sorted(f"{count} {why}" for why, count in left_alone.items())
-            say(f"Accounts left alone: {', '.join(reasons)}")
+    if types := run.get("types"):
+        heading("Contacts by type")
+        counts = [("accounts", run["accounts"]), *types.items()]
+        shown = [name for name in STATUSES if any(name in count for _, count in counts)]
+        rows = [(name, *(count.get(status, 0) for status in shown)) for name, count in counts]
+        table(["", *(f"#{name}" for name in shown)], rows)
+    if skipped := run.get("skipped"):
+        reasons = sorted(f"{count} {why}" for why, count in skipped.items())
+        say(f"Accounts skipped: {', '.join(reasons)}")
 
 
 def show_messages(stack: Stack, execution: Execution) -> None:
@@ -44,9 +42,9 @@ def show_messages(stack: Stack, execution: Execution) -> None:
         say("none")
 
 
-def show_states(execution: Execution) -> None:
+def show_states(execution: Execution, wait_speed: float) -> None:
     """Show the states that the execution went through."""
-    heading("States")
+    heading(f"States, with waits at {wait_speed:g} times AWS's speed")
     table(["#after", "#took", "state"], _state_rows(execution.history()))
 
 
@@ -100,7 +98,7 @@ def _span(duration: timedelta) -> str:
 
 
 def _objects(stack: Stack, execution: Execution) -> list[str]:
-    """Return what is left in the runs bucket: the manifest of each round."""
+    """Return what is left in the runs bucket: the run's manifest."""
     bucket = stack.outputs["RunsBucketName"]
     found = stack.standin.client("s3").list_objects_v2(
         Bucket=bucket, Prefix=f"runs/{execution.name}/"

@@ -22,6 +22,8 @@ from lib.demo_view import complain, heading, say, table
 
 ENVIRONMENT = "dev"
 LATENCY_SECONDS = 0.05
+# Nobody wants to watch the state machine wait: 5 minutes after a change it reads the source again.
+LEAST_WAIT_SPEED = 100.0
 RULE_SECONDS = 2.0
 
 ALTERNATE_TYPES = ("BILLING", "OPERATIONS", "SECURITY")
@@ -41,7 +43,8 @@ def run_demo(options: Options) -> int:
 def _standin(options: Options) -> Iterator[Standin]:
     say(f"Starting the stand-in for AWS, at {options.speed:g} times AWS's speed ...")
     world = _world(options.accounts)
-    with Standin(speed=options.speed, world=world) as standin:
+    wait_speed = max(options.speed, LEAST_WAIT_SPEED)
+    with Standin(speed=options.speed, wait_speed=wait_speed, world=world) as standin:
         yield standin
         say("Stopping the stand-in ...")
 
@@ -178,7 +181,7 @@ class _Demo:
             ]
             table(["account", "what went wrong", "result"], rows)
         show_messages(self.stack, execution)
-        show_states(execution)
+        show_states(execution, self.standin.wait_speed)
         show_traces(self.stack, execution)
         show_end(execution, self.options.speed)
 

@@ -26,7 +26,7 @@ _errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where an execution is: its state, and the accounts of the present round by result."""
+    """Where an execution is: its state, and the accounts of the run by result."""
 
     state: str
     total: int = 0

@@ -1,6 +1,7 @@
 """What the product promises, through its public face: the deployed template in the stand-in."""
 
 import json
+import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -50,9 +51,21 @@ def written_accounts(machine: Machine) -> set[str]:
     return {call["account_id"] for call in machine.writes() if call["outcome"] == "ok"}
 
 
-def settled(machine: Machine, count: int) -> list[Execution]:
-    """Wait until that many executions have started since the reset, and all have ended."""
-    return machine.stack.wait_for_executions(count, timeout=120)
+def is_free(machine: Machine) -> bool:
+    """Return whether no execution holds the lock, and nothing waits for a run."""
+    return "holder" not in machine.lock() and not machine.queue()
+
+
+def since(machine: Machine, started: int) -> list[Execution]:
+    """Wait until all is quiet; return the executions after the first `started`."""
+    machine.await_recoveries()
+    return machine.stack.executions()[started:]
+
+
+def reach(execution: Execution, state: str) -> None:
+    """Wait until the execution has entered a state."""
+    while state not in execution.states():
+        assert "RUNNING" == execution.status()
 
 
 def test_a_full_resync_writes_what_differs_where_it_may_and_nothing_twice(machine: Machine) -> None:
@@ -157,21 +170,27 @@ def test_with_every_account_denied_the_run_fails(machine: Machine) -> None:
     assert "SyncFailedError" == machine.run().describe()["error"]
 
 
-def test_three_executions_at_once_end_with_the_newest_source_written_once(
-    machine: Machine,
-) -> None:
+def test_what_comes_during_a_run_is_done_by_one_run_after_it(machine: Machine) -> None:
     world = arrange(machine, 12)
-    slow = {"operation": "GetContactInformation", "error": "slow", "delay": 1, "times": 2}
+    slow = {"operation": "GetContactInformation", "error": "slow", "delay": 8, "times": 1}
     machine.organization.add_fault({**slow, "account_id": members(world)[5]})
-    executions = [machine.stack.start({"reason": f"number {n}"}) for n in range(3)]
-    while not any("SyncAccounts" in execution.states() for execution in executions):
-        assert "FAILED" not in [execution.status() for execution in executions]
+    started = len(machine.stack.executions())
+    first = machine.stack.start({"reason": "the first"})
+    reach(first, "SyncAccounts")
     change_source(machine, "BILLING", "Newest Billing Name")
-    executions.append(machine.stack.start({"reason": "the source has changed"}))
-    ends = [execution.wait(120) for execution in executions]
+    queued = [machine.run({"reason": f"number {n}"}) for n in range(3)]
 
-    assert {"SUCCEEDED"} == {end.status for end in ends}
-    assert 3 == sum("queued_behind" in end.output for end in ends)
+    executions = since(machine, started)
+
+    assert ["SUCCEEDED"] * 5 == [execution.status() for execution in executions]
+    following = next(each for each in executions if each.name not in map(name_of, [first, *queued]))
+    assert "continuation" == following.input()["trigger"]["source"]
+    for each in queued:
+        assert {"queued_behind": first.name} == each.wait().output
+        assert following.name == machine.run_item(each)["done_by"]
+    assert ["number 0", "number 1", "number 2"] == (
+        machine.run_item(following)["request"]["reasons"]
+    )
     assert agrees(machine, members(world))
     writes = Counter(
         (call["account_id"], call["contact_type"])
@@ -180,60 +199,100 @@ def test_three_executions_at_once_end_with_the_newest_source_written_once(
     )
     assert 1 == max(n for (_, contact_type), n in writes.items() if contact_type != "BILLING")
     assert 2 >= max(writes.values())
-    assert {} == machine.lock()
+    assert is_free(machine)
 
 
-def test_an_aborted_run_is_recovered_and_followed_by_a_clean_one(machine: Machine) -> None:
+def name_of(execution: Execution) -> str:
+    return execution.name
+
+
+def test_an_aborted_run_writes_nothing_more_and_what_waited_for_it_is_done(
+    machine: Machine,
+) -> None:
+    """The aborted run's function reads a contact until long after another run has the lock."""
     world = arrange(machine, 6)
-    slow = {"operation": "GetAlternateContact", "error": "slow", "delay": 1, "times": 1}
-    machine.organization.add_fault({**slow, "account_id": members(world)[0]})
+    late, other, *_ = members(world)
+    slow = {"operation": "GetContactInformation", "error": "slow", "delay": 9, "times": 1}
+    machine.organization.add_fault({**slow, "account_id": late})
     started = len(machine.stack.executions())
-    aborted = machine.stack.start()
-    while "SyncAccounts" not in aborted.states():
+    aborted = machine.stack.start({"account_ids": [late], "contact_types": ["primary"]})
+    reach(aborted, "SyncAccounts")
+    while [0] != [fault["times"] for fault in machine.organization.faults()]:
         assert "RUNNING" == aborted.status()
+    queued = machine.run({"account_ids": [other]})
+    assert {"queued_behind": aborted.name} == queued.wait().output
     aborted.stop()
 
-    settled(machine, started + 2)
-    following = machine.run()
+    recovery = since(machine, started)[-1]
 
-    assert "aborted" == machine.run_item(aborted)["status"]
-    assert "SUCCEEDED" == following.status()
-    assert "RecoverRun" not in following.states()
+    assert "recovery" == recovery.input()["trigger"]["source"]
+    assert "SUCCEEDED" == recovery.status()
+    assert recovery.name == machine.run_item(queued)["done_by"]
+    assert "Settle" in recovery.states()
+    assert ("aborted", "ABORTED") == tuple(
+        machine.run_item(aborted)[name] for name in ("status", "error")
+    )
+    (line,) = [message.body for message in machine.messages() if " ended as " in message.body]
+    assert f"execution {aborted.name} ended as ABORTED." in line
+    assert "is dropped" in line
+    wait_for_digit(machine, aborted, 4)
+    assert {other} == written_accounts(machine)
+    assert is_free(machine)
+
+    machine.run()
     assert agrees(machine, members(world))
-    assert "aborted" in [message.attributes.get("status") for message in machine.messages()]
 
 
-def test_a_timed_out_run_is_continued_by_its_recovery(machine: Machine) -> None:
+def wait_for_digit(machine: Machine, execution: Execution, digit: int) -> None:
+    """Wait until a processor has returned this digit to the execution."""
+    group = "/aws/lambda/aws-contact-sync-prod-primary-contact-processor"
+    deadline = time.monotonic() + 30
+    while True:
+        pages = machine.standin.client("logs").get_paginator("filter_log_events")
+        lines = [
+            json.loads(event["message"])
+            for page in pages.paginate(logGroupName=group)
+            for event in page["events"]
+            if event["message"].startswith("{")
+        ]
+        found = [line.get("digit") for line in lines if line.get("sync_id") == execution.name]
+        if digit in found:
+            return
+        assert time.monotonic() < deadline, found
+
+
+def test_a_timed_out_run_is_followed_by_one_over_every_account(machine: Machine) -> None:
     world = arrange(machine, 6)
     slow = {"operation": "GetAlternateContact", "error": "slow", "delay": 9, "times": 1}
     machine.organization.add_fault({**slow, "account_id": members(world)[0]})
     started = len(machine.stack.executions())
     # The recovery may start before the timeout is as before, and then has as little.
     with shorter_timeout(machine, 6):
-        timed_out = machine.run()
+        timed_out = machine.run({"account_ids": members(world)[:1]})
     assert "TIMED_OUT" == timed_out.status()
 
-    recovery = settled(machine, started + 2)[-1]
+    recovery = since(machine, started)[-1]
 
     assert "SUCCEEDED" == recovery.status()
     assert agrees(machine, members(world))
-    assert {} == machine.lock()
+    assert is_free(machine)
 
 
-def test_a_crashed_run_is_continued_by_its_recovery(machine: Machine) -> None:
+def test_a_lock_that_is_not_freed_is_freed_by_the_recovery(machine: Machine) -> None:
     world = arrange(machine, 6)
     refused = {"service": "dynamodb", "operation": "UpdateItem", "error": "AccessDeniedException"}
-    release = "attribute_not_exists(holder) OR holder = :me) AND"
-    machine.standin.set_faults([{**refused, "match": release, "times": 1}])
+    machine.standin.set_faults([{**refused, "match": "REMOVE holder, since", "times": 1}])
     started = len(machine.stack.executions())
-    crashed = machine.run()
-    assert "FAILED" == crashed.status()
+    failed = machine.run()
 
-    recovery = settled(machine, started + 2)[-1]
+    recovery = since(machine, started)[-1]
 
-    assert "SUCCEEDED" == recovery.status()
+    assert "AccessDeniedError" == failed.describe()["error"]
+    assert "NothingToDo" == recovery.states()[-1]
     assert agrees(machine, members(world))
-    assert {} == machine.lock()
+    assert is_free(machine)
+    (message,) = machine.messages()
+    assert "The lock could not be freed" in message.body
 
 
 class shorter_timeout:  # noqa: N801 - reads as a statement where it is used
@@ -277,7 +336,7 @@ def test_services_that_refuse_once_stop_nothing(machine: Machine) -> None:
     assert 1 == len(machine.messages())
 
 
-def test_a_contact_changed_event_syncs_only_what_changed(machine: Machine) -> None:
+def test_a_contact_changed_event_syncs_what_changed_and_looks_again(machine: Machine) -> None:
     world = arrange(machine, 6)
     machine.run()
     machine.organization.clear_calls()
@@ -285,12 +344,41 @@ def test_a_contact_changed_event_syncs_only_what_changed(machine: Machine) -> No
     started = len(machine.stack.executions())
 
     machine.standin.put_event(json.loads((EVENTS / "put-alternate-contact.json").read_text()))
-    execution = settled(machine, started + 1)[-1]
+    (execution,) = machine.stack.wait_for_executions(started + 1)[started:]
 
     assert "SUCCEEDED" == execution.status()
     assert "contact_changed" == execution.input()["trigger"]["source"]
     assert agrees(machine, members(world))
     assert {"SECURITY"} == {call["contact_type"] for call in machine.writes()}
+    states = execution.states()
+    assert states.index("ReleaseLock") < states.index("AwaitSource") < states.index("CheckSource")
+    assert "RepeatChange" not in states
+    least = timedelta(seconds=30) / SPEED, timedelta(seconds=290) / SPEED
+    assert all(wait >= each for wait, each in zip(waits(execution), least, strict=True))
+
+
+def test_a_source_that_goes_on_changing_is_followed_three_times(machine: Machine) -> None:
+    """Each run finds that the source is not what it read, as where the first read was stale."""
+    world = arrange(machine, 4)
+    started = len(machine.stack.executions())
+    machine.standin.put_event(json.loads((EVENTS / "put-alternate-contact.json").read_text()))
+    for hop in range(4):
+        execution = machine.stack.wait_until_started(started + hop + 1)
+        assert hop == execution.input()["trigger"].get("hop", 0)
+        reach(execution, "AwaitSource")
+        change_source(machine, "SECURITY", f"Security Name {hop}")
+        ended = execution.wait()
+
+    *_, last, recovery = since(machine, started)
+
+    assert 5 == len(machine.stack.executions()[started:])
+    assert ("FAILED", "SourceNotSettledError") == (ended.status, ended.error)
+    assert last.arn == execution.arn
+    assert "NothingToDo" == recovery.states()[-1]
+    (message,) = [one for one in machine.messages() if "SourceNotSettledError" in one.body]
+    assert "bash scripts/resync.sh --environment prod" in message.body
+    written = machine.organization.contacts(members(world)[0])["SECURITY"]["Name"]
+    assert "Security Name 2" == written
 
 
 def test_a_deleted_source_contact_is_deleted_where_we_wrote_it(machine: Machine) -> None:
@@ -301,23 +389,45 @@ def test_a_deleted_source_contact_is_deleted_where_we_wrote_it(machine: Machine)
     machine.organization.set_contact(first, "BILLING", own)
     machine.organization.set_contact("999999999999", "BILLING", None)
 
-    machine.run()
+    execution = machine.run()
 
+    assert 2 == execution.states().count("PlanRun")
     assert own == machine.organization.contacts(first)["BILLING"]
     assert not [one for one in others if "BILLING" in machine.organization.contacts(one)]
 
 
-def test_a_dry_run_reports_the_drift_and_writes_nothing(machine: Machine) -> None:
-    arrange(machine, 4, config={"notification_settings": SUCCESS})
+def test_a_dry_run_reports_the_drift_beside_a_run_and_writes_nothing(machine: Machine) -> None:
+    world = arrange(machine, 4, config={"notification_settings": SUCCESS})
+    first, *others = members(world)
+    slow = {"operation": "GetContactInformation", "error": "slow", "delay": 3, "times": 1}
+    machine.organization.add_fault({**slow, "account_id": first})
+    running = machine.stack.start({"account_ids": [first]})
+    reach(running, "SyncAccounts")
 
-    execution = machine.run({"dry_run": True})
+    dry_run = machine.run({"dry_run": True, "account_ids": others})
 
-    assert "SUCCEEDED" == execution.status()
-    assert [] == machine.writes()
-    assert "4 updated" in machine.messages()[0].subject
-    assert {"RUN"} == {
-        item["pk"] if item["pk"] == "RUN" else item["sk"][:3] for item in machine.items()
-    }
+    assert ("RUNNING", "SUCCEEDED") == (running.status(), dry_run.status())
+    assert running.name == machine.lock()["holder"]
+    assert not {*others} & {call["account_id"] for call in machine.writes()}
+    (message,) = machine.messages()
+    assert message.subject == "DRY RUN [prod] contact sync success: 3 would change"
+    assert all(account_id in message.body for account_id in others)
+    assert [{}, {}, {}] == [machine.account(account_id) for account_id in others]
+    assert "SUCCEEDED" == running.wait().status
+
+
+def test_only_what_failed_is_repeated(machine: Machine) -> None:
+    world = arrange(machine, 6)
+    denied, *_ = members(world)
+    machine.organization.reset({**world, "denied_accounts": [denied]})
+    failed = machine.run()
+    machine.organization.reset(world)
+
+    repeated = machine.run({"retry_of": failed.name})
+
+    assert "SUCCEEDED" == repeated.status()
+    assert {denied} == written_accounts(machine)
+    assert agrees(machine, [denied])
 
 
 def test_a_thousand_accounts_pass_within_every_limit(machine: Machine) -> None:

@@ -1,13 +1,12 @@
-"""Draws one case: an organization, its source, a configuration, what starts runs, what goes wrong.
+"""Draws one case: an organization, its source, a configuration, what happens, what goes wrong.
 
 Both ways to run a case share these: in process, and through the whole stand-in. A case is drawn
-from one number, which hypothesis chooses: strategies in its place came in families that differ
-little from each other.
+from one number. Half of them are families: what once went wrong, with all the rest drawn.
 """
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from standin.organization.quotas import DEFAULT_QUOTAS
@@ -23,10 +22,9 @@ Json = dict[str, Any]
 
 TYPES = ("primary", "billing", "operations", "security")
 UNITS = tuple(unit["id"] for unit in ORGANIZATIONAL_UNITS)
-FIRST = 100_000_000_001
-JOINING = "100000000901"
+JOINING, UNKNOWN = "100000000901", "100000000998"
 STATES = (*["ACTIVE"] * 6, "SUSPENDED", "PENDING_CLOSURE", "PENDING_ACTIVATION")
-# Each API accepts any script in names; nothing may take them for ASCII.
+# The API accepts any script in names; nothing may take them for ASCII.
 OTHER_NAMES = ("Žofie Příkladná 試験", "Ölga «Tester» \u202eenoN", "Проба\u200d Испытаний 🧪")
 # Names of accounts are anybody's; nothing keeps them, so any of these that is found is a leak.
 MARK = "Xanthippe"
@@ -40,6 +38,7 @@ ACCOUNT_NAMES = (
 )
 # The address that the API refuses in a member, so that the source must not be copied.
 REFUSED_ADDRESS = "not an address"
+DAY = 86_400.0
 
 ACCOUNT_CALLS = (
     "GetAlternateContact",
@@ -57,59 +56,103 @@ ORGANIZATIONS_CALLS = (
     "ListAccountsForParent",
     "ListOrganizationalUnitsForParent",
 )
-FUNCTIONS = {
-    "contact-sync-handler": ("check_request", "queue_behind", "recover_run", "start_round", "plan"),
-    "account-lister": ("list_accounts", "check_account"),
-    "alternate-contact-processor": ("",),
-    "primary-contact-processor": ("",),
-    "sync-reporter": ("record_round", "summarize_run"),
-}
-PLATFORM_ERRORS = ("Lambda.TooManyRequestsException", "Sandbox.Timedout", "CrashError")
+FUNCTIONS = (
+    "contact-sync-handler",
+    "account-lister",
+    "alternate-contact-processor",
+    "primary-contact-processor",
+    "sync-reporter",
+)
+PLATFORM_ERRORS = (
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Sandbox.Timedout",
+    "Runtime.ImportModuleError",
+    "CrashError",
+)
 SERVICE_CALLS = {
     "dynamodb": (
-        *("GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"),
+        *("GetItem", "UpdateItem", "UpdateItem", "PutItem", "TransactWriteItems"),
         *("BatchGetItem", "BatchWriteItem", "Query", "DeleteItem"),
     ),
     "s3": ("PutObject", "GetObject", "DeleteObject"),
     "secretsmanager": ("GetSecretValue",),
     "stepfunctions": ("DescribeExecution",),
+    "states": ("StartExecution",),
 }
 THROTTLED = {
     "dynamodb": "ProvisionedThroughputExceededException",
     "s3": "SlowDown",
     "secretsmanager": "ThrottlingException",
     "stepfunctions": "ThrottlingException",
+    "states": "ThrottlingException",
 }
+# A throttle of DynamoDB, under each name that an integration reports it by.
+THROTTLES_OF_MACHINE = (
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "RequestLimitExceededException",
+    "AmazonDynamoDBException",
+)
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something that happens once so many states were entered."""
+class Act:
+    """Something that happens so many steps after the act before, or (None) when all is quiet.
 
-    at: int
+    With `before` it then waits until a function is about to call that operation.
+    """
+
     kind: str
-    number: int = 0
+    after: int | None = None
+    before: str = ""
+    what: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How the services behave all the time; the defaults are how one would like them to."""
+
+    start_lag: float = 0.0  # seconds until DescribeExecution knows a new execution
+    end_lag: float = 0.0  # and until it knows that one has ended
+    normalizes: bool = False  # whether the API drops what is no digit from phone numbers
+    lists_twice: int = 0  # accounts that a page of Organizations lists again
+    joins_denied: float = 0.0  # seconds in which an account that joined denies its contacts
+    parking: float = 0.3  # how often a function's call of a service lets others go first
+    late_children: float = 0.3  # how often a stopped Map's child goes on as a whole
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case. `requests` are execution inputs with the step at which each is started."""
+    """One case. `healing` is what comes when faults have ended."""
 
     world: Json
     config: Json
-    requests: tuple[tuple[int, Json], ...]
-    events: tuple[Event, ...]
-    organization_faults: tuple[Json, ...]
-    function_faults: tuple[Json, ...]
-    service_faults: tuple[Json, ...]
+    acts: tuple[Act, ...]
     order: int
+    healing: str = "by hand"
+    conditions: Conditions = Conditions()
+    organization_faults: tuple[Json, ...] = ()
+    faults: tuple[Json, ...] = ()
+    # A file of items that another release left, and whether that one was a later one.
+    items: str = ""
+    items_are_later: bool = False
+
+
+HEALINGS = ("change", "schedule", "by hand", "retry")
 
 
 def draw_case(number: int) -> Case:
     """Draw the case of that number; one in four has no fault, so that the good path is met too."""
+    from faults.families import FAMILIES  # noqa: PLC0415 - families are made of these
+
     rng = random.Random(number)  # noqa: S311 - to be repeatable, not secret
+    case = _drawn(rng, number)
+    return rng.choice(FAMILIES)(rng, case) if rng.random() < 0.5 else case
+
+
+def _drawn(rng: random.Random, number: int) -> Case:
     world = _world(rng)
-    starts = sorted(rng.randint(0, 40) for _ in range(rng.randint(1, 3)))
     is_calm = rng.random() < 0.25
 
     def some(one: Callable[[], Json], most: int) -> tuple[Json, ...]:
@@ -118,22 +161,39 @@ def draw_case(number: int) -> Case:
     return Case(
         world=world,
         config=_config(rng, world),
-        requests=tuple((at, _request(rng, number, world)) for number, at in enumerate(starts)),
-        events=tuple(_event(rng) for _ in range(rng.randint(0, 2))),
-        organization_faults=some(lambda: _organization_fault(rng, world), 3),
-        function_faults=some(lambda: _function_fault(rng), 2),
-        service_faults=some(lambda: _service_fault(rng), 2),
+        acts=tuple(_act(rng, world, is_calm=is_calm) for _ in range(rng.randint(1, 5))),
         order=number,
+        healing=rng.choice(HEALINGS),
+        conditions=_conditions(rng),
+        organization_faults=some(lambda: _organization_fault(rng, world), 2),
+        faults=some(lambda: _fault(rng), 2),
+        items=rng.choice(("held", "idle")) if rng.random() < 0.15 else "",
+        items_are_later=rng.random() < 0.5,
     )
 
 
 def smallest(case: Case, fails: Callable[[Case], bool]) -> Case:
     """Leave out of a failing case whatever it fails without."""
-    for part in ("service_faults", "function_faults", "organization_faults", "events", "requests"):
+    for part in ("faults", "organization_faults", "acts"):
         for entry in getattr(case, part):
             less = replace(case, **{part: tuple(e for e in getattr(case, part) if e is not entry)})
             if fails(less):
                 case = less
+    for part in fields(case.conditions):
+        less = replace(case, conditions=replace(case.conditions, **{part.name: part.default}))
+        if less != case and fails(less):
+            case = less
+    for account in case.world["accounts"][1:]:
+        others = [one for one in case.world["accounts"] if one is not account]
+        denied, omitted = (
+            [one for one in case.world[name] if one != account["id"]]
+            for name in ("denied_accounts", "omit_paths")
+        )
+        rest = {"accounts": others, "denied_accounts": denied, "omit_paths": omitted}
+        contacts = {k: v for k, v in case.world["contacts"].items() if k != account["id"]}
+        less = replace(case, world={**case.world, **rest, "contacts": contacts})
+        if fails(less):
+            case = less
     return case
 
 
@@ -144,18 +204,18 @@ def described(case: Case) -> str:
         f"contacts {sorted(case.world['contacts'][account['id']])}"
         for account in case.world["accounts"]
     ]
-    shown = ("denied_accounts", "omit_paths", "empty_pages", "read_delay")
+    shown = ("denied_accounts", "omit_paths", "read_delay")
     world = {name: case.world[name] for name in shown}
     source = sorted(case.world["contacts"][MANAGEMENT_ACCOUNT_ID])
     rest = [f"{part.name}: {getattr(case, part.name)}" for part in fields(case)[1:]]
     return "\n".join([*accounts, f"world: {world}", f"source: {source}", *rest])
 
 
-def _ids(world: Json) -> list[str]:
+def ids_of(world: Json) -> list[str]:
     return [account["id"] for account in world["accounts"]]
 
 
-def _some(rng: random.Random, among: Sequence[str], most: int, least: int = 0) -> list[str]:
+def some_of(rng: random.Random, among: Sequence[str], most: int, least: int = 0) -> list[str]:
     most = min(most, len(among))
     return rng.sample(among, rng.randint(min(least, most), most))
 
@@ -170,7 +230,7 @@ def _world(rng: random.Random) -> Json:
         account["state"] = rng.choice(STATES)
         account["parent"] = rng.choice((ROOT_ID, ROOT_ID, *UNITS))
     source = {name: dict(contact) for name, contact in SOURCE_CONTACTS.items()}
-    for name in _some(rng, sorted(source), 1):
+    for name in some_of(rng, [name for name in sorted(source) if name != "PRIMARY"], 1):
         del source[name]
     if "BILLING" in source and rng.random() < 0.2:
         source["BILLING"]["Name"] = rng.choice(OTHER_NAMES)
@@ -179,10 +239,10 @@ def _world(rng: random.Random) -> Json:
     world["contacts"][MANAGEMENT_ACCOUNT_ID] = source
     return {
         **world,
-        "denied_accounts": _some(rng, _ids(world), 2) if rng.random() < 0.25 else [],
-        "omit_paths": _some(rng, _ids(world), 2),
+        "denied_accounts": some_of(rng, ids_of(world), 2) if rng.random() < 0.2 else [],
+        "omit_paths": some_of(rng, ids_of(world), 2),
         "empty_pages": rng.random() < 0.5,
-        "read_delay": rng.choice((0.0, 0.0, 40.0)),
+        "read_delay": rng.choice((0.0, 0.0, 20.0, 40.0, 100.0, 240.0)),
         "quotas": {operation: [1e6, 1e6] for operation in DEFAULT_QUOTAS},
     }
 
@@ -190,9 +250,9 @@ def _world(rng: random.Random) -> Json:
 def _config(rng: random.Random, world: Json) -> Json:
     every_type = rng.random() < 0.5
     return {
-        "contact_types": list(TYPES) if every_type else _some(rng, TYPES, 4, least=1),
-        "excluded_accounts": _some(rng, _ids(world), 1),
-        "excluded_organizational_units": _some(rng, UNITS, 1),
+        "contact_types": list(TYPES) if every_type else some_of(rng, TYPES, 4, least=1),
+        "excluded_accounts": some_of(rng, ids_of(world), 1),
+        "excluded_organizational_units": some_of(rng, UNITS, 1),
         "on_source_deleted": rng.choice(("keep", "delete")),
         "retry_config": {"max_attempts": rng.randint(1, 3), "base_delay": 1, "max_delay": 2},
         "notification_settings": {
@@ -204,84 +264,147 @@ def _config(rng: random.Random, world: Json) -> Json:
     }
 
 
-def trigger(source: str, event_id: str, **details: str) -> Json:
-    """Return an execution input as a rule gives it."""
-    event = {"event_id": event_id, "event_name": "Named", "event_time": "2026-01-05T10:00:00Z"}
-    return {"trigger": {"source": source, **event, **details}}
-
-
-def _request(rng: random.Random, number: int, world: Json) -> Json:
-    ids = _ids(world) or ["100000000999"]
-    event_id, about = f"event-{number}", rng.choice(ids)
-    reason = {"reason": f"request-{number}"}
-    usual = (
-        reason,
-        {"account_ids": _some(rng, ids, 3, least=1), **reason},
-        {"organizational_units": [rng.choice(UNITS)], **reason},
-        {"contact_types": [rng.choice(TYPES)], **reason},
-        trigger("contact_changed", event_id),
-        trigger("schedule", event_id),
+def _conditions(rng: random.Random) -> Conditions:
+    return Conditions(
+        start_lag=rng.choice((0.0, 0.0, 2.0, 10.0)),
+        end_lag=rng.choice((0.0, 0.0, 5.0, 40.0)),
+        normalizes=rng.random() < 0.15,
+        lists_twice=int(rng.random() < 0.1),
+        joins_denied=rng.choice((0.0, 20.0, 300.0)),
+        parking=rng.choice((0.0, 0.3, 1.0)),
+        late_children=rng.choice((0.0, 0.5)),
     )
-    others = (
-        {"dry_run": True, **reason},
-        trigger("account_joined", event_id, account_id=about),
-        trigger("account_left", event_id, account_id=about),
-        {"account_ids": ["100000000998"], **reason},
-        {"acount_ids": ids, **reason},
+
+
+def _act(rng: random.Random, world: Json, *, is_calm: bool) -> Act:
+    """Draw an act; what people stop or redrive is no fault, but is not calm either."""
+    number = rng.randint(0, 99)
+    calm: tuple[Callable[[], tuple[str, Json]], ...] = (
+        *[lambda: ("start", {"input": request(rng, world)})] * 6,
+        *[lambda: ("change", change(rng))] * 4,
+        lambda: (
+            "drift",
+            {"account": number, "type": rng.choice(TYPES), "value": rng.randint(1, 2)},
+        ),
+        lambda: (rng.choice(("close", "leave")), {"account": number, "told": rng.random() < 0.8}),
+        lambda: ("reopen", {"account": number}),
+        lambda: ("move", {"account": number, "parent": rng.choice((ROOT_ID, *UNITS))}),
+        lambda: ("join", {"told": rng.random() < 0.9}),
+        lambda: ("configure", _config(rng, world)),
+        lambda: ("pass", {"seconds": rng.choice((60.0, 3_600.0, DAY))}),
     )
-    return dict(rng.choice(usual if rng.random() < 0.75 else others))
+    rough: tuple[Callable[[], tuple[str, Json]], ...] = (
+        lambda: ("abort", {"which": number}),
+        lambda: ("time out", {"which": number}),
+        lambda: ("redrive", {"which": number}),
+    )
+    kind, what = rng.choice(calm if is_calm or rng.random() < 0.75 else rough)()
+    after = rng.choice((None, rng.randint(0, 15), rng.randint(0, 90)))
+    before = rng.choice(ACCOUNT_CALLS[:4]) if rng.random() < 0.2 else ""
+    return Act(kind, after, before, what)
 
 
-def _organization_fault(rng: random.Random, world: Json) -> Json:
-    is_about_account = rng.random() < 0.75
-    operation = rng.choice(ACCOUNT_CALLS if is_about_account else ORGANIZATIONS_CALLS)
-    broken = "InternalServerException" if is_about_account else "ServiceException"
-    errors = ("TooManyRequestsException", "AccessDeniedException", "drop_connection", broken)
-    fault = {"operation": operation, "error": rng.choice((*errors, "slow"))}
-    if fault["error"] == "slow":
-        fault["delay"] = 0.01
-    if is_about_account and world["accounts"]:
-        fault["account_id"] = rng.choice(_ids(world))
-        return {**fault, "times": rng.choice((None, None, 1, 4, 9))}  # None is for ever
-    return {**fault, "times": rng.randint(1, 9)}
-
-
-def _function_fault(rng: random.Random) -> Json:
-    function = rng.choice(sorted(FUNCTIONS))
+def change(rng: random.Random, name: str = "", value: int | None = -1) -> Json:
+    """Draw a change of the source: 0 is the first value, None deletes the contact."""
+    name = name or rng.choice(TYPES)
+    drawn = rng.choice((0, 1, 1, 2, None)) if value == -1 else value
     return {
-        "function": function,
-        "match": rng.choice(FUNCTIONS[function]),
-        "error": rng.choice(("kill", "kill", *PLATFORM_ERRORS)),
-        "calls": rng.randint(0, 6),
-        "performed": rng.random() < 0.5,
-        "skip": rng.randint(0, 2),
-        "times": rng.randint(1, 4),
+        "type": name,
+        "value": 1 if name == "primary" and drawn is None else drawn,
+        "copies": rng.choice((1, 1, 2)),
+        "late": rng.choice((0.0, 0.0, 5.0, 600.0)),
     }
 
 
-def _service_fault(rng: random.Random) -> Json:
+def request(rng: random.Random, world: Json) -> Any:
+    ids = ids_of(world) or [UNKNOWN]
+    usual = (
+        {},
+        {"reason": "by hand"},
+        {"account_ids": some_of(rng, ids, 3, least=1)},
+        {"organizational_units": [rng.choice(UNITS)]},
+        {"contact_types": [rng.choice(TYPES)]},
+        {"trigger": {"source": "schedule"}},
+        {"trigger": {"source": "schedule"}},
+    )
+    others = (
+        {"dry_run": True},
+        {"retry_of": "the last that failed"},
+        {"account_ids": [UNKNOWN]},
+        *INVALID,
+    )
+    return rng.choice(usual if rng.random() < 0.75 else others)
+
+
+# Inputs that ask for nothing that could be done.
+INVALID: tuple[Any, ...] = (
+    {"acount_ids": ["100000000001"]},
+    {"account_ids": None},
+    {"account_ids": []},
+    {"contact_types": None},
+    {"contact_types": ["SECURITY"]},
+    {"dry_run": "yes"},
+    {"organizational_units": ""},
+    {"account_ids": [MANAGEMENT_ACCOUNT_ID]},
+    [],
+)
+
+
+def _organization_fault(rng: random.Random, world: Json) -> Json:
+    is_about_account = rng.random() < 0.75 and bool(world["accounts"])
+    operation = rng.choice(ACCOUNT_CALLS if is_about_account else ORGANIZATIONS_CALLS)
+    broken = "InternalServerException" if is_about_account else "ServiceException"
+    errors = ("TooManyRequestsException", "AccessDeniedException", "drop_connection", broken)
+    fault = {"operation": operation, "error": rng.choice(errors)}
+    if is_about_account:
+        fault["account_id"] = rng.choice(ids_of(world))
+    return {**fault, "times": rng.choice((None, None, 1, 4, 9))}  # None is for ever
+
+
+def _fault(rng: random.Random) -> Json:
+    """Draw a fault of a function or a service; most pass, some last until faults end."""
+    how_long = rng.choice(
+        ({"times": rng.randint(1, 4)}, {"times": rng.randint(1, 2)}, {"seconds": 90.0}, {})
+    )
+    if rng.random() < 0.4:
+        return {
+            "function": rng.choice(FUNCTIONS),
+            "error": rng.choice(("kill", "kill", "give up", *PLATFORM_ERRORS)),
+            "calls": rng.randint(0, 6),
+            "performed": rng.random() < 0.5,
+            "skip": rng.randint(0, 6),
+            **how_long,
+        }
     if rng.random() < 0.2:
-        error = rng.choice(("AuthorizationError", "InternalErrorException"))
-        fault = {"service": "sns", "operation": "Publish", "error": error, "skip": 0}
-        return {**fault, "times": rng.choice((1, 5))}
+        error = rng.choice(("AuthorizationErrorException", "InternalErrorException"))
+        return {"service": "sns", "operation": "Publish", "error": error, **how_long}
     service = rng.choice(("dynamodb", "dynamodb", *SERVICE_CALLS))
-    refused = (THROTTLED[service], "AccessDeniedException", "ValidationException")
     unclear = ("InternalServerError", "no answer")
-    error = rng.choice((*refused, *unclear))
+    error = rng.choice((THROTTLED[service], "AccessDeniedException", "unprocessed", *unclear))
+    if error == "unprocessed" and service != "dynamodb":
+        error = "no answer"
+    operations = ("BatchGetItem", "BatchWriteItem")
     return {
         "service": service,
-        "operation": rng.choice(SERVICE_CALLS[service]),
+        "operation": rng.choice(operations if error == "unprocessed" else SERVICE_CALLS[service]),
         "error": error,
         # A call that was refused did nothing; one without an answer may have.
         "performed": error in unclear and rng.random() < 0.5,
         "skip": rng.randint(0, 8),
-        "times": rng.randint(1, 3),
+        **how_long,
     }
 
 
-def _event(rng: random.Random) -> Event:
-    kinds = ("change", "change", "close", "join", "abort", "abort", "time out", "lose source")
-    return Event(rng.randint(0, 60), rng.choice(kinds), rng.randint(0, 4))
+def throttle(rng: random.Random, skip: int) -> Json:
+    """Draw a throttle of DynamoDB in an integration, which is no reason to fail."""
+    return {
+        "service": "dynamodb",
+        "where": "machine",
+        "error": rng.choice(THROTTLES_OF_MACHINE),
+        "skip": skip,
+        "times": rng.randint(1, 2),
+        "mild": True,
+    }
 
 
 def changed_contact(contact_type: str, number: int) -> Json:

@@ -1,10 +1,11 @@
-"""The system that every case in process starts from; the seed is told before the first case."""
+"""The system that every case in process starts from; the seed is printed before the first case."""
 
 import logging
 from collections.abc import Iterator
 
 import pytest
 from faults import seeds
+from faults.clock import Clock
 from faults.system import MACHINE_ARN, System, between_clients_and_services
 from moto import mock_aws
 from moto_stack import Cloud
@@ -17,19 +18,19 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
+    clock = Clock()
     with (
         pytest.MonkeyPatch.context() as patch,
-        OrganizationServer({}) as server,
+        OrganizationServer({}, clock=clock.monotonic) as server,
         mock_aws(),
     ):
         patch.setenv("AWS_ENDPOINT_URL_ACCOUNT", server.url)
         patch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", server.url)
         patch.setenv("STATE_MACHINE_ARN", MACHINE_ARN)
         patch.setenv("QUOTA_SHARE", "1000000")  # nothing is paced
+        patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+        system = System(Cloud(OrganizationClient(server.url)), clock)
         # Else pytest would keep every line of every case.
         patch.setattr(logging.getLogger("contact-sync"), "propagate", False)
-        patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-        system = System(Cloud(OrganizationClient(server.url)))
-        patch.setenv("STATE_MACHINE_ARN", MACHINE_ARN)
         with between_clients_and_services(system):
             yield system

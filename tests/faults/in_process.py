@@ -1,154 +1,186 @@
-"""Runs one case in process, and checks between the states what must hold."""
+"""Runs one case in process, and checks at each step what must hold at any time."""
 
-import random
+import json
+from pathlib import Path
 from typing import Any
 
-from contact_sync import keys
 from faults import system as in_process
-from faults.cases import TYPES, Case, asked_for, eligible
-from faults.invariants import Trial, note_of
-from faults.system import Execution
+from faults.cases import Act, Case, eligible
+from faults.clock import text
+from faults.promise import Asked, Pair, Trial, same
+from faults.system import Execution, MemberCall
 from standin import search
+from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 
 Json = dict[str, Any]
 
+RELEASES = Path(__file__).parents[1] / "support" / "releases"
+# A contact that readers miss for less than this was not deleted.
+DELETED_AFTER = 55.0
+
 
 class InProcessTrial(Trial):
-    """One case in process: its order is drawn, and every step is looked at."""
+    """One case in process: its order is drawn, and every call of the Account API is looked at."""
 
     system: in_process.System
 
     def __init__(self, system: in_process.System, case: Case) -> None:
         super().__init__(system, case)
-        self.order = random.Random(case.order)  # noqa: S311 - to be repeatable, not secret
-        self.served: set[str] = set()
-        self.plans: dict[tuple[str, int], Json] = {}
+        self.worlds: list[tuple[float, Json]] = [(-1.0, case.world)]
+        self.configs: list[tuple[float, Json]] = [(-1.0, case.config)]
+        self.sources: list[tuple[float, Json]] = [(-1.0, self.first)]
+        self.began: list[Execution] = []
+        self.ours: dict[Pair, Json] = {}
+        self.seen = 0
 
     def run(self) -> None:
-        system, case = self.system, self.case
-        system.reset(case.world, case.config)
-        system.after = self._after
+        self._reset()
+        for act in self.case.acts:
+            self._await(act)
+            self.happen(act)
+        self.system.finish()
+        self.check_quiet()
+        self.heal()
+        self.system.finish()
+        self.check_quiet()
+        execution = self.repair()
+        self.system.finish()
+        self.check_quiet()
+        self.check_repaired(execution)
+        self._check_no_leak(execution)
+
+    def _reset(self) -> None:
+        case, system = self.case, self.system
+        items = (
+            json.loads((RELEASES / "v1" / f"{case.items}.json").read_text()) if case.items else []
+        )
+        if case.items_are_later:
+            items = [_of_a_later_release(item) for item in items]
+        more = {"conditions": case.conditions, "items": items}
+        system.reset(case.world, case.config, case.order, **more)
         for fault in case.organization_faults:
             system.organization.add_fault(fault)
-        system.faults.plans = [dict(one) for one in (*case.function_faults, *case.service_faults)]
-        self._run_agenda()
-        self._check_end()
-        self._check_queue()
-        self._check_repair()
-        self._check_no_leak()
+        system.faults.plans = [dict(one) for one in case.faults]
+        system.watch = self._watch
 
-    def _run_agenda(self) -> None:
-        """Start what is to be started, and let happen what is to happen, at its step."""
-        agenda = self.agenda()
+    def _await(self, act: Act) -> None:
+        if act.after is None:
+            self.system.run()
+        else:
+            self.system.run(act.after)
+        if act.before:
+            self.system.run_up_to(act.before)
 
-        def at(step: int) -> None:
-            idle = not any(one.status == "RUNNING" for one in self.system.executions())
-            while agenda and (agenda[0][0] <= step or idle):
-                self._happen(agenda.pop(0)[1])
-                idle = False
+    def _time_of_day(self) -> str:
+        return text(self.system.clock.at())
 
-        while agenda:
-            self.system.run(self.order, at)
+    def _see_scope(self) -> None:
+        super()._see_scope()
+        now = self.system.now()
+        self.worlds.append((now, self.system.world()))
+        self.configs.append((now, self.config))
+        self.sources.append((now, self._source()))
 
-    def _finish(self) -> None:
-        self.system.run(self.order)
+    # What must hold at any time.
 
-    # What must hold while it happens.
+    def _watch(self) -> None:
+        for call in self.system.member_calls[self.seen :]:
+            self._check_call(call)
+        self.seen = len(self.system.member_calls)
+        self._check_bounds()
 
-    def _after(self, execution: Execution, action: str, event: Json, result: Any) -> None:
-        match action:
-            case "start_round" if result["asked_for"] != "nothing":
-                self._check_round_start(execution)
-            case "plan_round":
-                self._remember_plan(execution, event["round"], result)
-            case "list_accounts":
-                self._check_manifest(execution, event["manifest_key"])
-            case "sync":
-                self._check_turn(execution, event)
-            case "record_round" if event["manifest_key"] and not event["dry_run"]:
-                self._check_round_end(execution, event)
+    def _check_call(self, call: MemberCall) -> None:
+        if "processor" in call.function and call.execution not in self.began:
+            self.began.append(call.execution)
+        if not call.is_write:
+            return
+        told = f"{call.execution.name} {call.operation} {call.account_id} {call.type}"
+        assert not _is_dry(call.execution), f"a dry run writes nothing: {told}"
+        assert self._was_allowed(call), f"no account is written that may not be: {told}"
+        later = self.began[self.began.index(call.execution) + 1 :]
+        taken_over = not call.is_given_up and any(not _is_dry(one) for one in later)
+        assert not taken_over, f"no run writes after another one began to: {told}"
+        if call.operation == "DeleteAlternateContact":
+            is_gone = self._longest_absence(call.type) >= DELETED_AFTER
+            assert is_gone, f"no contact is deleted on one reading: {told}"
+        if call.accepted:
+            self.ours[call.account_id, call.type] = call.value
 
-    def _check_round_start(self, execution: Execution) -> None:
-        request = self.system.run_item(execution)["request"]
-        world = self.system.organization.world()
-        covered = asked_for(world, request)
-        for note in _notes(request):
-            self.served.add(note)
-            wanted = self.notes[note]
-            about = wanted.get("trigger", {}).get("account_id")
-            scope = {"account_ids": [about]} if about else wanted
-            assert asked_for(world, scope) <= covered, f"nothing queued is lost: scope of {note}"
-            types = request.get("contact_types")
-            wanted_types = set(wanted.get("contact_types") or TYPES)
-            assert types is None or wanted_types <= set(types), f"nothing queued is lost: {note}"
+    def _was_allowed(self, call: MemberCall) -> bool:
+        """Tell whether the account could be written to at some time of that execution."""
+        began = call.execution.started_at
+        return call.account_id != MANAGEMENT_ACCOUNT_ID and any(
+            call.account_id in eligible(world, config)
+            for world in _since(self.worlds, began)
+            for config in _since(self.configs, began)
+        )
 
-    def _remember_plan(self, execution: Execution, number: int, plan: Json) -> None:
-        if plan["contact_types"]:
-            source = self.system.load(plan["source_key"])["contacts"]
-            self.plans[execution.name, number] = source
+    def _longest_absence(self, name: str) -> float:
+        """Return for how long at a stretch readers of the source have missed the contact."""
+        longest, missing_since = 0.0, None
+        now = self.system.now() - float(self.case.world["read_delay"])
+        for at, source in [*self.sources, (now, {name: None})]:
+            if missing_since is not None:
+                longest = max(longest, min(at, now) - missing_since)
+            if at <= now and source.get(name) is None:
+                missing_since = at if missing_since is None else missing_since
+            else:
+                missing_since = None
+        return longest
 
-    def _check_manifest(self, execution: Execution, manifest_key: str) -> None:
-        world = self.system.organization.world()
-        request = self.system.run_item(execution)["request"]
-        # An account that joined since the round began is listed as well.
-        asked = asked_for(world, request)
-        if not execution.input.get("dry_run"):
-            self.asked |= asked
-        expected = asked & eligible(world, self.case.config)
-        listed = self.system.load(manifest_key)
-        assert sorted(expected) == sorted(listed), "exactly the accounts in scope are listed"
+    # What must hold when all is quiet.
 
-    def _check_turn(self, execution: Execution, event: Json) -> None:
-        if not event["dry_run"]:
-            holder = self.system.item(keys.LOCK).get("holder")
-            assert holder == execution.name, "at most one run at a time"
+    def _is_ours(self, pair: Pair, actual: Json) -> bool:
+        ours = self.ours.get(pair)
+        return ours is not None and same({name: ours.get(name) for name in actual}, actual)
 
-    def _check_round_end(self, execution: Execution, event: Json) -> None:
-        """Every account of the round is equal to the round's source, or recorded as failed."""
-        world = self.system.organization.world()
-        active = {one["id"] for one in world["accounts"] if one["state"] == "ACTIVE"}
-        source = self.plans[execution.name, event["round"]]
-        synced = self.system.item(keys.SOURCE)
-        assert set(event["digits"]) <= {0, 1, 2, 3}, "a child tells of its account in one digit"
-        for account_id in self.system.load(event["manifest_key"]):
-            key = keys.account_run(account_id, execution.started_text, execution.name)
-            statuses = self.system.item(key).get("statuses", {})
-            state = self.system.item(keys.account_state(account_id))
-            for name in event["contact_types"]:
-                actual = world["contacts"][account_id].get(name.upper())
-                status = statuses.get(name)
-                if status in ("failed", "not_accepted"):
-                    self.failed_accounts.add(account_id)
-                    claimed = synced.get(name, {}).get("sync_id") == execution.name
-                    is_first = event["round"] == 1
-                    assert not (claimed and is_first), f"SOURCE is what every account has: {name}"
-                    continue
-                if actual == source[name]:
-                    continue
-                may_be_skipped = source[name] is None or account_id not in active
-                is_skipped = state.get(name, {}).get("status") == "skipped"
-                told = f"{account_id} {name} is {status}"
-                assert may_be_skipped, f"every account is equal or recorded as failed: {told}"
-                assert is_skipped, f"every account is equal or recorded as failed: {told}"
+    def _worked_before(self, execution: Any, asked: Asked) -> bool:
+        return any(
+            call.execution is execution and call.at < asked.at and "processor" in call.function
+            for call in self.system.member_calls
+        )
 
-    def _check_queue(self) -> None:
-        items = self.system.items()
-        kept = {
-            note
-            for item in items
-            for request in (item.get("request"), item.get("pending"))
-            for note in _notes(request or {})
-        }
+    def _last_work(self, pair: Pair, asked: Asked) -> tuple[float, str]:
+        calls = [
+            call
+            for call in self.system.member_calls
+            if (call.account_id, call.type) == pair
+            and call.at >= asked.at
+            and "processor" in call.function
+        ]
+        return (calls[-1].at, calls[-1].execution.name) if calls else (asked.at, "")
+
+    def _check_bounds(self) -> None:
+        super()._check_bounds()
         for one in self.system.executions():
-            if isinstance(one.output, dict) and "queued_behind" in one.output:
-                note = note_of(one.input)
-                assert note in self.served | kept, f"nothing queued is lost: {note}"
+            made = [other for other in self.system.executions() if other.parent is one]
+            continued = sum(not other.is_recovery for other in made)
+            recoveries = len(made) - continued
+            assert continued <= 2, f"a run starts one other at most, and a hop: {one.name}"
+            assert recoveries <= 1 + one.redrives, f"one recovery an end: {one.name}"
 
-    def _check_no_leak(self) -> None:
+    def _check_no_leak(self, execution: Execution) -> None:
         found = search.find(self.values, self.system.stored_texts())
         assert [] == found, f"no contact value anywhere: {found[:3]}"
+        left = [name for name in self.system.objects() if f"/{execution.name}/" in name]
+        held = [name for name in left if not name.startswith("replaced/")]
+        kept = [name for name in held if search.find(self.values, [(name, self.system.load(name))])]
+        assert [] == kept, f"the source is deleted when the run has ended: {kept}"
 
 
-def _notes(request: Json) -> list[str]:
-    events = [one for one in request.get("event_ids", []) if not one.startswith("death of ")]
-    return [*request.get("reasons", []), *events]
+def _is_dry(execution: Execution) -> bool:
+    return isinstance(execution.input, dict) and execution.input.get("dry_run") is True
+
+
+def _since(history: list[tuple[float, Json]], at: float) -> list[Json]:
+    """Return what was in force at that time, and later."""
+    before = [value for when, value in history if when <= at][-1:]
+    return before + [value for when, value in history if when > at]
+
+
+def _of_a_later_release(value: Any) -> Any:
+    """Return the item as a release could write it that knows more keys."""
+    if isinstance(value, dict):
+        more = {name: _of_a_later_release(part) for name, part in value.items()}
+        return {**more, "of_a_later_release": {"wanted": ["all"]}}
+    return [_of_a_later_release(part) for part in value] if isinstance(value, list) else value

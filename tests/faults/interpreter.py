@@ -12,11 +12,14 @@ from typing import Any
 from jsonata import Jsonata
 
 Json = dict[str, Any]
-Steps = Generator[str, None, Any]
+# Yields the name of each state that is entered, or for how many seconds to wait.
+Steps = Generator[str | float, None, Any]
 
 DEFINITION = Path(__file__).parents[2] / "statemachine" / "contact_sync.asl.json"
 # Payloads of Step Functions and Lambda.
 MOST_BYTES = 256 * 1024
+# What `States.ALL` does not catch.
+NEVER_CAUGHT = ("States.DataLimitExceeded", "States.Runtime")
 
 
 class StateError(Exception):
@@ -29,40 +32,64 @@ class StateError(Exception):
 
 
 class Interpreter:
-    """Interprets one execution; `call` does its tasks, `pause` its waits, `tell` keeps a record."""
+    """Interprets one execution: `call` does its tasks, `tell` keeps a record.
+
+    `entered_at` is the time of day, and `jitter` draws how much of a delay is waited.
+    """
 
     def __init__(
         self,
-        call: Callable[[str, Any], Any],
-        pause: Callable[[float], None],
+        definition: Json,
+        call: Callable[[str, Any], Steps],
         tell: Callable[[str, Any], None],
+        entered_at: Callable[[], str],
+        jitter: Callable[[], float],
     ) -> None:
+        self._definition = definition
         self._call = call
-        self._pause = pause
         self._tell = tell
+        self._entered_at = entered_at
+        self._jitter = jitter
+        # Where a redrive goes on: the state entered last, and the Map's items with their results.
+        self._position: tuple[str, Any, Json] | None = None
+        self._map_run: tuple[list[Any], list[Any]] | None = None
+        self.child: Steps | None = None
 
-    def run(self, machine: Json, data: Any, context: Json) -> Steps:
+    def run(self, data: Any, context: Json) -> Steps:
         """Yield the name of each state before it is entered; return the output, or raise."""
-        variables: Json = {}
-        name = machine["StartAt"]
+        return self._run(self._definition, (self._definition["StartAt"], data, {}), context)
+
+    def redrive(self, context: Json) -> Steps:
+        """Go on with the state that was entered last."""
+        if self._position is None:
+            raise AssertionError("an execution that has not begun cannot be redriven")
+        return self._run(self._definition, self._position, context)
+
+    def _run(self, machine: Json, position: tuple[str, Any, Json], context: Json) -> Steps:
+        name, data, variables = position
         while True:
+            if machine is self._definition:
+                self._position = (name, data, dict(variables))
             yield name
             state = machine["States"][name]
             scope = _Scope(data, context, variables)
+            scope.enter(name, 0, self._entered_at())
             data, following = yield from self._enter(name, state, scope)
             self._tell(name, [data, variables])
             if following is None:
                 return data
+            if machine is self._definition:
+                self._map_run = None
             name = following
 
-    def _enter(self, name: str, state: Json, scope: "_Scope") -> Generator[str, None, Any]:
+    def _enter(self, name: str, state: Json, scope: "_Scope") -> Steps:
         match state["Type"]:
             case "Choice":
                 rules = state["Choices"]
                 chosen = next((one for one in rules if scope.evaluate(one["Condition"])), state)
                 return scope.leave(chosen), chosen.get("Next", chosen.get("Default"))
             case "Wait":
-                self._pause(scope.evaluate(state["Seconds"]))
+                yield float(scope.evaluate(state["Seconds"]))
                 return scope.leave(state), state["Next"]
             case "Succeed":
                 return scope.leave(state), None
@@ -74,41 +101,50 @@ class Interpreter:
 
     def _guarded(
         self, name: str, state: Json, scope: "_Scope", work: Callable[..., Steps]
-    ) -> Generator[str, None, Any]:
+    ) -> Steps:
         """Do a Task or Map with its Retry and Catch."""
-        left = [retrier.get("MaxAttempts", 3) for retrier in state.get("Retry", [])]
-        for retries in range(sum(left) + 1):
-            scope.enter(name, retries)
+        retriers = state.get("Retry", [])
+        retried = [0 for _ in retriers]
+        while True:
+            scope.enter(name, sum(retried), self._entered_at())
             try:
                 scope.states["result"] = yield from work(state, scope)
+                return scope.leave(state, scope.states["result"]), state.get("Next")
             except StateError as failure:
                 self._tell(name, [failure.error, failure.cause])
-                if _takes_retry(state, failure, left):
-                    continue
-                scope.states["errorOutput"] = {"Error": failure.error, "Cause": failure.cause}
-                for catcher in state.get("Catch", []):
-                    if _matches(catcher, failure):
-                        return scope.leave(catcher, scope.states["errorOutput"]), catcher["Next"]
-                raise
-            return scope.leave(state, scope.states["result"]), state.get("Next")
-        raise AssertionError("a retrier allowed more attempts than it has")
+                number = _retrier(retriers, retried, failure)
+                if number is None:
+                    return _caught(state, scope, failure)
+                retried[number] += 1
+                yield self._delay(retriers[number], retried[number])
+
+    def _delay(self, retrier: Json, attempt: int) -> float:
+        seconds = retrier.get("IntervalSeconds", 1) * retrier.get("BackoffRate", 2) ** (attempt - 1)
+        longest = float(min(seconds, retrier.get("MaxDelaySeconds", seconds)))
+        return longest * self._jitter() if retrier.get("JitterStrategy") == "FULL" else longest
 
     def _task(self, state: Json, scope: "_Scope") -> Steps:
-        yield from ()
-        return self._call(state["Resource"], _limited(scope.evaluate(state["Arguments"])))
+        arguments = _limited(scope.evaluate(state["Arguments"]))
+        return (yield from self._call(state["Resource"], arguments))
 
     def _map(self, state: Json, scope: "_Scope") -> Steps:
-        reader = state["ItemReader"]
-        items = self._call(reader["Resource"], scope.evaluate(reader["Arguments"]))
-        results = []
-        for item in items:
+        """Run one child after the other; a redrive leaves out those that have ended."""
+        if self._map_run is None:
+            reader = state["ItemReader"]
+            items = yield from self._call(reader["Resource"], scope.evaluate(reader["Arguments"]))
+            self._map_run = (items, [])
+        items, results = self._map_run
+        for item in items[len(results) :]:
             scope.states["context"]["Map"] = {"Item": {"Value": item}}
             child_input = scope.evaluate(state["ItemSelector"])
+            machine = state["ItemProcessor"]
+            start = (machine["StartAt"], child_input, {})
+            self.child = self._run(machine, start, scope.states["context"])
             try:
-                child = self.run(state["ItemProcessor"], child_input, scope.states["context"])
-                results.append((yield from child))
+                results.append((yield from self.child))
             except StateError:
                 results.append(None)
+            self.child = None
         return _limited(results)
 
 
@@ -119,8 +155,8 @@ class _Scope:
         self.states: Json = {"input": data, "context": context}
         self._variables = variables
 
-    def enter(self, name: str, retries: int) -> None:
-        state = {"Name": name, "EnteredTime": "2026-01-05T10:00:00.000Z", "RetryCount": retries}
+    def enter(self, name: str, retries: int, at: str) -> None:
+        state = {"Name": name, "EnteredTime": at, "RetryCount": retries}
         self.states["context"] = {**self.states["context"], "State": state}
 
     def leave(self, part: Json, default: Any = None) -> Any:
@@ -142,7 +178,10 @@ class _Scope:
         frame.bind("states", self.states)
         for name, value in self._variables.items():
             frame.bind(name, value)
-        return _plain(expression.evaluate(None, frame))
+        try:
+            return _plain(expression.evaluate(None, frame))
+        except Exception as error:
+            raise StateError("States.QueryEvaluationError", str(error)) from error
 
 
 def load_definition(substitutions: Mapping[str, str]) -> Json:
@@ -172,15 +211,25 @@ def _limited(value: Any) -> Any:
     return value
 
 
-def _takes_retry(state: Json, failure: StateError, left: list[int]) -> bool:
-    for number, retrier in enumerate(state.get("Retry", [])):
+def _retrier(retriers: list[Json], retried: list[int], failure: StateError) -> int | None:
+    """Return the first retrier that is for the error, if it has an attempt left."""
+    for number, retrier in enumerate(retriers):
         if _matches(retrier, failure):
-            left[number] -= 1
-            return left[number] >= 0
-    return False
+            return number if retried[number] < retrier.get("MaxAttempts", 3) else None
+    return None
+
+
+def _caught(state: Json, scope: _Scope, failure: StateError) -> Any:
+    scope.states["errorOutput"] = {"Error": failure.error, "Cause": failure.cause}
+    for catcher in state.get("Catch", []):
+        if _matches(catcher, failure):
+            return scope.leave(catcher, scope.states["errorOutput"]), catcher["Next"]
+    raise failure
 
 
 def _matches(part: Json, failure: StateError) -> bool:
     names = part["ErrorEquals"]
+    if failure.error in names:
+        return True
     task_failed = "States.TaskFailed" in names and failure.error != "States.Timeout"
-    return failure.error in names or "States.ALL" in names or task_failed
+    return failure.error not in NEVER_CAUGHT and ("States.ALL" in names or task_failed)

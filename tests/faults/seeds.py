@@ -1,36 +1,38 @@
-"""How many cases, and from which seed: a written one, or for a long run a drawn one."""
+"""Which cases: kept ones, then new ones for as long as there is time; or as the caller says."""
 
 import os
+import random
 import secrets
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
 
-import hypothesis
 from faults.cases import Case, described, draw_case, smallest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
-# FAULTS_CASES makes a run long, FAULTS_SEED repeats one, FAULTS_CASE repeats one case of it.
+# FAULTS_CASES=n runs n cases, FAULTS_SEED repeats a run, FAULTS_CASE repeats one case of it.
 CASES = os.environ.get("FAULTS_CASES")
-SEED = int(os.environ.get("FAULTS_SEED", secrets.randbelow(2**32) if CASES else 20_261_124))
+SEED = int(os.environ.get("FAULTS_SEED") or secrets.randbelow(2**32))
 CASE = os.environ.get("FAULTS_CASE")
+# Cases that once were red, so that each run meets every family.
+KEPT: tuple[int, ...] = ()
 
 
-class InvariantError(AssertionError):
-    """A case broke an invariant; tells how to see it again, and what is left of it."""
+class BrokenPromiseError(AssertionError):
+    """A case broke a promise; says how to see it again, and what is left of it."""
 
 
-def faulty(cases: int) -> Callable[[Any], Any]:
-    """Decorate a test that takes the number of a case."""
-    numbers = st.just(int(CASE)) if CASE else st.integers(0, 2**32 - 1)
-    how = settings(
-        max_examples=int(CASES or cases),
-        deadline=None,  # a busy machine is no failure
-        database=None,
-        phases=[Phase.generate],  # a smaller number is no smaller case
-        suppress_health_check=[HealthCheck.too_slow],  # each case is some runs of the machine
-    )
-    return lambda test: hypothesis.seed(SEED)(how(given(number=numbers)(test)))
+def numbers(seconds: float) -> Iterator[int]:
+    """Yield the numbers of the cases to run."""
+    if CASE:
+        yield int(CASE)
+        return
+    rng = random.Random(SEED)  # noqa: S311 - to be repeatable, not secret
+    if CASES:
+        yield from (rng.randrange(2**32) for _ in range(int(CASES)))
+        return
+    end = time.monotonic() + seconds
+    yield from KEPT
+    while time.monotonic() < end:
+        yield rng.randrange(2**32)
 
 
 def check(number: int, run: Callable[[Case], None]) -> None:
@@ -40,7 +42,7 @@ def check(number: int, run: Callable[[Case], None]) -> None:
         run(case)
     except AssertionError as error:
         case = smallest(case, lambda less: _fails(less, run))
-        raise InvariantError(
+        raise BrokenPromiseError(
             f"{error}\nRepeat it: FAULTS_CASE={number} python -m pytest tests/faults\n"
             f"{described(case)}"
         ) from error

@@ -1,33 +1,39 @@
 """The deployed system in process: the real definition and functions, moto, and the strict stand-in.
 
-Executions advance one state at a time, in an order that the case draws, so that two of them meet
-in any way that they could. A planned fault fails a call before it is made or after it was carried
-out, or ends a function in the middle.
+Executions and functions advance one step at a time, in an order that the case draws, so that they
+meet in any way that they could: a step is a state, or a function's way to its next call of a
+service. Planned faults fail a call before it is made or after it was carried out, or end a
+function in the middle. What is stopped or given up may go on for a while, as it does in Lambda.
 """
 
+import heapq
 import io
 import itertools
 import json
+import logging
 import random
-import traceback
+import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from unittest import mock
 
+import boto3
 import botocore.client
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
-from contact_sync import keys
-from contact_sync.observability import logger
-from contact_sync.table import from_item, to_item
+from faults.cases import Conditions
+from faults.clock import Clock, text
+from faults.functions import ApiCall, Call, KilledError, Pool
 from faults.interpreter import Interpreter, StateError, Steps, load_definition
+from faults.rules import Rule, Template, status_event
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
-from moto.dynamodb.models.dynamo_type import DynamoType
 from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
 from standin.organization import OrganizationClient
-from standin.stack import Message
+from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 
 Json = dict[str, Any]
 
@@ -40,71 +46,147 @@ FUNCTIONS = {
 }
 ARN = "arn:aws:states:us-east-1:999999999999:execution:contact-sync"
 MACHINE_ARN = ARN.replace(":execution:", ":stateMachine:")
-START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
+DEAD = ("FAILED", "ABORTED", "TIMED_OUT")
 # Far beyond what the largest case needs: a machine that goes in circles is a finding, too.
 MOST_STEPS = 20_000
+STEP_SECONDS = 0.05
+# How Step Functions names the errors of a service.
+SERVICES = {"dynamodb": "DynamoDB", "s3": "S3", "sns": "SNS", "states": "StepFunctions"}
 
 numbers = itertools.count(1)
 
 
-class KilledError(BaseException):
-    """The function's process is gone: no handler of the function may catch this."""
-
-
-@dataclass
+@dataclass(eq=False)
 class Execution:
     """One execution: what it was asked, how far it is, and how it ended."""
 
     name: str
-    input: Json
-    started_at: datetime
-    steps: Steps
+    input: Any
+    started_at: float
+    parent: "Execution | None" = None
     status: str = "RUNNING"
     output: Any = None
     error: str | None = None
+    cause: str = ""
+    ended_at: float | None = None
+    redrives: int = 0
+    wakes_at: float = 0.0
     states: list[str] = field(default_factory=list)
+    context: Json = field(default_factory=dict)
+    # What DescribeExecution has to say, since when.
+    history: list[tuple[float, Json]] = field(default_factory=list)
+    call: Call | None = None
+    interpreter: Interpreter | None = None
+    steps: Steps = field(init=False)
 
     @property
-    def started_text(self) -> str:
-        return self.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def trigger(self) -> Json:
+        trigger = self.input.get("trigger") if isinstance(self.input, dict) else None
+        return trigger if isinstance(trigger, dict) else {}
 
     @property
     def is_recovery(self) -> bool:
-        return bool(self.input.get("trigger", {}).get("source") == "recovery")
+        return "execution_arn" in self.trigger
+
+
+class Message(NamedTuple):
+    """What a subscriber of the topic receives."""
+
+    at: float
+    subject: str | None
+    body: str
+    attributes: Mapping[str, str]
+
+
+class MemberCall(NamedTuple):
+    """A call of the Account API about a member; `accepted` if it was carried out."""
+
+    at: float
+    execution: Execution
+    function: str
+    operation: str
+    account_id: str
+    type: str
+    value: Json
+    accepted: bool
+    is_given_up: bool
+
+    @property
+    def is_write(self) -> bool:
+        return not self.operation.startswith("Get")
+
+
+@dataclass(eq=False)
+class Late:
+    """What goes on although its execution was stopped, or gave it up."""
+
+    steps: Steps
+    wakes_at: float = 0.0
 
 
 class Faults:
-    """The planned faults of functions and services; each passes `skip` matching calls first."""
+    """The planned faults; each lets `skip` matching calls pass first.
 
-    def __init__(self) -> None:
+    `times` is how often it strikes, `seconds` how long from the first time; without either it
+    strikes until faults end.
+    """
+
+    def __init__(self, clock: Clock) -> None:
         self.plans: list[Json] = []
+        self.struck: list[tuple[float, Json]] = []
+        self._clock = clock
 
     def take(self, text: str, **wanted: str) -> Json | None:
         for plan in self.plans:
-            matches = all(plan.get(name) == value for name, value in wanted.items())
-            if not matches or plan.get("match", "") not in text or not plan["times"]:
+            if not (next(iter(wanted)) in plan and self._matches(plan, wanted, text)):
                 continue
             if plan.get("skip", 0):
                 plan["skip"] -= 1
                 continue
-            plan["times"] -= 1
+            if "times" in plan:
+                plan["times"] -= 1
+            if "seconds" in plan:
+                plan.setdefault("until", self._clock.now + plan["seconds"])
+            self.struck.append((self._clock.now, plan))
             return plan
         return None
 
+    def _matches(self, plan: Json, wanted: Json, text: str) -> bool:
+        return (
+            all(plan.get(name, value) == value for name, value in wanted.items())
+            and plan.get("match", "") in text
+            and plan.get("times", 1) > 0
+            and self._clock.now <= plan.get("until", self._clock.now)
+        )
+
 
 class System:
-    """Everything that a case needs; `after` is told of each task that ended well."""
+    """Everything that a case needs."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, clock: Clock) -> None:
         self.cloud = cloud
+        self.clock = clock
         self.organization: OrganizationClient = cloud.organization
-        self.faults = Faults()
-        self.now = 0.0
+        self.faults = Faults(clock)
+        self.conditions = Conditions()
+        self.order = random.Random(0)  # noqa: S311 - to be repeatable, not secret
+        self.texts: list[tuple[str, str]] = []
+        self.member_calls: list[MemberCall] = []
+        self.left: set[str] = set()
+        self.joined: dict[str, float] = {}
+        # Called after each step: a case ends where a promise is broken.
+        self.watch: Callable[[], None] = lambda: None
         self._executions: list[Execution] = []
         self._messages: list[Message] = []
-        self.texts: list[tuple[str, str]] = []
-        self.after: Callable[[Execution, str, Json, Any], None] = lambda *_: None
-        self._invoke = {name: cloud.load(module) for name, module in FUNCTIONS.items()}
+        self._late: list[Late] = []
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
+        self._kept: list[Steps] = []
+        self._calls: set[Call] = set()
+        self._awaited = ""
+        self._pool = Pool(clock)
+        template = Template(MACHINE_ARN)
+        self._rules = template.rules()
+        self._timeouts = {name: template.timeout(folder) for name, folder in FUNCTIONS.items()}
         self._definition = load_definition(
             {
                 **{f"{_pascal(name)}FunctionArn": name for name in FUNCTIONS},
@@ -112,91 +194,197 @@ class System:
                 "RunsBucketName": BUCKET,
                 "NotificationTopicArn": "notifications",
                 "Environment": "test",
+                "Partition": "aws",
+                "StateMachineArn": MACHINE_ARN,
             }
         )
-        backend: Any = get_backend("dynamodb")[DEFAULT_ACCOUNT_ID]["us-east-1"]
-        self._table = backend.tables[STATE_TABLE]
-        self._kill: Json | None = None
-        self._meets_faults = False
-        self._log = io.StringIO()
-        logger.handlers[0].setStream(self._log)  # type: ignore[attr-defined]
+        self._backend: Any = get_backend("dynamodb")[DEFAULT_ACCOUNT_ID]["us-east-1"]
+        self._account = boto3.client("account")
+        self.log = io.StringIO()
+        self._pool.give_back(self._pool.call("contact_sync_handler", {}, 0.0))
+        for handler in logging.getLogger("contact-sync").handlers:
+            handler.setStream(self.log)  # type: ignore[attr-defined]
 
-    def reset(self, world: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Begin again: this organization, this configuration, no state and no faults."""
+    def reset(
+        self, world: Mapping[str, Any], config: Mapping[str, Any], order: int = 0, **more: Any
+    ) -> None:
+        """Begin again: this organization and configuration, no state but `items`, no faults."""
+        for call in list(self._calls):
+            call.kill()
+        self._calls.clear()
         self.organization.reset(world)
-        self.faults.plans = []
-        self._executions, self._messages, self.texts = [], [], []
-        self._log.seek(0)
-        self._log.truncate()
-        self._table.items.clear()
+        self.clock.reset()
+        self.conditions = more.get("conditions", Conditions())
+        self.order = random.Random(order)  # noqa: S311 - to be repeatable, not secret
+        self.faults.plans, self.faults.struck = [], []
+        self._executions, self._messages, self._late, self._due, self._kept = [], [], [], [], []
+        self.texts, self.member_calls = [], []
+        self.left, self.joined = set(), {}
+        self.watch = lambda: None
+        self.log.seek(0)
+        self.log.truncate()
+        self._table().items.clear()
         for name in self.objects():
             self.cloud.s3.delete_object(Bucket=BUCKET, Key=name)
-        item = to_item({"config_key": "default", **config})
-        self.cloud.dynamodb.put_item(TableName=CONFIG_TABLE, Item=item)
+        for item in more.get("items", ()):
+            self.cloud.dynamodb.put_item(TableName=STATE_TABLE, Item=_typed(item))
+        self.configure(config)
 
     # What a case does.
 
-    def start(self, execution_input: Json) -> Execution:
+    def configure(self, config: Mapping[str, Any]) -> None:
+        item = _typed({"config_key": "default", **config})
+        self.cloud.dynamodb.put_item(TableName=CONFIG_TABLE, Item=item)
+
+    def change_source(self, name: str, value: Json | None) -> None:
+        """Change the source as its owner does: readers lag behind."""
+        if name == "primary":
+            self._account.put_contact_information(ContactInformation=value)
+        elif value is None:
+            self._account.delete_alternate_contact(AlternateContactType=name.upper())
+        else:
+            self._account.put_alternate_contact(AlternateContactType=name.upper(), **value)
+
+    def start(
+        self, execution_input: Any, name: str = "", parent: Execution | None = None
+    ) -> Execution:
         """Start an execution; it runs as it is stepped."""
-        name = f"execution-{next(numbers)}"
-        started_at = START + timedelta(seconds=self.now, milliseconds=len(self._executions))
-        execution = Execution(name, execution_input, started_at, iter(()))  # type: ignore[arg-type]
-        interpreter = Interpreter(
-            lambda resource, arguments: self._call(execution, resource, arguments),
-            self.pass_time,
+        name = name or f"execution-{next(numbers)}"
+        execution = Execution(name, execution_input, self.clock.now, parent)
+        execution.interpreter = Interpreter(
+            self._definition,
+            lambda resource, arguments: self._integrate(execution, resource, arguments),
             lambda state, data: self._tell(f"{name} {state}", data),
+            lambda: text(self.clock.at()),
+            self.order.random,
         )
         self._tell(f"{name} input", execution_input)
-        context = {
+        execution.context = {
             "Execution": {
                 "Name": name,
                 "Id": f"{ARN}:{name}",
-                "StartTime": execution.started_text,
+                "StartTime": text(self.clock.at()),
                 "Input": execution_input,
-            }
+                "RedriveCount": 0,
+            },
+            "StateMachine": {"Id": MACHINE_ARN, "Name": "contact-sync"},
         }
-        execution.steps = interpreter.run(self._definition, execution_input, context)
+        execution.steps = execution.interpreter.run(execution_input, execution.context)
         self._executions.append(execution)
+        self._note(execution)
         return execution
 
-    def step(self, execution: Execution) -> None:
-        """Let it go to its next state; one that dies is recovered, as the rule has it."""
-        try:
-            execution.states.append(next(execution.steps))
-        except StopIteration as end:
-            execution.status, execution.output = "SUCCEEDED", end.value
-        except StateError as failure:
-            execution.error = failure.error
-            self._die(execution, "FAILED")
-
     def stop(self, execution: Execution, status: str) -> None:
-        """Abort a running execution, or let it time out."""
-        if execution.status == "RUNNING":
-            execution.steps.close()
-            self._die(execution, status)
+        """Abort a running execution, or let it time out; what it had begun may go on."""
+        if execution.status != "RUNNING":
+            return
+        call, child = execution.call, cast("Interpreter", execution.interpreter).child
+        self._kept.append(execution.steps)
+        if child is not None and self.order.random() < self.conditions.late_children:
+            self._late.append(Late(child))
+        elif call is not None:
+            self._late.append(Late(self._alone(call)))
+        self._end(execution, status)
 
-    def run(self, order: random.Random, at: Callable[[int], None] = lambda _: None) -> None:
-        """Step what runs, in the order drawn, until all has ended; `at` is told each step."""
-        for number in range(MOST_STEPS):
-            at(number)
-            running = [one for one in self._executions if one.status == "RUNNING"]
-            if not running:
-                return
-            self.step(order.choice(running))
-        raise AssertionError(
-            f"no end after {MOST_STEPS} steps: {self._executions[-1].states[-30:]}"
-        )
+    def redrive(self, execution: Execution) -> None:
+        """Let a dead execution go on where it died."""
+        if execution.status not in DEAD:
+            return
+        execution.redrives += 1
+        execution.status, execution.error = "RUNNING", None
+        context = {**execution.context["Execution"], "RedriveCount": execution.redrives}
+        execution.context = {**execution.context, "Execution": context}
+        execution.steps = cast("Interpreter", execution.interpreter).redrive(execution.context)
+        execution.wakes_at = self.clock.now
+        self._note(execution)
 
-    def clear_faults(self) -> None:
-        """Let all be well again, and what was written be seen by readers."""
-        self.faults.plans = []
-        self.organization.clear_faults()
-        self.pass_time(3_600)
+    def leave(self, account_id: str) -> None:
+        """Let an account leave: Organizations lists it no more, and it denies everything."""
+        self.left.add(account_id)
+
+    def join(self, account_id: str) -> None:
+        self.organization.add_account(account_id)
+        self.joined[account_id] = self.clock.now
 
     def pass_time(self, seconds: float) -> None:
-        self.now += seconds
+        self.clock.now += seconds
+
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        """Let something happen so many seconds from now."""
+        heapq.heappush(self._due, (self.clock.now + seconds, next(numbers), action))
+
+    def advance(self) -> bool:
+        """Do one step; return False where nothing is left to do."""
+        now = self.clock.now
+        if self._due and self._due[0][0] <= now:
+            heapq.heappop(self._due)[2]()
+            return True
+        running = self._running()
+        ready = [one for one in running if one.wakes_at <= now]
+        late = [one for one in self._late if one.wakes_at <= now]
+        if late and running and self.order.random() < (0.1 if ready else 0.5):
+            self._step_late(self.order.choice(late))
+        elif ready:
+            self._step(self.order.choice(ready))
+        else:
+            wakes = [one.wakes_at for one in running] + [at for at, *_ in self._due[:1]]
+            if not wakes:
+                return False
+            self.clock.now = max(now, min(wakes))
+        self.clock.sleep(STEP_SECONDS)
+        self.watch()
+        return True
+
+    def run(self, steps: int = MOST_STEPS) -> None:
+        """Step so many times, or until all has ended."""
+        for _ in range(steps):
+            if not self.advance():
+                return
+        if steps == MOST_STEPS:
+            raise AssertionError(f"no end: {self._executions[-1].states[-30:]}")
+
+    def run_up_to(self, operation: str) -> None:
+        """Step until a function is about to call that operation, or all has ended."""
+        self._awaited = operation
+        while not self._is_about_to(operation) and self.advance():
+            pass
+        self._awaited = ""
+
+    def finish(self) -> None:
+        """Let all that runs come to its end, and what is late to its own."""
+        self.run()
+        while self._late:
+            late = self._late[0]
+            self.clock.now = max(self.clock.now, late.wakes_at)
+            self._step_late(late)
+            self.watch()
+
+    def end_faults(self) -> None:
+        self.faults.plans = []
+        self.organization.clear_faults()
 
     # What a case looks at.
+
+    def last_fault(self) -> float:
+        """Return when a fault struck last that counts."""
+        return max((at for at, plan in self.faults.struck if not plan.get("mild")), default=-1.0)
+
+    def topic_refused(self, since: float) -> bool:
+        struck = self.faults.struck
+        return any(
+            at >= since and plan.get("service") == "sns"
+            for at, plan in struck
+            if not plan.get("mild")
+        )
+
+    def now(self) -> float:
+        return self.clock.now
+
+    def world(self) -> Json:
+        """Return the organization as it is, without the accounts that left."""
+        world = self.organization.world()
+        accounts = [one for one in world["accounts"] if one["id"] not in self.left]
+        return {**world, "accounts": accounts}
 
     def executions(self) -> list[Execution]:
         return self._executions
@@ -205,140 +393,315 @@ class System:
         return self._messages
 
     def items(self) -> list[Json]:
-        return [_values(item) for some in self._table.items.values() for item in some.values()]
+        """Return all items, read where moto keeps them: a call takes ten times as long."""
+        return [_values(item) for some in self._table().items.values() for item in some.values()]
 
-    def item(self, key: Mapping[str, str]) -> Json:
-        """Return one item, read where moto keeps it: a call takes ten times as long."""
-        found = self._table.get_item(*(DynamoType({"S": key[name]}) for name in ("pk", "sk")))
-        return _values(found) if found else {}
+    def _table(self) -> Any:
+        """Return the state table, which is another object after a failed transaction."""
+        return self._backend.tables[STATE_TABLE]
 
-    def run_item(self, execution: Execution) -> Json:
-        return self.item(keys.run(execution.started_text, execution.name))
+    def item(self, pk: str, sk: str) -> Json:
+        return next((i for i in self.items() if (i["pk"], i["sk"]) == (pk, sk)), {})
 
     def objects(self) -> list[str]:
         listed = self.cloud.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
         return [item["Key"] for item in listed]
 
-    def load(self, key: str) -> Any:
-        return json.loads(self.cloud.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    def load(self, key: str) -> str:
+        return str(self.cloud.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode())
 
     def stored_texts(self) -> Iterator[tuple[str, str]]:
-        """Yield (where, text) of all that is kept, but for the source objects."""
+        """Yield (where, text) of all that is kept, but for the contacts in the runs bucket."""
         yield from self.texts
-        yield "log", self._log.getvalue()
+        yield "log", self.log.getvalue()
         yield from (("message", str(one)) for one in self._messages)
-        for item in self.items():
-            yield "item", json.dumps(item, ensure_ascii=False)
+        yield from (("item", json.dumps(item, ensure_ascii=False)) for item in self.items())
         for name in self.objects():
-            yield "object", name if name.endswith("source.json") else json.dumps(self.load(name))
+            holds_contacts = name.endswith("source.json") or name.startswith("replaced/")
+            yield "object", name if holds_contacts else name + self.load(name)
+
+    # How executions go on.
+
+    def _is_about_to(self, operation: str) -> bool:
+        return any(call.next and call.next.operation == operation for call in self._calls)
+
+    def _running(self) -> list[Execution]:
+        return [one for one in self._executions if one.status == "RUNNING"]
+
+    def _step(self, execution: Execution) -> None:
+        """Let it go to its next state or call; the rules hear of its end."""
+        try:
+            token = next(execution.steps)
+        except StopIteration as end:
+            execution.output = end.value
+            self._end(execution, "SUCCEEDED")
+        except StateError as failure:
+            execution.error, execution.cause = failure.error, failure.cause
+            self._end(execution, "FAILED")
+        else:
+            if isinstance(token, str):
+                execution.states.append(token)
+            else:
+                execution.wakes_at = self.clock.now + token
+
+    def _step_late(self, late: Late) -> None:
+        try:
+            token = next(late.steps)
+        except (StopIteration, StateError):
+            self._late.remove(late)
+        else:
+            late.wakes_at = self.clock.now + (token if isinstance(token, float) else 0.0)
+
+    def _end(self, execution: Execution, status: str) -> None:
+        execution.status, execution.ended_at = status, self.clock.now
+        execution.call = None
+        self._note(execution)
+        event = status_event(
+            MACHINE_ARN,
+            execution.name,
+            status,
+            execution.input,
+            startDate=int(self.clock.at(execution.started_at).timestamp() * 1000),
+            stopDate=int(self.clock.time() * 1000),
+            error=execution.error,
+            cause=execution.cause or None,
+            redriveCount=execution.redrives,
+        )
+        for rule in self._rules:
+            if rule.is_for(event):
+                told = rule.text_of(event)
+                delay = self.order.choice((0.0, 0.0, 1.0, 20.0))
+                self.after(delay, lambda r=rule, t=told: self._deliver(execution, r, t))  # type: ignore[misc]
+
+    def _deliver(self, execution: Execution, rule: Rule, told: str) -> None:
+        if rule.starts_machine:
+            self.start(json.loads(told), parent=execution)
+        else:
+            self._messages.append(Message(self.clock.now, None, told, {}))
+
+    def _note(self, execution: Execution) -> None:
+        """Remember what DescribeExecution says from now on."""
+        described = {
+            "executionArn": f"{ARN}:{execution.name}",
+            "stateMachineArn": MACHINE_ARN,
+            "name": execution.name,
+            "status": execution.status,
+            "startDate": self.clock.at(execution.started_at),
+            "input": json.dumps(execution.input),
+            "redriveCount": execution.redrives,
+        }
+        if execution.redrives and execution.status == "RUNNING":
+            described["redriveDate"] = self.clock.at()
+        elif execution.redrives:
+            described["redriveDate"] = execution.history[-1][1]["redriveDate"]
+        if execution.status in DEAD:
+            described["stopDate"] = self.clock.at()
+        if execution.error:
+            described |= {"error": execution.error, "cause": execution.cause}
+        execution.history.append((self.clock.now, described))
+
+    def _describe(self, arn: str) -> Json:
+        """Answer as DescribeExecution: it may lag behind."""
+        for one in self._executions:
+            if arn != f"{ARN}:{one.name}":
+                continue
+            if self.clock.now - one.started_at < self.conditions.start_lag:
+                break
+            seen = self.clock.now - self.conditions.end_lag
+            known = [described for at, described in one.history if at <= seen]
+            return known[-1] if known else one.history[0][1]
+        raise _client_error("ExecutionDoesNotExist", "DescribeExecution")
 
     # The services, as the machine and the functions reach them.
 
-    def _die(self, execution: Execution, status: str) -> None:
-        execution.status = status
-        event = {"event_id": f"death of {execution.name}", "event_name": status}
-        event |= {"event_time": execution.started_text, "source": "recovery"}
-        self.start({"trigger": {**event, "execution_arn": f"{ARN}:{execution.name}"}})
-
-    def _call(self, execution: Execution, resource: str, arguments: Json) -> Any:
-        """Do a task; what the tests read themselves meets no fault."""
-        self._meets_faults = True
-        try:
-            result = self._integrate(resource, arguments)
-        finally:
-            self._meets_faults = False
-        if resource.endswith("lambda:invoke"):
-            event = arguments["Payload"]
-            self.after(execution, event.get("action", "sync"), event, result["Payload"])
-        return result
-
-    def _integrate(self, resource: str, arguments: Json) -> Any:
-        match resource.rpartition(":::")[2].split(":"):
+    def _integrate(self, execution: Execution, resource: str, arguments: Json) -> Steps:
+        yield from ()
+        match resource.removeprefix("arn:aws:states:::").split(":"):
             case ["lambda", "invoke"]:
                 event = json.loads(json.dumps(arguments["Payload"]))
-                return {"Payload": self._invoke_function(arguments["FunctionName"], event)}
+                function = arguments["FunctionName"]
+                return {"Payload": (yield from self._invoke(execution, function, event))}
             case ["dynamodb", action]:
-                return _named("DynamoDB", getattr(self.cloud.dynamodb, _snake(action)), arguments)
+                return self._serve("dynamodb", action, arguments)
             case ["sns", "publish"]:
-                return self._publish(arguments)
+                return self._serve("sns", "publish", arguments)
+            case ["states", "startExecution"]:
+                return self._serve("states", "startExecution", {**arguments, "of": execution})
             case ["s3", "getObject"]:
                 try:
-                    answer = _named("S3", self.cloud.s3.get_object, arguments)
+                    answer = self._serve("s3", "getObject", arguments)
                 except StateError as failure:
                     raise StateError("States.ItemReaderFailed", failure.error) from None
                 return json.loads(answer["Body"].read())
-        raise AssertionError(f"no such integration: {resource}")
+        raise StateError("States.Runtime", f"no such integration: {resource}")
 
-    def _publish(self, arguments: Json) -> Json:
-        fault = self.faults.take(json.dumps(arguments), service="sns", operation="Publish")
+    def _serve(self, service: str, action: str, arguments: Json) -> Any:
+        """Do a task of the machine at a service, or fail it as planned."""
+        operation = action[0].upper() + action[1:]
+        fault = self.faults.take(
+            str(arguments), service=service, operation=operation, where="machine"
+        )
+        answer = None
         if fault is None or fault.get("performed"):
-            attributes = arguments["MessageAttributes"].items()
-            values = {name: value["StringValue"] for name, value in attributes}
-            self._messages.append(Message(arguments["Subject"], arguments["Message"], values))
+            match service:
+                case "sns":
+                    answer = self._publish(arguments)
+                case "states":
+                    answer = self._start(**arguments)
+                case _:
+                    client = getattr(self.cloud, service)
+                    answer = _named(SERVICES[service], getattr(client, _snake(action)), arguments)
         if fault:
-            raise StateError(f"SNS.{fault['error']}")
-        return {"MessageId": "1"}
-
-    def _invoke_function(self, name: str, event: Json) -> Any:
-        fault = self.faults.take(json.dumps(event), function=name)
-        if fault and fault["error"] != "kill":
-            raise StateError(fault["error"], "planned")
-        self._kill = {**fault} if fault else None
-        try:
-            answer = json.loads(json.dumps(self._invoke[name](event)))
-        except KilledError:
-            raise StateError("Runtime.ExitError", "planned") from None
-        except Exception as error:  # noqa: BLE001 - as Lambda does
-            cause = {"errorType": type(error).__name__, "errorMessage": str(error)}
-            trace = traceback.format_exception(error)
-            raise StateError(type(error).__name__, json.dumps({**cause, "trace": trace})) from None
-        finally:
-            killed, self._kill = self._kill, None
-        if killed:  # it had no call left to die at: its answer is lost
-            raise StateError("Runtime.ExitError", "planned")
+            raise StateError(f"{SERVICES[service]}.{_machine_error(fault['error'])}")
         return answer
 
-    def api_call(self, client: Any, operation: str, request: Json) -> Any:
-        """Stand between every client and its service."""
-        if not self._meets_faults:
-            return self._perform(client, operation, request)
-        service = client.meta.service_model.service_name
-        kill, self._kill = self._kill, None
-        if kill:
-            kill["calls"] -= 1
-            if kill["calls"] >= 0:
-                self._kill = kill
-            else:
-                if kill["performed"]:
-                    self._perform(client, operation, request)
-                raise KilledError
-        fault = self.faults.take(str(request), service=service, operation=operation)
-        if fault is None:
-            return self._perform(client, operation, request)
-        if fault.get("performed"):
-            self._perform(client, operation, request)
-        if fault["error"] == "no answer":
-            raise ReadTimeoutError(endpoint_url="https://service.example.com")
-        status = 500 if "Internal" in fault["error"] else 400
-        response = {
-            # Messages of AWS may repeat what was sent.
-            "Error": {"Code": fault["error"], "Message": f"planned for {request}"},
-            "ResponseMetadata": {"HTTPStatusCode": status},
-        }
-        raise ClientError(cast("Any", response), operation)
+    def _publish(self, arguments: Json) -> Json:
+        attributes = arguments.get("MessageAttributes", {}).items()
+        values = {name: value["StringValue"] for name, value in attributes}
+        subject = arguments.get("Subject")
+        self._messages.append(Message(self.clock.now, subject, arguments["Message"], values))
+        return {"MessageId": "1"}
 
-    def _perform(self, client: Any, operation: str, request: Json) -> Any:
+    def _start(self, of: Execution, StateMachineArn: str, Name: str, Input: Any) -> Json:  # noqa: N803
+        """Start an execution as the API does, which takes a name once."""
+        assert StateMachineArn == MACHINE_ARN
+        told = json.loads(Input) if isinstance(Input, str) else json.loads(json.dumps(Input))
+        if not re.fullmatch(r"[\w-]{1,80}", Name):
+            raise StateError("StepFunctions.InvalidNameException")
+        same = next((one for one in self._executions if one.name == Name), None)
+        if same and (same.status != "RUNNING" or same.input != told):
+            raise StateError("StepFunctions.ExecutionAlreadyExistsException")
+        if not same:
+            self.start(told, Name, of)
+        return {"ExecutionArn": f"{ARN}:{Name}", "StartDate": text(self.clock.at())}
+
+    def _invoke(self, execution: Execution, name: str, event: Json) -> Steps:
+        fault = self.faults.take(json.dumps(event), function=name)
+        if fault and fault["error"] not in ("kill", "give up"):
+            raise StateError(fault["error"], "planned")
+        call = self._pool.call(FUNCTIONS[name], event, self.clock.now + self._timeouts[name])
+        call.owner, call.function = execution, name
+        call.plan = {**fault} if fault else None
+        execution.call = call
+        self._calls.add(call)
+        yield from self._drive(call)
+        execution.call = None
+        return call.answer()
+
+    def _drive(self, call: Call) -> Steps:
+        """Let a function go on to its end, or to that of its time."""
+        while True:
+            if self.clock.now > call.deadline:
+                call.kill()
+                self._calls.discard(call)
+                raise StateError("Sandbox.Timedout", "planned")
+            with redirect_stdout(self.log):
+                call.resume()
+            if call.is_over:
+                break
+            if call.plan and call.plan["error"] == "give up" and call.plan["calls"] <= 0:
+                call.plan, call.owner.call, call.is_given_up = None, None, True
+                self._late.append(Late(self._alone(call)))
+                raise StateError("Lambda.ClientExecutionTimeoutException", "planned")
+            stops = call.next is not None and call.next.operation == self._awaited
+            if stops or self.order.random() < self.conditions.parking:
+                yield 0.0
+        self._calls.discard(call)
+        self._pool.give_back(call)
+        if call.plan and call.plan["error"] == "kill":  # it had no call left to die at
+            raise StateError("Runtime.ExitError", "planned")
+
+    def _alone(self, call: Call) -> Steps:
+        """Let a function go on that nobody waits for."""
+        yield 0.0
+        yield from self._drive(call)
+
+    def api_call(self, client: Any, operation: str, request: Json) -> Any:
+        """Stand between every client and its service; what the tests do themselves passes."""
+        call = threading.current_thread()
+        if not isinstance(call, Call):
+            return original_api_call(client, operation, request)
+        service = client.meta.service_model.service_name
+        call.stop_before(ApiCall(service, operation, request))
+        if call.plan:
+            call.plan["calls"] -= 1
+            if call.plan["error"] == "kill" and call.plan["calls"] < 0:
+                if call.plan["performed"]:
+                    self._perform(call, client, operation, request)
+                call.is_killed = True
+                raise KilledError
+        return self._meet_fault(call, client, operation, request)
+
+    def _meet_fault(self, call: Call, client: Any, operation: str, request: Json) -> Any:
+        service = client.meta.service_model.service_name
+        fault = self.faults.take(
+            str(request), service=service, operation=operation, where="function"
+        )
+        if fault is None:
+            return self._perform(call, client, operation, request)
+        if fault.get("performed"):
+            self._perform(call, client, operation, request)
+        match fault["error"]:
+            case "no answer":
+                raise ReadTimeoutError(endpoint_url="https://service.example.com")
+            case "unprocessed" if operation == "BatchGetItem":
+                return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
+            case "unprocessed" if operation == "BatchWriteItem":
+                return {"UnprocessedItems": request["RequestItems"]}
+        # Messages of AWS may repeat what was sent.
+        raise _client_error(fault["error"], operation, f"planned for {request}")
+
+    def _perform(self, call: Call, client: Any, operation: str, request: Json) -> Any:
+        """Make the call; of one about a member, keep who made it."""
         if operation == "DescribeExecution":
             return self._describe(request["executionArn"])
+        service = client.meta.service_model.service_name
+        if service == "account":
+            return self._account_call(call, client, operation, request)
+        if service == "organizations":
+            return self._organizations_call(client, operation, request)
         return original_api_call(client, operation, request)
 
-    def _describe(self, arn: str) -> Json:
-        for one in self._executions:
-            if arn == f"{ARN}:{one.name}":
-                described = {"status": one.status, "startDate": one.started_at}
-                return {**described, "input": json.dumps(one.input)}
-        error: Any = {"Error": {"Code": "ExecutionDoesNotExist"}, "ResponseMetadata": {}}
-        raise ClientError(error, "DescribeExecution")
+    def _account_call(self, call: Call, client: Any, operation: str, request: Json) -> Any:
+        account_id = request.get("AccountId", MANAGEMENT_ACCOUNT_ID)
+        denied_until = self.joined.get(account_id, 0.0) + self.conditions.joins_denied
+        accepted = False
+        try:
+            if account_id in self.left or (account_id in self.joined and self.now() < denied_until):
+                raise _client_error("AccessDeniedException", operation)
+            if self.conditions.normalizes and operation.startswith("Put"):
+                request = _normalized(request)
+            answer = original_api_call(client, operation, request)
+            accepted = True
+        except (ClientError, BotoCoreError) as error:
+            accepted = "ResourceNotFoundException" in str(error)  # that is an answer
+            if account_id == MANAGEMENT_ACCOUNT_ID and not accepted:
+                self.faults.struck.append((self.now(), {}))
+            raise
+        finally:
+            name = request.get("AlternateContactType", "primary").lower()
+            if account_id != MANAGEMENT_ACCOUNT_ID or not operation.startswith("Get"):
+                made = (self.now(), call.owner, call.function, operation, account_id, name)
+                value = request.get("ContactInformation", request)
+                self.member_calls.append(MemberCall(*made, value, accepted, call.is_given_up))
+        return answer
+
+    def _organizations_call(self, client: Any, operation: str, request: Json) -> Any:
+        try:
+            if request.get("AccountId") in self.left:
+                raise _client_error("AccountNotFoundException", operation)
+            answer = original_api_call(client, operation, request)
+        except (ClientError, BotoCoreError) as error:
+            if "NotFound" not in str(error):
+                self.faults.struck.append((self.now(), {}))
+            raise
+        listed = [one for one in answer.get("Accounts", []) if one["Id"] not in self.left]
+        for one in (*listed, answer.get("Account", {})):
+            if one.get("Id") in self.joined:
+                one["JoinedTimestamp"] = self.clock.at(self.joined[one["Id"]])
+        if "Accounts" in answer:
+            answer["Accounts"] = listed + listed[-1:] * self.conditions.lists_twice
+        return answer
 
     def _tell(self, where: str, data: Any) -> None:
         self.texts.append((where, json.dumps(data, ensure_ascii=False)))
@@ -356,6 +719,33 @@ def between_clients_and_services(system: System) -> Any:
     return mock.patch.object(botocore.client.BaseClient, "_make_api_call", call)
 
 
+def digits_only(phone: str) -> str:
+    """Return a phone number as the API may keep it."""
+    return re.sub(r"(?!^[+])[^0-9]", "", phone.strip())
+
+
+def _normalized(request: Json) -> Json:
+    if "ContactInformation" in request:
+        contact = request["ContactInformation"]
+        phone = digits_only(contact["PhoneNumber"])
+        return {**request, "ContactInformation": {**contact, "PhoneNumber": phone}}
+    return {**request, "PhoneNumber": digits_only(request["PhoneNumber"])}
+
+
+def _client_error(code: str, operation: str, message: str = "planned") -> ClientError:
+    status = 500 if "Internal" in code else 400
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, operation)
+
+
+def _machine_error(error: str) -> str:
+    """Return the name that Step Functions has for a failure of a service."""
+    return {"no answer": "SdkClientException"}.get(error, error)
+
+
 def _named(service: str, call: Callable[..., Any], arguments: Json) -> Any:
     try:
         return call(**arguments)
@@ -365,8 +755,25 @@ def _named(service: str, call: Callable[..., Any], arguments: Json) -> Any:
         raise StateError(f"{service}.SdkClientException") from None
 
 
+_serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
+
+
+def _typed(item: Mapping[str, Any]) -> Json:
+    return {name: _serialize(value) for name, value in item.items()}
+
+
 def _values(item: Any) -> Json:
-    return from_item(item.to_json()["Attributes"])
+    attributes = item.to_json()["Attributes"]
+    plain = {name: _deserialize(value) for name, value in attributes.items()}
+    restored: Json = json.loads(json.dumps(plain, default=_jsonable))
+    return restored
+
+
+def _jsonable(value: Any) -> Any:
+    """Return JSON's form of DynamoDB's numbers, sets and bytes."""
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return int(value) if value == int(value) else float(value)
 
 
 def _pascal(name: str) -> str:

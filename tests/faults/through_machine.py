@@ -1,91 +1,195 @@
 """Runs one case through the whole machine: the deployed template on the stand-in, its rules on."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
-from faults.cases import Case, asked_for
-from faults.invariants import NARROW, Trial
+from faults.cases import SERVICE_CALLS, Case
+from faults.clock import text
+from faults.promise import DEAD, Trial
+from faults.rules import Template, status_event
 from standin import Execution
-from standin.machine import Machine
+from standin.machine import RUN_SECONDS, Machine
 from standin.organization import OrganizationClient
-from standin.stack import Message
+from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 
 Json = dict[str, Any]
 
-# Events this many steps apart find the machine at rest.
+# Acts this many steps apart find the machine at rest.
 APART = 12
 # What the stand-in cannot do of a fault: it fails a call at once, and performs none that fails.
-IN_PROCESS_ONLY = {"calls", "performed", "skip"}
+IN_PROCESS_ONLY = ("calls", "performed", "skip", "seconds", "where", "mild")
+NOT_HERE = ("give up", "unprocessed")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Run:
-    """An execution that has ended, or runs."""
+    """An execution as it was seen last."""
 
     execution: Execution
     input: Any
-    status: str
-    output: Any
-    error: str | None
+    status: str = "RUNNING"
+    error: str | None = None
+    redrives: int = 0
 
     @property
     def name(self) -> str:
         return self.execution.name
 
     @property
-    def states(self) -> list[str]:
-        return self.execution.states()
+    def trigger(self) -> Json:
+        trigger = self.input.get("trigger") if isinstance(self.input, dict) else None
+        return trigger if isinstance(trigger, dict) else {}
 
     @property
     def is_recovery(self) -> bool:
-        return bool(self.input.get("trigger", {}).get("source") == "recovery")
+        return "execution_arn" in self.trigger
 
 
+@dataclass(frozen=True)
+class Told:
+    """A message, and when it was seen."""
+
+    at: float
+    body: str
+    attributes: dict[str, str]
+
+
+@dataclass
 class Deployed:
     """The machine on the stand-in, as a case drives it."""
 
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-        self.organization: OrganizationClient = machine.organization
-        self._before: set[Execution] = set()
+    machine: Machine
+    _before: set[str] = field(default_factory=set)
+    _runs: dict[str, Run] = field(default_factory=dict)
+    _told: list[Told] = field(default_factory=list)
+    _config: Json = field(default_factory=dict)
+    _has_faults: bool = False
+    _faults_ended: float = -1.0
+
+    def __post_init__(self) -> None:
+        self.organization: OrganizationClient = self.machine.organization
+        self._machine_arn = self.machine.stack.outputs["StateMachineArn"]
+        self._rules = [one for one in Template(self._machine_arn).rules() if one.starts_machine]
 
     def reset(self, case: Case) -> None:
-        self.machine.reset(case.world, **case.config)
-        self._before = set(self.machine.stack.executions())
+        self.machine.standin.clear_faults()
+        self.organization.reset(case.world)
+        for item in self.machine.items():
+            self.machine.delete(item["pk"], item["sk"])
+        self.configure(case.config)
+        self._before = {one.arn for one in self.machine.stack.executions()}
+        self._runs, self._told = {}, []
+        self._message_count = len(self.machine.stack.messages())
         for fault in case.organization_faults:
             self.organization.add_fault(fault)
-        functions = [_function_fault(fault) for fault in case.function_faults]
-        services = [_service_fault(fault) for fault in case.service_faults]
-        self.machine.standin.set_faults([*functions, *services])
+        planned = [one for fault in case.faults for one in _planned(fault)]
+        self.machine.standin.set_faults(planned)
+        self._has_faults = bool(planned) or any(
+            "account_id" not in fault for fault in case.organization_faults
+        )
+        self._faults_ended = -1.0
 
-    def start(self, execution_input: Json) -> Execution:
-        return self.machine.stack.start(execution_input)
+    # What a case does.
+
+    def configure(self, config: Json) -> None:
+        self.machine.configure(**config)
+
+    def change_source(self, name: str, value: Json | None) -> None:
+        self.organization.set_contact(MANAGEMENT_ACCOUNT_ID, name.upper(), value)
+
+    def start(self, execution_input: Any) -> Run:
+        self.messages()
+        return self._run(self.machine.stack.start(execution_input))
 
     def stop(self, run: Run, _status: str) -> None:
         with suppress(ClientError):  # it may have ended meanwhile
             run.execution.stop()
 
-    def clear_faults(self) -> None:
+    def redrive(self, run: Run) -> None:
+        """The stand-in has no redrive."""
+
+    def leave(self, account_id: str) -> None:
+        self.organization.set_account(account_id, state="SUSPENDED")
+
+    def join(self, account_id: str) -> None:
+        self.organization.add_account(account_id)
+
+    def after(self, _seconds: float, action: Callable[[], object]) -> None:
+        action()
+
+    def pass_time(self, _seconds: float) -> None:
+        """Time is what it is here."""
+
+    def finish(self) -> None:
+        """Wait until nothing runs, and each end has been answered by the rules."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while True:
+            runs = self.executions()
+            recoveries = sum(one.is_recovery for one in runs)
+            expected = sum(self._starts_recovery(one) for one in runs)
+            if recoveries >= expected and all(one.status != "RUNNING" for one in runs):
+                return
+            assert time.monotonic() < deadline, f"no end: {recoveries} of {expected} recoveries"
+            time.sleep(0.05)
+
+    def end_faults(self) -> None:
         self.machine.standin.clear_faults()
         self.organization.clear_faults()
+        if self._has_faults:
+            self._faults_ended = self.now()
+        self._has_faults = False
 
-    def executions(self) -> list[Run]:
-        started = self.machine.stack.statuses().keys() - self._before
-        return [_run(execution) for execution in sorted(started, key=lambda one: one.name)]
+    # What a case looks at.
 
-    def messages(self) -> list[Message]:
-        return self.machine.messages()
+    def now(self) -> float:
+        return time.monotonic()
 
-    def item(self, key: Mapping[str, str]) -> Json:
-        return self.machine.item(key["pk"], key["sk"])
+    def world(self) -> Json:
+        return self.organization.world()
 
-    def objects(self) -> list[str]:
-        bucket = self.machine.stack.outputs["RunsBucketName"]
-        listed = self.machine.standin.client("s3").list_objects_v2(Bucket=bucket)
-        return [item["Key"] for item in listed.get("Contents", [])]
+    def executions(self) -> Sequence[Run]:
+        for execution, status in self.machine.stack.statuses().items():
+            if execution.arn not in self._before:
+                run = self._run(execution)
+                if run.status == "RUNNING" != status:
+                    run.status, run.error = status, execution.describe().get("error")
+        return list(self._runs.values())
+
+    def messages(self) -> Sequence[Told]:
+        """Return the messages, but for those of alarms."""
+        told = self.machine.stack.messages()[self._message_count :]
+        self._message_count += len(told)
+        self._told += [
+            Told(self.now(), one.body, one.attributes)
+            for one in told
+            if "AlarmName" not in one.body
+        ]
+        return self._told
+
+    def items(self) -> list[Json]:
+        return self.machine.items()
+
+    def last_fault(self) -> float:
+        return self.now() if self._has_faults else self._faults_ended
+
+    def topic_refused(self, since: float) -> bool:
+        return self.last_fault() >= since
+
+    def _run(self, execution: Execution) -> Run:
+        if execution.arn not in self._runs:
+            self._runs[execution.arn] = Run(execution, execution.input())
+        return self._runs[execution.arn]
+
+    def _starts_recovery(self, run: Run) -> bool:
+        if run.status not in DEAD:
+            return False
+        event = status_event(self._machine_arn, run.name, run.status, run.input)
+        return any(rule.is_for(event) for rule in self._rules)
 
 
 class MachineTrial(Trial):
@@ -95,54 +199,48 @@ class MachineTrial(Trial):
 
     def run(self) -> None:
         self.system.reset(self.case)
-        before = 0
-        for step, what in self.agenda():
-            if step - before > APART:
-                self._finish()
-            before = step
-            self._happen(what)
-        self._finish()
-        self._remember_failed()
-        self._check_end()
-        self._check_repair()
+        for act in self.case.acts:
+            if act.after is None or act.after > APART:
+                self.system.finish()
+            self.happen(act)
+        self.system.finish()
+        self.check_quiet()
+        self.heal()
+        self.system.finish()
+        self.check_quiet()
+        execution = self.repair()
+        self.system.finish()
+        self.check_quiet()
+        self.check_repaired(execution)
+        self._check_writes()
 
-    def _finish(self) -> None:
-        self.system.machine.await_recoveries()
-        world = self.system.organization.world()
-        for request in self._requests():
-            self.asked |= asked_for(world, request)
+    def _check_writes(self) -> None:
+        """No account was written that never was in scope; nor the management account."""
+        calls = self.system.organization.calls()
+        written = {
+            one["account_id"] for one in calls if one["operation"].startswith(("Put", "Delete"))
+        }
+        forbidden = written - self.ever_in_scope
+        assert not forbidden, f"no account is written that may not be: {sorted(forbidden)}"
 
-    def _remember_failed(self) -> None:
-        """Collect which accounts are recorded as failed."""
-        for item in self.system.machine.items():
-            if item.get("gsi1sk", "").startswith("failed#"):
-                self.failed_accounts.add(item["pk"].removeprefix("ACCOUNT#"))
-
-    def _requests(self) -> Iterable[Json]:
-        """Return the accounts and units of each execution that may write."""
-        for run in self.system.executions():
-            account_id = run.input.get("trigger", {}).get("account_id")
-            if account_id:
-                yield {"account_ids": [account_id]}
-            elif not run.input.get("dry_run") and not run.is_recovery:
-                yield {name: run.input[name] for name in NARROW & run.input.keys()}
+    def _time_of_day(self) -> str:
+        return text(datetime.now(UTC))
 
 
-def _run(execution: Execution) -> Run:
-    told = execution.describe()
-    output = execution.wait().output if told["status"] == "SUCCEEDED" else None
-    return Run(execution, execution.input(), told["status"], output, told.get("error"))
-
-
-def _function_fault(fault: Json) -> Json:
+def _planned(fault: Json) -> list[Json]:
+    """Return the fault as the stand-in plans it; without an operation it is about each."""
+    if fault["error"] in NOT_HERE:
+        return []
     planned = {name: value for name, value in fault.items() if name not in IN_PROCESS_ONLY}
-    if fault["error"] == "kill":
-        return {**planned, "kind": "kill", "delay": 0.01 * fault["calls"]}
-    return {**planned, "kind": "error"}
-
-
-def _service_fault(fault: Json) -> Json:
-    planned = {name: value for name, value in fault.items() if name not in IN_PROCESS_ONLY}
+    planned["times"] = fault.get("times", 5 if "seconds" in fault else None)
+    if "function" in fault:
+        if fault["error"] == "kill":
+            return [{**planned, "kind": "kill", "delay": 0.01 * fault.get("calls", 0)}]
+        return [{**planned, "kind": "error"}]
     if fault["error"] in ("no answer", "InternalServerError"):
-        return {**planned, "error": "InternalServerError", "status": 500}
-    return planned
+        planned |= {"error": "InternalServerError", "status": 500}
+    service = fault["service"]
+    operations = SERVICE_CALLS.get(service, ("Publish",))
+    if "operation" in fault:
+        operations = (fault["operation"],)
+    return [{**planned, "operation": one} for one in sorted(set(operations))]

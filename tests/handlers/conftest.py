@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from builders import make_world
 from moto import mock_aws
-from moto_stack import Cloud
+from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud, create_state_machine, empty
 from standin.organization import OrganizationClient, OrganizationServer
 
 
@@ -15,14 +15,25 @@ def _server() -> Iterator[OrganizationServer]:
         yield server
 
 
-@pytest.fixture
-def cloud(_server: OrganizationServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    organization = OrganizationClient(_server.url)
-    organization.reset(make_world())
-    monkeypatch.setenv("AWS_ENDPOINT_URL_ACCOUNT", organization.url)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", organization.url)
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    with mock_aws():
-        cloud = Cloud(organization)
-        monkeypatch.setenv("STATE_MACHINE_ARN", cloud.machine_arn)
+@pytest.fixture(scope="module")
+def _cloud(_server: OrganizationServer) -> Iterator[Cloud]:
+    """Make clients and tables once per file: they take longer than the tests."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        patch.setenv("AWS_ENDPOINT_URL_ACCOUNT", _server.url)
+        patch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", _server.url)
+        patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+        cloud = Cloud(OrganizationClient(_server.url))
+        patch.setenv("STATE_MACHINE_ARN", cloud.machine_arn)
         yield cloud
+
+
+@pytest.fixture
+def cloud(_cloud: Cloud) -> Cloud:
+    _cloud.organization.reset(make_world())
+    empty(_cloud.dynamodb, STATE_TABLE)
+    empty(_cloud.dynamodb, CONFIG_TABLE)
+    for found in _cloud.s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        _cloud.s3.delete_object(Bucket=BUCKET, Key=found["Key"])
+    _cloud.stepfunctions.delete_state_machine(stateMachineArn=_cloud.machine_arn)
+    create_state_machine()
+    return _cloud

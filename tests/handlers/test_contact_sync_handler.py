@@ -1,6 +1,7 @@
 """contact-sync-handler: one action in, what its state needs out."""
 
 import json
+import re
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -16,25 +17,31 @@ from builders import (
     PRIMARY_FIELDS,
     SECRET_VALUES,
     STARTED_AT,
+    STRANGER,
     SYNC_ID,
+    UNIT,
     make_config,
     make_contact,
     make_trigger,
     make_world,
 )
-from contact_sync import keys
+from contact_sync import quotas
+from contact_sync.aws import keys
+from contact_sync.aws.items import from_item, to_item
+from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.contacts import ContactType
 from contact_sync.errors import (
     EmptySourceError,
     InvalidConfigError,
     InvalidRequestError,
     InvalidSourceError,
     LockLostError,
+    SourceNotSettledError,
 )
-from contact_sync.runs_bucket import RunsBucket
-from contact_sync.table import from_item, to_item
 from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
 
 Do = Callable[..., dict[str, Any]]
+MISSING_UNIT = "ou-exam-nowhere00"
 
 
 @pytest.fixture
@@ -42,10 +49,12 @@ def do(cloud: Cloud) -> Do:
     """Invoke the function as the state machine does."""
     invoke = cloud.load("contact_sync_handler")
 
-    def act(action: str, execution_input: Any = None, **more: Any) -> dict[str, Any]:
+    def act(
+        action: str, execution_input: Any = None, sync_id: str = SYNC_ID, **more: Any
+    ) -> dict[str, Any]:
         event = {
             "action": action,
-            "sync_id": SYNC_ID,
+            "sync_id": sync_id,
             "started_at": STARTED_AT,
             "input": {} if execution_input is None else execution_input,
             **more,
@@ -55,13 +64,23 @@ def do(cloud: Cloud) -> Do:
     return act
 
 
-def put_lock(cloud: Cloud, **values: Any) -> None:
-    cloud.dynamodb.put_item(TableName=STATE_TABLE, Item=to_item({**keys.LOCK, **values}))
+def put(cloud: Cloud, key: dict[str, str], **values: Any) -> None:
+    cloud.dynamodb.put_item(TableName=STATE_TABLE, Item=to_item({**key, **values}))
 
 
 def read(cloud: Cloud, key: dict[str, str]) -> dict[str, Any]:
     answer = cloud.dynamodb.get_item(TableName=STATE_TABLE, Key=to_item(key))
     return from_item(answer.get("Item", {}))
+
+
+def run_item(cloud: Cloud, sync_id: str = SYNC_ID) -> dict[str, Any]:
+    return read(cloud, keys.run(STARTED_AT, sync_id))
+
+
+def waiting(cloud: Cloud) -> list[str]:
+    items = cloud.dynamodb.scan(TableName=STATE_TABLE)["Items"]
+    names = [item["sk"]["S"] for item in items if item["pk"]["S"] == "LOCK"]
+    return sorted(name.removeprefix("QUEUE#") for name in names if name != "LOCK")
 
 
 def put_config(cloud: Cloud, **changes: Any) -> None:
@@ -70,191 +89,219 @@ def put_config(cloud: Cloud, **changes: Any) -> None:
 
 @pytest.fixture
 def source(cloud: Cloud) -> Cloud:
-    """Set the contacts of the management account, and a configuration."""
+    """Set the contacts of the management account, two members, and a configuration."""
     contacts = dict.fromkeys(("BILLING", "OPERATIONS", "SECURITY"), ALTERNATE_FIELDS)
-    world = make_world(contacts={MANAGEMENT: {**contacts, "PRIMARY": PRIMARY_FIELDS}})
-    cloud.organization.reset(world)
+    source = {MANAGEMENT: {**contacts, "PRIMARY": PRIMARY_FIELDS}}
+    cloud.organization.reset(make_world(MEMBER, OTHER, contacts=source))
     put_config(cloud)
     return cloud
 
 
-# Checking
+# Checking the request
 
 
 @pytest.mark.parametrize(
-    ("execution_input", "told"),
+    ("execution_input", "kind", "account_id"),
     [
-        ({}, {}),
-        ({"dry_run": True}, {"dry_run": True}),
-        ({"trigger": make_trigger("schedule", account_id=MEMBER)}, {}),
+        ({}, "run", None),
+        ({"reason": "again"}, "run", None),
+        ({"dry_run": True}, "dry_run", None),
+        ({"trigger": make_trigger("schedule", account_id=MEMBER)}, "run", MEMBER),
+        ({"trigger": make_trigger("contact_changed")}, "run", None),
+        ({"trigger": make_trigger("recovery", execution_arn="arn:dead")}, "run", None),
+        ({"trigger": make_trigger("account_joined", account_id=MEMBER)}, "joined", MEMBER),
+        ({"trigger": make_trigger("account_left", account_id=MEMBER)}, "left", MEMBER),
         (
-            {"trigger": make_trigger("recovery", execution_arn="arn:dead", account_id=MEMBER)},
-            {"recovers": "arn:dead"},
+            {"trigger": make_trigger("account_left", account_id=MEMBER), "dry_run": True},
+            "dry_run",
+            MEMBER,
         ),
-        ({"trigger": make_trigger("account_joined", account_id=MEMBER)}, {"joined": MEMBER}),
-        ({"trigger": make_trigger("account_left", account_id=MEMBER)}, {"left": MEMBER}),
     ],
 )
-def test_a_request_is_told_what_kind_it_is(
-    execution_input: dict[str, Any], told: dict[str, Any], do: Do
+def test_each_kind_of_request_goes_its_own_way(
+    execution_input: dict[str, Any], kind: str, account_id: str | None, do: Do
 ) -> None:
-    nothing = {"dry_run": False, "recovers": None, "joined": None, "left": None}
-    assert {**nothing, **told} == do("check_request", execution_input)
+    answer = {"kind": kind, "account_id": account_id}
+    assert answer == do("check_request", execution_input)
 
 
-@pytest.mark.parametrize("wrong", [{"accounts": []}, {"account_ids": [MANAGEMENT]}, [], "all"])
-def test_a_wrong_request_is_refused_before_anything_is_read(wrong: Any, do: Do) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"accounts": []}, {"account_ids": [MANAGEMENT]}, {"account_ids": None}, [], "all"]
+)
+def test_a_wrong_request_is_refused_and_counted_before_anything_is_read(
+    wrong: Any, cloud: Cloud, do: Do, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(InvalidRequestError):
         do("check_request", wrong)
+    assert [] == cloud.organization.calls()
+    assert [{"HandlerErrors": 1}] == emf.values(capsys.readouterr().out)
 
 
-# Queueing and recovering
+def test_what_a_person_names_and_does_not_exist_is_refused_by_name(source: Cloud, do: Do) -> None:
+    put_config(source, contact_types=["billing"])
+    wrong = {
+        "account_ids": [MEMBER, STRANGER],
+        "organizational_units": [UNIT, MISSING_UNIT],
+        "contact_types": ["billing", "security"],
+    }
+    with pytest.raises(InvalidRequestError) as caught:
+        do("check_request", wrong)
+    assert str(caught.value) == (
+        "execution input: contact_types: security is not configured (configured: billing); "
+        f"account_ids: not in the organization: {STRANGER}; "
+        f"organizational_units: not in the organization: {MISSING_UNIT}"
+    )
+
+
+@pytest.mark.usefixtures("source")
+def test_what_a_person_names_and_exists_is_accepted(do: Do) -> None:
+    named = {
+        "account_ids": [MEMBER, OTHER],
+        "organizational_units": [UNIT],
+        "contact_types": ["security"],
+    }
+    assert {"kind": "run", "account_id": None} == do("check_request", named)
+
+
+def test_contact_types_cannot_be_checked_against_a_broken_configuration(
+    source: Cloud, do: Do
+) -> None:
+    put_config(source, contact_types=["fax"])
+    with pytest.raises(InvalidConfigError):
+        do("check_request", {"contact_types": ["security"]})
+
+
+def test_what_a_trigger_names_is_not_looked_up(source: Cloud, do: Do) -> None:
+    named = {"account_ids": [STRANGER], "organizational_units": [MISSING_UNIT]}
+    do("check_request", {**named, "trigger": make_trigger("test")})
+    assert [] == source.organization.calls()
+
+
+def test_of_very_many_names_the_first_500_are_looked_up(
+    cloud: Cloud, do: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited = quotas.Quota(1e6, 1_000_000)
+    monkeypatch.setattr(quotas, "LOOKUP_QUOTAS", dict.fromkeys(quotas.LOOKUP_QUOTAS, unlimited))
+    ids = [str(100_000_000_000 + n) for n in range(500)]
+    world = make_world(*ids)
+    world["quotas"]["DescribeAccount"] = [1e6, 1e6]
+    cloud.organization.reset(world)
+    do("check_request", {"account_ids": [*ids, STRANGER]})
+    assert 500 == len(cloud.organization.calls())
+    with pytest.raises(InvalidRequestError, match=f"not in the organization: {STRANGER}$"):
+        do("check_request", {"account_ids": [*ids[1:], STRANGER]})
+
+
+def test_a_retry_of_an_unknown_run_is_refused(do: Do) -> None:
+    with pytest.raises(InvalidRequestError, match="there is no run run-0"):
+        do("check_request", {"retry_of": "run-0"})
+
+
+def test_a_retry_names_no_account_that_has_to_exist(source: Cloud, do: Do) -> None:
+    put(source, keys.run(STARTED_AT, "run-0"), **keys.run_index("run-0"), ended_at=STARTED_AT)
+    for account_id in (MEMBER, STRANGER):
+        key = keys.account_run(account_id, STARTED_AT, "run-0")
+        put(source, key, **keys.run_index("run-0", f"failed#{account_id}"))
+    do("check_request", {"retry_of": "run-0"})
+    do("take_lock", {"retry_of": "run-0"})
+    queued = read(source, keys.queued(SYNC_ID))
+    assert {"account_ids": [MEMBER, STRANGER]} == queued["request"]
+
+
+# The lock
+
+
+def test_a_free_lock_is_taken_with_the_request_queued(cloud: Cloud, do: Do) -> None:
+    answer = do("take_lock", {"account_ids": [MEMBER], "trigger": make_trigger("contact_changed")})
+    assert ("taken", SYNC_ID) == (answer["decision"], answer["holder"])
+    assert 29 <= answer["settle_seconds"] <= 30
+    assert SYNC_ID == read(cloud, keys.LOCK)["holder"]
+    assert [MEMBER] == read(cloud, keys.queued(SYNC_ID))["request"]["account_ids"]
 
 
 def test_a_request_queues_behind_a_running_execution(cloud: Cloud, do: Do) -> None:
     cloud.start_execution("first")
-    put_lock(cloud, holder="first")
-    expected = {"decision": "queued", "holder": "first"}
-    assert expected == do("queue_behind", {"account_ids": [MEMBER]})
-    assert {"account_ids": [MEMBER]} == read(cloud, keys.LOCK)["pending"]
+    put(cloud, keys.LOCK, holder="first")
+    expected = {"decision": "queued", "holder": "first", "settle_seconds": 0}
+    assert expected == do("take_lock")
+    assert ("first", [SYNC_ID]) == (read(cloud, keys.LOCK)["holder"], waiting(cloud))
 
 
-def test_a_free_lock_is_to_be_taken(do: Do) -> None:
-    assert {"decision": "take_lock", "holder": None} == do("queue_behind")
+def test_a_continuation_with_nothing_queued_has_nothing_to_do(cloud: Cloud, do: Do) -> None:
+    expected = {"decision": "nothing_to_do", "holder": None, "settle_seconds": 0}
+    assert expected == do("take_lock", {"trigger": make_trigger("continuation")})
+    assert {} == read(cloud, keys.LOCK)
 
 
-def test_a_dead_holder_is_to_be_recovered(cloud: Cloud, do: Do) -> None:
-    put_lock(cloud, holder="forgotten")
-    assert {"decision": "recover", "holder": "forgotten"} == do("queue_behind")
+def recovery(cloud: Cloud, name: str, status: str) -> dict[str, Any]:
+    arn = cloud.machine_arn.replace(":stateMachine:", ":execution:") + f":{name}"
+    return {"trigger": make_trigger("recovery", event_name=status, execution_arn=arn)}
 
 
-@pytest.mark.parametrize("dead", ["first", "arn:aws:states:x:1:execution:machine:first"])
-def test_an_aborted_execution_is_published_for_and_leaves_nothing(
-    dead: str, cloud: Cloud, do: Do, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("waits", [[], ["waits"]])
+def test_an_aborted_execution_leaves_what_was_queued_behind_it(
+    waits: list[str], cloud: Cloud, do: Do, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arn = cloud.start_execution("first", json.dumps({"account_ids": [MEMBER]}))
+    arn = cloud.start_execution("first")
     cloud.stepfunctions.stop_execution(executionArn=arn)
-    put_lock(cloud, holder="first")
-    answer = do("recover_run", dead=dead)
-    assert (True, None) == (answer["took_over"], answer["left"])
-    assert ("first", "ABORTED") == (
-        answer["unpublished"]["sync_id"],
-        answer["unpublished"]["error"],
-    )
-    assert SYNC_ID == read(cloud, keys.LOCK)["holder"]
-    assert [{"Recoveries": 1}] == emf.values(capsys.readouterr().out)
+    put(cloud, keys.LOCK, holder="first", since=STARTED_AT)
+    for name in ("first", *waits):
+        put(cloud, keys.queued(name), queued_at=STARTED_AT, started_at=STARTED_AT, request={})
+    answer = do("take_lock", recovery(cloud, "first", "ABORTED"))
+    assert ("taken" if waits else "nothing_to_do") == answer["decision"]
+    assert waits == waiting(cloud)
+    assert (SYNC_ID if waits else None) == read(cloud, keys.LOCK).get("holder")
+    assert ([{"Recoveries": 1}] if waits else []) == emf.values(capsys.readouterr().out)
 
 
-def record_dead_run(cloud: Cloud, **values: Any) -> None:
-    item = {
-        **keys.run(STARTED_AT, "forgotten"),
-        **keys.run_index("forgotten"),
-        "started_at": STARTED_AT,
-        "published_at": STARTED_AT,
-        **values,
-    }
-    cloud.dynamodb.put_item(TableName=STATE_TABLE, Item=to_item(item))
-    put_lock(cloud, holder="forgotten")
-
-
-@pytest.mark.parametrize("left", [{}, {"account_ids": [MEMBER]}])
-def test_what_a_dead_run_had_left_is_handed_over_and_done(
-    left: dict[str, Any], cloud: Cloud, do: Do
-) -> None:
-    record_dead_run(cloud, request=left)
-    answer = do("recover_run", dead="forgotten")
-    assert {"took_over": True, "left": left, "unpublished": None} == answer
-    recovery = {"trigger": make_trigger("recovery", execution_arn="arn:forgotten")}
-    started = do("start_round", recovery, round=1, left=answer["left"])
-    assert ("some accounts" if left else "every account") == started["asked_for"]
-    assert left == read(cloud, keys.run(STARTED_AT, SYNC_ID))["request"]
-
-
-def test_a_living_execution_is_left_alone(
-    cloud: Cloud, do: Do, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cloud.start_execution("first")
-    put_lock(cloud, holder="first")
-    expected = {"took_over": False, "left": None, "unpublished": None}
-    assert expected == do("recover_run", dead="first")
+def test_only_a_recovery_counts_as_one(do: Do, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "taken" == do("take_lock")["decision"]
     assert [] == emf.values(capsys.readouterr().out)
 
 
-# Starting rounds
-
-
-@pytest.mark.parametrize(
-    ("execution_input", "expected"),
-    [
-        ({}, ("every account", False, False)),
-        ({"account_ids": [MEMBER]}, ("some accounts", False, False)),
-        ({"trigger": make_trigger("contact_changed")}, ("every account", True, True)),
-        ({"dry_run": True}, ("every account", False, False)),
-    ],
-)
-def test_a_round_tells_what_it_is_asked_for(
-    execution_input: dict[str, Any], expected: tuple[Any, ...], cloud: Cloud, do: Do
+@pytest.mark.parametrize("waits", [[], ["waits"]])
+def test_releasing_the_lock_says_whether_another_run_is_to_start_and_its_name(
+    waits: list[str], cloud: Cloud, do: Do
 ) -> None:
-    put_lock(cloud, holder=SYNC_ID)
-    answer = do("start_round", execution_input, round=1, left=None)
-    assert dict(zip(("asked_for", "only_if_changed", "settle"), expected, strict=True)) == answer
-    assert 1 == read(cloud, keys.run(STARTED_AT, SYNC_ID))["round"]
+    put(cloud, keys.LOCK, holder=SYNC_ID)
+    for name in waits:
+        put(cloud, keys.queued(name))
+    answer = do("release_lock", map_failed=False)
+    assert bool(waits) is answer["has_next"]
+    assert keys.LOCK == read(cloud, keys.LOCK)
+    assert re.fullmatch(r"next-[0-9a-f]{40}", answer["next_name"])
+    assert answer == do("release_lock", map_failed=False)
+    other = do("release_lock", sync_id="run-2", map_failed=False)
+    assert answer["next_name"] != other["next_name"]
 
 
-def test_a_later_round_with_nothing_queued_says_so(cloud: Cloud, do: Do) -> None:
-    put_lock(cloud, holder=SYNC_ID)
-    assert {"asked_for": "nothing"} == do("start_round", round=2, left=None)
-
-
-@pytest.mark.parametrize("pending", [{}, {"account_ids": [OTHER]}])
-def test_a_later_round_takes_what_is_queued(pending: dict[str, Any], cloud: Cloud, do: Do) -> None:
-    put_lock(cloud, holder=SYNC_ID, pending=pending)
-    answer = do("start_round", {"account_ids": [MEMBER]}, round=2, left=None)
-    assert ("some accounts" if pending else "every account") == answer["asked_for"]
-    assert "pending" not in read(cloud, keys.LOCK)
-    assert pending == read(cloud, keys.run(STARTED_AT, SYNC_ID))["request"]
-
-
-def test_a_round_without_the_lock_does_not_start(cloud: Cloud, do: Do) -> None:
-    put_lock(cloud, holder="another")
-    with pytest.raises(LockLostError):
-        do("start_round", round=1, left=None)
-
-
-def test_a_dry_run_needs_no_lock_and_takes_nothing_queued(cloud: Cloud, do: Do) -> None:
-    put_lock(cloud, holder="another", pending={"account_ids": [OTHER]})
-    do("start_round", {"dry_run": True}, round=1, left=None)
-    assert {"account_ids": [OTHER]} == read(cloud, keys.LOCK)["pending"]
-
-
-def test_a_retry_of_an_unknown_run_is_refused(cloud: Cloud, do: Do) -> None:
-    put_lock(cloud, holder=SYNC_ID)
-    with pytest.raises(InvalidRequestError, match="there is no run run-0"):
-        do("start_round", {"retry_of": "run-0"}, round=1, left=None)
+def test_after_a_failed_map_the_next_run_waits(cloud: Cloud, do: Do) -> None:
+    put(cloud, keys.LOCK, holder=SYNC_ID)
+    do("release_lock", map_failed=True)
+    assert 128 <= do("take_lock", sync_id="run-2")["settle_seconds"] <= 130
 
 
 # Planning
 
 
-def plan(cloud: Cloud, do: Do, **execution_input: Any) -> dict[str, Any]:
-    put_lock(cloud, holder=SYNC_ID)
-    do("start_round", execution_input, round=1, left=None)
-    return do("plan_round", execution_input, round=1)
+def plan(do: Do, **execution_input: Any) -> dict[str, Any]:
+    do("take_lock", execution_input)
+    return do("plan_run", execution_input, missing=None)
 
 
-def test_a_plan_is_what_the_rounds_states_need(source: Cloud, do: Do) -> None:
-    planned = plan(source, do)
-    assert planned.pop("digest_key_id")
-    assert planned.pop("planned_at")
+def test_a_plan_is_what_the_runs_states_need(source: Cloud, do: Do) -> None:
+    planned = plan(do)
+    prefix = f"runs/{SYNC_ID}/{planned['planned_at']}"
     assert planned == {
+        "confirm": False,
+        "sync_id": SYNC_ID,
+        "planned_at": read(source, keys.LOCK)["planned_at"],
+        "dry_run": False,
         "contact_types": ["primary", "billing", "operations", "security"],
-        "skipped_types": {},
-        "only_if_changed": False,
-        "key_replaced": False,
-        "seconds_an_account": pytest.approx(0.6),
-        "scope_key": "runs/run-1/1/scope.json",
-        "source_key": "runs/run-1/1/source.json",
-        "manifest_key": "runs/run-1/1/manifest.json",
+        "source_key": f"{prefix}/source.json",
+        "scope_key": f"{prefix}/scope.json",
+        "manifest_key": f"{prefix}/manifest.json",
+        "seconds_per_account": pytest.approx(0.6),
         "retry": {"max_attempts": 3, "base_delay": 2, "max_delay": 60},
         "notification": {
             "notify_on_failure": True,
@@ -264,13 +311,41 @@ def test_a_plan_is_what_the_rounds_states_need(source: Cloud, do: Do) -> None:
         },
         "max_concurrency": 1,
     }
-    stored = RunsBucket(boto3.client("s3"), BUCKET).load_source("runs/run-1/1/source.json")
-    assert make_contact("primary") == stored.contacts[make_contact("primary").type]
+    stored = RunsBucket(boto3.client("s3"), BUCKET).load_source(planned["source_key"])
+    assert make_contact("primary") == stored.contacts[ContactType.PRIMARY]
+    assert [SYNC_ID] == run_item(source)["taken"] == waiting(source)
 
 
-def test_a_plan_survives_json_and_holds_no_value(source: Cloud, do: Do) -> None:
-    printed = json.dumps(plan(source, do))
+def test_a_plan_survives_json_and_neither_it_nor_the_table_holds_a_value(
+    source: Cloud, do: Do
+) -> None:
+    printed = json.dumps(plan(do)) + str(source.dynamodb.scan(TableName=STATE_TABLE)["Items"])
     assert [] == [value for value in SECRET_VALUES if value in printed]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [{"request": {"contact_types": ["fax"]}, "queued_at": "then"}, {"request": "all"}, {}],
+)
+def test_a_queued_request_that_cannot_be_read_means_everything(
+    stored: dict[str, Any], source: Cloud, do: Do
+) -> None:
+    put(source, keys.queued("unreadable"), **stored)
+    planned = plan(do, account_ids=[MEMBER], contact_types=["billing"])
+    assert 4 == len(planned["contact_types"])
+    scope = RunsBucket(boto3.client("s3"), BUCKET).load_scope(planned["scope_key"])
+    assert scope.covers_all_accounts
+
+
+def test_a_queued_request_of_a_newer_release_is_read_as_far_as_it_is_known(
+    source: Cloud, do: Do
+) -> None:
+    request = {"account_ids": [OTHER], "contact_types": ["billing"], "undo": "run-0"}
+    put(source, keys.queued("newer"), request=request, queued_at=STARTED_AT)
+    planned = plan(do, account_ids=[MEMBER], contact_types=["billing"])
+    assert ["billing"] == planned["contact_types"]
+    scope = RunsBucket(boto3.client("s3"), BUCKET).load_scope(planned["scope_key"])
+    assert [MEMBER, OTHER] == scope.account_ids
 
 
 @pytest.mark.parametrize(
@@ -278,10 +353,14 @@ def test_a_plan_survives_json_and_holds_no_value(source: Cloud, do: Do) -> None:
     [
         ({"excluded_accounts": "x"}, {}, InvalidConfigError),
         ({"contact_types": ["billing"]}, {"BILLING": None}, EmptySourceError),
-        ({}, {"BILLING": {**ALTERNATE_FIELDS, "PhoneNumber": "call me"}}, InvalidSourceError),
+        (
+            {"contact_types": ["billing"]},
+            {"BILLING": {**ALTERNATE_FIELDS, "PhoneNumber": "call me"}},
+            InvalidSourceError,
+        ),
     ],
 )
-def test_a_wrong_configuration_or_source_stops_the_round_without_a_value(
+def test_a_wrong_configuration_or_source_stops_the_run_without_a_value(
     *,
     changes: dict[str, Any],
     contacts: dict[str, Any],
@@ -294,28 +373,145 @@ def test_a_wrong_configuration_or_source_stops_the_round_without_a_value(
     for name, value in contacts.items():
         source.organization.set_contact(MANAGEMENT, name, value)
     with pytest.raises(error) as caught:
-        plan(source, do)
+        plan(do)
     out, err = capfd.readouterr()
     printed = "".join(traceback.format_exception(caught.value)) + out + err
     assert [] == [value for value in (*SECRET_VALUES, "call me") if value in printed]
     assert "Contents" not in source.s3.list_objects_v2(Bucket=BUCKET)
 
 
+def test_an_invalid_contact_does_not_keep_the_others_from_being_planned(
+    source: Cloud, do: Do
+) -> None:
+    broken = {**PRIMARY_FIELDS, "PhoneNumber": "0400 000 000"}
+    source.organization.set_contact(MANAGEMENT, "PRIMARY", broken)
+    assert ["security"] == plan(do, contact_types=["security", "primary"])["contact_types"]
+
+
+def test_a_deletion_is_planned_after_a_second_reading(source: Cloud, do: Do) -> None:
+    put_config(source, on_source_deleted="delete")
+    source.organization.set_contact(MANAGEMENT, "SECURITY", None)
+    first = plan(do)
+    assert {"confirm": True, "missing": ["security"]} == first
+    assert "security" in do("plan_run", missing=first["missing"])["contact_types"]
+
+
 def test_each_plan_reads_configuration_and_source_anew(source: Cloud, do: Do) -> None:
-    plan(source, do)
+    plan(do)
     put_config(source, contact_types=["billing", "security"])
     source.organization.set_contact(MANAGEMENT, "SECURITY", None)
-    planned = do("plan_round", round=1)
-    assert ["billing"] == planned["contact_types"]
-    assert {"security": "not set in the management account"} == planned["skipped_types"]
+    assert ["billing"] == do("plan_run", missing=None)["contact_types"]
+    assert {"security": "not set in the management account"} == run_item(source)["left_out"]
 
 
 def test_the_source_is_read_without_an_account_id(source: Cloud, do: Do) -> None:
-    plan(source, do)
+    plan(do)
     assert {"ok"} == {call["outcome"] for call in source.organization.calls()}
     assert all(call["operation"].startswith("Get") for call in source.organization.calls())
+
+
+def test_a_run_without_the_lock_plans_nothing(source: Cloud, do: Do) -> None:
+    put(source, keys.LOCK, holder="another")
+    with pytest.raises(LockLostError, match="held by another"):
+        do("plan_run", missing=None)
+    assert {} == run_item(source)
+
+
+def test_a_dry_run_needs_no_lock_and_takes_nothing_queued(source: Cloud, do: Do) -> None:
+    put(source, keys.LOCK, holder="another", planned_at="2026-01-05T09:00:00.000000+00:00")
+    put(source, keys.queued("waits"), request={"contact_types": ["security"]})
+    before = read(source, keys.LOCK)
+    request = {"dry_run": True, "contact_types": ["billing"], "account_ids": [MEMBER]}
+    planned = do("plan_run", request, missing=None)
+    assert (True, ["billing"]) == (planned["dry_run"], planned["contact_types"])
+    assert (before, ["waits"]) == (read(source, keys.LOCK), waiting(source))
+    assert (True, []) == (run_item(source)["dry_run"], run_item(source)["taken"])
+
+
+def test_a_dry_run_of_what_failed_asks_for_the_accounts_that_failed(source: Cloud, do: Do) -> None:
+    put(source, keys.run(STARTED_AT, "run-0"), **keys.run_index("run-0"), ended_at=STARTED_AT)
+    failed = keys.run_index("run-0", f"failed#{MEMBER}")
+    put(source, keys.account_run(MEMBER, STARTED_AT, "run-0"), **failed)
+    planned = do("plan_run", {"dry_run": True, "retry_of": "run-0"}, missing=None)
+    scope = RunsBucket(boto3.client("s3"), BUCKET).load_scope(planned["scope_key"])
+    assert [MEMBER] == scope.account_ids
+
+
+# Checking the source after a change
+
+
+def changed(hop: int = 0) -> dict[str, Any]:
+    return {"trigger": make_trigger("contact_changed", hop=hop)}
+
+
+@pytest.mark.usefixtures("source")
+def test_a_source_that_is_still_what_was_planned_has_settled(do: Do) -> None:
+    plan(do, **changed())
+    settled = {"settled": True, "next_name": None, "next_input": None}
+    assert settled == do("check_source", changed())
+
+
+@pytest.mark.parametrize("hop", [0, 1, 2])
+def test_a_source_that_differs_starts_the_change_again_one_hop_further(
+    hop: int, source: Cloud, do: Do
+) -> None:
+    plan(do, **changed(hop))
+    source.organization.set_contact(MANAGEMENT, "SECURITY", None)
+    answer = do("check_source", changed(hop))
+    assert not answer["settled"]
+    assert re.fullmatch(r"hop-[0-9a-f]{40}", answer["next_name"])
+    trigger = answer["next_input"]["trigger"]
+    assert ("contact_changed", hop + 1) == (trigger["source"], trigger["hop"])
+    assert {"kind": "run", "account_id": None} == do("check_request", answer["next_input"])
+    assert answer["next_name"] == do("check_source", changed(hop))["next_name"]
+
+
+def test_a_source_that_differs_after_the_last_hop_starts_nothing(source: Cloud, do: Do) -> None:
+    plan(do, **changed(3))
+    source.organization.set_contact(MANAGEMENT, "SECURITY", None)
+    with pytest.raises(SourceNotSettledError, match="in 4 runs of one change"):
+        do("check_source", changed(3))
+
+
+def test_a_run_that_took_a_new_change_with_an_old_one_counts_from_the_new_one(
+    source: Cloud, do: Do
+) -> None:
+    do("take_lock", changed(), sync_id="newer")
+    put(source, keys.LOCK, holder=SYNC_ID)
+    plan(do, **changed(3))
+    source.organization.set_contact(MANAGEMENT, "SECURITY", None)
+    assert 1 == do("check_source", changed(3))["next_input"]["trigger"]["hop"]
+
+
+def test_a_run_that_failed_for_a_stale_source_is_repeated(source: Cloud, do: Do) -> None:
+    put_config(source, contact_types=["billing"])
+    source.organization.set_contact(MANAGEMENT, "BILLING", None)
+    with pytest.raises(EmptySourceError):
+        plan(do, **changed())
+    source.organization.set_contact(MANAGEMENT, "BILLING", ALTERNATE_FIELDS)
+    assert not do("check_source", changed())["settled"]
 
 
 def test_an_unknown_action_is_a_bug(do: Do) -> None:
     with pytest.raises(KeyError):
         do("guess")
+
+
+# One execution after the other
+
+
+def test_a_request_that_was_queued_is_done_by_the_run_after(source: Cloud, do: Do) -> None:
+    arn = source.start_execution("first")
+    assert "taken" == do("take_lock", {"account_ids": [MEMBER]}, "first")["decision"]
+    first = do("plan_run", {"account_ids": [MEMBER]}, "first", missing=None)
+    assert "queued" == do("take_lock", {"account_ids": [OTHER]}, "second")["decision"]
+    source.dynamodb.delete_item(TableName=STATE_TABLE, Key=to_item(keys.queued("first")))
+    released = do("release_lock", sync_id="first", map_failed=False)
+    assert released["has_next"]
+    source.stepfunctions.stop_execution(executionArn=arn)
+    following = {"trigger": make_trigger("continuation")}
+    assert "taken" == do("take_lock", following, released["next_name"])["decision"]
+    second = do("plan_run", following, released["next_name"], missing=None)
+    assert first["planned_at"] < second["planned_at"]
+    scope = RunsBucket(boto3.client("s3"), BUCKET).load_scope(second["scope_key"])
+    assert [OTHER] == scope.account_ids

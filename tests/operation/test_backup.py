@@ -249,14 +249,15 @@ class TestBackup:
     ) -> None:
         """Who holds the lock, and what waits behind, is nobody else's; an execution is told of."""
         fill(organization, 3)
-        organization.put({**LOCK, "pending": {"reasons": ["queued"]}})
+        organization.put(LOCK)
+        organization.put({"pk": "LOCK", "sk": "QUEUE#0123", "request": {"reasons": ["queued"]}})
 
         result = back_up(cli, tmp_path / "backup")
 
         assert 0 == result.returncode, result.stderr
         assert "warning: execution f00d is under way" in result.stderr
         text = "".join(file.read_text() for file in (tmp_path / "backup").iterdir())
-        for left_out in ("LOCK", "f00d", "queued"):
+        for left_out in ("LOCK", "f00d", "QUEUE", "queued"):
             assert left_out not in text
 
     def test_empty_tables(self, organization: Machine, cli: Cli, tmp_path: Path) -> None:

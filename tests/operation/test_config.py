@@ -275,7 +275,7 @@ class TestApply:
 
         result = operate(cli, "config.sh", "apply", file, "--yes")
 
-        assert (0, f"written to {TABLE}; each round reads it anew\n") == (
+        assert (0, f"written to {TABLE}; each run reads it anew\n") == (
             result.returncode,
             result.stderr,
         )

@@ -460,13 +460,13 @@ class TestDeep:
         ("told", "expected"),
         [
             ("300\t660\t1000", "end 660 s for 1000 accounts; the quotas allow 300 s"),
-            ("300\t661\t1000", "note warn the round of 1000 accounts took 661 s, and the quotas "),
-            ("None\tNone\t0", "note warn the run tells no time"),
-            ("None", "note warn the run tells no time"),
+            ("300\t661\t1000", "note warn the run of 1000 accounts took 661 s, and the quotas "),
+            ("None\tNone\t0", "note warn the run recorded no time"),
+            ("None", "note warn the run recorded no time"),
         ],
     )
     def test_time(self, told: str, expected: str) -> None:
-        """A round that takes twice as long as it should, and a minute, is told."""
+        """A run that takes twice as long as it should, and a minute, is reported."""
         stubs = f"""
             TAB=$'\\t'; outputs=""; execution=x
             begin() {{ :; }}; note() {{ echo "note $*"; }}; end() {{ echo "end $1"; }}

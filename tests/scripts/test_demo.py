@@ -298,14 +298,14 @@ class TestRun:
             "Starting the stand-in for AWS, at 100 times AWS's speed ...",
             "Organization: 6 member accounts, 2 of them not ACTIVE",
             "3 of 3 accounts: ",
-            "Round 1: contacts by type",
-            "Accounts left alone: 1 PENDING_CLOSURE, 1 SUSPENDED, 1 excluded",
+            "\nContacts by type\n",
+            "Accounts skipped: 1 PENDING_CLOSURE, 1 SUSPENDED, 1 excluded",
             "Subject: [dev] contact sync success: ",
             "Status: success",
             "SyncAccounts",
             "Synchronized",
             "History:   arn:aws:states:",
-            "/1/manifest.json",
+            "/manifest.json\n",
             "Execution SUCCEEDED",
         ):
             assert line in result.stdout
@@ -316,7 +316,7 @@ class TestRun:
         result = demo.run("--faults")
 
         assert 1 == result.returncode
-        assert "FAILED: PartialSyncError: Failed accounts: 1;" in result.stderr
+        assert "FAILED: PartialSyncError: primary failed in 1 of " in result.stderr
         results = [
             line.split()[-1]
             for line in result.stdout.splitlines()
@@ -341,6 +341,7 @@ class TestRun:
         assert "Changed the " in result.stdout
         assert "Started by: contact_changed PutAlternateContact" in result.stdout
         assert "3 updated" in result.stdout
+        assert " IsSourceSettled" in result.stdout
 
     def test_unmatched_event(self, demo: Demo) -> None:
         """An event that no rule matches is an error."""

@@ -170,7 +170,6 @@ class TestFollow:
         assert 0 == result.returncode
         name, _, end = result.stdout.splitlines()
         assert f"{name} SUCCEEDED: [dev] contact sync success: 6 updated" == end
-        assert "round 1: " in result.stderr
         assert " of 6 accounts done, " in result.stderr
 
     @pytest.mark.usefixtures("organization")
@@ -184,21 +183,41 @@ class TestFollow:
         assert "123456789012" in end
 
     def test_queued(self, organization: Machine, cli: Cli) -> None:
-        """A request that queued is followed in the execution that does it."""
+        """A request that queued is followed in the run that does it, which the holder starts."""
         slow = {"operation": "GetContactInformation", "error": "slow", "delay": 3, "times": 6}
         organization.organization.add_fault(slow)
         holder = organization.stack.start({"reason": "holds the lock"})
-        wait_until(lambda: organization.lock().get("holder") == holder.name)
+        wait_until(lambda: "SyncAccounts" in holder.states())
 
         result = cli.run("resync.sh", "--follow", "--type", "billing")
 
         assert 0 == result.returncode
-        name, _, followed, link, end = result.stdout.splitlines()
-        assert name != holder.name == followed
-        assert link.endswith(f":{holder.name}")
-        assert f"Queued: {holder.name} is under way" in result.stderr
-        assert end.startswith(f"{holder.name} SUCCEEDED: ")
+        name, _, run, link, end = result.stdout.splitlines()
+        assert 3 == len({name, holder.name, run})
+        assert link.endswith(f":{run}")
+        assert result.stderr.startswith(f"Queued behind {holder.name}. Waiting for the run that ")
+        assert f"{holder.name}: " in result.stderr
+        assert f"{run} SUCCEEDED: [dev] contact sync success: 6 unchanged" == end
         assert "SUCCEEDED" == holder.status()
+
+    def test_queued_and_dropped(self, fake_aws: FakeAws) -> None:
+        """A request that is neither queued nor done went with the run that had taken it."""
+        fake_aws.answers = [*STARTED, QUEUED, printed("None")]
+
+        result = run("resync.sh", "--follow", environment=fake_aws.environment)
+
+        assert 1 == result.returncode
+        assert result.stderr.splitlines()[-1].startswith("error: the run that took this request ")
+
+    def test_queued_without_a_run(self, fake_aws: FakeAws) -> None:
+        """Where nothing is under way for long, the script says who does the request."""
+        nobody = [printed("QUEUE#f00d"), printed("None"), printed("None")]
+        fake_aws.answers = [*STARTED, QUEUED, *nobody * 151]
+
+        result = run("resync.sh", "--follow", environment=fake_aws.environment)
+
+        assert 1 == result.returncode
+        assert result.stderr.splitlines()[-1].startswith("error: no run is under way; the next ")
 
     def test_aborted(self, fake_aws: FakeAws) -> None:
         """An execution that was stopped has no error, and is a failure all the same."""
@@ -223,7 +242,7 @@ class TestFollow:
         """A call that fails now and then does not end the following."""
         output = '{"status": "success", "summary": "[dev] all \\"well\\""}'
         outage = [BROKEN] * 5
-        running = [printed("RUNNING\t\t"), printed("0\tNone")]
+        running = [printed("RUNNING\t\t"), printed("None")]
         end = printed(f"SUCCEEDED\t\t{output}")
         fake_aws.answers = [*STARTED, *outage, *running, *outage, end]
 
@@ -267,7 +286,11 @@ def printed(text: str) -> str:
     return f"printf '%s\\n' {shlex.quote(text)}"
 
 
-STARTED = [printed(f"StateMachineArn\t{MACHINE}"), printed(EXECUTION)]
+STARTED = [
+    printed(f"StateMachineArn\t{MACHINE}\nStateTableName\tstate"),
+    printed(EXECUTION),
+]
+QUEUED = printed('SUCCEEDED\t\t{"queued_behind": "h01der"}')
 BROKEN = "echo 'Could not connect to the endpoint URL' >&2; exit 255"
 
 

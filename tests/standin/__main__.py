@@ -21,7 +21,10 @@ def main() -> None:
         mock_config=options.mock_config,
     ) as standin:
         print(f"AWS on {standin.endpoint_url}", flush=True)
-        print(f"Organizations and Account on {standin.organization_url}", flush=True)
+        print(
+            f"Organizations and Account on http://{LOOPBACK}:{options.organization_port}",
+            flush=True,
+        )
         standin.wait()
 
 

@@ -30,7 +30,7 @@ class Machine:
     def __init__(self, standin: RunningStandin, stack: Stack, *, recovers: bool) -> None:
         self.standin = standin
         self._recovers = recovers
-        self._is_recovery: dict[str, bool] = {}
+        self._dead_of: dict[str, str | None] = {}
         self.stack = stack
         self.organization = standin.organization
         self._dynamodb = standin.client("dynamodb")
@@ -41,6 +41,7 @@ class Machine:
         self.standin.clear_faults()
         if self._recovers:
             self.await_recoveries()
+        self.standin.await_quiet()
         self.organization.reset(world)
         for item in self.items():
             self.delete(item["pk"], item["sk"])
@@ -48,7 +49,8 @@ class Machine:
         self._message_count = len(self.stack.messages())
 
     def await_recoveries(self) -> None:
-        """Wait for the recovery of each execution that died: it reads what is to be deleted.
+        """Wait until nothing runs, and each execution that died was recovered: only then is there
+        nothing left that reads or writes the tables.
 
         A recovery that died itself has none.
         """
@@ -56,18 +58,22 @@ class Machine:
         while True:
             executions = self.stack.statuses()
             for execution in executions:
-                if execution.arn not in self._is_recovery:
-                    told = execution.input()
-                    source = told["trigger"].get("source") if _has_trigger(told) else None
-                    self._is_recovery[execution.arn] = source == "recovery"
-            dead = sum(
-                status not in ("RUNNING", "SUCCEEDED") and not self._is_recovery[execution.arn]
+                if execution.arn not in self._dead_of:
+                    self._dead_of[execution.arn] = _dead_execution(execution.input())
+            left = [
+                execution.name
                 for execution, status in executions.items()
-            )
-            if "RUNNING" not in executions.values() and dead <= sum(self._is_recovery.values()):
+                if status == "RUNNING"
+                or (
+                    status != "SUCCEEDED"
+                    and not self._dead_of[execution.arn]
+                    and execution.arn not in self._dead_of.values()
+                )
+            ]
+            if not left:
                 return
             if time.monotonic() > deadline:
-                raise StandinError(f"{dead} executions died, and not each was recovered")
+                raise StandinError(f"still running, or dead and not recovered: {left}")
             time.sleep(POLL_SECONDS)
 
     def configure(self, **changes: Any) -> None:
@@ -131,6 +137,11 @@ class Machine:
             TableName=self.stack.outputs["StateTableName"], Key=_typed({"pk": pk, "sk": sk})
         )
 
+    def queue(self) -> list[str]:
+        """Return the executions whose requests are queued."""
+        keys = [item["sk"] for item in self.items() if item["pk"] == "LOCK"]
+        return [key.removeprefix("QUEUE#") for key in keys if key.startswith("QUEUE#")]
+
     def lock(self) -> Json:
         """Return the lock item without its key."""
         found = self.item("LOCK", "LOCK")
@@ -152,8 +163,10 @@ class Machine:
         )
 
 
-def _has_trigger(told: Any) -> bool:
-    return isinstance(told, dict) and isinstance(told.get("trigger"), dict)
+def _dead_execution(execution_input: Any) -> str | None:
+    """Return which dead execution the input is a recovery of, None for any other input."""
+    trigger = execution_input.get("trigger") if isinstance(execution_input, dict) else None
+    return trigger.get("execution_arn") if isinstance(trigger, dict) else None
 
 
 def _typed(item: Mapping[str, Any]) -> dict[str, Any]:

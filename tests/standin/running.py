@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -121,6 +122,17 @@ class RunningStandin:
         """Return evaluations of each JSONata expression: {expression, bindings, value | error}."""
         evaluations: list[Json] = self._request("GET", "/_standin/evaluations")
         return evaluations
+
+    def await_quiet(self, timeout: float = 120.0) -> None:
+        """Wait until no execution runs and no function works; raise StandinError where one does.
+
+        The function of a stopped execution works on, and would work in what comes next.
+        """
+        deadline = time.monotonic() + timeout
+        while any((left := self._request("GET", "/_standin/in-flight")).values()):
+            if time.monotonic() > deadline:
+                raise StandinError(f"still at work: {left}")
+            time.sleep(0.05)
 
     def queued_messages(self, queue_url: str) -> list[Json]:
         """Return what is in a queue, and leave it there."""

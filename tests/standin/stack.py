@@ -92,6 +92,15 @@ class Stack:
         statuses = [execution.status() for execution in self.executions()]
         raise StandinError(f"wanted {count} ended executions, found {statuses}")
 
+    def wait_until_started(self, count: int, timeout: float = 60.0) -> "Execution":
+        """Wait until `count` executions have started; return the latest of them."""
+        deadline = time.monotonic() + timeout
+        while len(executions := self.executions()) < count:
+            if time.monotonic() > deadline:
+                raise StandinError(f"wanted {count} executions, found {len(executions)}")
+            time.sleep(POLL_SECONDS)
+        return executions[count - 1]
+
     def messages(self) -> list[Message]:
         """Return every message published to the notification topic so far."""
         queued = self.standin.queued_messages(self._queue_url)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -59,9 +60,10 @@ class Standin(RunningStandin):
     organization's) say otherwise: whoever reaches it may do anything with it.
 
     `speed` makes quotas wider, and latency, waits and functions' sleeps shorter; timeouts remain
-    real seconds. `latency` and `world` are the organization's. `hooks_off` leaves hooks of
-    MiniStack out, or `all` of them. `mock_config` answers tasks, as in Step Functions Local.
-    `record_calls` writes down each AWS call of the functions.
+    real seconds. `wait_speed`, where given, is the speed of state machines' waits. `latency` and
+    `world` are the organization's. `hooks_off` leaves hooks of MiniStack out, or `all` of them.
+    `mock_config` answers tasks, as in Step Functions Local. `record_calls` writes down each AWS
+    call of the functions.
 
     Seconds at AWS's own speed: `function_start` before the import of a function's module in a new
     execution environment, `invocation` between a state machine and each invocation's handler,
@@ -73,6 +75,7 @@ class Standin(RunningStandin):
         *,
         accounts: int = 20,
         speed: float = 1.0,
+        wait_speed: float | None = None,
         latency: Mapping[str, float] | None = None,
         seed: int = 1,
         world: Json | None = None,
@@ -87,6 +90,7 @@ class Standin(RunningStandin):
     ) -> None:
         self.accounts = accounts
         self.speed = speed
+        self.wait_speed = wait_speed or speed
         self.latency = dict(latency or {})
         self.seed = seed
         self.world = world
@@ -104,7 +108,10 @@ class Standin(RunningStandin):
             raise StandinError(f"no MiniStack: {MINISTACK_PYTHON} does not exist")
         self.directory = Path(tempfile.mkdtemp(prefix="standin-"))
         port, organization_port = self.ports or _free_ports()
-        super().__init__(f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{organization_port}")
+        # Whoever has such a URL cannot reach another organization that comes to listen there.
+        self.instance = secrets.token_hex(8)
+        organization_url = f"http://{LOOPBACK}:{organization_port}/i-{self.instance}"
+        super().__init__(f"http://{LOOPBACK}:{port}", organization_url)
         self._supervisor = _supervise(
             self.directory,
             [
@@ -184,9 +191,10 @@ class Standin(RunningStandin):
             "MINISTACK_REGION": REGION,
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
-            "SFN_WAIT_SCALE": str(1 / self.speed),
+            "SFN_WAIT_SCALE": str(1 / self.wait_speed),
             "STANDIN_SPEED": str(self.speed),
             "STANDIN_HOOKS_OFF": " ".join(self.hooks_off),
+            "STANDIN_INSTANCE": self.instance,
             "STANDIN_FUNCTION_START": str(self.function_start),
             "STANDIN_INVOCATION": str(self.invocation),
             "STANDIN_CHILD_START": str(self.child_start),
@@ -206,6 +214,7 @@ class Standin(RunningStandin):
             "--accounts": self.accounts,
             "--speed": self.speed,
             "--seed": self.seed,
+            "--instance": self.instance,
         }
         if self.world is not None:
             file = self.directory / "world.json"
@@ -219,13 +228,20 @@ class Standin(RunningStandin):
             f"{self.organization_url}/_standin/stats",
         ]
         deadline = time.monotonic() + START_SECONDS
-        while not all(_answers(url) for url in health):
+        while not (all(_answers(url) for url in health) and self._is_ours()):
             if self._supervisor.poll() is not None:
                 assert self._supervisor.stderr is not None
                 raise StandinError(self._supervisor.stderr.read().decode(errors="replace"))
             if time.monotonic() > deadline:
                 raise StandinError(f"no answer from {', '.join(health)}")
             time.sleep(POLL_SECONDS)
+
+    def _is_ours(self) -> bool:
+        """Tell whether it is our MiniStack that answers: another may have had the port first."""
+        if self.hooks_off:
+            return True  # it may have no routes of ours
+        found = self._request("GET", "/_standin/instance")
+        return bool(found["instance"] == self.instance)
 
     def _interpreter(self) -> package.Interpreter:
         return package.interpreter_of(MINISTACK_PYTHON)

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from standin import Message, Stack, Standin, StandinError, package
@@ -373,7 +374,7 @@ def _living(folder: str, urls: list[str]) -> list[str]:
 
 def _listens(url: str) -> bool:
     with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) == 0
+        return client.connect_ex(("127.0.0.1", urlsplit(url).port or 80)) == 0
 
 
 class TestPackage:

@@ -52,7 +52,7 @@ class FakeLock:
     def record_plan(self, sync_id: str, planned_at: str, held: Mapping[str, str]) -> bool:
         """Store the plan's time and the entries that stay true."""
         self.before("record_plan")
-        if self.item.get("holder") != sync_id or self.item.get("planned_at", "") >= planned_at:
+        if self.item.get("holder") != sync_id or self.item.get("planned_at", "") > planned_at:
             return False
         self.item |= {"planned_at": planned_at, "held": dict(held)}
         return True

@@ -15,6 +15,8 @@ from standin.ministack import (  # noqa: F401  imported for the hooks they regis
     expressions,
     faults,
     functions,
+    identity,
+    in_flight,
     integrations,
     latency,
     mocks,

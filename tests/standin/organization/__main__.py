@@ -13,7 +13,11 @@ def main() -> None:
     """Serve until interrupted."""
     options = _parse()
     server = OrganizationServer(
-        _world(options), host=options.host, port=options.port, speed=options.speed
+        _world(options),
+        host=options.host,
+        port=options.port,
+        speed=options.speed,
+        instance=options.instance,
     )
     with server:
         print(f"serving Organizations and Account Management on {server.url}", flush=True)
@@ -35,6 +39,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--latency", type=float, default=0.08, help="seconds that each call takes")
     parser.add_argument("--world", type=Path, help="JSON file of a world, instead of generating it")
     parser.add_argument("--speed", type=float, default=1.0, help="how much faster than AWS")
+    parser.add_argument("--instance", default="", help="answer no call to another's /i-INSTANCE")
     return parser.parse_args()
 
 

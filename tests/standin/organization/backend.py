@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from standin.organization.account_api import AccountApi
@@ -20,7 +21,19 @@ from standin.organization.quotas import Clock, Quotas
 from standin.organization.state import Organization
 
 Params = Mapping[str, Any]
+Api = AccountApi | OrganizationsApi
 Target = tuple[str | None, str | None]
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """One world from its reset to the next; a call belongs to the one in which it began."""
+
+    organization: Organization
+    quotas: Quotas
+    latency: Mapping[str, float]
+    calls: CallLog = field(default_factory=CallLog)
+    faults: Faults = field(default_factory=Faults)
 
 
 class Backend:
@@ -43,17 +56,34 @@ class Backend:
         self._sleep = sleep
         self.account_api = AccountApi()
         self.organizations_api = OrganizationsApi()
-        self.calls = CallLog()
-        self.faults = Faults()
         self.reset(world)
 
     def reset(self, world: World) -> None:
-        """Begin again with another world, full quotas, no faults and an empty log."""
-        self.organization = Organization(world, self._speed, self._clock)
-        self._quotas = Quotas(world.quotas, self._speed, self._clock)
-        self._latency = world.latency
-        self.calls.clear()
-        self.faults.clear()
+        """Begin again with another world, full quotas, no faults and an empty log.
+
+        A call that is under way ends in the world in which it began: nothing of it is seen in
+        the new one.
+        """
+        self._scene = _Scene(
+            Organization(world, self._speed, self._clock),
+            Quotas(world.quotas, self._speed, self._clock),
+            world.latency,
+        )
+
+    @property
+    def organization(self) -> Organization:
+        """The organization of the latest world."""
+        return self._scene.organization
+
+    @property
+    def calls(self) -> CallLog:
+        """The calls that began in it."""
+        return self._scene.calls
+
+    @property
+    def faults(self) -> Faults:
+        """The faults planned for it."""
+        return self._scene.faults
 
     def add_fault(self, document: Mapping[str, Any]) -> None:
         """Plan a fault whose error the operation can have. Raises WorldError."""
@@ -63,17 +93,16 @@ class Backend:
             raise WorldError(f"{operation} has no error {error!r}")
         self.faults.add(document)
 
-    def call(
-        self, api: AccountApi | OrganizationsApi, operation: str, params: Params
-    ) -> dict[str, Any] | None:
+    def call(self, api: Api, operation: str, params: Params) -> dict[str, Any] | None:
         """Answer one call and log it. Raises ApiError and DroppedConnectionError."""
-        target = self._target(api, operation, params)
+        scene = self._scene
+        target = self._target(scene.organization, api, operation, params)
         outcome = "InternalFailure"
         try:
-            self._admit(operation, target)
-            answer = api.handle(self.organization, operation, params)
+            self._admit(scene, operation, target)
+            answer = api.handle(scene.organization, operation, params)
         except InactiveAccountError as error:
-            self.calls.record_inactive_write(error.account_id)
+            scene.calls.record_inactive_write(error.account_id)
             outcome = error.code
             raise
         except (ApiError, DroppedConnectionError) as error:
@@ -83,14 +112,14 @@ class Backend:
             outcome = "ok"
             return answer
         finally:
-            self.calls.record(operation, *target, outcome)
+            scene.calls.record(operation, *target, outcome)
 
-    def _admit(self, operation: str, target: Target) -> None:
-        latency = self._latency.get(operation, self._latency.get("default", 0.0))
+    def _admit(self, scene: _Scene, operation: str, target: Target) -> None:
+        latency = scene.latency.get(operation, scene.latency.get("default", 0.0))
         self._pause(latency / self._speed)
-        if not self._quotas.allow(operation):
+        if not scene.quotas.allow(operation):
             raise ApiError("TooManyRequestsException", "Rate exceeded.")
-        fault = self.faults.take(operation, *target)
+        fault = scene.faults.take(operation, *target)
         if fault is not None:
             self._pause(fault.delay)
             fault.raise_error()
@@ -105,7 +134,9 @@ class Backend:
                 return api.rules.has_error(operation, error)
         raise WorldError(f"no operation {operation!r}")
 
-    def _target(self, api: AccountApi | OrganizationsApi, operation: str, params: Params) -> Target:
+    def _target(
+        self, organization: Organization, api: Api, operation: str, params: Params
+    ) -> Target:
         """The account and contact type of a call. Only well-formed ones: the log holds no input."""
         account_id = params.get("AccountId")
         if not (isinstance(account_id, str) and re.fullmatch(r"\d{12}", account_id, re.ASCII)):
@@ -113,7 +144,7 @@ class Backend:
         if api is self.organizations_api:
             return account_id, None
         if params.get("AccountId") is None:
-            account_id = self.organization.world.management_account_id
+            account_id = organization.world.management_account_id
         if operation.endswith("ContactInformation"):
             return account_id, "PRIMARY"
         contact_type = params.get("AlternateContactType")

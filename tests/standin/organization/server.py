@@ -1,6 +1,7 @@
 """The HTTP face of the stand-in: both services and the admin API on one port."""
 
 import json
+import re
 import socket
 import sys
 import threading
@@ -21,6 +22,8 @@ from standin.organization.organizations_api import TARGET_PREFIX
 from standin.organization.quotas import Clock
 
 _LOOPBACK = "127.0.0.1"
+# The beginning of the path of a call that is meant for one organization and no other.
+_INSTANCE = re.compile(r"/i-([0-9a-f]+)(?=/|$)")
 _JSON = "application/json"
 _JSON_1_1 = "application/x-amz-json-1.1"
 
@@ -38,7 +41,8 @@ class OrganizationServer:
     Signatures are not checked: whoever calls is the management account. That an Authorization
     header is there is checked. Anybody who reaches the port may also use the admin API, so it is
     on loopback unless `host` says otherwise. `clock` and `sleep` are for tests in which time
-    matters.
+    matters. A call whose path begins with `/i-` and another `instance` is refused: whoever makes
+    it means an organization that had this port before, or wanted it too.
     """
 
     def __init__(
@@ -50,9 +54,10 @@ class OrganizationServer:
         speed: float = 1.0,
         clock: Clock = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        instance: str = "",
     ) -> None:
         backend = Backend(World.from_json(world), speed, clock, sleep)
-        self._http = _HttpServer(host, port, backend)
+        self._http = _HttpServer(host, port, backend, instance)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     @property
@@ -89,8 +94,9 @@ class _HttpServer(ThreadingTCPServer):
     # Workers connect all at once; the default of 5 would refuse some.
     request_queue_size = 512
 
-    def __init__(self, host: str, port: int, backend: Backend) -> None:
+    def __init__(self, host: str, port: int, backend: Backend, instance: str) -> None:
         self.backend = backend
+        self.instance = instance
         self.admin_api = AdminApi(backend)
         self._connections: set[Any] = set()
         super().__init__((host, port), _Handler)
@@ -138,11 +144,22 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _respond(self, body: bytes) -> _Response:
+        if meant := _INSTANCE.match(self.path):
+            if meant[1] != self.server.instance:
+                return self._refuse_stranger()
+            self.path = self.path[meant.end() :] or "/"
         if self.path.startswith(PREFIX):
             return self._respond_admin(body)
         if "X-Amz-Target" in self.headers:
             return self._respond_organizations(body)
         return self._respond_account(body)
+
+    def _refuse_stranger(self) -> _Response:
+        """Refuse, loudly, and leave no trace in the world or its log of calls."""
+        text = f"{self.command} {self.path} is meant for another organization than this one"
+        print(text, file=sys.stderr, flush=True)
+        code = "MisdirectedRequestException"
+        return _Response(421, _encode({"__type": code, "message": text, "error": text}), error=code)
 
     def _respond_admin(self, body: bytes) -> _Response:
         try:

@@ -1,0 +1,64 @@
+"""Whatever is broken, and for how long: few executions, few messages, and a way back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standin.machine import Machine
+from standin.organization import drifted_world
+from standin.stack import Message
+
+EVENT = Path(__file__).parents[1] / "events" / "put-alternate-contact.json"
+BROKEN: list[dict[str, Any]] = [
+    # The handler of a bad release does not import.
+    {"function": "contact-sync-handler", "kind": "error", "error": "Runtime.ImportModuleError"},
+    {"function": "account-lister", "kind": "kill", "delay": 0},
+    {"function": "alternate-contact-processor", "kind": "kill", "delay": 0},
+    {"function": "sync-reporter", "kind": "kill", "delay": 0},
+    {"service": "dynamodb", "operation": "UpdateItem", "error": "AccessDeniedException"},
+    {"service": "s3", "operation": "PutObject", "error": "AccessDenied", "status": 403},
+]
+
+
+def is_alarm(message: Message) -> bool:
+    return message.body.startswith("{")
+
+
+@pytest.mark.parametrize("fault", BROKEN, ids=lambda one: one.get("function") or one["service"])
+def test_an_event_leads_to_two_executions_and_three_messages(
+    machine: Machine, fault: dict[str, Any]
+) -> None:
+    machine.reset(drifted_world(3))
+    machine.standin.set_faults([{**fault, "times": None}])
+    started = len(machine.stack.executions())
+
+    machine.standin.put_event(json.loads(EVENT.read_text()))
+    failed = machine.stack.wait_until_started(started + 1)
+    failed.wait()
+    machine.await_recoveries()
+    # By the end of a later one and its recovery, any more of the first one's would have begun.
+    later = machine.run({"reason": "later"})
+    machine.await_recoveries()
+
+    assert ["FAILED", "FAILED"] == [failed.status(), later.status()]
+    executions = machine.stack.executions()[started:]
+    assert 4 == len(executions)
+    assert {failed.arn, later.arn} == {
+        execution.input()["trigger"]["execution_arn"]
+        for execution in executions
+        if execution.input().get("trigger", {}).get("source") == "recovery"
+    }
+    texts = [each.body for each in machine.messages() if not is_alarm(each)]
+    assert len(texts) <= 2 * 3
+    assert [] == [each.name for each in (failed, later) if each.name not in "".join(texts)]
+
+    machine.standin.clear_faults()
+    assert "SUCCEEDED" == machine.run().status()
+    source = machine.organization.contacts("999999999999")
+    assert [source] * 3 == [
+        machine.organization.contacts(account["id"])
+        for account in machine.organization.world()["accounts"]
+    ]
+    assert "holder" not in machine.lock()
+    assert [] == machine.queue()

@@ -1,0 +1,573 @@
+"""What happens in a case, and what the system promises: the same in process and on the stand-in.
+
+The promise is told from outside, with no knowledge of how it is kept: whoever asked for a contact
+of an account finds it there, or the newest message about the account says that it failed and why.
+That holds for what was asked after the last fault. Contacts of the organization, executions with
+their inputs and ends, messages and the configuration are all that is looked at; stored items only
+where messages are off or were refused.
+"""
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from faults import cases
+from faults.cases import INVALID, JOINING, TYPES, UNKNOWN, Act, Case, asked_for, eligible
+from standin.organization import OrganizationClient
+from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, contact_values
+
+Json = dict[str, Any]
+Pair = tuple[str, str]  # an account and a contact type
+
+DEAD = ("FAILED", "ABORTED", "TIMED_OUT")
+# Errors that say of each account for itself what failed.
+ABOUT_ACCOUNTS = ("PartialSyncError", "SyncFailedError")
+MOST_HOPS = 3
+HEALED = 3_600.0
+# Of a member's own changes, after which a contact may be reported instead of corrected.
+CONTESTED_AFTER = 3
+
+
+class Execution(Protocol):
+    """An execution as the checks see it."""
+
+    name: str
+    input: Any
+    status: str
+    error: str | None
+    redrives: int
+
+    @property
+    def trigger(self) -> Json: ...
+
+    @property
+    def is_recovery(self) -> bool: ...
+
+
+class Message(Protocol):
+    """A message as a subscriber of the topic gets it; `at` is when."""
+
+    at: float
+    body: str
+
+    @property
+    def attributes(self) -> Any: ...
+
+
+class System(Protocol):
+    """What a case does to the system, and sees of it."""
+
+    organization: OrganizationClient
+
+    def now(self) -> float: ...
+    def world(self) -> Json: ...
+    def configure(self, config: Json) -> None: ...
+    def change_source(self, name: str, value: Json | None) -> None: ...
+    def start(self, execution_input: Any) -> Any: ...
+    def stop(self, execution: Any, status: str) -> None: ...
+    def redrive(self, execution: Any) -> None: ...
+    def leave(self, account_id: str) -> None: ...
+    def join(self, account_id: str) -> None: ...
+    def after(self, seconds: float, action: Any) -> None: ...
+    def pass_time(self, seconds: float) -> None: ...
+    def finish(self) -> None: ...
+    def end_faults(self) -> None: ...
+    def executions(self) -> Sequence[Any]: ...
+    def messages(self) -> Sequence[Any]: ...
+    def items(self) -> list[Json]: ...
+    def last_fault(self) -> float: ...
+    def topic_refused(self, since: float) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that the case made: for these accounts and types, or (None) for all.
+
+    `is_sure` is false where the system may refuse it.
+    """
+
+    execution: Any
+    at: float
+    accounts: frozenset[str] | None = None
+    types: frozenset[str] | None = None
+    is_sure: bool = True
+    is_invalid: bool = False
+    heals: bool = False
+
+    def covers(self, pair: Pair) -> bool:
+        in_accounts = self.accounts is None or pair[0] in self.accounts
+        return in_accounts and (self.types is None or pair[1] in self.types)
+
+
+class Trial:
+    """One case; a check raises AssertionError with the promise that was broken."""
+
+    def __init__(self, system: System, case: Case) -> None:
+        self.system = system
+        self.case = case
+        self.config: Json = case.config
+        self.first = {name.lower(): c for name, c in self._contacts(case.world).items()}
+        self.values = contact_values(case.world) | {cases.MARK}
+        self.asked: list[Asked] = []
+        self.stops: list[tuple[float, Any, str]] = []
+        self.redrives = 0
+        self.changes = 0
+        # Since when a pair is as somebody else left it, so that only later requests promise it.
+        self.since: dict[Pair, float] = {}
+        self.fought: Counter[Pair] = Counter()
+        self.refused_at: dict[str, float] = {}
+        self.known: set[Pair] | None = None
+        self.ever_in_scope = eligible(case.world, case.config)
+        self.was_hopeless = False
+        self.number = 0
+
+    # What happens.
+
+    def happen(self, act: Act) -> None:
+        what = act.what
+        match act.kind:
+            case "start":
+                self._ask(what["input"])
+            case "change":
+                self._change(what)
+            case "abort" | "time out":
+                self._stop(what["which"], "ABORTED" if act.kind == "abort" else "TIMED_OUT")
+            case "redrive":
+                self._redrive(what["which"])
+            case "configure":
+                self.config = what
+                self.system.configure(what)
+            case "pass":
+                self.system.pass_time(what["seconds"])
+            case "fail":
+                self.system.organization.add_fault(what)
+            case "join":
+                self._join(told=what["told"])
+            case kind:
+                self._change_account(kind, what)
+        self._see_scope()
+
+    def heal(self) -> None:
+        """End the faults, and let come what is to put all right."""
+        self.system.end_faults()
+        self.system.pass_time(HEALED)
+        healing = self.case.healing
+        retried = [one for one in self.system.executions() if self._is_to_be_retried(one)]
+        if healing == "retry" and retried:
+            of = retried[self.case.order % len(retried)]
+            was = next((one for one in self.asked if one.execution is of), Asked(of, 0.0))
+            execution = self.system.start({"retry_of": of.name})
+            self.asked.append(replace(was, execution=execution, at=self.system.now(), heals=False))
+        elif healing == "change":
+            source = self._source()
+            name = next(one for one in TYPES if one in source and self._is_valid(source[one]))
+            what = {"type": name, "value": 7, "copies": 1, "late": 0.0}
+            self._change(what, heals=True)
+        else:
+            self._ask({"trigger": {"source": "schedule"}} if healing == "schedule" else {})
+
+    def repair(self) -> Any:
+        """A full run by hand gets through, and puts right whatever there was; return it."""
+        return self._ask({}).execution
+
+    def _ask(self, execution_input: Any) -> Asked:
+        told = self._completed(execution_input)
+        request = told if isinstance(told, dict) else {}
+        is_invalid = execution_input in INVALID
+        retry = self._retried(request.get("retry_of"))
+        is_sure = not is_invalid and not self._may_be_refused(request)
+        if "retry_of" in request:
+            is_sure = retry is not None
+        accounts: frozenset[str] | None = retry
+        if retry is None and request.keys() & {"account_ids", "organizational_units"} and is_sure:
+            accounts = frozenset(asked_for(self.system.world(), request))
+        asks = is_sure and not request.get("dry_run")
+        types = request.get("contact_types") if asks else []
+        asked = Asked(
+            self.system.start(told),
+            self.system.now(),
+            accounts,
+            None if types is None else frozenset(types),
+            is_sure=is_sure,
+            is_invalid=is_invalid,
+        )
+        self.asked.append(asked)
+        return asked
+
+    def _completed(self, execution_input: Any) -> Any:
+        """Return the input with what is known only now: names, times, and the failed run."""
+        if not isinstance(execution_input, dict):
+            return execution_input
+        told = dict(execution_input)
+        if "trigger" in told:
+            told["trigger"] = self._trigger(**told["trigger"])
+        if "retry_of" in told:
+            ended = [one for one in self.system.executions() if one.status in DEAD]
+            told["retry_of"] = ended[-1].name if ended else "no-such-run"
+        return told
+
+    def _trigger(self, **more: Any) -> Json:
+        self.number += 1
+        at = self._time_of_day()
+        return {"event_id": f"event-{self.number}", "event_name": "Named", "event_time": at, **more}
+
+    def _time_of_day(self) -> str:
+        raise NotImplementedError
+
+    def _change(self, what: Json, *, heals: bool = False) -> None:
+        """Change the source; its event may come late, and twice."""
+        name, number = what["type"], what["value"]
+        value = self.first.get(name)
+        if number is None:
+            value = None
+        elif number:
+            value = cases.changed_contact(name, number)
+        if value is None and (number is not None or name == "primary"):
+            return
+        self.changes += 1
+        self.values |= {text for text in (value or {}).values() if len(text) >= 8}
+        if self._source().get(name) is not None or value is not None:
+            self.system.change_source(name, value)
+        trigger = self._trigger(source="contact_changed")
+
+        def start() -> None:
+            execution = self.system.start({"trigger": trigger})
+            types = None if heals else frozenset({name})
+            self.asked.append(Asked(execution, self.system.now(), types=types, heals=heals))
+
+        for _ in range(what["copies"]):
+            self.system.after(what["late"], start)
+
+    def _stop(self, which: int, status: str) -> None:
+        running = [one for one in self.system.executions() if one.status == "RUNNING"]
+        if running:
+            execution = running[which % len(running)]
+            self.system.stop(execution, status)
+            self.stops.append((self.system.now(), execution, status))
+
+    def _redrive(self, which: int) -> None:
+        dead = [one for one in self.system.executions() if one.status in DEAD]
+        if dead:
+            self.redrives += 1
+            self.system.redrive(dead[which % len(dead)])
+
+    def _join(self, *, told: bool) -> None:
+        if JOINING in cases.ids_of(self.system.world()):
+            return
+        self.system.join(JOINING)
+        if told:
+            trigger = self._trigger(source="account_joined", account_id=JOINING)
+            execution = self.system.start({"trigger": trigger})
+            self._see_scope()
+            self.asked.append(Asked(execution, self.system.now(), frozenset({JOINING})))
+
+    def _change_account(self, kind: str, what: Json) -> None:
+        ids = cases.ids_of(self.system.world())
+        if not ids:
+            return
+        account_id = ids[what["account"] % len(ids)]
+        organization = self.system.organization
+        match kind:
+            case "drift":
+                self._drift(account_id, what["type"], what["value"])
+                return
+            case "close":
+                organization.set_account(account_id, state="SUSPENDED")
+            case "reopen":
+                organization.set_account(account_id, state="ACTIVE")
+            case "move":
+                organization.set_account(account_id, parent=what["parent"])
+            case "leave":
+                self.system.leave(account_id)
+        if what.get("told"):
+            trigger = self._trigger(source="account_left", account_id=account_id)
+            execution = self.system.start({"trigger": trigger})
+            self.asked.append(Asked(execution, self.system.now(), types=frozenset()))
+
+    def _drift(self, account_id: str, name: str, value: int) -> None:
+        contact = cases.changed_contact(name, 500 + value)
+        if not value:  # what it was at first
+            contact = self.case.world["contacts"].get(account_id, {}).get(name.upper(), contact)
+        self.values |= {text for text in contact.values() if len(text) >= 8}
+        self.system.organization.set_contact(account_id, name.upper(), contact)
+        self.since[account_id, name] = self.system.now()
+        self.fought[account_id, name] += 1
+
+    def _see_scope(self) -> None:
+        """What has come into scope since is promised by later requests alone."""
+        now = {(one, name) for one in self._scope() for name in self.config["contact_types"]}
+        for pair in now - (now if self.known is None else self.known):
+            self.since[pair] = self.system.now()
+        self.known = now
+        self.ever_in_scope |= self._scope()
+        self.was_hopeless |= self._is_hopeless()
+
+    # What is expected.
+
+    def _contacts(self, world: Json) -> Json:
+        contacts: Json = world["contacts"][MANAGEMENT_ACCOUNT_ID]
+        return contacts
+
+    def _source(self) -> dict[str, Json]:
+        return {name.lower(): c for name, c in self._contacts(self.system.world()).items()}
+
+    def _scope(self) -> set[str]:
+        return eligible(self.system.world(), self.config)
+
+    def _is_valid(self, contact: Json) -> bool:
+        return contact.get("EmailAddress") != cases.REFUSED_ADDRESS
+
+    def _is_hopeless(self) -> bool:
+        """Tell whether a full run can do nothing, and must say so."""
+        world = self.system.world()
+        source = {name.lower(): c for name, c in self._contacts(world).items()}
+        able = [
+            n for n in self.config["contact_types"] if n in source and self._is_valid(source[n])
+        ]
+        return not able or not any(one["state"] == "ACTIVE" for one in world["accounts"])
+
+    def _may_be_refused(self, request: Json) -> bool:
+        types = set(request.get("contact_types", []))
+        return (
+            UNKNOWN in request.get("account_ids", [])
+            or not types <= set(self.config["contact_types"])
+            or bool(types - self._source().keys())
+        )
+
+    def _retried(self, name: str | None) -> frozenset[str] | None:
+        """Return the accounts that a message named as failed in that run, if it can be repeated."""
+        found = next((one for one in self.system.executions() if one.name == name), None)
+        if found is None or found.status == "RUNNING":
+            return None
+        members = cases.ids_of(self.system.world())
+        bodies = [one.body for one in self.system.messages() if _mentions(one, str(name))]
+        failed = {one for one in members for body in bodies if _names(body, one, "")}
+        return frozenset(failed) or None
+
+    def _is_to_be_retried(self, execution: Any) -> bool:
+        """Tell whether a message says that this execution is to be repeated."""
+        return execution.status in DEAD and any(
+            _mentions(one, execution.name) and re.search(r"retry.of", one.body)
+            for one in self.system.messages()
+        )
+
+    def _is_promised(self, asked: Asked) -> bool:
+        """Tell whether no fault came after the request, nor anybody who stopped it."""
+        if asked.is_invalid or not asked.is_sure or self.system.last_fault() >= asked.at:
+            return False
+        for at, execution, status in self.stops:
+            if at < asked.at:
+                continue
+            dropped = status == "ABORTED" and not self._worked_before(execution, asked)
+            if dropped or execution.is_recovery:
+                return False
+        return True
+
+    # What is not known from outside of the functions.
+
+    def _worked_before(self, _execution: Any, _asked: Asked) -> bool:
+        """Tell whether the execution wrote before that request came, so that it cannot have it."""
+        return False
+
+    def _is_ours(self, _pair: Pair, _actual: Json) -> bool:
+        """Tell whether the contact is what the system wrote."""
+        return False
+
+    def _last_work(self, _pair: Pair, asked: Asked) -> tuple[float, str]:
+        """Return when which execution last worked on the contact, if after the request."""
+        return asked.at, ""
+
+    def _promised(self) -> Iterator[tuple[Pair, Asked]]:
+        """Yield what the last request that covers it promises."""
+        promised: dict[Pair, Asked] = {}
+        scope = self._scope()
+        for asked in self.asked:
+            if self._is_promised(asked):
+                for pair in ((one, name) for one in scope for name in self.config["contact_types"]):
+                    since = self.since.get(pair, -1.0)
+                    heals = asked.heals and since < 0
+                    covers = not asked.heals and asked.covers(pair) and since <= asked.at
+                    if heals or covers:
+                        promised[pair] = asked
+        yield from promised.items()
+
+    # What must hold.
+
+    def check_quiet(self) -> None:
+        """Check all that must hold whenever nothing runs."""
+        self._check_requests()
+        self._check_bounds()
+        self._check_told()
+        source, world = self._source(), self.system.world()
+        for pair, asked in self._promised():
+            if not self._is_right(world, source, pair) and not self._is_told(pair, asked):
+                raise AssertionError(
+                    f"every contact that was asked for is there, or told: {pair}, "
+                    f"asked by {asked.execution.name}"
+                )
+        self._check_calm()
+
+    def check_repaired(self, execution: Any) -> None:
+        """Check that a full run without faults has put all right."""
+        if self._is_hopeless():
+            assert execution.status == "FAILED", "a run that can do nothing fails"
+            return
+        source, world = self._source(), self.system.world()
+        denied = set(self.case.world["denied_accounts"]) & self._scope()
+        fought = {pair for pair, times in self.fought.items() if times >= CONTESTED_AFTER}
+        invalid = [
+            n for n in self.config["contact_types"] if n in source and not self._is_valid(source[n])
+        ]
+        if not (denied or fought or invalid):
+            assert execution.status == "SUCCEEDED", f"the last run succeeds: {execution.error}"
+        for account_id in self._scope() - denied:
+            for name in self.config["contact_types"]:
+                is_right = self._is_right(world, source, (account_id, name))
+                told = f"the last run puts all right: {account_id} {name}"
+                assert is_right or (account_id, name) in fought, told
+
+    def _is_right(self, world: Json, source: dict[str, Json], pair: Pair) -> bool:
+        account_id, name = pair
+        actual = world["contacts"][account_id].get(name.upper())
+        wanted = source.get(name)
+        if wanted is None:
+            deletes = self.config["on_source_deleted"] == "delete" and name != "primary"
+            return not (deletes and actual and self._is_ours(pair, actual))
+        return not self._is_valid(wanted) or same(wanted, actual)
+
+    def _is_told(self, pair: Pair, asked: Asked) -> bool:
+        """Tell whether the newest message about the account says that the contact failed."""
+        since, worker = self._last_work(pair, asked)
+        for message in self.system.messages():
+            if message.at < since or message.attributes.get("status") == "success":
+                continue
+            error = re.search(r"^Error: (\w+)", message.body, re.M)
+            is_whole = error and error[1] not in (*ABOUT_ACCOUNTS, "LockLostError")
+            if (is_whole and self._may_fail_whole()) or _names(message.body, *pair):
+                return True
+        settings = self.config["notification_settings"]
+        if not settings["notify_on_partial_failure"] or self.system.topic_refused(since):
+            texts = [json.dumps(item) for item in self.system.items()]
+            return any(
+                pair[0] in text and worker in text and _names(text, *pair) and "fail" in text
+                for text in texts
+            )
+        return False
+
+    def _may_fail_whole(self) -> bool:
+        return self._is_hopeless() or self.system.last_fault() > -1 or bool(self.stops)
+
+    def _check_requests(self) -> None:
+        for asked in self.asked:
+            one = asked.execution
+            if asked.is_sure:
+                told = f"what can be done is not refused: {one.input}"
+                assert one.error != "InvalidRequestError", told
+            faulty = self.system.last_fault() >= asked.at or self.stops or self.redrives
+            if asked.is_invalid and not faulty:
+                told = f"what cannot be done is refused: {one.input} {one.status} {one.error}"
+                assert one.error == "InvalidRequestError", told
+
+    def _check_bounds(self) -> None:
+        """Per event two executions and three messages, per change three hops, whatever happens."""
+        executions = self.system.executions()
+        recoveries = sum(one.is_recovery for one in executions)
+        hops = sum("hop" in one.trigger for one in executions)
+        continued = sum(one.trigger.get("source") == "continuation" for one in executions)
+        others = len(executions) - recoveries - hops - continued
+        redrives = sum(one.redrives for one in executions)
+        told = (
+            f"{len(executions)} executions, {recoveries} recoveries, {hops} hops, {continued} next"
+        )
+        is_bounded = (
+            hops <= MOST_HOPS * self.changes * 2
+            and continued <= others + hops + recoveries
+            and recoveries <= len(executions) - recoveries + redrives
+        )
+        assert is_bounded, f"at most two executions an event: {told}"
+        assert not any(
+            one.is_recovery and self._named(one.trigger["execution_arn"]).is_recovery
+            for one in executions
+        ), f"nothing restarts itself without end: {told}"
+        events = others + hops + continued + redrives + len(self.stops)
+        messages = len(self.system.messages())
+        assert messages <= 3 * events, f"at most three messages an event: {messages} of {events}"
+
+    def _named(self, arn: str) -> Any:
+        name = arn.rpartition(":")[2]
+        return next(one for one in self.system.executions() if one.name == name)
+
+    def _check_told(self) -> None:
+        """Every execution that died is told of."""
+        for one in self.system.executions():
+            if one.status in DEAD:
+                told = f"every failure is told: {one.error or one.status} of {one.name}"
+                assert self._is_known(one), told
+
+    def _is_known(self, dead: Execution) -> bool:
+        settings = self.config["notification_settings"]
+        if dead.error in ABOUT_ACCOUNTS and not settings["notify_on_partial_failure"]:
+            return True
+        if self.system.topic_refused(0.0):
+            return True
+        return any(
+            _mentions(message, dead.name) and message.attributes.get("status") != "success"
+            for message in self.system.messages()
+        )
+
+    def _check_calm(self) -> None:
+        """Without a fault that counts nothing fails."""
+        if not self._is_calm():
+            return
+        for asked in self.asked:
+            one = asked.execution
+            if asked.is_sure and (asked.types is None or asked.types):
+                assert one.status == "SUCCEEDED", f"nothing fails without a fault: {one.error}"
+
+    def _is_calm(self) -> bool:
+        source = self._source()
+        return not (
+            self.was_hopeless
+            or self.stops
+            or self.redrives
+            or self.case.world["denied_accounts"]
+            or self.case.organization_faults
+            or self.system.last_fault() > -1
+            or any(act.kind == "fail" for act in self.case.acts)
+            or any(times >= CONTESTED_AFTER for times in self.fought.values())
+            or not all(self._is_valid(contact) for contact in source.values())
+        )
+
+
+def same(one: Json | None, other: Json | None) -> bool:
+    """Tell whether two contacts are equal to whoever is to be reached by them."""
+    if one is None or other is None:
+        return one is other
+    return all(
+        _normal(name, one.get(name)) == _normal(name, other.get(name)) for name in {*one, *other}
+    )
+
+
+def _normal(name: str, value: str | None) -> str:
+    text = unicodedata.normalize("NFC", value or "").strip()
+    if name == "PhoneNumber":
+        return re.sub(r"(?!^[+])[^0-9]", "", text)
+    local, at, domain = text.rpartition("@")
+    return f"{local}{at}{domain.lower()}" if name == "EmailAddress" else text
+
+
+def _mentions(message: Message, name: str) -> bool:
+    is_named = re.search(rf"\b{re.escape(name)}(?![\w-])", message.body)
+    return bool(is_named) or message.attributes.get("sync_id") == name
+
+
+def _names(text: str, account_id: str, contact_type: str) -> bool:
+    """Tell whether a line names the account, the contact and an error."""
+    return any(
+        account_id in line and contact_type in line and re.search(r"[A-Z]\w+Error|ontested", line)
+        for line in text.splitlines()
+    )
