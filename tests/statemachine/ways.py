@@ -285,7 +285,7 @@ WAYS = {
         "StepFunctions.AccessDeniedException",
         during=late_request,
         faults=[refused("states", "StartExecution", times=9)],
-        message="could not be started; the next execution does it",
+        message="The next execution does it.",
     ),
     "wrong configuration": Way(
         f"{START} {LOCK} PlanRun {RECORD} {RELEASE} {FAILURE}",
@@ -335,7 +335,7 @@ WAYS = {
         "CrashError",
         config={"notification_settings": {"notify_on_success": False}},
         faults=[crash(HANDLER, "release_lock")],
-        message="The lock could not be freed; the next execution frees it.",
+        message="The next execution frees it.",
     ),
     "result cannot be published": Way(
         f"{RUN} {FAILURE}",
