@@ -19,7 +19,6 @@ from builders import (
     STARTED_AT,
     SYNC_ID,
     make_contact,
-    make_source,
     make_task,
     make_write,
 )
@@ -62,7 +61,7 @@ def record(
     task: AccountTask | None = None,
     at: datetime = NOW,
 ) -> bool:
-    return states.record(task or make_task(), results, make_source(), at)
+    return states.record(task or make_task(), results, STARTED_AT, at)
 
 
 def item_of(states: AccountStatesTable, *, dry_run: bool = False) -> dict[str, Any]:
