@@ -9,6 +9,7 @@ from faults.cases import (
     DAY,
     FUNCTIONS,
     INVALID,
+    REFUSED_ADDRESS,
     TYPES,
     UNKNOWN,
     Act,
@@ -300,10 +301,15 @@ def the_queue_fills(rng: random.Random, case: Case) -> Case:
 
 
 def one_type_of_the_source_is_invalid(rng: random.Random, case: Case) -> Case:
-    """The source is invalid in one type; the others are copied."""
+    """The source is invalid in one type, or has only that one; it may be put right later."""
     case = well(rng, case, acts=(schedule(),), healing="by hand")
+    case = with_world(case, read_delay=rng.choice((0.0, 0.0, 40.0, 240.0)))
+    if rng.random() < 0.5:
+        case = replace(case, acts=(*case.acts, changed(rng, "security", 1)))
     source = {name: dict(contact) for name, contact in SOURCE_CONTACTS.items()}
-    source["SECURITY"]["EmailAddress"] = "not an address"
+    source["SECURITY"]["EmailAddress"] = REFUSED_ADDRESS
+    if rng.random() < 0.2:
+        source = {"SECURITY": source["SECURITY"]}
     contacts = {**case.world["contacts"], case.world["management_account_id"]: source}
     return with_world(case, contacts=contacts)
 

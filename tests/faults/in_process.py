@@ -90,15 +90,15 @@ class InProcessTrial(Trial):
         self._check_bounds()
 
     def _check_call(self, call: MemberCall) -> None:
-        if "processor" in call.function and call.execution not in self.began:
-            self.began.append(call.execution)
         if not call.is_write:
             return
+        if call.execution not in self.began:
+            self.began.append(call.execution)
         told = f"{call.execution.name} {call.operation} {call.account_id} {call.type}"
         assert not _is_dry(call.execution), f"a dry run writes nothing: {told}"
         assert self._was_allowed(call), f"no account is written that may not be: {told}"
         later = self.began[self.began.index(call.execution) + 1 :]
-        taken_over = not call.is_given_up and any(not _is_dry(one) for one in later)
+        taken_over = not call.is_given_up and bool(later)
         assert not taken_over, f"no run writes after another one began to: {told}"
         if call.operation == "DeleteAlternateContact":
             is_gone = self._longest_absence(call.type) >= DELETED_AFTER
@@ -145,7 +145,8 @@ class InProcessTrial(Trial):
             call
             for call in self.system.member_calls
             if (call.account_id, call.type) == pair
-            and call.at >= asked.at
+            # A contact that failed before is not tried again by a change of another one.
+            and (asked.heals or call.at >= asked.at)
             and "processor" in call.function
         ]
         return (calls[-1].at, calls[-1].execution.name) if calls else (asked.at, "")

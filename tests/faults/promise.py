@@ -122,7 +122,7 @@ class Trial:
         self.refused_at: dict[str, float] = {}
         self.known: set[Pair] | None = None
         self.ever_in_scope = eligible(case.world, case.config)
-        self.was_hopeless = False
+        self.was_hopeless = self.was_invalid = False
         self.number = 0
 
     # What happens.
@@ -305,6 +305,7 @@ class Trial:
         self.known = now
         self.ever_in_scope |= self._scope()
         self.was_hopeless |= self._is_hopeless()
+        self.was_invalid |= not all(self._is_valid(one) for one in self._source().values())
 
     # What is expected.
 
@@ -324,11 +325,9 @@ class Trial:
     def _is_hopeless(self) -> bool:
         """Tell whether a full run can do nothing, and must say so."""
         world = self.system.world()
-        source = {name.lower(): c for name, c in self._contacts(world).items()}
-        able = [
-            n for n in self.config["contact_types"] if n in source and self._is_valid(source[n])
-        ]
-        return not able or not any(one["state"] == "ACTIVE" for one in world["accounts"])
+        is_active = any(one["state"] == "ACTIVE" for one in world["accounts"])
+        configured = {name.upper() for name in self.config["contact_types"]}
+        return not (is_active and configured & self._contacts(world).keys())
 
     def _may_be_refused(self, request: Json) -> bool:
         types = set(request.get("contact_types", []))
@@ -529,9 +528,9 @@ class Trial:
                 assert one.status == "SUCCEEDED", f"nothing fails without a fault: {one.error}"
 
     def _is_calm(self) -> bool:
-        source = self._source()
         return not (
             self.was_hopeless
+            or self.was_invalid
             or self.stops
             or self.redrives
             or self.case.world["denied_accounts"]
@@ -539,7 +538,6 @@ class Trial:
             or self.system.last_fault() > -1
             or any(act.kind == "fail" for act in self.case.acts)
             or any(times >= CONTESTED_AFTER for times in self.fought.values())
-            or not all(self._is_valid(contact) for contact in source.values())
         )
 
 
