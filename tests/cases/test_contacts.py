@@ -11,20 +11,19 @@ from cases.bench import (
     ALTERNATE,
     DAY,
     JOINING,
+    MEMBERS,
     ONE,
     PRIMARY,
-    THREE,
-    TWO,
+    SOURCE,
     TYPES,
     Bench,
     changed,
+    ending,
 )
-from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, SOURCE_CONTACTS
+from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 
 Json = dict[str, Any]
 
-MEMBERS = (ONE, TWO, THREE)
-SOURCE = SOURCE_CONTACTS
 # Words of a validation library, which mean nothing to an operator.
 LIBRARY = re.compile(r"Input should be|Extra inputs|instance of|match pattern|pydantic")
 CHANGES = ("PutAlternateContact", "DeleteAlternateContact", "PutContactInformation")
@@ -39,11 +38,11 @@ def test_a_contact_that_is_set_back_is_written_again(bench: Bench, contact_type:
     bench.organization.set_contact(ONE, contact_type, own)
     bench.do({})
     bench.organization.set_contact(ONE, contact_type, own)
-    bench.pass_time(DAY)
+    bench.wind(DAY)
 
-    daily = bench.finish(bench.scheduled())
+    daily = bench.end(bench.scheduled())
 
-    assert "SUCCEEDED" == daily.status, daily.summary
+    assert "SUCCEEDED" == daily.status, ending(daily)
     assert SOURCE[contact_type] == bench.contact(ONE, contact_type)
 
 
@@ -56,10 +55,10 @@ def test_a_contact_that_is_set_back_three_times_in_a_row_is_contested(
     ends = []
     for _ in range(3):
         bench.organization.set_contact(ONE, contact_type, changed(contact_type))
-        bench.pass_time(DAY)
-        ends.append(bench.finish(bench.scheduled()))
+        bench.wind(DAY)
+        ends.append(bench.end(bench.scheduled()))
 
-    assert ["SUCCEEDED", "SUCCEEDED", "FAILED"] == [one.status for one in ends], ends[1].summary
+    assert ["SUCCEEDED", "SUCCEEDED", "FAILED"] == [one.status for one in ends], ending(ends[1])
     assert re.search("contested", bench.text_of(ends[2]), re.IGNORECASE)
     assert ONE in bench.text_of(ends[2])
 
@@ -84,20 +83,20 @@ def test_a_change_in_the_console_starts_a_run(bench: Bench, name: str, members: 
 
     assert run is not None
     assert "contact_changed" == run.input["trigger"]["source"]
-    assert "SUCCEEDED" == bench.finish(run).status
+    assert "SUCCEEDED" == bench.end(run).status
 
 
 @pytest.mark.case("B3")
 @pytest.mark.parametrize("seconds", [20, 600])
 @pytest.mark.parametrize("sample", ["create-account-result", "account-joined-organization-created"])
 def test_a_new_account_is_given_time_to_answer(bench: Bench, sample: str, seconds: float) -> None:
-    bench.organization.add_account(JOINING)
-    bench.deny_until(JOINING, bench.clock.seconds + seconds)
+    bench.set_conditions(joins_denied=seconds)
+    bench.join(JOINING)
 
     [joined] = bench.deliver(bench.event(sample, accountId=JOINING))
-    bench.run()
+    bench.settle()
 
-    assert "SUCCEEDED" == joined.status, joined.summary
+    assert "SUCCEEDED" == joined.status, ending(joined)
     assert SOURCE == bench.organization.contacts(JOINING)
 
 
@@ -115,10 +114,10 @@ def test_an_invalid_contact_leaves_the_others_to_be_synced(
         run = bench.change("SECURITY", changed("SECURITY"))
     else:
         run = bench.start({"contact_types": ["security"]} if start == "by hand" else {})
-    bench.run()
+    bench.settle()
 
     wanted = changed("SECURITY") if start == "change" else SOURCE["SECURITY"]
-    assert [wanted] * 3 == bench.contacts("SECURITY", *MEMBERS), run.summary
+    assert [wanted] * 3 == bench.contacts("SECURITY", *MEMBERS), ending(run)
     assert invalid not in {contact_type for _, _, contact_type in bench.writes()}
     assert start != "everything" or invalid.lower() in bench.text_of(run)
 
@@ -177,10 +176,10 @@ def test_a_value_that_the_api_stores_otherwise_is_equal(bench: Bench, what: str)
 
     nights = []
     for _ in range(3):
-        bench.pass_time(DAY)
-        nights.append(bench.finish(bench.scheduled()))
+        bench.wind(DAY)
+        nights.append(bench.end(bench.scheduled()))
 
-    assert [] == [one.summary for one in nights if one.status != "SUCCEEDED"]
+    assert [] == [ending(one) for one in nights if one.status != "SUCCEEDED"]
     assert [] == bench.writes()
 
 
@@ -225,11 +224,11 @@ WRONG_CONFIGURATIONS = {
 @pytest.mark.parametrize("what", WRONG_CONFIGURATIONS)
 def test_a_wrong_configuration_is_refused_in_operators_words(bench: Bench, what: str) -> None:
     config, words = WRONG_CONFIGURATIONS[what]
-    bench.configure(**config)
+    bench.configure(config)
 
     run = bench.do({})
 
-    assert "InvalidConfigError" == run.error, run.summary
+    assert "InvalidConfigError" == run.error, ending(run)
     for text in (run.cause or "", bench.text_of(run)):
         assert not LIBRARY.search(text), text
         assert [] == [word for word in words if word not in text], text
@@ -251,7 +250,7 @@ def test_a_wrong_input_is_refused_in_operators_words(bench: Bench, what: str) ->
     execution_input, words = WRONG_INPUTS[what]
 
     run = bench.start(execution_input)
-    bench.finish(run)
+    bench.end(run)
 
     assert "InvalidRequestError" == run.error, run.status
     for text in (run.cause or "", bench.text_of(run)):
@@ -269,7 +268,7 @@ def test_a_type_that_failed_everywhere_hides_nothing_that_was_done(
 
     run = bench.do({})
 
-    assert "PartialSyncError" == run.error, run.summary
+    assert "PartialSyncError" == run.error, ending(run)
     text = bench.text_of(run)
     assert re.search(rf"\b{contact_type.lower()}: 3 failed", text)
     assert re.search(r"\bsecurity: 3 updated", text)
@@ -283,20 +282,20 @@ def test_one_address_for_all_alternates_is_warned_about(bench: Bench) -> None:
 
     run = bench.do({})
 
-    assert "SUCCEEDED" == run.status, run.summary
+    assert "SUCCEEDED" == run.status, ending(run)
     warning = _warning(bench.text_of(run))
     assert [] == [name for name in TYPES[1:] if name not in warning], bench.text_of(run)
-    assert "everybody@" not in json.dumps([one.body for one in bench.messages])
+    assert "everybody@" not in json.dumps([one.body for one in bench.messages()])
 
 
 @pytest.mark.case("B9")
 @pytest.mark.parametrize("account", [MANAGEMENT_ACCOUNT_ID, "100000000777"])
 def test_an_exclusion_that_excludes_nobody_is_warned_about(bench: Bench, account: str) -> None:
-    bench.configure(**{**bench.config, "excluded_accounts": [account, ONE]})
+    bench.configure({**bench.config, "excluded_accounts": [account, ONE]})
 
     run = bench.do({})
 
-    assert "SUCCEEDED" == run.status, run.summary
+    assert "SUCCEEDED" == run.status, ending(run)
     warning = _warning(bench.text_of(run))
     assert account in warning, bench.text_of(run)
     assert "excluded_accounts" in warning
@@ -315,15 +314,15 @@ def _warning(text: str) -> str:
 def test_a_contact_that_is_missing_at_the_source_is_told(
     bench: Bench, contact_type: str, start: str
 ) -> None:
-    bench.configure(contact_types=TYPES)
+    bench.configure({"contact_types": TYPES})
     bench.do({})
-    bench.pass_time(DAY)
+    bench.wind(DAY)
 
     bench.set_source(contact_type, None)
     run = bench.tell_change(contact_type) if start == "change" else bench.scheduled()
-    bench.run()
+    bench.settle()
 
-    assert bench.messages_of(run), run.summary
+    assert bench.messages_of(run), ending(run)
     assert re.search(rf"{contact_type.lower()}.*(not set|missing)", bench.text_of(run))
     assert [SOURCE[contact_type]] * 3 == bench.contacts(contact_type, *MEMBERS)
 
