@@ -10,7 +10,7 @@ usage() {
 Usage: scripts/mutation.sh [MUTANT...]
 
   scripts/mutation.sh                             every module of [tool.mutmut] in pyproject.toml
-  scripts/mutation.sh 'contact_sync.reconcile*'   only these
+  scripts/mutation.sh 'contact_sync.comparison*'   only these
 USAGE
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from builders import PLANNED_AT, SYNC_ID
-from contact_sync.account_sync import AccountState, AccountTask, ContactResult, Source
+from contact_sync.account_sync import AccountState, AccountTask, ContactResult
 from contact_sync.comparison import KnownContact, Write
 from contact_sync.contacts import Contact, ContactType
 
@@ -59,7 +59,7 @@ class FakeStates:
         self.reads: list[str] = []
         self.intended: list[dict[ContactType, Write]] = []
         self.recorded: list[dict[ContactType, ContactResult]] = []
-        self.recorded_for: list[tuple[AccountTask, Source, datetime]] = []
+        self.recorded_for: list[tuple[AccountTask, str, datetime]] = []
 
     def read(self, account_id: str) -> AccountState:
         """Return the account's state and the lock."""
@@ -76,13 +76,13 @@ class FakeStates:
         self,
         task: AccountTask,
         results: Mapping[ContactType, ContactResult],
-        source: Source,
+        started_at: str,
         at: datetime,
     ) -> bool:
         """Keep the record of one attempt."""
         if not self.is_late:
             self.recorded.append(dict(results))
-            self.recorded_for.append((task, source, at))
+            self.recorded_for.append((task, started_at, at))
         return not self.is_late
 
 

@@ -111,10 +111,10 @@ class AccountStates(Protocol):
         self,
         task: AccountTask,
         results: Mapping[ContactType, ContactResult],
-        source: Source,
+        started_at: str,
         at: datetime,
     ) -> bool:
-        """Record one attempt; return False where a newer run was here."""
+        """Record one attempt of a run; return False where a newer run was here."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,8 @@ class _Attempt:
         """Record the results; return False where a newer run was here."""
         if any(isinstance(error, AccessDeniedError) for error in self._errors):
             self._skip_what_cannot_be_reached()
-        return self._sync.states.record(self._task, self.results, self._sync.source, self._now)
+        started_at = self._sync.source.started_at
+        return self._sync.states.record(self._task, self.results, started_at, self._now)
 
     def raise_errors(self) -> None:
         """Raise RepeatAccountError if any failure may pass, else the first error, if any."""

@@ -26,7 +26,7 @@ class Status(StrEnum):
 
 CHANGED = frozenset({Status.UPDATED, Status.DELETED})
 FAILURES = frozenset({Status.FAILED, Status.CONTESTED})
-# What an earlier attempt recorded, and a repeated one may find otherwise.
+# Results of an earlier attempt that the next one may replace.
 UNSETTLED = frozenset({Status.FAILED, Status.SKIPPED})
 
 

@@ -96,19 +96,19 @@ class UnknownAccountStateError(SyncError):
 class LockLostError(SyncError):
     """Another execution took the lock over while this run worked."""
 
-    remedy = "None needed: the other run goes on. Start a full run to be sure."
+    remedy = "Nothing to do: the other run continues. Start a full run to be sure."
     command = "bash scripts/resync.sh --environment {environment}"
 
 
 class SourceNotSettledError(SyncError):
-    """The source kept changing, or kept being read stale, through three runs of one change."""
+    """The source kept changing, or its reads stayed stale, however often a change was repeated."""
 
     remedy = "Compare the management account's contacts in the console, then start a full run."
     command = "bash scripts/resync.sh --environment {environment}"
 
 
 class ThrottledError(SyncError):
-    """The API refused a call for its rate, more often than the client repeats."""
+    """The API throttled a call more often than the client retries it."""
 
     remedy = "Other tools may use the same quota; retry the failed accounts."
 
@@ -139,7 +139,7 @@ class ContactRefusedError(SyncError):
 
 
 class ContestedError(SyncError):
-    """The contact differs again from what run after run wrote."""
+    """Run after run wrote the contact, and each time something changed it back."""
 
     remedy = (
         "Something in the account sets the contact back, or the API stores it differently: "
@@ -154,7 +154,7 @@ class NotRecordedError(SyncError):
 
 
 class RepeatAccountError(SyncError):
-    """Contacts of this account failed for a reason that passes; the attempt is repeated."""
+    """Contacts of this account failed for a reason that may pass; the attempt is repeated."""
 
 
 class SyncFailedError(SyncError):

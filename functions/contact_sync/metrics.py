@@ -16,7 +16,7 @@ NAMESPACE = "AwsContactSync"
 
 
 class Metric(StrEnum):
-    """Every metric; each is one that is paid for, of which ten are free."""
+    """Every metric: ten are free."""
 
     ACCOUNTS_UPDATED = "AccountsUpdated"
     ACCOUNTS_UNCHANGED = "AccountsUnchanged"
@@ -32,7 +32,7 @@ class Metric(StrEnum):
 def emit(values: Mapping[Metric, float], sync_id: str) -> None:
     """Write the values to the log, which CloudWatch makes metrics of.
 
-    The run stands beside them for queries of the log, and is no dimension.
+    `sync_id` is added for queries of the log; it is no dimension, which would cost per run.
     """
     metrics = EphemeralMetrics(namespace=NAMESPACE)
     for metric, value in values.items():

@@ -179,7 +179,7 @@ def parse_request(execution_input: Any, management_account_id: str) -> SyncReque
 
 
 def run_request(request: SyncRequest, retried: RunRequest | None = None) -> RunRequest:
-    """Return what an execution asks for; `retried` is what its `retry_of` stands for."""
+    """Return what an execution asks for; `retried` is what its `retry_of` repeats."""
     if retried is not None:
         reasons = [request.reason] if request.reason else []
         scope = retried.model_dump(include={"account_ids", "organizational_units", "contact_types"})

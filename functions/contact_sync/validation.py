@@ -143,7 +143,7 @@ def _unknown_key(place: tuple[object, ...], model: type[BaseModel]) -> str:
 
 
 def _has_dynamodb_json(value: Any) -> bool:
-    """Tell whether the value, or one inside it, has the type around it that DynamoDB JSON has."""
+    """Return whether the value, or one inside it, has a type around it, as DynamoDB JSON has."""
     if isinstance(value, Mapping):
         is_typed = len(value) == 1 and set(value) <= DYNAMODB_TYPES
         return is_typed or any(_has_dynamodb_json(part) for part in value.values())

@@ -105,7 +105,9 @@ class Reporter:
         report = _report(end, item, lock, counts)
         ended_at = datetime.now(UTC)
         values = {**report.item(), "ended_at": ended_at.isoformat()}
-        self.runs.update(end.started_at, end.sync_id, values)
+        # Of an aborted run, the recovery has noted the end already: this attempt is late.
+        record = self.runs.record_end if report.superseded_by else self.runs.update
+        record(end.started_at, end.sync_id, values)
         if planned_at := item.get("planned_at"):
             for name in (SOURCE, SCOPE):
                 self.bucket.delete(object_key(end.sync_id, planned_at, name))

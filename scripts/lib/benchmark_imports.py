@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 FUNCTIONS = REPOSITORY / "functions"
 BASE = "import boto3; from aws_lambda_powertools import Logger; Logger()"
-ROUNDS = 9
+REPEATS = 9
 
 # Packaged only to be newer than Lambda's own; by far the largest.
 LEFT_OUT = ("boto3/", "botocore/")
@@ -54,12 +54,12 @@ _VARIABLES = {
 }
 
 
-def measure_imports(rounds: int = ROUNDS) -> Json:
+def measure_imports(repeats: int = REPEATS) -> Json:
     """Return base and handlers in processor seconds, their ratios, and the package's size.
 
     Each is the median of fresh interpreters that find compiled bytecode. Base and handlers take
-    turns, and a ratio is of the two in the same round, so that other work on the machine weighs
-    on both.
+    turns, and a ratio is of the two in the same repetition, so that other work on the machine
+    weighs on both.
     """
     package = build_package(FUNCTIONS, BUILD, MINISTACK_PYTHON)
     with tempfile.TemporaryDirectory(prefix="imports-") as folder:
@@ -68,7 +68,7 @@ def measure_imports(rounds: int = ROUNDS) -> Json:
         for code in cases.values():  # compiles
             _import(code, folder)
         measured = [
-            {name: _import(code, folder) for name, code in cases.items()} for _ in range(rounds)
+            {name: _import(code, folder) for name, code in cases.items()} for _ in range(repeats)
         ]
     times = [{name: seconds for name, (seconds, _) in one.items()} for one in measured]
     return {
@@ -79,7 +79,7 @@ def measure_imports(rounds: int = ROUNDS) -> Json:
 
 
 def import_figures(times: Sequence[Mapping[str, float]]) -> Json:
-    """Return the medians of rounds, in each of which the base is under the empty name."""
+    """Return the medians of repetitions; in each of them the base has the empty name."""
     names = [name for name in times[0] if name]
     return {
         "base_seconds": median(one[""] for one in times),

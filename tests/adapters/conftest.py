@@ -8,6 +8,7 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 from moto_stack import (
+    BUCKET,
     CONFIG_TABLE,
     STATE_TABLE,
     create_bucket,
@@ -36,6 +37,11 @@ def _config_table(_aws: None) -> Any:
     return create_config_table()
 
 
+@pytest.fixture(scope="module")
+def _bucket(_aws: None) -> Any:
+    return create_bucket()
+
+
 @pytest.fixture
 def state_table(_state_table: Any) -> Any:
     """Return a client of the state table, which is empty: making it anew is slow."""
@@ -51,10 +57,11 @@ def config_table(_config_table: Any) -> Any:
 
 
 @pytest.fixture
-def bucket() -> Iterator[Any]:
+def bucket(_bucket: Any) -> Any:
     """Return a client of the runs bucket, which is empty."""
-    with mock_aws():
-        yield create_bucket()
+    for item in _bucket.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        _bucket.delete_object(Bucket=BUCKET, Key=item["Key"])
+    return _bucket
 
 
 @pytest.fixture(scope="session")

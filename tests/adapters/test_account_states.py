@@ -19,7 +19,6 @@ from builders import (
     STARTED_AT,
     SYNC_ID,
     make_contact,
-    make_source,
     make_task,
     make_write,
 )
@@ -62,7 +61,7 @@ def record(
     task: AccountTask | None = None,
     at: datetime = NOW,
 ) -> bool:
-    return states.record(task or make_task(), results, make_source(), at)
+    return states.record(task or make_task(), results, STARTED_AT, at)
 
 
 def item_of(states: AccountStatesTable, *, dry_run: bool = False) -> dict[str, Any]:
@@ -227,7 +226,17 @@ def test_no_item_holds_a_contact_value(states: AccountStatesTable) -> None:
 # Accounts that left
 
 
-@pytest.mark.parametrize("result", [UPDATED, UNCHANGED, ContactResult(Status.FAILED, "X")])
+@pytest.mark.parametrize(
+    "result",
+    [
+        UPDATED,
+        UNCHANGED,
+        ContactResult(Status.SKIPPED),
+        ContactResult(Status.SKIPPED, "just joined"),
+        ContactResult(Status.CONTESTED, "ContestedError"),
+        ContactResult(Status.FAILED, "ThrottledError"),
+    ],
+)
 def test_an_account_that_is_back_is_kept_again(
     result: ContactResult, states: AccountStatesTable, put: Callable[..., None]
 ) -> None:
@@ -236,12 +245,13 @@ def test_an_account_that_is_back_is_kept_again(
     assert not {"left_at", "expires_at"} & item_of(states).keys()
 
 
+@pytest.mark.parametrize("reason", ["not in the organization", "CLOSED"])
 def test_an_account_that_left_while_a_run_worked_on_it_stays_marked(
-    states: AccountStatesTable, put: Callable[..., None]
+    reason: str, states: AccountStatesTable, put: Callable[..., None]
 ) -> None:
     """Its item would be kept for ever."""
     put(left_at=NOW.isoformat(), expires_at=17)
-    record(states, {BILLING: ContactResult(Status.SKIPPED, "not in the organization")})
+    record(states, {BILLING: UPDATED, SECURITY: ContactResult(Status.SKIPPED, reason)})
     assert (NOW.isoformat(), 17) == (item_of(states)["left_at"], item_of(states)["expires_at"])
 
 

@@ -143,11 +143,19 @@ def test_the_end_of_a_run_sets_what_is_held_and_removes_what_version_1_queued(
     assert Lock("run-1", planned_at=PLANNED_AT, held=HELD) == lock.read()
 
 
+def test_what_version_1_queued_can_be_forgotten(lock: LockTable, put: Callable[..., None]) -> None:
+    put(holder="run-1", planned_at=PLANNED_AT, held=HELD, pending=PENDING)
+    for _ in range(2):
+        assert lock.forget_pending("run-1")
+    assert Lock("run-1", planned_at=PLANNED_AT, held=HELD) == lock.read()
+
+
 Change = Callable[[LockTable], bool]
 TAKE: Change = lambda lock: lock.take("run-1", NOW)  # noqa: E731
 RELEASE: Change = lambda lock: lock.release("run-1", LATER)  # noqa: E731
 PLAN: Change = lambda lock: lock.record_plan("run-1", PLANNED_AT, HELD)  # noqa: E731
 END: Change = lambda lock: lock.record_end("run-1", PLANNED_AT, HELD)  # noqa: E731
+FORGET: Change = lambda lock: lock.forget_pending("run-1")  # noqa: E731
 
 
 @pytest.mark.parametrize(
@@ -165,6 +173,8 @@ END: Change = lambda lock: lock.record_end("run-1", PLANNED_AT, HELD)  # noqa: E
         (END, {"holder": "run-1", "planned_at": EARLIER_PLAN}),
         (END, {"holder": "run-1", "planned_at": LATER_PLAN}),
         (END, {"holder": "run-2", "planned_at": PLANNED_AT, "pending": PENDING}),
+        (FORGET, {"pending": PENDING}),
+        (FORGET, {"holder": "run-2", "pending": PENDING}),
     ],
 )
 def test_nobody_changes_the_lock_of_another_or_of_another_plan(
@@ -179,7 +189,7 @@ def test_nobody_changes_the_lock_of_another_or_of_another_plan(
     assert found == item()
 
 
-@pytest.mark.parametrize("change", [TAKE, RELEASE, PLAN, END])
+@pytest.mark.parametrize("change", [TAKE, RELEASE, PLAN, END, FORGET])
 @pytest.mark.parametrize(
     ("code", "error"),
     [

@@ -1,40 +1,48 @@
-"""sync-reporter: a round's accounts in, counts out; a run's end in, its message out."""
+"""sync-reporter: how a run ended in; its message, and how the execution goes on, out."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pytest
 from builders import (
+    KEY,
+    LATER_PLAN,
     MEMBER,
     NOW,
     OTHER,
+    PLANNED_AT,
     SECRET_VALUES,
     STARTED_AT,
     SYNC_ID,
+    THIRD,
+    make_contact,
     make_source,
     make_task,
 )
-from contact_sync import keys
-from contact_sync.account_states import AccountStatesTable
-from contact_sync.account_sync import Outcome
+from contact_sync.account_sync import ContactResult
+from contact_sync.aws import keys
+from contact_sync.aws.account_states import AccountStatesTable
+from contact_sync.aws.items import from_item, to_item
+from contact_sync.aws.lock_table import LockTable
+from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.aws.runs_table import RunsTable
+from contact_sync.comparison import Status
 from contact_sync.contacts import ContactType
 from contact_sync.errors import ServiceUnavailableError
-from contact_sync.reconcile import Status
-from contact_sync.runs_bucket import RunsBucket
-from contact_sync.runs_table import RunsTable
 from moto_stack import BUCKET, STATE_TABLE, Cloud, Invoke
+from support.builders import EARLIER, make_listed, make_plan, make_queued, make_run_ended
+from support.clock import stop_clock
 
-BILLING = ContactType.BILLING
-NOTIFICATION = {
-    "notify_on_failure": True,
-    "notify_on_success": True,
-    "notify_on_partial_failure": True,
-    "failure_threshold": 2,
-}
-PREFIX = f"runs/{SYNC_ID}/1"
-Record = Callable[..., None]
+PLAN = make_plan(notification={**make_plan()["notification"], "failure_threshold": 2})
+PLAN_ERROR = {"plan": None, "listed": None, "digits": []}
+DRY_RUN = {"input": {"dry_run": True}, "may_hold_lock": False}
+DIGEST = make_contact().digest(KEY)
+
+
+@pytest.fixture(autouse=True)
+def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_clock(monkeypatch, "sync_reporter.reporter")
 
 
 @pytest.fixture
@@ -47,65 +55,186 @@ def runs(cloud: Cloud) -> RunsTable:
     return RunsTable(cloud.dynamodb, STATE_TABLE)
 
 
-@pytest.fixture
-def accounts(cloud: Cloud, runs: RunsTable) -> Record:
-    """Record what the children left, and the round that they belong to."""
-    bucket = RunsBucket(boto3.client("s3"), BUCKET)
-    states = AccountStatesTable(cloud.dynamodb, STATE_TABLE)
+class Bed:
+    """A run that holds the lock and has planned, with what its children leave."""
 
-    def record(*, number: int = 1, dry_run: bool = False, **statuses: Status) -> None:
-        ids = [name.removeprefix("_") for name in statuses]
-        for account_id, status in zip(ids, statuses.values(), strict=True):
+    def __init__(self, cloud: Cloud) -> None:
+        self.dynamodb = cloud.dynamodb
+        self.states = AccountStatesTable(cloud.dynamodb, STATE_TABLE)
+        self.lock = LockTable(cloud.dynamodb, STATE_TABLE)
+        self.put(keys.LOCK, holder=SYNC_ID, planned_at=PLANNED_AT)
+        RunsTable(cloud.dynamodb, STATE_TABLE).update(
+            STARTED_AT,
+            SYNC_ID,
+            {
+                "planned_at": PLANNED_AT,
+                "request": {},
+                "taken": [SYNC_ID, "asked"],
+                "taken_started_at": [STARTED_AT, EARLIER],
+                "contact_types": ["billing"],
+                "source": {"billing": DIGEST},
+                "configuration": "present",
+            },
+        )
+        for name in (SYNC_ID, "asked", "since"):
+            self.lock.queue(make_queued(name))
+
+    def put(self, key: dict[str, str], **values: Any) -> None:
+        self.dynamodb.put_item(TableName=STATE_TABLE, Item=to_item({**key, **values}))
+
+    def children(self, *, dry_run: bool = False, **statuses: Status) -> None:
+        """Record what the children left, by `_<account id>`, and the objects of their run."""
+        for name, status in statuses.items():
             error = "ThrottledError" if status is Status.FAILED else None
-            task = make_task(account_id=account_id, round=number, dry_run=dry_run)
-            states.record(task, {BILLING: Outcome(status, "d", error)}, make_source(), NOW)
-        bucket.store_manifest(f"{PREFIX}/manifest.json", ids)
-        bucket.store_source(f"{PREFIX}/source.json", make_source())
-        run = {**keys.run_index(SYNC_ID), "request": {}, "round": number, "dry_run": dry_run}
-        runs.update(STARTED_AT, SYNC_ID, run)
+            task = make_task(account_id=name.removeprefix("_"), dry_run=dry_run)
+            result = ContactResult(status, error)
+            self.states.record(task, {ContactType.BILLING: result}, STARTED_AT, NOW)
+        bucket = RunsBucket(boto3.client("s3"), BUCKET)
+        bucket.store_manifest(PLAN["manifest_key"], [name[1:] for name in statuses])
+        bucket.store_source(PLAN["source_key"], make_source())
 
-    return record
-
-
-def round_ended(**changes: Any) -> dict[str, Any]:
-    return {
-        "action": "record_round",
-        "sync_id": SYNC_ID,
-        "started_at": STARTED_AT,
-        "round": 1,
-        "dry_run": False,
-        "contact_types": ["billing"],
-        "skipped_types": {},
-        "key_replaced": False,
-        "digest_key_id": "key-1",
-        "source_key": f"{PREFIX}/source.json",
-        "scope_key": f"{PREFIX}/scope.json",
-        "manifest_key": f"{PREFIX}/manifest.json",
-        "left_alone": {},
-        "planned_at": STARTED_AT,
-        "estimated_seconds": 60,
-        "digits": [],
-        "error": None,
-        **changes,
-    }
+    def contents(self) -> list[dict[str, Any]]:
+        """Return every item of the state table."""
+        items = [from_item(one) for one in self.dynamodb.scan(TableName=STATE_TABLE)["Items"]]
+        return sorted(items, key=lambda item: (item["pk"], item["sk"]))
 
 
-def run_ended(**changes: Any) -> dict[str, Any]:
-    return {
-        "action": "summarize_run",
-        "sync_id": SYNC_ID,
-        "started_at": STARTED_AT,
-        "error": None,
-        "cause": "",
-        "notification": NOTIFICATION,
-        **changes,
-    }
+@pytest.fixture
+def bed(cloud: Cloud) -> Bed:
+    return Bed(cloud)
 
 
-def dies_at_the_runs_item(
-    monkeypatch: pytest.MonkeyPatch, reporter: Invoke, event: dict[str, Any]
+def ended(**changes: Any) -> dict[str, Any]:
+    return make_run_ended(**{"plan": PLAN, **changes})
+
+
+def test_a_run_is_counted_recorded_and_handed_on(
+    reporter: Invoke, bed: Bed, runs: RunsTable, cloud: Cloud
 ) -> None:
-    """Invoke the function, which ends when it has written everything but the run's item."""
+    bed.children(_100000000001=Status.UPDATED, _100000000002=Status.FAILED)
+    answer = reporter(ended())
+    message = answer.pop("message")
+    assert answer == {
+        "status": "partial",
+        "error": None,
+        "cause": "billing failed in 1 of 2 accounts (ThrottledError). "
+        f"Failed accounts: 1, first {OTHER} (ThrottledError).",
+        "notify": True,
+        "subject": "[test] contact sync partial: 1 updated, 1 failed",
+        "may_continue": True,
+        "check_source_in": None,
+    }
+    assert f"  {OTHER}  billing: ThrottledError\n" in message
+    assert message.endswith(
+        "Execution: https://console.example.com/executions/contact-sync:run-1\n"
+        "Dashboard: https://console.example.com/dashboard\n"
+    )
+    assert "partial" == runs.read(STARTED_AT, SYNC_ID)["status"]
+    assert [OTHER] == runs.failed_accounts(SYNC_ID)
+    assert SYNC_ID == runs.read(EARLIER, "asked")["done_by"]
+    assert ["since"] == [one.name for one in bed.lock.queued()]
+    assert {"billing": DIGEST, "configuration": "present"} == bed.lock.read().held
+    left = cloud.s3.list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert [PLAN["manifest_key"]] == [one["Key"] for one in left]
+
+
+def test_a_dry_run_is_counted_by_its_own_items_and_touches_no_lock(
+    reporter: Invoke, bed: Bed, runs: RunsTable
+) -> None:
+    bed.children(_100000000001=Status.FAILED)
+    bed.children(dry_run=True, _100000000001=Status.UPDATED)
+    lock, queue = bed.lock.read(), bed.lock.queued()
+    answer = reporter(ended(**DRY_RUN))
+    assert "DRY RUN [test] contact sync success: 1 would change" == answer["subject"]
+    assert (lock, queue) == (bed.lock.read(), bed.lock.queued())
+    assert ("success", True) == tuple(
+        runs.read(STARTED_AT, SYNC_ID)[name] for name in ("status", "dry_run")
+    )
+
+
+def test_a_run_that_could_not_plan_ends_with_its_error_and_what_it_took_is_gone(
+    reporter: Invoke, bed: Bed
+) -> None:
+    bed.put(keys.LOCK, holder=SYNC_ID, pending={"account_ids": [THIRD]})
+    cause = json.dumps({"errorType": "InvalidConfigError", "errorMessage": "contact_types: x"})
+    error = {"name": "InvalidConfigError", "cause": cause}
+    answer = reporter(ended(**PLAN_ERROR, error=error))
+    assert ("failure", "InvalidConfigError", "contact_types: x", True) == tuple(
+        answer[name] for name in ("status", "error", "cause", "notify")
+    )
+    assert ["since"] == [one.name for one in bed.lock.queued()]
+    assert bed.lock.read().pending is None
+
+
+def test_a_run_that_lost_the_lock_leaves_everything_to_the_run_that_has_it(
+    reporter: Invoke, bed: Bed, runs: RunsTable
+) -> None:
+    bed.children(_100000000001=Status.UPDATED)
+    bed.put(keys.LOCK, holder="run-2", planned_at=LATER_PLAN, pending={})
+    before = (bed.lock.read(), bed.lock.queued())
+    answer = reporter(ended())
+    assert ("LockLostError", False) == (answer["error"], answer["may_continue"])
+    assert before == (bed.lock.read(), bed.lock.queued())
+    assert "run-2" == runs.read(STARTED_AT, SYNC_ID)["superseded_by"]
+
+
+def test_what_version_1_queued_is_left_to_the_holder_of_the_lock(
+    reporter: Invoke, bed: Bed
+) -> None:
+    bed.put(keys.LOCK, holder="run-2", pending={})
+    reporter(ended(**PLAN_ERROR, error={"name": "Lambda.Unknown"}))
+    assert {} == bed.lock.read().pending
+    assert not bed.lock.forget_pending(SYNC_ID)
+
+
+def test_accounts_without_a_record_have_failed(reporter: Invoke, bed: Bed, runs: RunsTable) -> None:
+    bed.children(_100000000001=Status.UNCHANGED)
+    manifest = [MEMBER, OTHER, THIRD]
+    RunsBucket(boto3.client("s3"), BUCKET).store_manifest(PLAN["manifest_key"], manifest)
+    assert "PartialSyncError" == reporter(ended(listed=make_listed(3)))["error"]
+    assert [OTHER, THIRD] == runs.failed_accounts(SYNC_ID)
+
+
+def test_the_answer_survives_json_and_neither_it_nor_the_table_holds_a_value(
+    reporter: Invoke, bed: Bed
+) -> None:
+    bed.children(_100000000001=Status.UPDATED)
+    printed = json.dumps(reporter(ended())) + str(bed.contents())
+    assert [] == [value for value in SECRET_VALUES if value in printed]
+
+
+# Records that are repeated
+
+
+@pytest.mark.parametrize("how", [{}, DRY_RUN, {**PLAN_ERROR, "error": {"name": "X", "cause": "y"}}])
+def test_a_run_whose_answer_was_lost_tells_and_leaves_the_same(
+    how: dict[str, Any], reporter: Invoke, bed: Bed
+) -> None:
+    bed.children(
+        dry_run=how is DRY_RUN,
+        _100000000001=Status.UPDATED,
+        _100000000002=Status.FAILED,
+        _100000000003=Status.UNCHANGED,
+    )
+    first = reporter(ended(**how))
+    left = bed.contents()
+    assert first == reporter(ended(**how))
+    assert left == bed.contents()
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_reporter_that_died_before_the_runs_item_counts_the_same_again(
+    *,
+    dry_run: bool,
+    reporter: Invoke,
+    bed: Bed,
+    runs: RunsTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    statuses = [Status.UPDATED, Status.UNCHANGED, Status.FAILED, Status.SKIPPED]
+    named = {f"_{100_000_000_001 + n}": one for n, one in enumerate(statuses)}
+    bed.children(dry_run=dry_run, **named)
+    event = ended(**(DRY_RUN if dry_run else {}))
 
     def refuse(*_: Any) -> None:
         raise ServiceUnavailableError("record run")
@@ -114,150 +243,8 @@ def dies_at_the_runs_item(
         patch.setattr(RunsTable, "update", refuse)
         with pytest.raises(ServiceUnavailableError):
             reporter(event)
-
-
-def test_a_round_is_counted_and_recorded(
-    reporter: Invoke, accounts: Record, runs: RunsTable, cloud: Cloud
-) -> None:
-    accounts(_100000000001=Status.UPDATED, _100000000002=Status.FAILED)
-    assert {"accounts": {"updated": 1, "failed": 1}} == reporter(round_ended())
-    assert [OTHER] == runs.failed_accounts(SYNC_ID)
-    assert {} == runs.synced()
-    left = cloud.s3.list_objects_v2(Bucket=BUCKET)["Contents"]
-    assert [f"{PREFIX}/manifest.json"] == [one["Key"] for one in left]
-
-
-def test_a_clean_round_over_all_accounts_is_what_was_last_synced(
-    reporter: Invoke, accounts: Record, runs: RunsTable
-) -> None:
-    accounts(_100000000001=Status.UPDATED)
-    reporter(round_ended())
-    assert (SYNC_ID, "key-1") == (
-        runs.synced()["billing"]["sync_id"],
-        runs.synced()["billing"]["key_id"],
-    )
-
-
-def test_a_dry_run_is_counted_and_is_not_what_was_synced(
-    reporter: Invoke, accounts: Record, runs: RunsTable
-) -> None:
-    accounts(dry_run=True, _100000000001=Status.UPDATED)
-    assert {"accounts": {"updated": 1}} == reporter(round_ended(dry_run=True))
-    assert {} == runs.synced()
-
-
-def test_a_failed_round_is_recorded_with_its_error(
-    reporter: Invoke, accounts: Record, runs: RunsTable
-) -> None:
-    accounts()
-    nothing = dict.fromkeys(("source_key", "scope_key", "manifest_key", "digest_key_id"))
-    event = round_ended(**nothing, contact_types=[], error="InvalidConfigError")
-    assert {"accounts": {}} == reporter(event)
-    assert "InvalidConfigError" == runs.read(STARTED_AT, SYNC_ID)["round_1"]["error"]
-
-
-def test_a_run_ends_with_its_message(reporter: Invoke, accounts: Record, runs: RunsTable) -> None:
-    accounts(_100000000001=Status.UPDATED, _100000000002=Status.FAILED)
-    reporter(round_ended())
-    summary = reporter(run_ended())
-    message = summary.pop("message")
-    assert summary == {
-        "status": "partial",
-        "error": None,
-        "cause": f"Failed accounts: 1; failure_threshold is 2. Failed: {OTHER} (ThrottledError)",
-        "notify": True,
-        "subject": "[test] contact sync partial: 1 updated, 1 failed",
-    }
-    assert f"  {OTHER}  billing: ThrottledError\n" in message
-    assert message.endswith(
-        "Execution: https://console.example.com/executions/contact-sync:run-1\n"
-        "Dashboard: https://console.example.com/dashboard\n"
-    )
-    assert "partial" == runs.read(STARTED_AT, SYNC_ID)["status"]
-
-
-def test_a_named_error_fails_the_run(reporter: Invoke) -> None:
-    cause = json.dumps({"errorType": "InvalidConfigError", "errorMessage": "contact_types: x"})
-    event = run_ended(error="InvalidConfigError", cause=cause, notification=None)
-    summary = reporter(event)
-    assert ("failure", "InvalidConfigError", "contact_types: x", True) == tuple(
-        summary[name] for name in ("status", "error", "cause", "notify")
-    )
-
-
-def test_answers_survive_json_and_hold_no_value(reporter: Invoke, accounts: Record) -> None:
-    accounts(_100000000001=Status.UPDATED)
-    printed = json.dumps([reporter(round_ended()), reporter(run_ended())])
-    assert [] == [value for value in SECRET_VALUES if value in printed]
-    assert MEMBER not in json.loads(printed)[0]
-
-
-# Rounds that are recorded again
-
-
-def contents(cloud: Cloud) -> list[dict[str, Any]]:
-    """Return every item of the state table."""
-    items = cloud.dynamodb.scan(TableName=STATE_TABLE)["Items"]
-    return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-@pytest.mark.parametrize(
-    "statuses",
-    [
-        {"_100000000001": Status.UPDATED, "_100000000002": Status.UNCHANGED},
-        {"_100000000001": Status.UPDATED, "_100000000002": Status.FAILED},
-    ],
-    ids=["clean", "with a failure"],
-)
-def test_a_round_whose_answer_was_lost_tells_and_leaves_the_same(
-    *,
-    statuses: dict[str, Status],
-    dry_run: bool,
-    reporter: Invoke,
-    accounts: Record,
-    cloud: Cloud,
-) -> None:
-    accounts(dry_run=dry_run, **statuses)
-    first = reporter(round_ended(dry_run=dry_run))
-    left = contents(cloud)
-    assert first == reporter(round_ended(dry_run=dry_run))
-    assert left == contents(cloud)
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_a_reporter_that_died_before_the_runs_item_counts_the_same_again(
-    *,
-    dry_run: bool,
-    reporter: Invoke,
-    accounts: Record,
-    runs: RunsTable,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    statuses = [Status.UPDATED, Status.UNCHANGED, Status.FAILED, Status.SKIPPED]
-    accounts(dry_run=dry_run, **{f"_{100_000_000_001 + n}": one for n, one in enumerate(statuses)})
-    dies_at_the_runs_item(monkeypatch, reporter, round_ended(dry_run=dry_run))
-    assert "round_1" not in runs.read(STARTED_AT, SYNC_ID)
+    assert "ended_at" not in runs.read(STARTED_AT, SYNC_ID)
+    reporter(event)
     counts = {"updated": 1, "unchanged": 1, "failed": 1, "skipped": 1}
-    assert {"accounts": counts} == reporter(round_ended(dry_run=dry_run))
-    recorded = runs.read(STARTED_AT, SYNC_ID)
-    assert ["ThrottledError"] == [one["errors"]["billing"] for one in recorded["failures"]]
-    assert 1 == recorded["failed"]
-    assert ["100000000003"] == runs.failed_accounts(SYNC_ID)
-
-
-def test_a_later_round_corrects_the_same_accounts_again(
-    reporter: Invoke,
-    accounts: Record,
-    runs: RunsTable,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ids = [str(100_000_000_001 + n) for n in range(3)]
-    accounts(**{f"_{one}": Status.FAILED for one in ids})
-    reporter(round_ended())
-    accounts(number=2, **{f"_{ids[0]}": Status.UNCHANGED, f"_{ids[1]}": Status.FAILED})
-    later = round_ended(round=2)
-    dies_at_the_runs_item(monkeypatch, reporter, later)
-    assert {"accounts": {"unchanged": 1, "failed": 1}} == reporter(later)
-    assert 2 == runs.read(STARTED_AT, SYNC_ID)["failed"]
-    assert ids[1:] == runs.failed_accounts(SYNC_ID)
+    assert counts == runs.read(STARTED_AT, SYNC_ID)["accounts"]
+    assert [THIRD] == runs.failed_accounts(SYNC_ID)

@@ -267,4 +267,5 @@ def test_member(live: Environment) -> None:
         client.put_alternate_contact(**put, **source)
 
     assert "SUCCEEDED" == ended["status"], ended.get("cause")
+    assert "queued_behind" not in ended["output"], "another run was under way: try again"
     assert source == values_of(found)

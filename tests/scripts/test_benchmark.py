@@ -421,10 +421,10 @@ class TestCheck:
 
 class TestImports:
     def test_ratios(self) -> None:
-        """A ratio is of the same round, so that other work weighs on both."""
-        rounds = [{"": 1.0, "f": 1.2}, {"": 10.0, "f": 13.0}, {"": 1.0, "f": 1.4}]
+        """A ratio is of the same repetition, so that other work weighs on both."""
+        repetitions = [{"": 1.0, "f": 1.2}, {"": 10.0, "f": 13.0}, {"": 1.0, "f": 1.4}]
 
-        figures = import_figures(rounds)
+        figures = import_figures(repetitions)
 
         assert (1.0, {"f": 1.4}) == (figures["base_seconds"], figures["import_seconds"])
         assert {"f": 1.3} == figures["import_ratios"]

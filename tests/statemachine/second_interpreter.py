@@ -14,6 +14,7 @@ an error of `States.`. Waits and retries take no time. Where moto differs from S
 
 import json
 import re
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -42,6 +43,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_sns,
 )
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
 from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
 from standin.machine import Machine
 from standin.organization import OrganizationClient
@@ -201,6 +203,13 @@ class MotoStandin:
                 call = self._start_execution if name == "states" else original
                 method = self._faulty(name, call)
                 stack.enter_context(patch.object(service, "_eval_service_task", method))
+            ended = threading.Lock()
+            for owner, name in (
+                (BaseExecutionWorkerCommunication, "_reflect_execution_status"),
+                (Execution, "to_describe_output"),
+            ):
+                method = _exclusive(ended, getattr(owner, name))
+                stack.enter_context(patch.object(owner, name, method))
             publish = self._recorded(EventManager._publish_history_event)
             stack.enter_context(patch.object(EventManager, "_publish_history_event", publish))
             yield
@@ -236,6 +245,16 @@ def second_machine(organization: OrganizationClient) -> Iterator[Machine]:
         }
         with standin.patched():
             yield Machine(standin, Stack(standin, NAME, outputs), recovers=False)
+
+
+def _exclusive(lock: threading.Lock, original: Any) -> Any:
+    """Let nobody describe an execution that has its status already, and not yet its output."""
+
+    def call(*arguments: Any) -> Any:
+        with lock:
+            return original(*arguments)
+
+    return call
 
 
 def _evaluate(expression: str) -> Any:

@@ -14,12 +14,14 @@ from statemachine.ways import (
     FIRST,
     HANDLER,
     LISTER,
+    PATIENT,
     PRIMARY,
     REPORTER,
     SECOND,
     WAYS,
     crash,
     late_request,
+    start_and_hold,
     trigger,
 )
 
@@ -91,7 +93,7 @@ TRANSIENT = ("Lambda.TooManyRequestsException", "Runtime.ExitError", "ThrottledE
 
 def test_every_task_outlives_its_transient_errors(machine: Machine) -> None:
     """One run that queued another, a joined account and one that left use every task."""
-    machine.reset(drifted_world(2, missing=0), **CONFIG)
+    machine.reset(drifted_world(2, missing=0), **CONFIG | {"retry_config": PATIENT})
     tasks = [
         *((HANDLER, f'"{name}"') for name in "check_request take_lock plan_run".split()),
         *((HANDLER, f'"{name}"') for name in ("release_lock", "check_source")),
@@ -113,12 +115,7 @@ def test_every_task_outlives_its_transient_errors(machine: Machine) -> None:
 
     machine.run(trigger("account_left", account_id=FIRST))
     machine.run(trigger("account_joined", account_id=FIRST))
-    slow = {"operation": "GetAlternateContact", "account_id": FIRST, "error": "slow", "times": 1}
-    machine.organization.add_fault({**slow, "delay": 1})
-    execution = machine.stack.start(trigger("contact_changed"))
-    while "SyncAccounts" not in execution.states():
-        assert execution.status() == "RUNNING"
-    late_request(machine, execution)
+    execution = start_and_hold(machine, trigger("contact_changed"), late_request)
 
     assert "PartialSyncError" == execution.wait(240).error
     assert {"StartNext", "CheckSource", "PublishResult"} <= set(execution.states())

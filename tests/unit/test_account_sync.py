@@ -10,6 +10,7 @@ from builders import (
     MEMBER,
     PLANNED_AT,
     SECRET_VALUES,
+    STARTED_AT,
     SYNC_ID,
     make_account,
     make_child_input,
@@ -153,8 +154,8 @@ def test_a_write_is_recorded_with_what_it_replaced_and_when() -> None:
     given = Given().has(billing=OLD)
     before = datetime.now(UTC)
     given.run(BILLING, SECURITY)
-    ((task, source, at),) = given.states.recorded_for
-    assert (make_task(contact_types=(BILLING, SECURITY)), make_source()) == (task, source)
+    ((task, started_at, at),) = given.states.recorded_for
+    assert (make_task(contact_types=(BILLING, SECURITY)), STARTED_AT) == (task, started_at)
     assert before <= at <= datetime.now(UTC)
     recorded = given.states.recorded[0]
     over_old = make_write(replaced=OLD.digest(KEY), at=at)

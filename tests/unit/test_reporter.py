@@ -582,6 +582,15 @@ def test_a_run_that_lost_the_lock_records_itself_alone_and_sends_one_message(
     assert ([], {SYNC_ID, "asked"}) == (given.states.written, set(given.lock.requests))
 
 
+def test_a_late_record_of_an_aborted_run_leaves_it_aborted() -> None:
+    given = Given()
+    given.lock.item = {"holder": "another", "planned_at": LATER_PLAN}
+    given.noted(status="aborted", ended_at=NOW.isoformat())
+
+    assert LockLostError.__name__ == given.ends()["error"]
+    assert "aborted" == given.run["status"]
+
+
 def test_a_lock_lost_while_counting_is_lost_too() -> None:
     given = Given(_1={"billing": record("updated")}).took("asked")
 

@@ -41,7 +41,10 @@ LARGEST_INPUT = 262_144
 
 BROKEN = {
     "not an object": ([], "expected an object, in braces, for example {}"),
-    "null": (None, "expected an object"),
+    "null, which stands for an input that is too large": (
+        None,
+        "expected an object, in braces, of at most 120,000 characters",
+    ),
     "a string": ("all", "expected an object"),
     "unknown key": ({"accounts": [MEMBER]}, "accounts: unknown key: did you mean account_ids?"),
     "DynamoDB JSON": ({"account_ids": {"L": [{"S": MEMBER}]}}, "account_ids: this is DynamoDB"),

@@ -79,5 +79,5 @@ def test_the_room_for_aws_uses_only_values_and_decisions() -> None:
 
 def test_no_function_imports_from_scripts_or_tests() -> None:
     folders = (ROOT.parent / "tests", ROOT.parent / "scripts")
-    theirs = {"tests", "scripts", *(one.stem for folder in folders for one in folder.iterdir())}
+    theirs = {"tests", "scripts", *(one.stem for folder in folders for one in folder.glob("*"))}
     assert [] == [one for one in MODULES if roots(one) & theirs]

@@ -111,6 +111,8 @@ def test_null_is_refused_because_it_would_mean_everything(
         {"contact_types": {"SS": ["security"]}},
         {"color": {"S": "red"}, "inner": {"M": {"failure_threshold": {"N": "1"}}}},
         {"contact_types": {"NULL": True}},
+        {"contact_types": [{"S": "security"}]},
+        {"inner": {"failure_threshold": {"N": "1"}}},
     ],
 )
 def test_dynamodb_json_is_recognized(content: dict[str, Any]) -> None:

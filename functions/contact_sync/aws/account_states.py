@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from contact_sync.account_sync import AccountState, AccountTask, ContactResult, Source
+from contact_sync.account_sync import AccountState, AccountTask, ContactResult
 from contact_sync.accounts import JUST_JOINED
 from contact_sync.aws import keys
 from contact_sync.aws.clients import error_code, named_errors
@@ -58,7 +58,7 @@ class AccountStatesTable:
         self,
         task: AccountTask,
         results: Mapping[ContactType, ContactResult],
-        source: Source,
+        started_at: str,
         at: datetime,
     ) -> bool:
         """Record one attempt in one write: in the account's state, or in the dry run's own item.
@@ -72,8 +72,8 @@ class AccountStatesTable:
             **{str(name): _recorded(task, result, at) for name, result in results.items()},
         }
         if task.dry_run:
-            values["expires_at"] = keys.expires_at(source.started_at)
-            key = keys.account_run(task.account_id, source.started_at, task.sync_id)
+            values["expires_at"] = keys.expires_at(started_at)
+            key = keys.account_run(task.account_id, started_at, task.sync_id)
             return self._update(key, values, [])
         # An account that left or was closed while the run worked on it must still expire.
         removed = [] if _is_gone(results) else ["left_at", "expires_at"]
