@@ -88,7 +88,7 @@ class Bed:
             error = "ThrottledError" if status is Status.FAILED else None
             task = make_task(account_id=name.removeprefix("_"), dry_run=dry_run)
             result = ContactResult(status, error)
-            self.states.record(task, {ContactType.BILLING: result}, make_source(), NOW)
+            self.states.record(task, {ContactType.BILLING: result}, STARTED_AT, NOW)
         bucket = RunsBucket(boto3.client("s3"), BUCKET)
         bucket.store_manifest(PLAN["manifest_key"], [name[1:] for name in statuses])
         bucket.store_source(PLAN["source_key"], make_source())
