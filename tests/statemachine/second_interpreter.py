@@ -105,6 +105,9 @@ class MotoStandin:
     def faults(self) -> list[Json]:
         return self._faults
 
+    def await_quiet(self) -> None:
+        """Nothing outlives its execution: functions run in the execution's own thread."""
+
     def queued_messages(self, queue_url: str) -> list[Json]:
         queue = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].get_queue(queue_url.rpartition("/")[2])
         return [{"Body": message.body} for message in queue._messages]

@@ -71,7 +71,9 @@ class Way:
         assert self.states.split() == execution.states()
         assert self.error == outcome.error
         if self.message:
-            assert self.message in machine.messages()[-1].body
+            told = machine.messages()[-1]
+            assert self.message in told.body
+            assert not (self.error and told.attributes["status"] == "success")
         holds = machine.lock().get("holder") == execution.name
         assert holds == ("ReleaseLock ShouldPublish" in self.states)
         if self.look:
