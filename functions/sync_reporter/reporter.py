@@ -209,11 +209,11 @@ def _report(end: RunEnd, item: Mapping[str, Any], lock: Lock, counts: RunCounts)
 
 
 def _lost_children(end: RunEnd, counts: RunCounts) -> int:
-    """Count the children without a result; a Map that ended with an error has told of none."""
+    """Count the children without a result; a Map that ended with an error returns none."""
     if end.error:
         return 0
-    told = sum(one in DIGITS for one in end.digits)
-    return max(0, sum(counts.accounts.values()) - told)
+    returned = sum(one in DIGITS for one in end.digits)
+    return max(0, sum(counts.accounts.values()) - returned)
 
 
 def _lost(lock: Lock) -> RunOutcome:
