@@ -9,7 +9,7 @@ PLACES = ("*.md", "*.yaml", ".github", "functions", "scripts", "statemachine", "
 SUFFIXES = {".json", ".md", ".py", ".sh", ".yaml"}
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 NUMBER = re.compile(r"\+\d[\d ().-]{6,}")
-EXAMPLES = re.compile(r"[@.]example\.com$")
+EXAMPLES = re.compile(r"[@.]example\.com$", re.IGNORECASE)  # a domain has no case
 OF_THE_GUIDE = {"admin@yourcompany.com"}
 
 
