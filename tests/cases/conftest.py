@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from cases.bench import Bench
 from faults.clock import Clock
+from faults.functions import private_modules
 from faults.system import MACHINE_ARN, between_clients_and_services
 from moto import mock_aws
 from moto_stack import Cloud
@@ -25,6 +26,7 @@ def _whole_bench(stack: Stack) -> Iterator[Bench]:
         pytest.MonkeyPatch.context() as patch,
         OrganizationServer({}, clock=clock.monotonic) as server,
         mock_aws(),
+        private_modules(),
     ):
         patch.setenv("AWS_ENDPOINT_URL_ACCOUNT", server.url)
         patch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", server.url)
