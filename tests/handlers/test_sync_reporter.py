@@ -1,5 +1,6 @@
 """sync-reporter: how a run ended in; its message, and how the execution goes on, out."""
 
+import importlib
 import json
 from typing import Any
 
@@ -42,7 +43,7 @@ DIGEST = make_contact().digest(KEY)
 
 @pytest.fixture(autouse=True)
 def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_clock(monkeypatch, "sync_reporter.reporter")
+    stop_clock(monkeypatch, importlib.import_module("sync_reporter.reporter"))
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """A stopped clock for modules that ask `datetime.now`."""
 
 from datetime import UTC, datetime, tzinfo
+from types import ModuleType
 
 import pytest
 from builders import NOW
 
 
-def stop_clock(patch: pytest.MonkeyPatch, *modules: str, at: datetime = NOW) -> None:
+def stop_clock(patch: pytest.MonkeyPatch, *modules: ModuleType, at: datetime = NOW) -> None:
     """Let `datetime.now` of the modules return always the same moment."""
 
     class Stopped(datetime):
@@ -15,4 +16,4 @@ def stop_clock(patch: pytest.MonkeyPatch, *modules: str, at: datetime = NOW) -> 
             return at.astimezone(tz or UTC)
 
     for module in modules:
-        patch.setattr(f"{module}.datetime", Stopped)
+        patch.setattr(module, "datetime", Stopped)

@@ -33,6 +33,7 @@ from contact_sync.errors import (
 )
 from contact_sync.quotas import QUOTAS
 from contact_sync.request import RunRequest
+from contact_sync_handler import planner
 from contact_sync_handler.contact_choice import NOT_CONFIGURED, NOT_SET
 from contact_sync_handler.planner import Planner
 from fakes import FakeContacts
@@ -49,7 +50,7 @@ DELETES = {"on_source_deleted": "delete"}
 
 @pytest.fixture(autouse=True)
 def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_clock(monkeypatch, "contact_sync_handler.planner")
+    stop_clock(monkeypatch, planner)
 
 
 class Given:

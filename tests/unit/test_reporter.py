@@ -24,6 +24,7 @@ from contact_sync.request import RunRequest
 from support.builders import EARLIER, make_listed, make_plan, make_run_ended
 from support.clock import stop_clock
 from support.fakes import FakeAccountItems, FakeBucket, FakeLock, FakeRuns
+from sync_reporter import reporter
 from sync_reporter.reporter import MAX_CAUSE_CHARACTERS, Reporter, RunEnd
 
 PREFIX = f"runs/{SYNC_ID}/{PLANNED_AT}"
@@ -36,7 +37,7 @@ PLAN_ERROR = {"plan": None, "listed": None, "digits": []}
 
 @pytest.fixture(autouse=True)
 def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_clock(monkeypatch, "sync_reporter.reporter", at=NOW + timedelta(minutes=2))
+    stop_clock(monkeypatch, reporter, at=NOW + timedelta(minutes=2))
 
 
 def record(status: str = "unchanged", **changes: Any) -> dict[str, Any]:

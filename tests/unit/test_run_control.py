@@ -10,6 +10,7 @@ from contact_sync.aws.executions import Execution
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidRequestError, ServiceUnavailableError
 from contact_sync.request import RunRequest
+from contact_sync_handler import run_control
 from contact_sync_handler.run_control import Decision, RunControl, Turn
 from support.builders import EARLIER, make_execution, make_queued, make_recovery_run
 from support.clock import stop_clock
@@ -22,7 +23,7 @@ CHANGE = RunRequest(is_change=True)
 
 @pytest.fixture(autouse=True)
 def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_clock(monkeypatch, "contact_sync_handler.run_control")
+    stop_clock(monkeypatch, run_control)
 
 
 class Given:
