@@ -70,9 +70,10 @@ def select_accounts(accounts: Iterable[Account], scope: Scope, in_units: InUnits
         states = Counter(one.state for one in members)
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         raise NoActiveAccountsError(f"no member account is {ACTIVE}: {counts}")
+    named = frozenset(scope.account_ids or ())
     for account in members:
-        _select(account, scope, selection, in_units)
-    for account_id in sorted(set(scope.account_ids or ()) - listed_accounts.keys()):
+        _select(account, scope, selection, in_units, is_named=account.id in named)
+    for account_id in sorted(named - listed_accounts.keys()):
         selection.skip(account_id, NOT_FOUND, named=True)
     selection.warnings = _warnings(scope, listed_accounts.keys())
     return selection
@@ -87,16 +88,17 @@ def scattered(account_ids: Iterable[str]) -> list[str]:
     return sorted(account_ids, key=lambda one: hashlib.sha256(one.encode()).digest())
 
 
-def _select(account: Account, scope: Scope, selection: Selection, in_units: InUnits) -> None:
-    named = account.id in (scope.account_ids or ())
-    if not (named or _is_asked_for(account, scope, in_units)):
+def _select(
+    account: Account, scope: Scope, selection: Selection, in_units: InUnits, *, is_named: bool
+) -> None:
+    if not (is_named or _is_asked_for(account, scope, in_units)):
         return
     if _is_excluded(account, scope, in_units):
-        selection.skip(account.id, EXCLUDED, named=named)
+        selection.skip(account.id, EXCLUDED, named=is_named)
     elif account.state == ACTIVE:
         selection.account_ids.append(account.id)
     else:
-        selection.skip(account.id, account.state, named=named)
+        selection.skip(account.id, account.state, named=is_named)
         if account.state not in KNOWN_STATES:
             selection.unknown_states[account.state] += 1
 

@@ -1,4 +1,4 @@
-"""contact-sync-handler: checks the request, takes and frees the lock, plans, checks the source."""
+"""contact-sync-handler: checks requests, takes and frees the lock, plans, checks the source."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def check_request(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what a person asks for in vain; return {kind, account_id}."""
+    """Refuse a request of a person that cannot be carried out; return {kind, account_id}."""
     request = run.request
     if request.trigger is None:
         _check_names(run)
@@ -73,7 +73,7 @@ def plan_run(run: Run, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def release_lock(run: Run, event: dict[str, Any]) -> dict[str, Any]:
-    """Free the lock; return {has_next, next_name} for what was queued meanwhile."""
+    """Free the lock; return {has_next, next_name}: whether requests wait, and who does them."""
     has_next = control().release_lock(run, map_failed=event["map_failed"])
     return {"has_next": has_next, "next_name": _name_after("next", run.sync_id)}
 

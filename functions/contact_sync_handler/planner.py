@@ -150,7 +150,7 @@ class Planner:
         self.runs.update(run.started_at, run.sync_id, values)
 
     def _record_reading(self, run: Run, now: _Reading) -> None:
-        """Note what was read: a source in error may be a stale one, and is compared later too."""
+        """Record what was read, for check_source: a source in error may only be read stale."""
         warnings = [f"{names} share one e-mail address" for names in shared_addresses(now.contacts)]
         values = {
             "missing": [str(name) for name, contact in now.contacts.items() if contact is None],

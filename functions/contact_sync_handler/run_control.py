@@ -1,4 +1,4 @@
-"""Who works: the lock, the queue of requests, and what becomes of an execution that died."""
+"""Which execution may run: the lock, the queue of requests, and the recovery of dead executions."""
 
 import json
 from dataclasses import dataclass, replace
@@ -94,14 +94,14 @@ class RunControl:
         raise ServiceUnavailableError("take the lock: it kept changing")
 
     def release_lock(self, run: Run, *, map_failed: bool) -> bool:
-        """Free the lock; return whether anything waits that nobody works on.
+        """Free the lock; return whether requests wait that no execution works on.
 
         Children of a Map that ended with an error may go on for a while.
         """
         quiet_until = datetime.now(UTC) + QUIET_TIME if map_failed else None
         self.lock.release(run.sync_id, quiet_until)
         if self.lock.read().holder is not None:
-            return False  # its execution does what is queued
+            return False  # the new holder does what is queued
         return self.lock.has_queued()
 
     def request_of(self, run: Run) -> RunRequest | None:
@@ -131,7 +131,7 @@ class RunControl:
         return _asked_by(execution)
 
     def _recover(self, trigger: Trigger) -> RunRequest | None:
-        """Free the lock of the execution that died; return what must be asked for in its place."""
+        """Free the lock of the dead execution; return what to ask for in its place."""
         dead = self.executions.describe(str(trigger.execution_arn).rpartition(":")[2])
         if dead.is_alive and _is_redriven(dead, trigger.event_time):
             return None

@@ -1,4 +1,4 @@
-"""Results as a ladder: contacts make an account's result, accounts the run's counts and outcome."""
+"""Results, bottom up: of contacts, of accounts, and the counts and outcome of the run."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

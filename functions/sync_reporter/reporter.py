@@ -1,4 +1,4 @@
-"""The end of a run: count, record, compose the message, and hand the queue on."""
+"""The end of a run: count, record, remove the requests it took, and compose the message."""
 
 import json
 from collections import Counter
@@ -37,7 +37,7 @@ DIGITS = range(LOST_DIGIT + 1)
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How the state machine says that a run ended.
+    """The end of a run, as the state machine reports it.
 
     `plan` and `listed` are the answers of PlanRun and ListAccounts, empty where the run did not
     get so far; `digits` those of the children; `error` and `cause` name what ended it, if

@@ -25,7 +25,6 @@ from builders import (
     make_trigger,
     make_world,
 )
-from contact_sync import quotas
 from contact_sync.aws import keys
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.aws.runs_bucket import RunsBucket
@@ -38,6 +37,7 @@ from contact_sync.errors import (
     LockLostError,
     SourceNotSettledError,
 )
+from contact_sync.pacing import Pacer
 from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
 
 Do = Callable[..., dict[str, Any]]
@@ -177,17 +177,22 @@ def test_what_a_trigger_names_is_not_looked_up(source: Cloud, do: Do) -> None:
     assert [] == source.organization.calls()
 
 
-def test_of_very_many_names_the_first_500_are_looked_up(
+def test_of_very_many_names_the_first_500_are_looked_up_and_paced(
     cloud: Cloud, do: Do, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unlimited = quotas.Quota(1e6, 1_000_000)
-    monkeypatch.setattr(quotas, "LOOKUP_QUOTAS", dict.fromkeys(quotas.LOOKUP_QUOTAS, unlimited))
+    waits = 0
+
+    def wait(_pacer: Pacer) -> None:
+        nonlocal waits
+        waits += 1
+
+    monkeypatch.setattr(Pacer, "wait", wait)
     ids = [str(100_000_000_000 + n) for n in range(500)]
     world = make_world(*ids)
     world["quotas"]["DescribeAccount"] = [1e6, 1e6]
     cloud.organization.reset(world)
     do("check_request", {"account_ids": [*ids, STRANGER]})
-    assert 500 == len(cloud.organization.calls())
+    assert 500 == waits == len(cloud.organization.calls())
     with pytest.raises(InvalidRequestError, match=f"not in the organization: {STRANGER}$"):
         do("check_request", {"account_ids": [*ids[1:], STRANGER]})
 
@@ -260,7 +265,7 @@ def test_only_a_recovery_counts_as_one(do: Do, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("waits", [[], ["waits"]])
-def test_releasing_the_lock_says_whether_another_run_is_to_start_and_its_name(
+def test_releasing_the_lock_returns_whether_another_run_must_start_and_its_name(
     waits: list[str], cloud: Cloud, do: Do
 ) -> None:
     put(cloud, keys.LOCK, holder=SYNC_ID)

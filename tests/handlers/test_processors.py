@@ -36,6 +36,7 @@ from contact_sync.errors import (
     RepeatAccountError,
 )
 from contact_sync.observability import logger
+from contact_sync.pacing import Pacer
 from moto_stack import BUCKET, STATE_TABLE, Cloud
 
 ALTERNATES = ["BILLING", "OPERATIONS", "SECURITY"]
@@ -174,6 +175,20 @@ def test_a_process_takes_the_source_of_the_run_that_it_works_for(member: Cloud) 
     assert "Newcomer" == member.organization.contacts(MEMBER)["BILLING"]["Name"]
 
 
+def test_every_call_of_the_account_api_is_paced(
+    member: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = 0
+
+    def wait(_pacer: Pacer) -> None:
+        nonlocal waits
+        waits += 1
+
+    monkeypatch.setattr(Pacer, "wait", wait)
+    member.load(PROCESSORS[0])(make_child_input())
+    assert 6 == waits == len(member.organization.calls())
+
+
 # The fence
 
 
@@ -289,7 +304,7 @@ def test_a_source_that_is_gone_is_an_error(member: Cloud) -> None:
     assert [] == member.organization.calls()
 
 
-# What is told of it
+# Metrics, log lines and errors
 
 
 @pytest.mark.parametrize(("times", "refused"), [(0, []), (1, [1]), (2, [2]), (3, [3])])

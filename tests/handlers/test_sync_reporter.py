@@ -207,7 +207,7 @@ def test_the_answer_survives_json_and_neither_it_nor_the_table_holds_a_value(
 
 
 @pytest.mark.parametrize("how", [{}, DRY_RUN, {**PLAN_ERROR, "error": {"name": "X", "cause": "y"}}])
-def test_a_run_whose_answer_was_lost_tells_and_leaves_the_same(
+def test_repeating_a_record_whose_answer_was_lost_gives_the_same_answer_and_state(
     how: dict[str, Any], reporter: Invoke, bed: Bed
 ) -> None:
     bed.children(

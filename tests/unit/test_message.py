@@ -32,7 +32,7 @@ def many(count: int, **statuses: str) -> list[AccountResult]:
 # The subject
 
 
-def test_a_subject_tells_environment_status_and_counts_in_a_fixed_order() -> None:
+def test_a_subject_has_environment_status_and_counts_in_a_fixed_order() -> None:
     results = [
         *many(2, billing="failed"),
         *many(3, billing="skipped"),
@@ -49,7 +49,7 @@ def test_a_dry_runs_subject_says_so_first_and_that_accounts_would_change() -> No
     assert expected == title(*results, dry_run=True)
 
 
-def test_a_subject_without_counts_tells_the_error() -> None:
+def test_a_subject_without_counts_has_the_error() -> None:
     expected = "[prod] contact sync failure: InvalidConfigError"
     assert expected == title(outcome=failure("InvalidConfigError"))
 
@@ -68,7 +68,7 @@ def test_a_subject_stays_under_100_characters_on_one_line(*, dry_run: bool) -> N
 # The text
 
 
-def test_a_text_tells_who_started_the_run_when_and_why() -> None:
+def test_a_text_names_who_started_the_run_when_and_why() -> None:
     made = text(
         trigger={"source": "contact_changed", "event_name": "Put\nAlternateContact"},
         reasons=["moved\noffice", "and again"],
@@ -90,7 +90,7 @@ def test_a_text_names_the_error_and_its_cause_on_one_line() -> None:
     assert "Error: InvalidConfigError: first second\n" in text(outcome=outcome)
 
 
-def test_a_text_tells_what_the_run_did() -> None:
+def test_a_text_lists_what_the_run_did() -> None:
     results = [
         *many(1, billing="updated", security="deleted"),
         *many(2, billing="unchanged", security="contested"),
@@ -118,7 +118,7 @@ def test_a_text_tells_what_the_run_did() -> None:
     ) in made
 
 
-def test_a_missing_contact_that_was_left_out_is_told_once() -> None:
+def test_a_missing_contact_that_was_left_out_is_mentioned_once() -> None:
     made = text(left_out={"security": "not set in the management account"}, missing=["security"])
     assert 1 == made.count("not set in the management account")
 
@@ -139,7 +139,7 @@ def test_a_run_that_got_to_no_account_says_so_without_a_time() -> None:
         (36_060, "10 h 1 min"),
     ],
 )
-def test_a_duration_is_told_by_its_two_largest_units(seconds: int, text: str) -> None:
+def test_a_duration_has_its_two_largest_units(seconds: int, text: str) -> None:
     assert text == duration(seconds)
 
 
@@ -177,7 +177,7 @@ def test_a_dry_run_names_the_accounts_that_would_change_and_says_that_none_was_w
     assert f"\n\nAccounts that would change:\n  {MEMBER}  billing, security\n\n" in made
 
 
-def test_a_dry_run_names_a_few_accounts_and_tells_how_many_more_would_change() -> None:
+def test_a_dry_run_names_a_few_accounts_and_counts_the_others_that_would_change() -> None:
     results = [*many(27, billing="updated"), *many(3, billing="updated", security="failed")]
     made = text(*results, dry_run=True)
     assert "  and 5 more; the state table's index has them all\n\nFailed accounts:" in made
@@ -211,13 +211,13 @@ def test_an_error_of_the_platform_has_a_remedy_too() -> None:
 
 
 @pytest.mark.parametrize(("failed", "more"), [(30, 5), (26, 1), (45, 20)])
-def test_a_text_tells_how_many_failed_accounts_it_does_not_name(failed: int, more: int) -> None:
+def test_a_text_counts_the_failed_accounts_that_it_does_not_name(failed: int, more: int) -> None:
     expected = f"\n  and {more} more; the state table's index has them all\nWhat to do:\n"
     assert expected in text(*many(failed, billing="failed"))
 
 
 @pytest.mark.parametrize("count", [1, 25])
-def test_a_text_that_names_every_failed_account_tells_of_no_more(count: int) -> None:
+def test_a_text_that_names_every_failed_account_counts_no_others(count: int) -> None:
     made = text(*many(count, billing="failed"))
     assert f"  {100_000_000_000 + count}  billing: X\nWhat to do:" in made
     assert " more; " not in made

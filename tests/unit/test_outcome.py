@@ -78,7 +78,7 @@ def test_the_error_of_a_function_that_died_is_known_by_its_childs_record() -> No
     assert {"primary": "Lambda.Unknown"} == read({"primary_failure": failure}, PRIMARY).errors
 
 
-def test_a_childs_record_of_another_run_says_nothing() -> None:
+def test_a_childs_record_of_another_run_is_ignored() -> None:
     failure = {"planned_at": EARLIER_PLAN, "error": "Lambda.Unknown"}
     assert {"billing": "NotRecordedError"} == read({"alternate_failure": failure}).errors
 
@@ -209,7 +209,7 @@ def test_a_run_of_which_every_contact_failed_is_a_failure() -> None:
     )
 
 
-def test_one_type_that_failed_everywhere_is_told_beside_what_is_done() -> None:
+def test_the_cause_names_the_type_that_failed_everywhere_and_the_types_without_failure() -> None:
     found = outcome(DENIED, DENIED)
     assert (RunStatus.PARTIAL, "PartialSyncError") == (found.status, found.error)
     assert found.cause.startswith(

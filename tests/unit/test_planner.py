@@ -291,7 +291,7 @@ def test_a_run_without_a_change_does_not_check_the_source() -> None:
 # What a change asks for
 
 
-def test_a_change_asks_for_what_differs_from_what_was_last_tried_everywhere() -> None:
+def test_a_change_asks_for_the_types_that_changed_since_the_last_run_over_every_account() -> None:
     given = Given(CHANGE).tried_everywhere()
     given.set("billing", make_contact(Name="Newcomer"))
     planned = given.plan()

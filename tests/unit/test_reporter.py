@@ -248,7 +248,9 @@ def test_a_contested_contact_is_a_failure_that_names_the_likely_causes() -> None
 
 
 @pytest.mark.parametrize("is_denied", [True, False])
-def test_a_type_denied_everywhere_is_told_beside_the_type_that_is_done(*, is_denied: bool) -> None:
+def test_the_cause_separates_a_type_denied_everywhere_from_one_without_failure(
+    *, is_denied: bool
+) -> None:
     other = failed("AccessDeniedError") if is_denied else record()
     given = Given(**every(3, {"billing": failed("AccessDeniedError"), "security": other}))
     answer = given.ends(plan={"contact_types": ["billing", "security"]})
@@ -279,7 +281,7 @@ def test_children_without_a_result_are_counted(digits: list[Any], lost: int) -> 
     assert lost == given.run["lost_children"]
 
 
-def test_the_reasons_that_people_gave_are_told() -> None:
+def test_the_message_repeats_the_reasons_that_people_gave() -> None:
     given = Given(RunRequest(reasons=["moved", "again"]), _1={"billing": record()})
     assert "\nReason: moved\nReason: again\n" in given.ends()["message"]
 
@@ -402,7 +404,7 @@ def test_answer_and_items_hold_no_key_or_object_of_the_source() -> None:
 # Dry runs
 
 
-def test_a_dry_run_says_so_names_what_would_change_and_touches_no_lock() -> None:
+def test_a_dry_run_is_marked_names_what_would_change_and_touches_no_lock() -> None:
     given = Given(_1={"billing": record("updated")}, _2={"billing": record()})
     before = (dict(given.lock.item), list(given.lock.requests))
     answer = given.ends(
@@ -493,7 +495,7 @@ def test_an_unreadable_request_without_a_start_is_removed_too() -> None:
 
 
 @pytest.mark.parametrize("plan", [None, {}])
-def test_requests_of_a_run_that_ended_with_an_error_are_told_and_not_tried_again(
+def test_requests_of_a_run_that_ended_with_an_error_are_reported_and_not_tried_again(
     plan: dict[str, Any] | None,
 ) -> None:
     given = Given(_1={}).took("asked")
@@ -630,7 +632,7 @@ def refuse() -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, DRY_RUN, {**PLAN_ERROR, "error": "InvalidConfigError"}])
-def test_a_run_recorded_twice_tells_and_leaves_the_same(changes: dict[str, Any]) -> None:
+def test_recording_a_run_twice_gives_the_same_answer_and_state(changes: dict[str, Any]) -> None:
     given = Given(**ACCOUNTS).took("asked")
     first = given.ends(**changes)
     state, written = given.state, list(given.states.written)
@@ -690,7 +692,7 @@ def full(**items: dict[str, Any]) -> Given:
     return Given(**items).noted(left_out={"security": "not set"})
 
 
-def test_a_run_is_told_in_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_emits_its_counts(capsys: pytest.CaptureFixture[str]) -> None:
     statuses = ["updated", "updated", "unchanged", "skipped"]
     given = full(**{f"_{n}": {"billing": record(one)} for n, one in enumerate(statuses)})
     assert numbers(capsys, given) == {
@@ -707,14 +709,16 @@ def test_a_dry_run_has_found_drift_and_updated_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     given = full(_1={"billing": record("updated")}, _2={"billing": failed()})
-    told = numbers(capsys, given, input={"dry_run": True}, may_hold_lock=False)
-    assert {"AccountsDrifted": 1, "AccountsFailed": 1} == told
+    values = numbers(capsys, given, input={"dry_run": True}, may_hold_lock=False)
+    assert {"AccountsDrifted": 1, "AccountsFailed": 1} == values
 
 
-def test_what_differs_after_a_change_has_not_drifted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_accounts_updated_after_a_change_have_not_drifted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     given = Given(RunRequest(is_change=True), _1={"billing": record("updated")})
-    told = numbers(capsys, given)
-    assert (1, 0) == (told["AccountsUpdated"], told["AccountsDrifted"])
+    values = numbers(capsys, given)
+    assert (1, 0) == (values["AccountsUpdated"], values["AccountsDrifted"])
 
 
 @pytest.mark.parametrize(
@@ -739,18 +743,18 @@ def test_only_a_run_over_every_account_and_type_counts_as_full(
 def test_failed_accounts_at_the_threshold_make_no_full_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    told = numbers(capsys, full(_1={"billing": record()}, _2={"billing": failed()}))
-    assert (1, 0) == (told["AccountsFailed"], told["FullRuns"])
+    values = numbers(capsys, full(_1={"billing": record()}, _2={"billing": failed()}))
+    assert (1, 0) == (values["AccountsFailed"], values["FullRuns"])
 
 
-def test_a_refused_execution_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_execution_emits_metrics_too(capsys: pytest.CaptureFixture[str]) -> None:
     given = Given()
     given.runs.items.clear()
-    told = numbers(capsys, given, **PLAN_ERROR, may_hold_lock=False, error="InvalidRequestError")
-    assert (0, 0) == (told["AccountsUpdated"], told["FullRuns"])
+    values = numbers(capsys, given, **PLAN_ERROR, may_hold_lock=False, error="InvalidRequestError")
+    assert (0, 0) == (values["AccountsUpdated"], values["FullRuns"])
 
 
-def test_a_run_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_emits_its_metrics_once(capsys: pytest.CaptureFixture[str]) -> None:
     given = Given()
     given.ends()
     given.ends()
