@@ -11,6 +11,7 @@ from faults.cases import Case, described, draw_case, smallest
 # FAULTS_CASES=n runs n cases, FAULTS_SEED repeats a run, FAULTS_CASE repeats one case of it.
 CASES = os.environ.get("FAULTS_CASES")
 SEED = int(os.environ.get("FAULTS_SEED") or secrets.randbelow(2**32))
+os.environ["FAULTS_SEED"] = str(SEED)  # pytest's workers repeat the seed that is printed
 CASE = os.environ.get("FAULTS_CASE")
 # Cases that once were red, so that each run meets every family.
 KEPT: tuple[int, ...] = ()

@@ -3,15 +3,41 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults import seeds
-from faults.cases import Case
+from faults.cases import ACCOUNT_CALLS, FUNCTIONS, ORGANIZATIONS_CALLS, SERVICE_CALLS, Case
 from faults.through_machine import Deployed, MachineTrial
 from standin.machine import machine as started
-from standin.organization.worlds import drifted_world
+from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, drifted_world
 
 EVENT = Path(__file__).parents[1] / "events" / "put-alternate-contact.json"
+
+
+def _refused(service: str, match: str = "") -> list[dict[str, Any]]:
+    """Plan that a service refuses everything about this."""
+    error = "AccessDenied" if service == "s3" else "AccessDeniedException"
+    return [
+        {"service": service, "operation": operation, "error": error, "match": match}
+        for operation in dict.fromkeys(SERVICE_CALLS.get(service, ("Publish",)))
+    ]
+
+
+# Each part of the system broken by itself, for ever: functions and what they and the machine use.
+PLANS = {
+    **{
+        name: [{"function": name, "kind": "error", "error": "Runtime.ImportModuleError"}]
+        for name in FUNCTIONS
+    },
+    "state table": _refused("dynamodb", "-state"),
+    "configuration table": _refused("dynamodb", "-config"),
+    "runs bucket": _refused("s3"),
+    "digest key": _refused("secretsmanager"),
+    "topic": _refused("sns"),
+    "executions": _refused("stepfunctions"),
+}
+CALLS = {"Account API": ACCOUNT_CALLS, "Organizations API": ORGANIZATIONS_CALLS}
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +60,33 @@ def test_the_promise_is_kept_through_the_machine(deployed: Deployed, values: set
 
     for number in seeds.numbers(seconds=60):
         seeds.check(number, run)
+
+
+@pytest.mark.parametrize("part", [*PLANS, *CALLS])
+def test_one_event_is_bounded_whatever_is_broken_and_the_next_run_repairs(
+    deployed: Deployed, part: str
+) -> None:
+    machine = deployed.machine
+    machine.reset(drifted_world(2, missing=0), notification_settings={"notify_on_success": True})
+    before = len(machine.stack.executions())
+    machine.standin.set_faults([{**plan, "times": None} for plan in PLANS.get(part, [])])
+    for operation in CALLS.get(part, ()):
+        fault = {"operation": operation, "error": "AccessDeniedException", "times": None}
+        machine.organization.add_fault(fault)
+
+    machine.standin.put_event(json.loads(EVENT.read_text()))
+    machine.stack.wait_for_executions(before + 1)
+    machine.await_recoveries()
+
+    assert len(machine.stack.executions()) - before <= 2
+    assert len(machine.messages()) <= 3
+
+    deployed.machine.standin.clear_faults()
+    machine.organization.clear_faults()
+    assert "SUCCEEDED" == machine.run({}).status()
+    source = machine.organization.contacts(MANAGEMENT_ACCOUNT_ID)
+    for account in machine.organization.world()["accounts"]:
+        assert source == machine.organization.contacts(account["id"])
 
 
 def test_an_event_of_256_kb_and_of_another_version_starts_its_run(deployed: Deployed) -> None:
@@ -61,9 +114,7 @@ def test_a_configuration_of_400_kb_passes_within_every_limit(deployed: Deployed)
     assert {"100000000002"} == {call["account_id"] for call in machine.writes()}
 
 
-def test_an_input_of_250_kb_of_unknown_accounts_is_refused_by_the_first(
-    deployed: Deployed,
-) -> None:
+def test_an_input_of_250_kb_is_refused_for_its_size(deployed: Deployed) -> None:
     deployed.machine.reset(drifted_world(1, missing=0))
     accounts = [str(200_000_000_000 + n) for n in range(16_000)]
 
@@ -71,7 +122,7 @@ def test_an_input_of_250_kb_of_unknown_accounts_is_refused_by_the_first(
 
     assert "InvalidRequestError" == execution.describe()["error"]
     (message,) = deployed.machine.messages()
-    assert "200000000019, and 15980 more" in message.body
+    assert "of at most 120,000 characters" in message.body
     assert [] == deployed.machine.writes()
 
 

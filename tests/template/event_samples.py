@@ -103,6 +103,11 @@ CHANGES: dict[str, tuple[str, Json]] = {
         "account-joined-organization-invited",
         {"source": "aws.organizations-membership"},
     ),
+    # A team's own write to a member.
+    "put-alternate-contact-member-of-a-team": (
+        "put-alternate-contact",
+        {"detail.requestParameters.accountId": MEMBER},
+    ),
     # Writes that do not show whom they are about: of the processors, and of somebody else.
     "put-alternate-contact-masked": ("put-alternate-contact-member", MASKED),
     "put-contact-information-masked": ("put-contact-information-member", MASKED),

@@ -298,6 +298,7 @@ def test_one_contacts_failure_does_not_stop_the_others() -> None:
     given = Given().fails("put", BILLING, ContactRefusedError("refused"))
     with pytest.raises(ContactRefusedError):
         given.run(*ALTERNATE_TYPES)
+    assert [("put", MEMBER, one) for one in (OPERATIONS, SECURITY)] == given.contacts.writes
     assert given.statuses == {
         BILLING: Status.FAILED,
         OPERATIONS: Status.UPDATED,
