@@ -1,6 +1,5 @@
 """What configuration and request share: strict models, and faults in words for operators."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -8,11 +7,12 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    GetPydanticSchema,
+    PlainSerializer,
+    PlainValidator,
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic_core import PydanticCustomError
 
 from contact_sync.contacts import ContactType
 from contact_sync.errors import listed
@@ -79,10 +79,7 @@ def choices(enum: Any, what: str) -> Any:
             "choice", "{shown}: use {allowed}", {"shown": shown, "allowed": allowed}
         )
 
-    schema = core_schema.no_info_plain_validator_function(
-        find, serialization=core_schema.plain_serializer_function_ser_schema(str)
-    )
-    return Annotated[enum, GetPydanticSchema(lambda _source, _handler: schema)]
+    return Annotated[enum, PlainValidator(find), PlainSerializer(str)]
 
 
 AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
@@ -130,6 +127,8 @@ def _reason(fault: Any, model: type[BaseModel]) -> str:
 
 def _unknown_key(place: tuple[object, ...], model: type[BaseModel]) -> str:
     """Suggest the nearest key of the model that has the unknown key."""
+    import difflib  # noqa: PLC0415 - only a fault needs it; each cold start would wait for it
+
     for step in place[:-1]:
         annotation = (
             model.model_fields[str(step)].annotation if str(step) in model.model_fields else None

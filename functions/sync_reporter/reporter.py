@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from contact_sync.account_sync import LOST_DIGIT
 from contact_sync.aws import keys
@@ -17,7 +17,6 @@ from contact_sync.comparison import Status
 from contact_sync.contacts import ContactType
 from contact_sync.errors import LockLostError
 from contact_sync.metrics import Metric, emit
-from contact_sync.request import RunRequest, trigger_of
 
 from sync_reporter.message import body, subject
 from sync_reporter.outcome import (
@@ -29,6 +28,9 @@ from sync_reporter.outcome import (
     run_outcome,
 )
 from sync_reporter.report import RunReport
+
+if TYPE_CHECKING:
+    from contact_sync.request import RunRequest
 
 MAX_CAUSE_CHARACTERS = 2_000
 # What a child returns for its account; one that failed leaves its whole record instead.
@@ -167,6 +169,21 @@ class Reporter:
         return True
 
 
+def _request(item: Mapping[str, Any]) -> "RunRequest":
+    """Return what the run was asked for."""
+    # Only a run that ends needs this slow import, not each cold start.
+    from contact_sync.request import RunRequest  # noqa: PLC0415
+
+    return RunRequest.from_stored(item.get("request", {}))
+
+
+def _trigger(end: RunEnd) -> Mapping[str, Any]:
+    """Return what started an execution that ended before it was planned."""
+    from contact_sync.request import trigger_of  # noqa: PLC0415 - as above
+
+    return trigger_of(end.execution_input)
+
+
 def _is_lost(end: RunEnd, lock: Lock) -> bool:
     """Return whether another execution took the lock over while this run worked."""
     if not (end.may_hold_lock and end.planned_at):
@@ -176,7 +193,7 @@ def _is_lost(end: RunEnd, lock: Lock) -> bool:
 
 def _tried_everywhere(end: RunEnd, item: Mapping[str, Any], counts: RunCounts) -> dict[str, str]:
     """Return the digests of the source that the run tried in every account."""
-    request = RunRequest.from_stored(item.get("request"))
+    request = _request(item)
     if end.error or not end.listed or not request.covers_all_accounts:
         return {}
     tried = [name for name in end.plan["contact_types"] if counts.tried(ContactType(name))]
@@ -190,7 +207,7 @@ def _report(end: RunEnd, item: Mapping[str, Any], lock: Lock, counts: RunCounts)
         sync_id=end.sync_id,
         started_at=end.started_at,
         dry_run=end.dry_run,
-        trigger=item.get("trigger") or trigger_of(end.execution_input),
+        trigger=item.get("trigger") or _trigger(end),
         reasons=item.get("request", {}).get("reasons", []),
         outcome=_lost(lock) if is_lost else _outcome(end, item, counts),
         counts=counts,
@@ -280,7 +297,7 @@ def _metrics(report: RunReport, item: Mapping[str, Any], ended_at: datetime) -> 
     What differs after a change of the source has not drifted.
     """
     accounts = report.counts.accounts
-    request = RunRequest.from_stored(item.get("request", {}))
+    request = _request(item)
     values: dict[Metric, float] = {
         Metric.ACCOUNTS_FAILED: report.counts.failed,
         Metric.ACCOUNTS_DRIFTED: 0 if request.is_change else accounts[Status.UPDATED],
