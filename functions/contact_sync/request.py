@@ -104,7 +104,9 @@ class RunRequest(BaseModel):
     ignored. `insisted` are the accounts that a person named; `hop` is of a contact change.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, hide_input_in_errors=True, defer_build=True
+    )
 
     account_ids: list[AccountId] | None = None
     organizational_units: list[OrganizationalUnitId] | None = None
