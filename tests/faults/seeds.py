@@ -13,6 +13,8 @@ CASES = os.environ.get("FAULTS_CASES")
 SEED = int(os.environ.get("FAULTS_SEED") or secrets.randbelow(2**32))
 os.environ["FAULTS_SEED"] = str(SEED)  # pytest's workers repeat the seed that is printed
 CASE = os.environ.get("FAULTS_CASE")
+# How long a red case may be made smaller: through the machine one attempt can take minutes.
+SHRINK_SECONDS = 60.0
 # Cases that once were red, so that each run meets every family.
 KEPT: tuple[int, ...] = ()
 
@@ -42,7 +44,8 @@ def check(number: int, run: Callable[[Case], None]) -> None:
     try:
         run(case)
     except AssertionError as error:
-        case = smallest(case, lambda less: _fails(less, run))
+        end = time.monotonic() + SHRINK_SECONDS
+        case = smallest(case, lambda less: time.monotonic() < end and _fails(less, run))
         raise BrokenPromiseError(
             f"{error}\nRepeat it: FAULTS_CASE={number} python -m pytest tests/faults\n"
             f"{described(case)}"

@@ -31,6 +31,7 @@ class Machine:
         self.standin = standin
         self._recovers = recovers
         self._dead_of: dict[str, str | None] = {}
+        self._given_up: set[str] = set()
         self.stack = stack
         self.organization = standin.organization
         self._dynamodb = standin.client("dynamodb")
@@ -52,7 +53,8 @@ class Machine:
         """Wait until nothing runs, and each execution that died was recovered: only then is there
         nothing left that reads or writes the tables.
 
-        A recovery that died itself has none.
+        A recovery that died itself has none. What has not ended in time fails one test, not each
+        that follows.
         """
         deadline = time.monotonic() + RUN_SECONDS
         while True:
@@ -60,21 +62,29 @@ class Machine:
             for execution in executions:
                 if execution.arn not in self._dead_of:
                     self._dead_of[execution.arn] = _dead_execution(execution.input())
-            left = [
-                execution.name
+            pending = {
+                execution: status
                 for execution, status in executions.items()
-                if status == "RUNNING"
-                or (
-                    status != "SUCCEEDED"
-                    and not self._dead_of[execution.arn]
-                    and execution.arn not in self._dead_of.values()
-                )
-            ]
-            if not left:
+                if execution.arn not in self._given_up
+                and (status == "RUNNING" or self._lacks_recovery(execution.arn, status))
+            }
+            if not pending:
                 return
             if time.monotonic() > deadline:
-                raise StandinError(f"still running, or dead and not recovered: {left}")
+                self._give_up(pending)
+                names = [execution.name for execution in pending]
+                raise StandinError(f"still running, or dead and not recovered: {names}")
             time.sleep(POLL_SECONDS)
+
+    def _lacks_recovery(self, arn: str, status: str) -> bool:
+        is_recovery = bool(self._dead_of[arn])
+        return status != "SUCCEEDED" and not is_recovery and arn not in self._dead_of.values()
+
+    def _give_up(self, pending: Mapping[Execution, str]) -> None:
+        for execution, status in pending.items():
+            self._given_up.add(execution.arn)
+            if status == "RUNNING":
+                execution.stop()
 
     def configure(self, **changes: Any) -> None:
         """Write the default configuration item with these changes; None leaves a key out."""
