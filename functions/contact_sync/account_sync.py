@@ -68,12 +68,16 @@ class Source:
 
 @dataclass(frozen=True)
 class ContactResult:
-    """The result of one contact in one attempt; `error` names a failure, or why it was skipped."""
+    """The result of one contact in one attempt; `error` names a failure, or why it was skipped.
+
+    `is_refused`: the API refused the write, so that it was not carried out.
+    """
 
     status: Status
     error: str | None = None
     write: Write | None = None
     contested: int = 0
+    is_refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ class _Attempt:
             try:
                 self._put_or_delete(name, contacts[name])
             except SyncError as error:
-                self._fail(name, error)
+                self._fail(name, error, is_refused=not isinstance(error, TRANSIENT))
             else:
                 self._note(name, decisions[name], write)
         return True
@@ -247,9 +251,11 @@ class _Attempt:
                 )
         self.results[name] = ContactResult(decision.status, error, write, decision.contested)
 
-    def _fail(self, name: ContactType, error: SyncError) -> None:
+    def _fail(self, name: ContactType, error: SyncError, *, is_refused: bool = False) -> None:
         self._errors.append(error)
-        self.results[name] = ContactResult(Status.FAILED, type(error).__name__)
+        self.results[name] = ContactResult(
+            Status.FAILED, type(error).__name__, is_refused=is_refused
+        )
 
     def _skip_what_cannot_be_reached(self) -> None:
         """Skip the failures of an account that closed, left or joined a moment ago."""

@@ -131,19 +131,20 @@ def test_an_intention_is_known_until_its_result_is_recorded(states: AccountState
 
 
 @pytest.mark.parametrize(
-    ("status", "is_kept"),
+    ("result", "is_kept"),
     [
-        (Status.FAILED, True),
-        (Status.SKIPPED, False),
-        (Status.UNCHANGED, False),
-        (Status.CONTESTED, False),
+        (ContactResult(Status.FAILED, "X"), True),
+        (ContactResult(Status.FAILED, "X", is_refused=True), False),
+        (ContactResult(Status.SKIPPED, "X"), False),
+        (ContactResult(Status.UNCHANGED), False),
+        (ContactResult(Status.CONTESTED, "X"), False),
     ],
 )
 def test_only_a_failed_attempt_leaves_its_intention_which_may_have_been_carried_out(
-    status: Status, states: AccountStatesTable, *, is_kept: bool
+    result: ContactResult, states: AccountStatesTable, *, is_kept: bool
 ) -> None:
     states.intend(make_task(), {BILLING: WRITE, SECURITY: WRITE})
-    record(states, {BILLING: ContactResult(status, "X")})
+    record(states, {BILLING: result})
     assert (WRITE if is_kept else None) == known(states).intended
     assert WRITE == known(states, SECURITY).intended
 

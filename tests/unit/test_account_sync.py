@@ -307,6 +307,26 @@ def test_one_contacts_failure_does_not_stop_the_others() -> None:
     assert {BILLING: "ContactRefusedError"} == given.errors
 
 
+@pytest.mark.parametrize(
+    ("operation", "error", "is_refused"),
+    [
+        ("put", AccessDeniedError("denied"), True),
+        ("put", ContactRefusedError("refused"), True),
+        ("put", ThrottledError("x"), False),
+        ("put", ServiceUnavailableError("no answer"), False),
+        ("get", AccessDeniedError("denied"), False),
+    ],
+)
+def test_only_a_write_that_was_refused_is_known_not_to_be_carried_out(
+    operation: str, error: SyncError, *, is_refused: bool
+) -> None:
+    given = Given().fails(operation, BILLING, error)
+    with pytest.raises(SyncError):
+        given.run(BILLING)
+    (recorded,) = given.states.recorded
+    assert is_refused is recorded[BILLING].is_refused
+
+
 def test_a_contact_that_cannot_be_read_is_not_written() -> None:
     given = Given().fails("get", BILLING, ContactRefusedError("refused"))
     with pytest.raises(ContactRefusedError):

@@ -79,7 +79,8 @@ class AccountStatesTable:
         removed = [] if _is_gone(results) else ["left_at", "expires_at"]
         for name, result in results.items():
             values |= _remembered(task, name, result, at)
-            if result.status is not Status.FAILED:
+            # A write without an answer may have been carried out; a refused one was not.
+            if result.status is not Status.FAILED or result.is_refused:
                 removed.append(f"{name}_intent")
         return self._update(keys.account_state(task.account_id), values, removed)
 
@@ -99,8 +100,8 @@ class AccountStatesTable:
 
     def write_runs(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Write the items of accounts in a run, 25 a request."""
-        left = iter(items)
-        while some := list(islice(left, WRITTEN_AT_ONCE)):
+        remaining = iter(items)
+        while some := list(islice(remaining, WRITTEN_AT_ONCE)):
             self._batch_write([{"PutRequest": {"Item": to_item(item)}} for item in some])
 
     def _update(self, key: Mapping[str, str], values: dict[str, Any], removed: list[str]) -> bool:
@@ -134,12 +135,13 @@ class AccountStatesTable:
         raise ThrottledError("read the accounts' states: keys were left unprocessed")
 
     def _batch_write(self, requests: list[dict[str, Any]]) -> None:
-        left: Any = {self._table: requests}
+        unprocessed: Any = {self._table: requests}
         for attempt in range(BATCH_ATTEMPTS):
             _back_off(attempt)
             with named_errors("record the run's accounts"):
-                left = self._client.batch_write_item(RequestItems=left).get("UnprocessedItems")
-            if not left:
+                answer = self._client.batch_write_item(RequestItems=unprocessed)
+            unprocessed = answer.get("UnprocessedItems")
+            if not unprocessed:
                 return
         raise ThrottledError("record the run's accounts: items were left unprocessed")
 
