@@ -24,7 +24,7 @@ Resources: {Queue: {Type: AWS::SQS::Queue, Properties: {QueueName: forwarding}}}
 Outputs: {DeadLetterQueueUrl: {Value: !Ref Queue}}
 """
 DENIED = {
-    "service": "states",
+    "service": "events",
     "operation": "StartExecution",
     "error": "AccessDeniedException",
     "times": 1,

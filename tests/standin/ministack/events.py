@@ -104,8 +104,8 @@ def dead_letters() -> None:
 
 
 def _delivery_failure(machine_arn: str, payload: str) -> tuple[str, str] | None:
-    if fault := take_service_fault("states", "StartExecution", payload):
-        return fault["error"], "Planned fault of states StartExecution"
+    if fault := take_service_fault("events", "StartExecution", payload):
+        return fault["error"], "Planned fault of EventBridge's StartExecution"
     if sfn._resolve_state_machine_arn(machine_arn) is None:
         return "RESOURCE_NOT_FOUND", f"State machine does not exist: {machine_arn}"
     try:
