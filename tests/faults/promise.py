@@ -458,7 +458,7 @@ class Trial:
                 return True
         settings = self.config["notification_settings"]
         if not settings["notify_on_partial_failure"] or self.system.topic_refused(since):
-            texts = [json.dumps(item) for item in self.system.items()]
+            texts = [json.dumps(item, default=str) for item in self.system.items()]
             return any(
                 pair[0] in text and worker in text and _names(text, *pair) and "fail" in text
                 for text in texts

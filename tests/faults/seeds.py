@@ -43,11 +43,12 @@ def check(number: int, run: Callable[[Case], None]) -> None:
     case = draw_case(number)
     try:
         run(case)
-    except AssertionError as error:
+    except Exception as error:
         end = time.monotonic() + SHRINK_SECONDS
         case = smallest(case, lambda less: time.monotonic() < end and _fails(less, run))
         raise BrokenPromiseError(
-            f"{error}\nRepeat it: FAULTS_CASE={number} python -m pytest tests/faults\n"
+            f"{type(error).__name__}: {error}\n"
+            f"Repeat it: FAULTS_CASE={number} python -m pytest tests/faults\n"
             f"{described(case)}"
         ) from error
 
@@ -55,6 +56,6 @@ def check(number: int, run: Callable[[Case], None]) -> None:
 def _fails(case: Case, run: Callable[[Case], None]) -> bool:
     try:
         run(case)
-    except AssertionError:
+    except Exception:  # noqa: BLE001 - whatever it fails with is how it fails
         return True
     return False
