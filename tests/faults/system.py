@@ -276,10 +276,13 @@ class System:
         self._note(execution)
         return execution
 
-    def stop(self, execution: Execution, status: str) -> None:
-        """Abort a running execution, or let it time out; what it had begun may go on."""
+    def stop(self, execution: Execution, status: str) -> str | None:
+        """Abort a running execution, or let it time out; what it had begun may go on.
+
+        Returns its status, None where it had ended by itself.
+        """
         if execution.status != "RUNNING":
-            return
+            return None
         call, child = execution.call, cast("Interpreter", execution.interpreter).child
         self._kept.append(execution.steps)
         if child is not None and self.order.random() < self.conditions.late_children:
@@ -287,6 +290,7 @@ class System:
         elif call is not None:
             self._late.append(Late(self._alone(call)))
         self._end(execution, status)
+        return status
 
     def redrive(self, execution: Execution) -> None:
         """Let a dead execution go on where it died."""
