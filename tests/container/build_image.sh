@@ -54,7 +54,7 @@ make_context() {
   "${PYTHON:-$REPOSITORY/.venv/bin/python}" -m pip install --quiet --disable-pip-version-check \
     --no-compile --target "$1/site-packages" --group "$REPOSITORY/pyproject.toml:standin" \
     --only-binary :all: --python-version 3.11 --platform "manylinux2014_$machine"
-  (cd "$REPOSITORY/tests" && tar -c --exclude __pycache__ standin) | tar -x -C "$1"
+  (cd "$REPOSITORY/scripts" && tar -c --exclude __pycache__ standin) | tar -x -C "$1"
 }
 
 import_debian_base() {

@@ -1,0 +1,39 @@
+"""Starts MiniStack with our hooks; `STANDIN_HOOKS_OFF` names those to leave out."""
+
+import os
+import sys
+
+from ministack.app import main as serve
+
+from standin.ministack import (  # noqa: F401  imported for the hooks they register
+    changesets,
+    cloudformation,
+    distributed_map,
+    evaluations,
+    events,
+    executions,
+    expressions,
+    faults,
+    functions,
+    identity,
+    in_flight,
+    integrations,
+    latency,
+    mocks,
+    monitoring,
+    tasks,
+    usage,
+)
+from standin.ministack.registry import install_hooks
+
+
+def main() -> None:
+    """Install the hooks, then serve."""
+    install_hooks(off=os.environ.get("STANDIN_HOOKS_OFF", "").split())
+    # Functions must not find this package: they see only what is in their own zip.
+    sys.path.pop(0)
+    serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Resource properties that CloudFormation treats otherwise than MiniStack does."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from xml.sax.saxutils import escape
+
+from ministack.core.responses import new_uuid
+from ministack.services import cloudtrail, dynamodb, s3, sns
+from ministack.services import stepfunctions as sfn
+from ministack.services.cloudformation import provisioners
+
+from standin.ministack.executions import Json
+from standin.ministack.registry import hook
+
+Handler = Callable[..., Any]
+Apply = Callable[[str, Json], None]
+
+
+@hook
+def environment_texts() -> None:
+    """Turn the numbers and booleans in a function's environment into text.
+
+    MiniStack keeps them, and then cannot start the function's process.
+    """
+
+    def with_texts(handler: Handler) -> Handler:
+        def handle(*arguments: Any, **options: Any) -> Any:
+            # create(logical_id, properties, ...) and update(physical_id, old, new, ...)
+            converted = [
+                _with_environment_texts(value) if isinstance(value, dict) else value
+                for value in arguments
+            ]
+            return handler(*converted, **options)
+
+        return handle
+
+    _wrap("AWS::Lambda::Function", with_texts)
+
+
+@hook
+def dropped_properties() -> None:
+    """Carry out the properties that MiniStack drops.
+
+    Of tables encryption, backups, expiry and protection; of buckets encryption and lifecycle;
+    a topic's key; a machine's logging.
+    """
+
+    def applying(apply: Apply) -> Callable[[Handler], Handler]:
+        def then_apply(handler: Handler) -> Handler:
+            def handle(*arguments: Any, **options: Any) -> Any:
+                result = handler(*arguments, **options)
+                properties = [value for value in arguments if isinstance(value, dict)][-1]
+                apply(result[0], properties)
+                return result
+
+            return handle
+
+        return then_apply
+
+    for kind, apply in _APPLY.items():
+        _wrap(kind, applying(apply))
+
+
+@hook
+def missing_types() -> None:
+    """Deploy trails, and accept query definitions; MiniStack refuses both."""
+    provisioners._RESOURCE_HANDLERS["AWS::CloudTrail::Trail"] = {
+        "create": lambda _id, properties, _stack: _create_trail(properties),
+        "update": lambda _name, _old, properties, _stack: _update_trail(properties),
+        "delete": lambda name, _properties: cloudtrail._delete_trail({"Name": name}),
+    }
+    provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {
+        "create": lambda _id, _properties, _stack: (new_uuid(), {}),
+        "update": lambda definition, _old, _properties, _stack: (definition, {}),
+        "delete": lambda _definition, _properties: None,
+    }
+
+
+def _wrap(kind: str, wrap: Callable[[Handler], Handler]) -> None:
+    handlers = provisioners._RESOURCE_HANDLERS[kind]
+    for action in ("create", "update"):
+        handlers[action] = wrap(handlers[action])
+
+
+def _with_environment_texts(properties: Json) -> Json:
+    environment = properties.get("Environment")
+    if not environment:
+        return properties
+    variables = {name: _text(value) for name, value in environment.get("Variables", {}).items()}
+    return {**properties, "Environment": {**environment, "Variables": variables}}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _is_true(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+def _apply_table(name: str, properties: Json) -> None:
+    table = dynamodb._tables[name]
+    table["DeletionProtectionEnabled"] = _is_true(properties.get("DeletionProtectionEnabled"))
+    if encryption := properties.get("SSESpecification"):
+        given = {**encryption, "Enabled": _is_true(encryption.get("SSEEnabled"))}
+        table["SSEDescription"] = dynamodb._sse_description_from_spec(given)
+    if backups := properties.get("PointInTimeRecoverySpecification"):
+        enabled = _is_true(backups.get("PointInTimeRecoveryEnabled"))
+        dynamodb._pitr_settings[name] = enabled
+    if expiry := properties.get("TimeToLiveSpecification"):
+        given = {**expiry, "Enabled": _is_true(expiry.get("Enabled"))}
+        dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": given})
+
+
+def _apply_bucket(name: str, properties: Json) -> None:
+    if encryption := properties.get("BucketEncryption"):
+        rules = [
+            {
+                "ApplyServerSideEncryptionByDefault": {
+                    key.replace("KMSMasterKeyId", "KMSMasterKeyID"): value
+                    for key, value in rule["ServerSideEncryptionByDefault"].items()
+                },
+                "BucketKeyEnabled": rule.get("BucketKeyEnabled", False),
+            }
+            for rule in encryption["ServerSideEncryptionConfiguration"]
+        ]
+        document = _xml("ServerSideEncryptionConfiguration", {"Rule": rules})
+        s3._put_bucket_encryption(name, document.encode())
+    if lifecycle := properties.get("LifecycleConfiguration"):
+        rules = [_lifecycle_rule(rule) for rule in lifecycle["Rules"]]
+        document = _xml("LifecycleConfiguration", {"Rule": rules})
+        s3._put_bucket_lifecycle(name, document.encode())
+
+
+def _lifecycle_rule(rule: Json) -> Json:
+    """Return the rule as the S3 API spells it."""
+    spelled: Json = {"ID": rule.get("Id", ""), "Status": rule["Status"]}
+    spelled["Filter"] = {"Prefix": rule.get("Prefix", "")}
+    if "ExpirationInDays" in rule:
+        spelled["Expiration"] = {"Days": rule["ExpirationInDays"]}
+    if "AbortIncompleteMultipartUpload" in rule:
+        spelled["AbortIncompleteMultipartUpload"] = rule["AbortIncompleteMultipartUpload"]
+    return spelled
+
+
+def _apply_topic(arn: str, properties: Json) -> None:
+    if key := properties.get("KmsMasterKeyId"):
+        sns._topics[arn]["attributes"]["KmsMasterKeyId"] = key
+
+
+def _apply_machine(arn: str, properties: Json) -> None:
+    if logging := properties.get("LoggingConfiguration"):
+        sfn._state_machines[arn]["loggingConfiguration"] = _camel_keys(logging)
+
+
+def _create_trail(properties: Json) -> tuple[str, Json]:
+    request = _trail_request(properties)
+    status, _, body = cloudtrail._create_trail(request)
+    if status != 200:
+        raise ValueError(body)
+    cloudtrail._start_logging(request)
+    return request["Name"], {"Arn": json.loads(body)["TrailARN"]}
+
+
+def _update_trail(properties: Json) -> tuple[str, Json]:
+    request = _trail_request(properties)
+    status, _, body = cloudtrail._update_trail(request)
+    if status != 200:
+        raise ValueError(body)
+    return request["Name"], {"Arn": json.loads(body)["TrailARN"]}
+
+
+def _trail_request(properties: Json) -> Json:
+    """Return the trail as the CloudTrail API spells it."""
+    names = {"TrailName": "Name", "KMSKeyId": "KmsKeyId"}
+    return {
+        names.get(name, name): value if name in _TEXTS else _is_true(value)
+        for name, value in properties.items()
+    }
+
+
+def _camel_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key[0].lower() + key[1:]: _camel_keys(item) for key, item in value.items()}
+    return [_camel_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def _xml(tag: str, value: Any) -> str:
+    if isinstance(value, list):
+        return "".join(_xml(tag, item) for item in value)
+    if isinstance(value, dict):
+        content = "".join(_xml(key, item) for key, item in value.items())
+    else:
+        content = escape(_text(value))
+    return f"<{tag}>{content}</{tag}>"
+
+
+# A trail's properties that are no booleans.
+_TEXTS = ("TrailName", "KMSKeyId", "S3BucketName")
+
+_APPLY: dict[str, Apply] = {
+    "AWS::DynamoDB::Table": _apply_table,
+    "AWS::S3::Bucket": _apply_bucket,
+    "AWS::SNS::Topic": _apply_topic,
+    "AWS::StepFunctions::StateMachine": _apply_machine,
+}

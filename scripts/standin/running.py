@@ -1,0 +1,184 @@
+"""A stand-in that runs somewhere, by its URLs: deploys the template to it, and looks around."""
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from samtranslator.yaml_helper import yaml_parse
+
+from standin import package, search
+from standin.deployment import deploy_stack, upload_artifacts
+from standin.errors import StandinError
+from standin.organization.client import OrganizationClient
+from standin.stack import Stack
+
+Json = dict[str, Any]
+
+MANAGEMENT_ACCOUNT_ID = "999999999999"
+ORGANIZATION_ID = "o-exampleorg1"
+REGION = "us-east-1"
+
+REPOSITORY = Path(__file__).parents[2]
+BUILD = REPOSITORY / ".build"
+
+# Marks requests of the tests, which meet no planned fault.
+CLIENT_MARK = "standin-client"
+
+ANY_KEY = "any"
+
+_CLIENT_CONFIG = Config(user_agent_extra=CLIENT_MARK, retries={"total_max_attempts": 2}, proxies={})
+
+# Loopback must not go through a proxy that the environment names.
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class RunningStandin:
+    """The stand-in at these two URLs, started by whoever: a container, or another program."""
+
+    def __init__(self, endpoint_url: str, organization_url: str) -> None:
+        self.endpoint_url = endpoint_url.rstrip("/")
+        self.organization_url = organization_url.rstrip("/")
+        self.organization = OrganizationClient(self.organization_url)
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def client(self, service: str, region: str = REGION) -> Any:
+        """Return a boto3 client of `service` in the management account."""
+        if (service, region) not in self._clients:
+            own = service in ("account", "organizations")
+            make: Callable[..., Any] = boto3.client
+            self._clients[service, region] = make(
+                service,
+                endpoint_url=self.organization_url if own else self.endpoint_url,
+                region_name=region,
+                aws_access_key_id=MANAGEMENT_ACCOUNT_ID,
+                aws_secret_access_key=ANY_KEY,
+                config=_CLIENT_CONFIG,
+            )
+        return self._clients[service, region]
+
+    def deploy(
+        self,
+        environment: str = "dev",
+        parameters: Mapping[str, str] | None = None,
+        template: Path = REPOSITORY / "template.yaml",
+        stack_name: str | None = None,
+    ) -> Stack:
+        """Create or update the stack of `template`; raise StandinError with its events."""
+        name = stack_name or f"aws-contact-sync-{environment}"
+        document = yaml_parse(template.read_text())
+        url = upload_artifacts(self.client("s3"), document, template.parent, self._build_code)
+        given = {**self._default_parameters(environment), **(parameters or {})}
+        known = document.get("Parameters", {})
+        values = {key: value for key, value in given.items() if key in known}
+        if unknown := set(parameters or {}) - set(known):
+            raise StandinError(f"the template has no parameter {', '.join(sorted(unknown))}")
+        outputs = deploy_stack(self.client("cloudformation"), name, url, values)
+        return Stack(self, name, outputs)
+
+    def put_event(self, event: Json) -> Json:
+        """Put an event on the default bus as AWS itself would; return it as rules see it."""
+        put: Json = self._request("POST", "/_standin/events", event)
+        return put
+
+    def evaluate_alarms(self) -> dict[str, str]:
+        """Let every alarm look at its metric now, and act; return their states by name."""
+        states: dict[str, str] = self._request("POST", "/_standin/alarms")
+        return states
+
+    def set_faults(self, faults: list[Json]) -> None:
+        """Replace the planned faults of functions and services."""
+        self._request("POST", "/_standin/faults", faults)
+
+    def faults(self) -> list[Json]:
+        """Return the planned faults with the times that are left."""
+        faults: list[Json] = self._request("GET", "/_standin/faults")
+        return faults
+
+    def clear_faults(self) -> None:
+        """Plan no fault."""
+        self._request("DELETE", "/_standin/faults")
+
+    def usage(self) -> Json:
+        """Return what functions and executions used since the start or `forget_usage`.
+
+        {functions: {name: {...}}, requests: [{caller, service, operation, count, items}],
+        executions: [{arn, events, transitions, children, largest_payload, ...}]}
+        """
+        used: Json = self._request("GET", "/_standin/stats")
+        return used
+
+    def forget_usage(self) -> None:
+        """Count what functions use anew; executions stay."""
+        self._request("DELETE", "/_standin/stats")
+
+    def evaluations(self) -> list[Json]:
+        """Return evaluations of each JSONata expression: {expression, bindings, value | error}."""
+        evaluations: list[Json] = self._request("GET", "/_standin/evaluations")
+        return evaluations
+
+    def await_quiet(self, timeout: float = 120.0) -> None:
+        """Wait until no execution runs and no function works; raise StandinError where one does.
+
+        The function of a stopped execution works on, and would work in what comes next.
+        """
+        deadline = time.monotonic() + timeout
+        while any((left := self._request("GET", "/_standin/in-flight")).values()):
+            if time.monotonic() > deadline:
+                raise StandinError(f"still at work: {left}")
+            time.sleep(0.05)
+
+    def queued_messages(self, queue_url: str) -> list[Json]:
+        """Return what is in a queue, and leave it there."""
+        path = f"/_ministack/sqs/messages?QueueUrl={urllib.parse.quote(queue_url)}"
+        answer = self._request("GET", path)["messages"]
+        (messages,) = answer[MANAGEMENT_ACCOUNT_ID][REGION].values()
+        return list(messages)
+
+    def stored_texts(self) -> Iterator[tuple[str, str]]:
+        """Yield (where, text) for everything that is stored anywhere.
+
+        Left out are only the deployed artifacts and the live source objects, which are the one
+        place where contact values may be.
+        """
+        yield from search.stored_texts(self.client, self._request)
+
+    def search(self, values: Iterable[str]) -> list[str]:
+        """Return where any of `values` is stored, as `value: place`."""
+        return search.find(values, self.stored_texts())
+
+    def _request(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310 - our own address
+            self.endpoint_url + path, data, method=method
+        )
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise StandinError(error.read().decode(errors="replace")) from error
+
+    def _interpreter(self) -> package.Interpreter:
+        """Return the Python that runs the functions."""
+        return package.Interpreter(**self._request("GET", "/_standin/interpreter"))
+
+    def _build_code(self, functions: Path) -> Path:
+        """Build the functions' package with wheels for Linux, whatever this machine is."""
+        return package.build_package(functions, BUILD, Path(sys.executable), self._interpreter())
+
+    def _default_parameters(self, environment: str) -> dict[str, str]:
+        interpreter = self._interpreter()
+        return {
+            "Environment": environment,
+            "ManagementAccountId": MANAGEMENT_ACCOUNT_ID,
+            "OrganizationId": ORGANIZATION_ID,
+            "Runtime": f"python{interpreter.version}",
+            "Architecture": "arm64" if interpreter.machine in ("arm64", "aarch64") else "x86_64",
+        }
