@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from lib.demo_options import parse_options
-from lib.program import run
+from standin.program import run
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 

@@ -6,4 +6,4 @@ set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
 
-run_in_standin demo.py "$@"
+run_in_standin demo "$@"

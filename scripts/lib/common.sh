@@ -107,22 +107,24 @@ ensure_aws_environment() {
   ensure_environment "$REPOSITORY/.build/aws" --group "$REPOSITORY/pyproject.toml:aws"
 }
 
-# run_in_standin PROGRAM OPTION... - runs a Python program of scripts/ that starts the stand-in.
+# run_in_standin PACKAGE OPTION... - runs a package of scripts/ that starts the stand-in. Its options
+# name files from where the caller is.
 run_in_standin() {
-  local python program="$REPOSITORY/scripts/$1"
+  local python package="$1"
   shift
+  export PYTHONPATH="$REPOSITORY/scripts:$REPOSITORY/functions"
   if [[ -n "${DEBUG:-}" ]]; then
     set -x
   fi
   python=$(find_python)
   case " $* " in
-  *" -h "* | *" --help "*) exec "$python" "$program" --help ;;
+  *" -h "* | *" --help "*) exec "$python" -P -m "$package" --help ;;
   esac
   # A wrong option is told before anything is installed.
-  "$python" "$program" --check-options "$@" || exit
+  "$python" -P -m "$package" --check-options "$@" || exit
   ensure_dev_environment
   ensure_standin_environment
-  exec "$REPOSITORY/.venv/bin/python" "$program" "$@"
+  exec "$REPOSITORY/.venv/bin/python" -P -m "$package" "$@"
 }
 
 # ensure_environment FOLDER REQUIREMENT... - makes or updates a virtual environment, unless the

@@ -11,25 +11,25 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from lib import benchmark_cost as cost
-from lib.benchmark_check import (
+from benchmark import cost
+from benchmark.check import (
     import_verdicts,
     load_bounds,
     memory_verdicts,
     run_verdicts,
     scaling_verdicts,
 )
-from lib.benchmark_floor import (
+from benchmark.floor import (
     Unused,
     floor_seconds,
     needed_calls,
     slowest_operation,
     unused_seconds,
 )
-from lib.benchmark_imports import handlers, import_figures, package_size
-from lib.benchmark_options import Scenario, parse_options, planned
-from lib.benchmark_plot import Panel, decades, svg
-from lib.benchmark_run import (
+from benchmark.imports import handlers, import_figures, package_size
+from benchmark.options import Scenario, parse_options, planned
+from benchmark.plot import Panel, decades, svg
+from benchmark.run import (
     call_figures,
     dynamodb_units,
     estimate_error,
@@ -40,7 +40,7 @@ from lib.benchmark_run import (
     wait_limit,
     world_of,
 )
-from lib.benchmark_view import bill, import_table, run_table, table
+from benchmark.view import bill, import_table, run_table, table
 from standin.organization.quotas import DEFAULT_QUOTAS
 from standin.organization.worlds import SOURCE_CONTACTS
 
@@ -528,7 +528,9 @@ class TestPlot:
 
 def benchmark(*options: str | Path) -> Result:
     return subprocess.run(
-        [sys.executable, REPOSITORY / "scripts/benchmark.py", *options],
+        [sys.executable, "-m", "benchmark", *options],
+        cwd=REPOSITORY / "scripts",
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "functions")},
         check=False,
         capture_output=True,
         text=True,

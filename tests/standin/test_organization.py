@@ -14,9 +14,9 @@ from typing import Any
 
 import boto3
 import pytest
+from benchmark.options import Latency
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
-from lib.benchmark_options import Latency
 from standin.organization import (
     OrganizationClient,
     OrganizationServer,

@@ -14,8 +14,8 @@ from standin.organization.client import AdminError
 from standin.package import PackageError
 from standin.standin import REPOSITORY
 
-from lib import benchmark_cost as cost
-from lib.benchmark_check import (
+from benchmark import cost
+from benchmark.check import (
     Verdict,
     import_verdicts,
     load_bounds,
@@ -24,11 +24,11 @@ from lib.benchmark_check import (
     run_verdicts,
     scaling_verdicts,
 )
-from lib.benchmark_imports import measure_imports
-from lib.benchmark_options import Options, Planned, Scenario, planned
-from lib.benchmark_plot import Panel, svg
-from lib.benchmark_run import measure
-from lib.benchmark_view import bill, import_table, run_table
+from benchmark.imports import measure_imports
+from benchmark.options import Options, Planned, Scenario, planned
+from benchmark.plot import Panel, svg
+from benchmark.run import measure
+from benchmark.view import bill, import_table, run_table
 
 Json = dict[str, Any]
 

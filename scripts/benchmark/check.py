@@ -1,4 +1,4 @@
-"""Compares measured figures with the bounds in `benchmark_bounds.json`."""
+"""Compares measured figures with the bounds in `bounds.json`."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.benchmark_options import BOUNDS_FILE
+from benchmark.options import BOUNDS_FILE
 
 Json = dict[str, Any]
 

@@ -20,13 +20,13 @@ from standin.machine import Machine
 from standin.organization.quotas import DEFAULT_QUOTAS
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
 
-from lib.benchmark_floor import (
+from benchmark.floor import (
     floor_seconds,
     needed_calls,
     slowest_operation,
     unused_seconds,
 )
-from lib.benchmark_options import Scenario
+from benchmark.options import Scenario
 
 Json = dict[str, Any]
 

@@ -20,7 +20,7 @@ failed, with 2 where an option is wrong.
 """
 
 TYPES = ("primary", "billing", "operations", "security")
-BOUNDS_FILE = Path(__file__).with_name("benchmark_bounds.json")
+BOUNDS_FILE = Path(__file__).with_name("bounds.json")
 LEAST_ACCOUNTS = 5
 
 
@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument(
         "--check",
         action="store_true",
-        help="measure what scripts/lib/benchmark_bounds.json names for CI, imports too, and fail "
+        help="measure what scripts/benchmark/bounds.json names for CI, imports too, and fail "
         "with each figure that is off; takes six minutes",
     )
     mode.add_argument(

@@ -1,12 +1,10 @@
 """Measures runs of the contact sync against the quotas of the Account API."""
 
 import sys
-from pathlib import Path
 
-from lib.benchmark_options import parse_options
-from lib.program import run
+from standin.program import run
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from benchmark.options import parse_options
 
 
 def main() -> int:
@@ -14,8 +12,7 @@ def main() -> int:
     options = parse_options()
     if options is None:
         return 0
-    sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "functions")]
-    from lib.benchmark_session import measure_all  # noqa: PLC0415 - once the options are checked
+    from benchmark.session import measure_all  # noqa: PLC0415 - options first
 
     return run(lambda: measure_all(options))
 

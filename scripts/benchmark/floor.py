@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lib.benchmark_options import Scenario
+from benchmark.options import Scenario
 
 Quota = tuple[float, float]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from lib.benchmark_cost import CHANGES, RESYNCS, Line, total
+from benchmark.cost import CHANGES, RESYNCS, Line, total
 
 Json = Mapping[str, Any]
 Row = tuple[str, ...]

@@ -1,0 +1,1 @@
+"""Measures runs of the contact sync against the quotas of the Account API."""
