@@ -1,4 +1,4 @@
-"""The demo and the environments it makes: `scripts/demo.sh`, `demo.py` and `lib/common.sh`."""
+"""The demo and the environments it makes: `scripts/demo.sh`, `scripts/demo` and `lib/common.sh`."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lib import demo_view
+from demo import view as demo_view
 from rich.console import Console
 
 REPOSITORY = Path(__file__).parents[2]
@@ -245,7 +245,7 @@ class TestOptions:
 
 @dataclass(frozen=True)
 class Demo:
-    """Runs demo.py with a folder of its own for temporary files."""
+    """Runs the demo with a folder of its own for temporary files."""
 
     temporary: Path
 
@@ -253,7 +253,8 @@ class Demo:
     def start(self, *options: str) -> Iterator[subprocess.Popen[str]]:
         small = ["--accounts", "6", "--speed", "100"]
         with subprocess.Popen(
-            [sys.executable, REPOSITORY / "scripts/demo.py", *small, *options],
+            [sys.executable, "-m", "demo", *small, *options],
+            cwd=REPOSITORY / "scripts",
             env={**os.environ, "TMPDIR": str(self.temporary)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

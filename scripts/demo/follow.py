@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from standin import Execution, Outcome
 
-from lib.demo_view import Snapshot, progress_view
+from demo.view import Snapshot, progress_view
 
 POLL_SECONDS = 0.25
 

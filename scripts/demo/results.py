@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from boto3.dynamodb.types import TypeDeserializer
 from standin import Execution, Stack
 
-from lib.demo_options import Json
-from lib.demo_view import heading, say, table
+from demo.options import Json
+from demo.view import heading, say, table
 
 STATUSES = ("updated", "deleted", "unchanged", "skipped", "failed", "contested")
 

@@ -15,10 +15,10 @@ from standin.organization.client import AdminError
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, drifted_world
 from standin.package import PackageError
 
-from lib.demo_follow import POLL_SECONDS, Followed, follow
-from lib.demo_options import Json, Options
-from lib.demo_results import show_counts, show_end, show_messages, show_states, show_traces
-from lib.demo_view import complain, heading, say, table
+from demo.follow import POLL_SECONDS, Followed, follow
+from demo.options import Json, Options
+from demo.results import show_counts, show_end, show_messages, show_states, show_traces
+from demo.view import complain, heading, say, table
 
 ENVIRONMENT = "dev"
 LATENCY_SECONDS = 0.05

@@ -1,0 +1,1 @@
+"""Shows a whole run of the contact sync on this machine."""
