@@ -16,9 +16,10 @@ from contact_sync.aws.digest_key import load_digest_key
 from contact_sync.contacts import Contact, ContactType, source_digests
 from contact_sync_handler.planner import configuration_digest
 from standin import Execution, Stack, Standin, StandinError
-from standin.machine import Machine
 from standin.organization.quotas import DEFAULT_QUOTAS
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
+from standin.running import RunningStandin
+from standin.tables import Tables
 
 from benchmark.floor import (
     floor_seconds,
@@ -62,16 +63,15 @@ def measure(scenario: Scenario) -> Json:
         child_start=latency.child_start,
     ) as standin:
         stack = standin.deploy(scenario.environment, {"Triggers": "DISABLED"})
-        machine = Machine(standin, stack, recovers=False)
-        machine.configure(contact_types=list(scenario.types))
-        _remember(machine, synced_before(scenario))
+        Tables(stack).configure(contact_types=list(scenario.types))
+        _remember(stack, synced_before(scenario))
         if scenario.warm:
-            _warm(machine, scenario)
+            _warm(stack, scenario)
         standin.forget_usage()
         load_before = os.getloadavg()[0]
         execution = stack.start({"reason": "benchmark"})
         _wait(execution, scenario)
-        figures = _figures(machine, execution, scenario)
+        figures = _figures(stack, execution, scenario)
         return {**figures, "load_average": [load_before, os.getloadavg()[0]]}
 
 
@@ -157,30 +157,28 @@ def item_units(item: Mapping[str, Any]) -> int:
     return math.ceil(size / 1024) * (2 if "gsi1pk" in item else 1)
 
 
-def _remember(machine: Machine, types: Iterable[str]) -> None:
+def _remember(stack: Stack, types: Iterable[str]) -> None:
     """Record these contacts of the source as tried in every account, as a run records it."""
-    secrets = machine.standin.client("secretsmanager")
+    secrets = stack.client("secretsmanager")
     (secret,) = secrets.list_secrets()["SecretList"]
     key = load_digest_key(secrets, secret["ARN"])
     contacts: dict[ContactType, Contact | None] = {
         name: Contact.from_api(name, SOURCE_CONTACTS[name.upper()])
         for name in map(ContactType, types)
     }
-    tables = machine.standin.client("dynamodb")
-    config = load_config(tables, machine.stack.outputs["ConfigTableName"])
+    config = load_config(stack.client("dynamodb"), stack.outputs["ConfigTableName"])
     held = {str(name): digest for name, digest in source_digests(contacts, key).items()}
     held["configuration"] = configuration_digest(config, key)
-    machine.put({**keys.LOCK, "held": held})
+    Tables(stack).put({**keys.LOCK, "held": held})
 
 
-def _warm(machine: Machine, scenario: Scenario) -> None:
+def _warm(stack: Stack, scenario: Scenario) -> None:
     """Start every function by a run that writes nothing, and let the quotas recover."""
-    members = [account["id"] for account in machine.organization.world()["accounts"]]
-    _wait(
-        machine.stack.start({"dry_run": True, "account_ids": members[:WARMING_ACCOUNTS]}), scenario
-    )
+    organization = stack.standin.organization
+    members = [account["id"] for account in organization.world()["accounts"]]
+    _wait(stack.start({"dry_run": True, "account_ids": members[:WARMING_ACCOUNTS]}), scenario)
     time.sleep(RECOVERY_SECONDS / scenario.speed)
-    machine.organization.clear_calls()
+    organization.clear_calls()
 
 
 def _wait(execution: Execution, scenario: Scenario) -> None:
@@ -192,8 +190,8 @@ def _wait(execution: Execution, scenario: Scenario) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _figures(machine: Machine, execution: Execution, scenario: Scenario) -> Json:
-    standin, stack = machine.standin, machine.stack
+def _figures(stack: Stack, execution: Execution, scenario: Scenario) -> Json:
+    standin, tables = stack.standin, Tables(stack)
     used = standin.usage()
     needed = needed_calls(scenario)
     floor = floor_seconds(needed, DEFAULT_QUOTAS)
@@ -204,9 +202,9 @@ def _figures(machine: Machine, execution: Execution, scenario: Scenario) -> Json
     planned, recorded = _entered(history, "PlanRun"), _exited(history, "RecordRun")
     took = (recorded - planned) * scenario.speed
     run = (history[-1]["timestamp"] - history[0]["timestamp"]).total_seconds() * scenario.speed
-    estimated = float(machine.run_item(execution)["estimated_seconds"])
+    estimated = float(tables.run_item(execution)["estimated_seconds"])
     functions = function_figures(used["functions"], _memory(standin), scenario.speed)
-    writes, reads = dynamodb_units(used["requests"], machine.items())
+    writes, reads = dynamodb_units(used["requests"], tables.items())
     (size,) = (one for one in used["executions"] if one["arn"] == execution.arn)
     return {
         "scenario": asdict(scenario),
@@ -249,7 +247,9 @@ def _moment(event: Json) -> float:
     return float(event["timestamp"].timestamp())
 
 
-def _unused(standin: Standin, scenario: Scenario, entered: float, sync: float) -> Json | None:
+def _unused(
+    standin: RunningStandin, scenario: Scenario, entered: float, sync: float
+) -> Json | None:
     needed = needed_calls(scenario)
     slowest = slowest_operation(needed, DEFAULT_QUOTAS)
     if slowest is None:
@@ -272,7 +272,7 @@ def _event(history: Iterable[Json], details: str, state: str) -> Json:
     raise StandinError(f"the execution did not come through {state}")
 
 
-def _lost(standin: Standin, scenario: Scenario) -> int:
+def _lost(standin: RunningStandin, scenario: Scenario) -> int:
     """Count the contacts that are not what they should be after the run."""
     world = standin.organization.world()
     wanted = {name.upper(): SOURCE_CONTACTS[name.upper()] for name in scenario.types}
@@ -283,7 +283,7 @@ def _lost(standin: Standin, scenario: Scenario) -> int:
     )
 
 
-def _memory(standin: Standin) -> dict[str, int]:
+def _memory(standin: RunningStandin) -> dict[str, int]:
     pages = standin.client("lambda").get_paginator("list_functions").paginate()
     return {
         function["FunctionName"]: function["MemorySize"]

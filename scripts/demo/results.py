@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from boto3.dynamodb.types import TypeDeserializer
 from standin import Execution, Stack
+from standin.tables import Tables
 
 from demo.options import Json
 from demo.view import heading, say, table
@@ -14,7 +14,7 @@ STATUSES = ("updated", "deleted", "unchanged", "skipped", "failed", "contested")
 
 def show_counts(stack: Stack, execution: Execution) -> None:
     """Show the run's contacts by type and status, and the accounts that it skipped."""
-    run = _run_item(stack, execution)
+    run = Tables(stack).run_item(execution)
     if types := run.get("types"):
         heading("Contacts by type")
         counts = [("accounts", run["accounts"]), *types.items()]
@@ -62,20 +62,6 @@ def show_end(execution: Execution, speed: float) -> None:
     heading(f"Execution {described['status']}")
     took = (described["stopDate"] - described["startDate"]).total_seconds()
     say(f"in {took:.1f} s at {speed:g} times the quotas that AWS documents.")
-
-
-def _run_item(stack: Stack, execution: Execution) -> Json:
-    """Return what the state table holds about the run, empty if nothing."""
-    found = stack.standin.client("dynamodb").query(
-        TableName=stack.outputs["StateTableName"],
-        IndexName="GSI1",
-        KeyConditionExpression="gsi1pk = :run AND gsi1sk = :entry",
-        ExpressionAttributeValues={
-            ":run": {"S": f"RUN#{execution.name}"},
-            ":entry": {"S": "RUN"},
-        },
-    )["Items"]
-    return TypeDeserializer().deserialize({"M": found[0]}) if found else {}
 
 
 def _state_rows(history: list[Json]) -> Iterator[tuple[str, str, str]]:

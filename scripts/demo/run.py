@@ -1,6 +1,5 @@
 """The demo itself: an organization that has drifted, a deployed stack, one run, and its traces."""
 
-import json
 import shlex
 import threading
 import time
@@ -8,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 from standin import Execution, Outcome, Stack, Standin, StandinError
 from standin.organization.client import AdminError
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, drifted_world
 from standin.package import PackageError
+from standin.tables import Tables
 
 from demo.follow import POLL_SECONDS, Followed, follow
 from demo.options import Json, Options
@@ -107,12 +106,7 @@ class _Demo:
     def _deploy(self) -> Stack:
         say(f"Deploying template.yaml ({ENVIRONMENT}) ...")
         stack = self.standin.deploy(ENVIRONMENT)
-        configuration = json.loads(stack.outputs["DefaultConfiguration"])
-        configuration["excluded_accounts"] = [self.excluded]
-        self.standin.client("dynamodb").put_item(
-            TableName=stack.outputs["ConfigTableName"],
-            Item=TypeSerializer().serialize(configuration)["M"],
-        )
+        Tables(stack).configure(excluded_accounts=[self.excluded])
         say(f"Configured with the stack's default; account {self.excluded} is excluded.")
         return stack
 

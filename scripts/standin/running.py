@@ -6,7 +6,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,15 @@ import boto3
 from botocore.config import Config
 from samtranslator.yaml_helper import yaml_parse
 
-from standin import package, search
+from standin import package
 from standin.deployment import deploy_stack, upload_artifacts
 from standin.errors import StandinError
 from standin.organization.client import OrganizationClient
+from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, ORGANIZATION_ID
 from standin.stack import Stack
 
 Json = dict[str, Any]
 
-MANAGEMENT_ACCOUNT_ID = "999999999999"
-ORGANIZATION_ID = "o-exampleorg1"
 REGION = "us-east-1"
 
 REPOSITORY = Path(__file__).parents[2]
@@ -85,26 +84,26 @@ class RunningStandin:
 
     def put_event(self, event: Json) -> Json:
         """Put an event on the default bus as AWS itself would; return it as rules see it."""
-        put: Json = self._request("POST", "/_standin/events", event)
+        put: Json = self.request("POST", "/_standin/events", event)
         return put
 
     def evaluate_alarms(self) -> dict[str, str]:
         """Let every alarm look at its metric now, and act; return their states by name."""
-        states: dict[str, str] = self._request("POST", "/_standin/alarms")
+        states: dict[str, str] = self.request("POST", "/_standin/alarms")
         return states
 
     def set_faults(self, faults: list[Json]) -> None:
         """Replace the planned faults of functions and services."""
-        self._request("POST", "/_standin/faults", faults)
+        self.request("POST", "/_standin/faults", faults)
 
     def faults(self) -> list[Json]:
         """Return the planned faults with the times that are left."""
-        faults: list[Json] = self._request("GET", "/_standin/faults")
+        faults: list[Json] = self.request("GET", "/_standin/faults")
         return faults
 
     def clear_faults(self) -> None:
         """Plan no fault."""
-        self._request("DELETE", "/_standin/faults")
+        self.request("DELETE", "/_standin/faults")
 
     def usage(self) -> Json:
         """Return what functions and executions used since the start or `forget_usage`.
@@ -112,16 +111,16 @@ class RunningStandin:
         {functions: {name: {...}}, requests: [{caller, service, operation, count, items}],
         executions: [{arn, events, transitions, children, largest_payload, ...}]}
         """
-        used: Json = self._request("GET", "/_standin/stats")
+        used: Json = self.request("GET", "/_standin/stats")
         return used
 
     def forget_usage(self) -> None:
         """Count what functions use anew; executions stay."""
-        self._request("DELETE", "/_standin/stats")
+        self.request("DELETE", "/_standin/stats")
 
     def evaluations(self) -> list[Json]:
         """Return evaluations of each JSONata expression: {expression, bindings, value | error}."""
-        evaluations: list[Json] = self._request("GET", "/_standin/evaluations")
+        evaluations: list[Json] = self.request("GET", "/_standin/evaluations")
         return evaluations
 
     def await_quiet(self, timeout: float = 120.0) -> None:
@@ -130,7 +129,7 @@ class RunningStandin:
         The function of a stopped execution works on, and would work in what comes next.
         """
         deadline = time.monotonic() + timeout
-        while any((left := self._request("GET", "/_standin/in-flight")).values()):
+        while any((left := self.request("GET", "/_standin/in-flight")).values()):
             if time.monotonic() > deadline:
                 raise StandinError(f"still at work: {left}")
             time.sleep(0.05)
@@ -138,23 +137,12 @@ class RunningStandin:
     def queued_messages(self, queue_url: str) -> list[Json]:
         """Return what is in a queue, and leave it there."""
         path = f"/_ministack/sqs/messages?QueueUrl={urllib.parse.quote(queue_url)}"
-        answer = self._request("GET", path)["messages"]
+        answer = self.request("GET", path)["messages"]
         (messages,) = answer[MANAGEMENT_ACCOUNT_ID][REGION].values()
         return list(messages)
 
-    def stored_texts(self) -> Iterator[tuple[str, str]]:
-        """Yield (where, text) for everything that is stored anywhere.
-
-        Left out are only the deployed artifacts and the live source objects, which are the one
-        place where contact values may be.
-        """
-        yield from search.stored_texts(self.client, self._request)
-
-    def search(self, values: Iterable[str]) -> list[str]:
-        """Return where any of `values` is stored, as `value: place`."""
-        return search.find(values, self.stored_texts())
-
-    def _request(self, method: str, path: str, body: Any = None) -> Any:
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask a route of MiniStack's port that is no AWS API; return its JSON."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310 - our own address
             self.endpoint_url + path, data, method=method
@@ -167,7 +155,7 @@ class RunningStandin:
 
     def _interpreter(self) -> package.Interpreter:
         """Return the Python that runs the functions."""
-        return package.Interpreter(**self._request("GET", "/_standin/interpreter"))
+        return package.Interpreter(**self.request("GET", "/_standin/interpreter"))
 
     def _build_code(self, functions: Path) -> Path:
         """Build the functions' package with wheels for Linux, whatever this machine is."""

@@ -15,12 +15,10 @@ from typing import IO, Any, Self, cast
 
 from standin import package
 from standin.errors import StandinError
+from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 from standin.running import (
     ANY_KEY,
     BUILD,
-    CLIENT_MARK,
-    MANAGEMENT_ACCOUNT_ID,
-    ORGANIZATION_ID,
     REGION,
     REPOSITORY,
     RunningStandin,
@@ -30,10 +28,6 @@ from standin.stack import Execution, Message, Outcome, Stack
 
 __all__ = [
     "BUILD",
-    "CLIENT_MARK",
-    "MANAGEMENT_ACCOUNT_ID",
-    "ORGANIZATION_ID",
-    "REGION",
     "REPOSITORY",
     "Execution",
     "Message",
@@ -163,20 +157,9 @@ class Standin(RunningStandin):
     def _calls_file(self) -> Path:
         return self.directory / "calls.jsonl"
 
-    def _recorder_environment(self) -> dict[str, str]:
-        """Return what makes botocore load the recorder, from a folder with nothing else in it."""
-        if not self.record_calls:
-            return {}
-        return {
-            "BOTOCORE_EXPERIMENTAL__PLUGINS": "recorder=call_recorder",
-            "PYTHONPATH": str(Path(__file__).with_name("recorder")),
-            "STANDIN_CALLS": str(self._calls_file),
-        }
-
     def _ministack_environment(self, port: int) -> dict[str, str]:
         """Return MiniStack's environment, which function processes inherit."""
         return {
-            **self._recorder_environment(),
             "PATH": os.environ["PATH"],
             "HOME": str(self.directory),
             "TMPDIR": str(self.directory),
@@ -191,6 +174,7 @@ class Standin(RunningStandin):
             "STANDIN_SPEED": str(self.speed),
             "STANDIN_HOOKS_OFF": " ".join(self.hooks_off),
             "STANDIN_INSTANCE": self.instance,
+            "STANDIN_CALLS": str(self._calls_file) if self.record_calls else "",
             "STANDIN_FUNCTION_START": str(self.function_start),
             "STANDIN_INVOCATION": str(self.invocation),
             "STANDIN_CHILD_START": str(self.child_start),
@@ -240,7 +224,7 @@ class Standin(RunningStandin):
         """Tell whether it is our MiniStack that answers: another may have had the port first."""
         if self.hooks_off:
             return True  # it may have no routes of ours
-        found = self._request("GET", "/_standin/instance")
+        found = self.request("GET", "/_standin/instance")
         return bool(found["instance"] == self.instance)
 
     def _interpreter(self) -> package.Interpreter:

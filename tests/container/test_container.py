@@ -20,9 +20,9 @@ from e2e.test_sync import (
     test_retry_config_is_obeyed_and_visible_in_the_history,
     test_services_that_refuse_once_stop_nothing,
 )
-from standin.machine import Machine, deployed
 from standin.running import RunningStandin
 from statemachine.ways import WAYS
+from support.machine import Machine, deployed
 
 HERE = (
     "good path",

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from standin.machine import Machine
-from standin.machine import machine as started
+from support.machine import Machine
+from support.machine import machine as started
 
 
 @pytest.fixture(scope="package")

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.machine import Machine
 from standin.organization import drifted_world
 from standin.stack import Message
+from support.machine import Machine
 
 EVENT = Path(__file__).parents[1] / "events" / "put-alternate-contact.json"
 BROKEN: list[dict[str, Any]] = [

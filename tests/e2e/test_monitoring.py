@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from standin.machine import Machine
-from standin.machine import machine as started
-from standin.organization import contact_values, drifted_world
+from standin.organization import drifted_world
+from support.machine import Machine
+from support.machine import machine as started
+from support.search import contact_values
 from template.stack import Stack, expand, source_template
 
 PROD = "aws-contact-sync-prod"

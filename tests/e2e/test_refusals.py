@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from standin.machine import Machine
 from standin.organization import drifted_world
+from support.machine import Machine
 
 TYPES = ["billing"]
 CONFIGURATIONS: dict[str, dict[str, Any] | None] = {

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from standin.machine import Machine
+from support.machine import Machine
 from template.event_samples import EVENTS, MATCHING
 
 DEAD = "arn:aws:states:us-east-1:999999999999:execution:aws-contact-sync-prod-contact-sync:dead"

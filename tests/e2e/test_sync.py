@@ -7,9 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from standin.machine import Machine
-from standin.organization import contact_values, drifted_world
+from standin.organization import drifted_world
 from standin.standin import Execution
+from support.machine import Machine
+from support.search import contact_values, search
 
 EVENTS = Path(__file__).parents[1] / "events"
 INACTIVE = {"SUSPENDED": 2, "PENDING_CLOSURE": 2, "CLOSED": 2}
@@ -447,4 +448,4 @@ def test_hundreds_of_accounts_pass_within_every_limit(machine: Machine) -> None:
 def test_no_contact_value_is_stored_anywhere(machine: Machine) -> None:
     """Look through all that the tests of this folder have left."""
     assert seen_values
-    assert [] == machine.standin.search(seen_values)
+    assert [] == search(machine.standin, seen_values)

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.machine import Machine
 from standin.organization import drifted_world
 from standin.standin import Execution
+from support.machine import Machine
 
 EVENTS = Path(__file__).parents[1] / "events"
 MANAGEMENT, JOINED, OTHER = "999999999999", "100000000001", "100000000002"

@@ -18,7 +18,8 @@ from typing import Any, Protocol
 from faults import cases
 from faults.cases import INVALID, JOINING, TYPES, UNKNOWN, Act, Case, asked_for, eligible
 from standin.organization import OrganizationClient
-from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, contact_values
+from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
+from support.search import contact_values
 
 Json = dict[str, Any]
 Pair = tuple[str, str]  # an account and a contact type

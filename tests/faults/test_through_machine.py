@@ -9,8 +9,9 @@ import pytest
 from faults import seeds
 from faults.cases import ACCOUNT_CALLS, FUNCTIONS, ORGANIZATIONS_CALLS, SERVICE_CALLS, Case
 from faults.through_machine import Deployed, MachineTrial
-from standin.machine import machine as started
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, drifted_world
+from support.machine import machine as started
+from support.search import search
 
 EVENT = Path(__file__).parents[1] / "events" / "put-alternate-contact.json"
 
@@ -128,4 +129,4 @@ def test_an_input_of_250_kb_is_refused_for_its_size(deployed: Deployed) -> None:
 
 def test_no_contact_value_is_stored_anywhere(deployed: Deployed, values: set[str]) -> None:
     assert values
-    assert [] == deployed.machine.standin.search(values)
+    assert [] == search(deployed.machine.standin, values)

@@ -13,9 +13,9 @@ from faults.clock import text
 from faults.promise import DEAD, Trial
 from faults.rules import Template, status_event
 from standin import Execution
-from standin.machine import RUN_SECONDS, Machine
 from standin.organization import OrganizationClient
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
+from support.machine import RUN_SECONDS, Machine
 
 Json = dict[str, Any]
 

@@ -16,8 +16,8 @@ from lib import table_backup
 from operation.busy_dynamodb import busy_dynamodb
 from operation.operate import environment_of, operate
 from scripts.cli import REPOSITORY, Cli, FakeAws, Result, run, wait_until, without_aws
-from standin.machine import Machine
 from standin.organization.worlds import drifted_world
+from support.machine import Machine
 
 CONFIG_TABLE, STATE_TABLE = "aws-contact-sync-dev-config", "aws-contact-sync-dev-state"
 LOCK = {"pk": "LOCK", "sk": "LOCK", "holder": "f00d", "since": "2026-01-02T03:04:05+00:00"}

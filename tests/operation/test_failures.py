@@ -10,8 +10,8 @@ import pytest
 from operation.operate import environment_of, operate
 from scripts.cli import Cli, FakeAws, Result, needs_aws, run, without_aws
 from scripts.interrupted import SIGNALS, interrupt
-from standin.machine import Machine
 from standin.organization.worlds import drifted_world
+from support.machine import Machine
 
 STACK = "aws-contact-sync-dev"
 # Of deploy.sh the same is in test_deploy.py: it checks its tools first.

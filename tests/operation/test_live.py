@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from operation.operate import environment_of
 from scripts.cli import REPOSITORY, Cli
-from standin.machine import Machine
 from standin.organization.worlds import drifted_world
+from support.machine import Machine
 
 MANAGEMENT = "999999999999"
 MEMBER = "100000000001"

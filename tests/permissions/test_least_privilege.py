@@ -15,9 +15,9 @@ from permissions import calls
 from permissions.calls import Call
 from permissions.grants import Grant, documents, granted
 from permissions.policy import Decision, action_matches, decide, resource_matches
-from standin.machine import Machine
 from standin.organization import drifted_world
 from standin.standin import Execution
+from support.machine import Machine
 from template.stack import Stack
 
 EVENTS = Path(__file__).parents[1] / "events"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from scripts.outside import outside
-from standin.machine import Machine
+from support.machine import Machine
 
 REPOSITORY = Path(__file__).parents[2]
 COMMON = REPOSITORY / "scripts/lib/common.sh"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from scripts.cli import Cli, FakeAws, needs_aws, warm_aws
 from scripts.outside import outside
-from standin.machine import Machine, machine
+from support.machine import Machine, machine
 
 
 @pytest.fixture(autouse=True, name="loopback")

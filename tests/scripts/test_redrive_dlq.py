@@ -10,8 +10,8 @@ import pytest
 from lib import dead_letters
 from lib.dead_letters import Letter
 from scripts.cli import Cli, FakeAws, Result, run, wait_until
-from standin.machine import Machine
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
+from support.machine import Machine
 from template.event_rules import matches, transform
 from template.event_samples import EVENTS, MEMBER
 from template.stack import ACCOUNT, Stack, expand, forwarding_template, source_template

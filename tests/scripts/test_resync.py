@@ -22,8 +22,8 @@ from scripts.cli import (
     wait_until,
     without_aws,
 )
-from standin.machine import Machine
 from standin.organization.worlds import drifted_world
+from support.machine import Machine
 from template.stack import source_template
 
 ACCOUNT, OTHER_ACCOUNT = "100000000001", "100000000002"

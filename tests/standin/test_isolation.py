@@ -13,10 +13,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from standin.errors import StandinError
-from standin.machine import Machine
-from standin.machine import machine as started
 from standin.organization import OrganizationClient, OrganizationServer, drifted_world
 from standin.standin import Standin, _free_ports
+from support.machine import Machine
+from support.machine import machine as started
 
 MEMBER = "100000000001"
 CONTACT = {

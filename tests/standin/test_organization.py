@@ -20,11 +20,11 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from standin.organization import (
     OrganizationClient,
     OrganizationServer,
-    contact_values,
     drifted_world,
 )
 from standin.organization.client import AdminError
 from standin.organization.quotas import DEFAULT_QUOTAS, Quotas, TokenBucket
+from support.search import contact_values
 
 MANAGEMENT = "999999999999"
 MEMBER = "100000000001"

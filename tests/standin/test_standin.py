@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from standin import Message, Stack, Standin, StandinError, package
 from standin.standin import MINISTACK_PYTHON
+from support.search import search
 
 Json = dict[str, Any]
 
@@ -287,7 +288,7 @@ class TestSearch:
         sqs.send_message(
             QueueUrl=sqs.create_queue(QueueName="search")["QueueUrl"], MessageBody=CANARY
         )
-        found = "\n".join(standin.search([CANARY]))
+        found = "\n".join(search(standin, [CANARY]))
 
         places = [
             execution.arn,
@@ -304,7 +305,7 @@ class TestSearch:
 
     def test_absent(self, standin: Standin) -> None:
         """A value that is stored nowhere is not found."""
-        assert standin.search(["nowhere@example.com"]) == []
+        assert search(standin, ["nowhere@example.com"]) == []
 
 
 # Starts a stand-in and a function process, tells where, and waits.

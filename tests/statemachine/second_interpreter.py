@@ -45,9 +45,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
 from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
-from standin.machine import Machine
 from standin.organization import OrganizationClient
 from standin.stack import Stack
+from support.machine import Machine
 
 from statemachine import asl
 

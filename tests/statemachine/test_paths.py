@@ -5,7 +5,6 @@ The last tests look at what all of the others have left.
 
 import pytest
 from container import mocked
-from standin.machine import Machine
 from standin.organization.worlds import drifted_world
 from standin.standin import Execution
 from statemachine.ways import (
@@ -24,6 +23,7 @@ from statemachine.ways import (
     start_and_hold,
     trigger,
 )
+from support.machine import Machine
 
 from statemachine import asl, reference
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from standin.machine import Machine
 from standin.organization import OrganizationClient, OrganizationServer, drifted_world
 from statemachine.ways import TOO_LARGE, WAYS
+from support.machine import Machine
 
 from statemachine import asl, second_interpreter
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from standin.machine import RUN_SECONDS, Machine
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
 from standin.stack import Execution
+from support.machine import RUN_SECONDS, Machine
 
 Json = dict[str, Any]
 

@@ -1,1 +1,1 @@
-"""MiniStack with the hooks that make it as strict as AWS where this system depends on it."""
+"""MiniStack with hooks that make it behave as AWS does where it does not by itself."""

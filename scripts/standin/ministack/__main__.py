@@ -21,6 +21,7 @@ from standin.ministack import (  # noqa: F401  imported for the hooks they regis
     latency,
     mocks,
     monitoring,
+    recording,
     tasks,
     usage,
 )

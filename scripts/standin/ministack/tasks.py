@@ -17,9 +17,8 @@ from standin.ministack.registry import hook
 def task_states() -> None:
     """Replace JSONata Task states.
 
-    MiniStack's history lacks the arguments of a call (where AWS would show a contact value)
-    and the TaskStarted event, ignores the 256 KiB limit, waits at most 60 s before a retry and
-    takes no expression in `TimeoutSeconds`.
+    MiniStack's history lacks the arguments of a call and the TaskStarted event, it ignores the
+    256 KiB limit, waits at most 60 s before a retry and takes no expression in `TimeoutSeconds`.
     """
 
     def execute_task(

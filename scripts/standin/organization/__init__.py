@@ -2,6 +2,6 @@
 
 from standin.organization.client import OrganizationClient
 from standin.organization.server import OrganizationServer
-from standin.organization.worlds import contact_values, drifted_world
+from standin.organization.worlds import drifted_world
 
-__all__ = ["OrganizationClient", "OrganizationServer", "contact_values", "drifted_world"]
+__all__ = ["OrganizationClient", "OrganizationServer", "drifted_world"]

@@ -34,7 +34,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--accounts", type=int, default=60, help="members of the generated world")
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated world")
     parser.add_argument(
-        "--drift", type=float, default=1.0, help="share that differs from the source"
+        "--drift",
+        type=float,
+        default=1.0,
+        help="share whose contacts are not those of the management account",
     )
     parser.add_argument("--latency", type=float, default=0.08, help="seconds that each call takes")
     parser.add_argument("--world", type=Path, help="JSON file of a world, instead of generating it")

@@ -14,7 +14,7 @@ class ApiError(Exception):
 
 
 class InactiveAccountError(ApiError):
-    """A write to a member whose state is not ACTIVE, which the job must never try."""
+    """A write to a member whose state is not ACTIVE."""
 
     def __init__(self, account_id: str, message: str) -> None:
         super().__init__("AccessDeniedException", message)

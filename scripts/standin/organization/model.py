@@ -41,8 +41,8 @@ class World:
     """An organization, its contacts and how the services behave; what `reset` takes.
 
     `organization_id` is None where the caller is in no organization. `accounts` are the members:
-    the management account is always there, in the root. Contacts are not checked, because a source
-    that no member may take is a case to be tested.
+    the management account is always there, in the root. Contacts are not checked: a test
+    may want values that no Put would take.
     """
 
     organization_id: str | None = "o-exampleorg1"

@@ -7,6 +7,7 @@ from typing import Any
 from standin.organization.model import CONTACT_TYPES, Contact
 
 MANAGEMENT_ACCOUNT_ID = "999999999999"
+ORGANIZATION_ID = "o-exampleorg1"
 ROOT_ID = "r-exam"
 FIRST_MEMBER = 100_000_000_001
 
@@ -18,11 +19,8 @@ ORGANIZATIONAL_UNITS = [
     {"id": "ou-exam-sandboxes", "name": "Sandboxes", "parent": ROOT_ID},
 ]
 
-# Shorter values, such as a country code, occur by chance.
-_SEARCHABLE = 8
-
-# The source. Words that occur nowhere else, so that a leak of one is found by searching for it;
-# the numbers lie in 555-0100 to 555-0199, which no subscriber has.
+# The management account's. Words that occur nowhere else, so that a leak of one is found by
+# searching for it; the numbers lie in 555-0100 to 555-0199, which no subscriber has.
 SOURCE_CONTACTS: dict[str, Contact] = {
     "PRIMARY": {
         "FullName": "Zephyrine Quillmark",
@@ -67,11 +65,11 @@ def drifted_world(
     states: Mapping[str, int] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Return a world of so many members, a share of which differ from the source.
+    """Return a world of so many members, a share of which drifted from the management account.
 
-    Of a drifted member every contact needs a write: an alternate contact is missing with the
-    probability `missing` and has other values else, the primary contact has other values and
-    optional fields that the source lacks. The other members are in sync.
+    A drifted member has no contact like the management account's: an alternate contact is missing
+    with the probability `missing` and has other values else, the primary contact has other values
+    and one more optional field. The other members have the same contacts.
     `states` says how many members have a state other than ACTIVE; they are spread by the seed.
     `settings` are further keys of a world, such as `read_delay` or `latency`.
     """
@@ -87,7 +85,7 @@ def drifted_world(
         for index, account_id in enumerate(ids)
     }
     return {
-        "organization_id": "o-exampleorg1",
+        "organization_id": ORGANIZATION_ID,
         "management_account_id": MANAGEMENT_ACCOUNT_ID,
         "root_id": ROOT_ID,
         "organizational_units": [dict(unit) for unit in ORGANIZATIONAL_UNITS],
@@ -103,17 +101,6 @@ def drifted_world(
         ],
         "contacts": {MANAGEMENT_ACCOUNT_ID: _copy(SOURCE_CONTACTS), **contacts},
         **settings,
-    }
-
-
-def contact_values(world: Mapping[str, Any]) -> set[str]:
-    """Every contact value of a world that is long enough to be searched for."""
-    return {
-        value
-        for contacts in world["contacts"].values()
-        for contact in contacts.values()
-        for value in contact.values()
-        if len(value) >= _SEARCHABLE
     }
 
 

@@ -2,22 +2,38 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from standin.deployment import ARTIFACTS_BUCKET
+from standin.running import RunningStandin
 
 SOURCE_OBJECT = "source.json"
 BEGINNING = 6
+# Shorter values, such as a country code, occur by chance.
+SEARCHABLE = 8
 
 Text = tuple[str, str]
-MakeClient = Callable[[str], Any]
 
 
-def stored_texts(client: MakeClient, request: Callable[[str, str], Any]) -> Iterator[Text]:
-    """Yield (where, text) of executions, logs, items, objects, messages and metrics."""
-    for where, text in _stored_texts(client, request):
-        yield where, _unescape(text)
+def contact_values(world: Mapping[str, Any]) -> set[str]:
+    """Return every contact value of a world that is long enough to be searched for."""
+    return {
+        value
+        for contacts in world["contacts"].values()
+        for contact in contacts.values()
+        for value in contact.values()
+        if len(value) >= SEARCHABLE
+    }
+
+
+def search(standin: RunningStandin, values: Iterable[str]) -> list[str]:
+    """Return where any of the values is stored, as `value: place`.
+
+    Left out are only the deployed artifacts and the live source objects, which are the one place
+    where contact values may be.
+    """
+    return find(values, ((where, _unescape(text)) for where, text in _stored_texts(standin)))
 
 
 def find(values: Iterable[str], texts: Iterable[Text]) -> list[str]:
@@ -44,13 +60,14 @@ def _pieces(text: str) -> set[str]:
     return {text[start : start + BEGINNING] for start in range(len(text) - BEGINNING + 1)}
 
 
-def _stored_texts(client: MakeClient, request: Callable[[str, str], Any]) -> Iterator[Text]:
+def _stored_texts(standin: RunningStandin) -> Iterator[Text]:
+    client = standin.client
     yield from _executions(client("stepfunctions"))
     yield from _logs(client("logs"))
     yield from _items(client("dynamodb"))
     yield from _objects(client("s3"))
     yield from _metrics(client("cloudwatch"))
-    for account in request("GET", "/_ministack/sqs/messages")["messages"].values():
+    for account in standin.request("GET", "/_ministack/sqs/messages")["messages"].values():
         yield "queued messages", _text(account)
 
 

@@ -1,8 +1,7 @@
 """Records each AWS call of a function, before it is sent: who calls what, on which resource.
 
-botocore loads this module into every client of a process whose environment names it, and the
-stand-in names it where it is to record. Only the names that identify a resource are written down:
-no contact value and no other content of a request.
+botocore loads this module into every client of a process whose environment names it. Only the
+names that identify a resource are written down, no other content of a request.
 """
 
 import json

@@ -1,40 +1,34 @@
 """The deployed system as tests drive it: a fresh organization and empty tables for each test."""
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
 from standin.errors import StandinError
 from standin.organization.worlds import drifted_world
 from standin.running import RunningStandin
 from standin.stack import POLL_SECONDS, Execution, Outcome, Stack
 from standin.standin import Standin
+from standin.tables import Tables
 
 Json = dict[str, Any]
-
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 # Enough for a run in a stand-in that shares two cores with other work; never reached when well.
 RUN_SECONDS = 240.0
 
 
-class Machine:
-    """One deployed stack, its two tables, and every execution since the last reset."""
+class Machine(Tables):
+    """One deployed stack with its tables, and every execution since the last reset."""
 
     def __init__(self, standin: RunningStandin, stack: Stack, *, recovers: bool) -> None:
+        super().__init__(stack)
         self.standin = standin
         self._recovers = recovers
         self._dead_of: dict[str, str | None] = {}
         self._given_up: set[str] = set()
-        self.stack = stack
         self.organization = standin.organization
-        self._dynamodb = standin.client("dynamodb")
         self._message_count = 0
 
     def reset(self, world: Mapping[str, Any], **config: Any) -> None:
@@ -85,20 +79,6 @@ class Machine:
             if status == "RUNNING":
                 execution.stop()
 
-    def configure(self, **changes: Any) -> None:
-        """Write the default configuration item with these changes; None leaves a key out."""
-        item = {**json.loads(self.stack.outputs["DefaultConfiguration"]), **changes}
-        self.put_config({key: value for key, value in item.items() if value is not None})
-
-    def put_config(self, item: Mapping[str, Any] | None) -> None:
-        """Write the configuration item as it is; None deletes it."""
-        table = self.stack.outputs["ConfigTableName"]
-        if item is None:
-            key = {"config_key": {"S": "default"}}
-            self._dynamodb.delete_item(TableName=table, Key=key)
-        else:
-            self._dynamodb.put_item(TableName=table, Item=_typed(item))
-
     def run(self, execution_input: Any = None, name: str | None = None) -> Execution:
         """Start an execution and wait for its end."""
         execution = self.stack.start(execution_input, name)
@@ -125,27 +105,6 @@ class Machine:
         """Return one item of the state table, empty where there is none."""
         return next((i for i in self.items() if (i["pk"], i["sk"]) == (pk, sk)), {})
 
-    def items(self) -> list[Json]:
-        """Return every item of the state table."""
-        pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=self.stack.outputs["StateTableName"], ConsistentRead=True
-        )
-        return [
-            {name: _deserialize(value) for name, value in item.items()}
-            for page in pages
-            for item in page["Items"]
-        ]
-
-    def put(self, item: Mapping[str, Any]) -> None:
-        """Write one item of the state table."""
-        self._dynamodb.put_item(TableName=self.stack.outputs["StateTableName"], Item=_typed(item))
-
-    def delete(self, pk: str, sk: str) -> None:
-        """Delete one item of the state table."""
-        self._dynamodb.delete_item(
-            TableName=self.stack.outputs["StateTableName"], Key=_typed({"pk": pk, "sk": sk})
-        )
-
     def queue(self) -> list[str]:
         """Return the executions whose requests are queued."""
         keys = [item["sk"] for item in self.items() if item["pk"] == "LOCK"]
@@ -160,26 +119,11 @@ class Machine:
         """Return an account's last known state."""
         return self.item(f"ACCOUNT#{account_id}", "STATE")
 
-    def run_item(self, execution: Execution) -> Json:
-        """Return the item of a run."""
-        return next(
-            (
-                i
-                for i in self.items()
-                if i["pk"] == "RUN" and i["sk"].endswith(f"#{execution.name}")
-            ),
-            {},
-        )
-
 
 def _dead_execution(execution_input: Any) -> str | None:
     """Return which dead execution the input is a recovery of, None for any other input."""
     trigger = execution_input.get("trigger") if isinstance(execution_input, dict) else None
     return trigger.get("execution_arn") if isinstance(trigger, dict) else None
-
-
-def _typed(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _serialize(value) for name, value in item.items()}
 
 
 @contextmanager
