@@ -15,10 +15,10 @@ from contact_sync.aws.config_table import load_config
 from contact_sync.aws.digest_key import load_digest_key
 from contact_sync.contacts import Contact, ContactType, source_digests
 from contact_sync_handler.planner import configuration_digest
-from standin import Execution, Stack, Standin, StandinError
 from standin.organization.quotas import DEFAULT_QUOTAS
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
 from standin.running import RunningStandin
+from standin.standin import Execution, Stack, Standin, StandinError
 from standin.tables import Tables
 
 from benchmark.floor import (

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from standin import StandinError
 from standin.organization.client import AdminError
 from standin.package import PackageError
-from standin.standin import REPOSITORY
+from standin.standin import REPOSITORY, StandinError
 
 from benchmark import cost
 from benchmark.check import (

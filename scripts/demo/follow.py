@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from standin import Execution, Outcome
+from standin.standin import Execution, Outcome
 
 from demo.view import Snapshot, progress_view
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from standin import Execution, Stack
+from standin.standin import Execution, Stack
 from standin.tables import Tables
 
 from demo.options import Json

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
-from standin import Execution, Outcome, Stack, Standin, StandinError
 from standin.organization.client import AdminError
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, drifted_world
 from standin.package import PackageError
+from standin.standin import Execution, Outcome, Stack, Standin, StandinError
 from standin.tables import Tables
 
 from demo.follow import POLL_SECONDS, Followed, follow

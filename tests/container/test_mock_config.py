@@ -15,8 +15,8 @@ import boto3
 import pytest
 from contact_sync import errors
 from container.mocked import CASES, MACHINE, MOCK_CONFIG, RESPONSES
-from standin import Execution, Standin
 from standin.running import RunningStandin
+from standin.standin import Execution, Standin
 from statemachine.ways import END, FAILURE, LOCK, PLAN, PUBLISH, RECORD, RELEASE, START
 
 from statemachine import asl

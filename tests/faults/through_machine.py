@@ -12,9 +12,9 @@ from faults.cases import SERVICE_CALLS, Case
 from faults.clock import text
 from faults.promise import DEAD, Trial
 from faults.rules import Template, status_event
-from standin import Execution
 from standin.organization import OrganizationClient
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
+from standin.standin import Execution
 from support.machine import RUN_SECONDS, Machine
 
 Json = dict[str, Any]

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from standin import Standin
+from standin.standin import Standin
 
 TEMPLATE = {
     "Parameters": {"Wanted": {"Type": "String"}},

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
-from standin import Execution, Outcome, Stack, Standin, StandinError
+from standin.standin import Execution, Outcome, Stack, Standin, StandinError
 from support.bench import CAUGHT, Bench, caught, distributed_map, invoke
 
 Json = dict[str, Any]

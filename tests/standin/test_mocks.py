@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from standin import Standin
+from standin.standin import Standin
 from support.bench import Bench
 
 TASK = {

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from standin import Message, Stack, Standin, StandinError, package
-from standin.standin import MINISTACK_PYTHON
+from standin import package
+from standin.standin import MINISTACK_PYTHON, Message, Stack, Standin, StandinError
 from support.search import search
 
 Json = dict[str, Any]
@@ -311,7 +311,7 @@ class TestSearch:
 # Starts a stand-in and a function process, tells where, and waits.
 STARTER = """
 import json, sys, time
-from standin import Standin
+from standin.standin import Standin
 from support.bench import Bench, invoke
 
 with Standin(accounts=1) as standin:

@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import Any
 
-from standin import Execution, Outcome, Standin
+from standin.standin import Execution, Outcome, Standin
 
 Json = dict[str, Any]
 
