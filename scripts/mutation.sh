@@ -27,7 +27,7 @@ main() {
   rm -rf "$copy"
   mkdir -p "$copy"
   cp -R "$REPOSITORY/functions" "$copy/src"
-  cp -R "$REPOSITORY/tests" "$REPOSITORY/pyproject.toml" "$copy/"
+  cp -R "$REPOSITORY/scripts" "$REPOSITORY/tests" "$REPOSITORY/pyproject.toml" "$copy/"
   cd "$copy"
   "$environment/bin/mutmut" run --max-children 1 "$@" >mutmut.log ||
     die "mutmut stopped: see .build/mutants/mutmut.log"

@@ -1,4 +1,4 @@
-"""The rooms of the functions' code: AWS is called in one of them, and imports go one way."""
+"""The rooms of the code: AWS is called in one of them, and imports go one way."""
 
 import ast
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ ROOT = Path(str(contact_sync.__file__)).parents[1]
 SHARED = "contact_sync"
 FUNCTIONS = {one.parent.name for one in ROOT.glob("*/handler.py")}
 MODULES = sorted(str(one.relative_to(ROOT)) for one in ROOT.rglob("*.py"))
+SCRIPTS, TESTS = ROOT.parent / "scripts", ROOT.parent / "tests"
 
 
 def room_of(module: str) -> str:
@@ -19,7 +20,7 @@ def room_of(module: str) -> str:
     return f"{SHARED}/aws" if parts[:2] == (SHARED, "aws") else parts[0]
 
 
-def imported(module: str) -> Iterator[str]:
+def imported(module: str | Path) -> Iterator[str]:
     """Yield the dotted name of each import, of those within functions too."""
     for node in ast.walk(ast.parse((ROOT / module).read_text())):
         match node:
@@ -33,7 +34,7 @@ def imported(module: str) -> Iterator[str]:
                 pytest.fail(f"{module} imports by a computed name")
 
 
-def roots(module: str) -> set[str]:
+def roots(module: str | Path) -> set[str]:
     return {name.partition(".")[0] for name in imported(module)}
 
 
@@ -77,7 +78,36 @@ def test_the_room_for_aws_uses_only_values_and_decisions() -> None:
     assert [] == [name for name in used if any(name.startswith(f"{one}.") for one in above)]
 
 
+def packages_in(*folders: Path) -> set[str]:
+    return {one.stem for folder in folders for one in (folder, *folder.glob("*"))}
+
+
 def test_no_function_imports_from_scripts_or_tests() -> None:
-    folders = (ROOT.parent / "tests", ROOT.parent / "scripts")
-    theirs = {"tests", "scripts", *(one.stem for folder in folders for one in folder.glob("*"))}
+    theirs = packages_in(SCRIPTS, TESTS)
     assert [] == [one for one in MODULES if roots(one) & theirs]
+
+
+def test_no_script_imports_from_tests() -> None:
+    modules = sorted(SCRIPTS.rglob("*.py"))
+    assert modules
+    theirs = packages_in(TESTS) - packages_in(SCRIPTS)
+    assert [] == [str(one) for one in modules if roots(one) & theirs]
+
+
+@pytest.mark.parametrize("part", ["organization", "ministack"])
+def test_a_part_of_the_stand_in_is_usable_without_the_product(part: str) -> None:
+    folder = SCRIPTS / "standin" / part
+    modules = sorted(folder.rglob("*.py"))
+    assert modules
+    ours = packages_in(ROOT, SCRIPTS, TESTS)
+    foreign = {
+        name
+        for module in modules
+        for name in imported(module)
+        if name.partition(".")[0] in ours and not name.startswith(f"standin.{part}.")
+    }
+    assert set() == foreign
+    names = {SHARED, *FUNCTIONS}
+    names |= {name.replace("_", "-") for name in names}
+    texts = [one.read_text() for one in (*modules, folder / "README.md")]
+    assert [] == [name for name in names if any(name in text for text in texts)]
