@@ -93,9 +93,9 @@ class FakeTime:
         self.now = now
         self.slept: list[float] = []
 
-    def clock(self) -> float:
-        """Return the time."""
-        return self.now
+    def time_ns(self) -> int:
+        """Return the time in nanoseconds."""
+        return round(self.now * 1e9)
 
     def sleep(self, seconds: float) -> None:
         """Move the clock."""

@@ -1,60 +1,87 @@
-"""Pace each process so that all of them together use an operation's quota, and waste none of it.
+"""Pace the calls of all processes together: each call takes a time slot of its operation.
 
-Function processes cannot share a rate limiter. Each has the share quota / concurrency of every
-operation, kept across invocations, and follows the answers: a served call raises its rate a
-little, a refused one lowers it. That settles where about one call in twenty is refused, whatever
-share of the accounts has drifted.
+The slots of an operation are 1 / rate apart; what was not used for a while may be used at once, up
+to the quota's burst (the generic cell rate algorithm). Slots that all processes take from one
+place fill the quota, whatever share of the accounts differs, and never exceed it.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
+from contact_sync.errors import SyncError
 from contact_sync.quotas import Quota
+
+# Calls of different processes arrive in another order than they were sent.
+SPARED_BURST = 2
+# A refused call means that somebody else uses the quota too: leave that many slots to them.
+LEFT_AFTER_REFUSAL = 5
+
+MICROSECONDS = 1_000_000
+
+
+def now() -> int:
+    """Return the time in microseconds since 1970, which all processes share."""
+    return time.time_ns() // 1000
+
+
+def interval(quota: Quota) -> int:
+    """Return the time between two slots, in microseconds."""
+    return round(MICROSECONDS / quota.rate)
+
+
+def earliest(quota: Quota, at: int) -> int:
+    """Return the oldest unused slot that may still be used, in microseconds since 1970."""
+    return at - max(quota.burst - 1 - SPARED_BURST, 0) * interval(quota)
+
+
+class Slots(Protocol):
+    """The slots of every operation."""
+
+    def take(self, operation: str, count: int = 1) -> int:
+        """Take the next slots; return the time of the first, in microseconds since 1970.
+
+        Raises SyncError where none can be had.
+        """
+
+
+class OwnSlots:
+    """The slots of a process that shares each quota evenly with others, without asking them."""
+
+    def __init__(self, quotas: Mapping[str, Quota], processes: int = 1) -> None:
+        self._quotas = {
+            name: Quota(quota.rate / processes, quota.burst // processes)
+            for name, quota in quotas.items()
+        }
+        self._next = dict.fromkeys(quotas, 0)
+
+    def take(self, operation: str, count: int = 1) -> int:
+        """Take the next slots; return the time of the first, in microseconds since 1970."""
+        quota = self._quotas[operation]
+        slot = max(self._next[operation], earliest(quota, now()))
+        self._next[operation] = slot + count * interval(quota)
+        return slot
 
 
 class Pacer:
-    """A token bucket for one operation, whose rate rises when served and falls when refused.
+    """Lets each call wait for its slot; of the process's own share where the slots fail."""
 
-    The constants are measured: a run starts fast enough to use up the quota's burst, and no
-    process falls so low that the last account of a run waits for it.
-    """
+    def __init__(self, slots: Slots, spare: Slots) -> None:
+        self._slots = slots
+        self._spare = spare
 
-    FIRST, LOWEST, HIGHEST = 1.5, 0.5, 2.0  # rates, in shares of the quota
-    RAISE, LOWER = 0.02, 0.7
-    CAPACITY = 2.0
+    def wait(self, operation: str) -> None:
+        """Take the operation's next slot and sleep until it begins."""
+        slot = self._take(operation)
+        if (wait := slot - now()) > 0:
+            time.sleep(wait / MICROSECONDS)
 
-    def __init__(
-        self,
-        quota: Quota,
-        concurrency: int,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._share = quota.rate / concurrency
-        self._rate = self._share * self.FIRST
-        self._tokens = min(self.CAPACITY, quota.burst / concurrency)
-        self._clock = clock
-        self._sleep = sleep
-        self._at = clock()
+    def refused(self, operation: str) -> None:
+        """Leave slots to whoever else uses the quota."""
+        self._take(operation, LEFT_AFTER_REFUSAL)
 
-    def wait(self) -> None:
-        """Take a token, sleeping until there is one."""
-        now = self._clock()
-        self._tokens = min(self.CAPACITY, self._tokens + (now - self._at) * self._rate) - 1
-        self._at = now
-        if self._tokens < 0:
-            self._sleep(-self._tokens / self._rate)
-
-    def served(self) -> None:
-        """Raise the rate a little: the quota may have room."""
-        self._rate = min(self._share * self.HIGHEST, self._rate + self._share * self.RAISE)
-
-    def refused(self) -> None:
-        """Lower the rate, and save no token for a burst."""
-        self._tokens = min(self._tokens, 0.0)
-        self._rate = max(self._share * self.LOWEST, self._rate * self.LOWER)
-
-
-def pacers(quotas: Mapping[str, Quota], concurrency: int) -> dict[str, Pacer]:
-    """Return a pacer for each operation, by the API's name."""
-    return {operation: Pacer(quota, concurrency) for operation, quota in quotas.items()}
+    def _take(self, operation: str, count: int = 1) -> int:
+        try:
+            return self._slots.take(operation, count)
+        except SyncError:
+            return self._spare.take(operation, count)

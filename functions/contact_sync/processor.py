@@ -12,10 +12,11 @@ from contact_sync.aws.account_states import AccountStatesTable
 from contact_sync.aws.clients import client, pace
 from contact_sync.aws.organization import OrganizationClient
 from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.aws.slots_table import SlotsTable
 from contact_sync.contacts import ContactType
 from contact_sync.metrics import RefusedCalls
 from contact_sync.observability import logger
-from contact_sync.pacing import pacers
+from contact_sync.pacing import OwnSlots, Pacer
 from contact_sync.quotas import quotas_of
 
 
@@ -24,13 +25,14 @@ class Processor:
 
     def __init__(self, contact_types: Sequence[ContactType]) -> None:
         self._contact_types = contact_types
-        account = client("account")
-        concurrency = int(settings.read("MAX_CONCURRENCY"))
-        share = float(settings.read("QUOTA_SHARE"))
-        pace(account, pacers(quotas_of(account.meta.partition, share), concurrency))
+        account, dynamodb = client("account"), client("dynamodb")
+        table = settings.read("STATE_TABLE_NAME")
+        quotas = quotas_of(account.meta.partition, float(settings.read("QUOTA_SHARE")))
+        spare = OwnSlots(quotas, processes=int(settings.read("MAX_CONCURRENCY")))
+        pace(account, Pacer(SlotsTable(dynamodb, table, quotas), spare))
         self._refused_calls = RefusedCalls(account)
         self._contacts = AccountContactsClient(account)
-        self._states = AccountStatesTable(client("dynamodb"), settings.read("STATE_TABLE_NAME"))
+        self._states = AccountStatesTable(dynamodb, table)
         self._bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
         self._loaded: tuple[str, Source] | None = None
         self._lost: str | None = None

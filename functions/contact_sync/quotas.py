@@ -34,6 +34,10 @@ QUOTAS = {
 }
 
 
+# How long the calls of one account may wait for the other accounts' calls; the functions' timeout
+# is twice that.
+MAX_WAIT_SECONDS = 60
+
 # Source: Organizations quotas page (orgs_reference_limits); what a person named is looked up.
 LOOKUP_QUOTAS = {"DescribeAccount": Quota(20, 30), "DescribeOrganizationalUnit": Quota(5, 8)}
 
@@ -56,6 +60,15 @@ def seconds_per_account(
     calls = Counter(_read_operation(name) for name in read)
     calls.update(_write_operation(name, source[name]) for name in written)
     return max((count / quotas[name].rate for name, count in calls.items()), default=0.0)
+
+
+def accounts_at_once(seconds_per_account: float, limit: int) -> int:
+    """Return how many accounts may be worked on at once, `limit` at most.
+
+    Each may use `seconds_per_account` of its slowest operation's quota.
+    """
+    fitting = int(MAX_WAIT_SECONDS / seconds_per_account) if seconds_per_account else limit
+    return max(1, min(limit, fitting))
 
 
 def _read_operation(contact_type: ContactType) -> str:

@@ -140,11 +140,12 @@ def config() -> "SyncConfig":
 def organization() -> Any:
     """Return a reader of the organization."""
     from contact_sync.aws.organization import OrganizationClient  # noqa: PLC0415 - as above
-    from contact_sync.pacing import pacers  # noqa: PLC0415
+    from contact_sync.pacing import OwnSlots, Pacer  # noqa: PLC0415
     from contact_sync.quotas import LOOKUP_QUOTAS  # noqa: PLC0415
 
     organizations = client("organizations")
-    pace(organizations, pacers(LOOKUP_QUOTAS, 1))
+    slots = OwnSlots(LOOKUP_QUOTAS)
+    pace(organizations, Pacer(slots, spare=slots))
     return OrganizationClient(organizations)
 
 

@@ -21,7 +21,7 @@ from contact_sync.contacts import (
     source_digests,
 )
 from contact_sync.errors import LockLostError
-from contact_sync.quotas import Quota, seconds_per_account
+from contact_sync.quotas import Quota, accounts_at_once, seconds_per_account
 from contact_sync.request import RunRequest, merged, trigger_of
 
 from contact_sync_handler.contact_choice import (
@@ -108,8 +108,14 @@ class Planner:
             "retry": now.config.retry_config.model_dump(),
             "notification": now.config.notification_settings.model_dump(),
             # A dry run leaves the quotas to the run beside it.
-            "max_concurrency": 1 if own and lock.holder else self.max_concurrency,
+            "max_concurrency": 1 if own and lock.holder else self._accounts_at_once(now, choice),
         }
+
+    def _accounts_at_once(self, now: _Reading, choice: ContactChoice) -> int:
+        """Return how many accounts the Map works on at once, if each of them has to be written."""
+        types = choice.contact_types
+        slowest = seconds_per_account(now.contacts, types, types, self.quotas)
+        return accounts_at_once(slowest, self.max_concurrency)
 
     def is_settled(self, item: Mapping[str, Any]) -> bool:
         """Return whether the source is still what the run's plan read."""

@@ -17,7 +17,13 @@ class Clock:
         self._earlier = 0.0
         virtual_datetime = _datetime_of(self)
         virtual_time = SimpleNamespace(
-            **{**vars(time), "time": self.time, "monotonic": self.monotonic, "sleep": self.sleep}
+            **{
+                **vars(time),
+                "time": self.time,
+                "time_ns": lambda: round(self.time() * 1e9),
+                "monotonic": self.monotonic,
+                "sleep": self.sleep,
+            }
         )
         # A module has the class or the module, whichever way it imported them.
         self._replaced = {

@@ -182,7 +182,7 @@ def test_of_very_many_names_the_first_500_are_looked_up_and_paced(
 ) -> None:
     waits = 0
 
-    def wait(_pacer: Pacer) -> None:
+    def wait(_pacer: Pacer, _operation: str) -> None:
         nonlocal waits
         waits += 1
 

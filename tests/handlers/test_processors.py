@@ -180,7 +180,7 @@ def test_every_call_of_the_account_api_is_paced(
 ) -> None:
     waits = 0
 
-    def wait(_pacer: Pacer) -> None:
+    def wait(_pacer: Pacer, _operation: str) -> None:
         nonlocal waits
         waits += 1
 

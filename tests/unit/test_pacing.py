@@ -1,101 +1,99 @@
-"""Each process takes its share of each quota, and follows the answers."""
+"""Every call takes a time slot, so that no quota is exceeded and none is left unused."""
 
 import pytest
-from contact_sync.pacing import Pacer, pacers
-from contact_sync.quotas import QUOTAS, Quota
+from contact_sync import pacing
+from contact_sync.errors import ThrottledError
+from contact_sync.pacing import OwnSlots, Pacer
+from contact_sync.quotas import Quota
 from fakes import FakeTime
+from hypothesis import given
+from hypothesis import strategies as st
 
-QUOTA = Quota(rate=10, burst=15)
-
-
-def pacer(time: FakeTime, quota: Quota = QUOTA, concurrency: int = 10) -> Pacer:
-    return Pacer(quota, concurrency, clock=time.clock, sleep=time.sleep)
-
-
-def seconds_for(calls: int, paced: Pacer, time: FakeTime) -> float:
-    """Use up the saved tokens; return how long so many calls take then."""
-    for _ in range(5):
-        paced.wait()
-    start = time.now
-    for _ in range(calls):
-        paced.wait()
-    return time.now - start
+QUOTAS = {"Get": Quota(rate=10, burst=15), "Put": Quota(rate=5, burst=8)}
+AT_ONCE = 15 - pacing.SPARED_BURST
 
 
-def test_a_served_call_raises_the_rate_by_a_fiftieth_of_the_share() -> None:
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     time = FakeTime()
-    paced = pacer(time, concurrency=1)
-    paced.served()
-    rate = QUOTA.rate * (Pacer.FIRST + Pacer.RAISE)
-    assert pytest.approx(100 / rate) == seconds_for(100, paced, time)
+    monkeypatch.setattr(pacing, "time", time)
+    return time
 
 
-@pytest.mark.parametrize("concurrency", [1, 10, 40])
-def test_a_process_starts_above_its_share(concurrency: int) -> None:
-    time = FakeTime()
-    paced = pacer(time, concurrency=concurrency)
-    expected = 100 * concurrency / (QUOTA.rate * Pacer.FIRST)
-    assert pytest.approx(expected) == seconds_for(100, paced, time)
+def pacer(processes: int = 1) -> Pacer:
+    slots = OwnSlots(QUOTAS, processes)
+    return Pacer(slots, spare=slots)
 
 
-def test_the_burst_is_shared_too() -> None:
-    time = FakeTime()
-    paced = pacer(time, Quota(rate=10, burst=2), concurrency=1)
-    paced.wait()
-    paced.wait()
+class NoSlots:
+    def take(self, operation: str, _count: int = 1) -> int:
+        raise ThrottledError(f"take a slot of {operation}")
+
+
+def wait(paced: Pacer, times: int, operation: str = "Get") -> None:
+    for _ in range(times):
+        paced.wait(operation)
+
+
+def test_calls_use_the_burst_then_wait_for_their_slots(time: FakeTime) -> None:
+    paced = pacer()
+    wait(paced, AT_ONCE)
     assert [] == time.slept
-    paced.wait()
-    assert [pytest.approx(1 / 15)] == time.slept
+    wait(paced, 100)
+    assert pytest.approx(100 / 10, abs=0.01) == sum(time.slept)
 
 
-def test_processes_together_do_not_exceed_the_burst_at_once() -> None:
-    time = FakeTime()
-    paced = pacer(time, Quota(rate=10, burst=5), concurrency=10)
-    paced.wait()
-    assert [pytest.approx(0.5 / 1.5)] == time.slept
-
-
-def test_a_process_that_paused_saves_only_a_little() -> None:
-    time = FakeTime()
-    paced = pacer(time)
-    seconds_for(1, paced, time)
+def test_an_idle_time_saves_no_more_than_the_burst(time: FakeTime) -> None:
+    paced = pacer()
+    wait(paced, 50)
     time.now += 3600
     time.slept.clear()
-    for _ in range(2):
-        paced.wait()
+    wait(paced, AT_ONCE)
     assert [] == time.slept
-    paced.wait()
-    assert 1 == len(time.slept)
+    wait(paced, 1)
+    assert [pytest.approx(0.1, abs=0.01)] == time.slept
 
 
-def test_served_calls_raise_the_rate_up_to_a_limit() -> None:
+def test_each_operation_has_its_own_slots(time: FakeTime) -> None:
+    paced = pacer()
+    wait(paced, AT_ONCE, "Get")
+    wait(paced, 1, "Put")
+    assert [] == time.slept
+
+
+def test_a_share_of_the_quota_is_shared_with_the_other_processes(time: FakeTime) -> None:
+    paced = pacer(processes=10)
+    wait(paced, 11)
+    assert pytest.approx(10 * 10 / 10) == sum(time.slept)
+
+
+@given(st.lists(st.floats(0, 5), min_size=1, max_size=80))
+def test_no_window_has_more_calls_than_the_quota_allows(pauses: list[float]) -> None:
     time = FakeTime()
-    paced = pacer(time)
-    for _ in range(1000):
-        paced.served()
-    assert pytest.approx(100 / Pacer.HIGHEST) == seconds_for(100, paced, time)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pacing, "time", time)
+        paced, calls = pacer(), []
+        for pause in pauses:
+            time.now += pause
+            paced.wait("Put")
+            calls.append(time.now)
+    for first, start in enumerate(calls):
+        for last, end in enumerate(calls[first:], first):
+            assert last - first + 1 <= 8 + 5 * (end - start) + 1e-6
 
 
-def test_refused_calls_lower_the_rate_down_to_a_limit() -> None:
-    time = FakeTime()
-    paced = pacer(time)
-    paced.refused()
-    lowered = Pacer.FIRST * Pacer.LOWER
-    assert pytest.approx(100 / lowered) == seconds_for(100, paced, time)
-    for _ in range(1000):
-        paced.refused()
-    assert pytest.approx(100 / Pacer.LOWEST) == seconds_for(100, paced, time)
+def test_a_refused_call_leaves_slots_to_whoever_else_calls(time: FakeTime) -> None:
+    paced = pacer()
+    wait(paced, AT_ONCE)
+    paced.refused("Get")
+    wait(paced, 1)
+    assert [pytest.approx((pacing.LEFT_AFTER_REFUSAL + 1) / 10, abs=0.01)] == time.slept
 
 
-def test_a_refused_call_leaves_nothing_saved() -> None:
-    time = FakeTime()
-    paced = pacer(time)
-    paced.refused()
-    paced.wait()
-    assert 1 == len(time.slept)
-
-
-def test_every_operation_has_its_own_pacer() -> None:
-    made = pacers(QUOTAS["aws"], 10)
-    assert set(QUOTAS["aws"]) == set(made)
-    assert len(made) == len({id(one) for one in made.values()})
+def test_without_the_shared_slots_the_processs_own_share_is_used(time: FakeTime) -> None:
+    paced = Pacer(NoSlots(), spare=OwnSlots(QUOTAS, processes=4))
+    wait(paced, 11, "Put")
+    paced.refused("Put")
+    wait(paced, 1, "Put")
+    expected = (10 + pacing.LEFT_AFTER_REFUSAL + 1) * 4 / 5
+    assert pytest.approx(expected) == sum(time.slept)

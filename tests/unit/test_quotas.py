@@ -3,7 +3,7 @@
 import pytest
 from builders import make_contacts
 from contact_sync.contacts import ContactType
-from contact_sync.quotas import QUOTAS, quotas_of, seconds_per_account
+from contact_sync.quotas import QUOTAS, accounts_at_once, quotas_of, seconds_per_account
 
 PRIMARY, BILLING, OPERATIONS, SECURITY = ContactType
 ALL = tuple(ContactType)
@@ -45,3 +45,13 @@ def test_the_slowest_operation_decides_about_the_time_of_an_account(
 def test_a_deletion_has_the_smallest_quota() -> None:
     contacts = make_contacts(security=None)
     assert 1 == seconds_per_account(contacts, [SECURITY], [SECURITY], QUOTAS["aws"])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.6, 16), (6.0, 10), (30.0, 2), (90.0, 1), (0.0, 16)],
+)
+def test_no_account_waits_longer_for_the_others_than_its_function_may(
+    seconds: float, expected: int
+) -> None:
+    assert expected == accounts_at_once(seconds, limit=16)

@@ -43,17 +43,16 @@ def client(service: str) -> Any:
     return make(service, config=CLIENT_CONFIG)
 
 
-def pace(paced: Any, pacers: Mapping[str, Pacer]) -> None:
-    """Let every attempt of the client wait for its operation's pacer, repeated ones too."""
+def pace(paced: Any, pacer: Pacer) -> None:
+    """Let every attempt of the client's calls wait for its slot, repeated ones too."""
 
     def before(event_name: str, **_: Any) -> None:
-        pacers[event_name.rpartition(".")[2]].wait()
+        pacer.wait(event_name.rpartition(".")[2])
 
     def after(response: Any, operation: Any, **_: Any) -> None:
-        if response is not None:  # None: no answer came
-            pacer = pacers[operation.name]
-            refused = response[0].status_code == HTTPStatus.TOO_MANY_REQUESTS
-            (pacer.refused if refused else pacer.served)()
+        # None: no answer came.
+        if response is not None and response[0].status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            pacer.refused(operation.name)
 
     paced.meta.events.register_first("request-created", before)
     paced.meta.events.register_first("needs-retry", after)

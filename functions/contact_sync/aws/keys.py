@@ -14,6 +14,11 @@ def queued(name: str) -> dict[str, str]:
     return {"pk": LOCK["pk"], "sk": f"{QUEUE}{name}"}
 
 
+def slots(operation: str) -> dict[str, str]:
+    """Return the key of an operation's next free time slot."""
+    return {"pk": "SLOTS", "sk": operation}
+
+
 def account_state(account_id: str) -> dict[str, str]:
     """Return the key of an account's last known state."""
     return {"pk": f"ACCOUNT#{account_id}", "sk": "STATE"}
