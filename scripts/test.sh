@@ -7,8 +7,10 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
 
 usage() {
   cat <<'USAGE'
-Usage: scripts/test.sh [PYTEST OPTION...]
+Usage: scripts/test.sh [--fast] [PYTEST OPTION...]
 
+  scripts/test.sh --fast            format, lint, types, and the tests of tests/unit, tests/adapters
+                                    and tests/handlers: about a minute, for every save
   scripts/test.sh                   all static checks and tests but those of tests/operation
   scripts/test.sh tests/operation   the static checks, then the tests of deploy.sh, rollback.sh,
                                     config.sh, backup.sh, restore.sh and validate.sh
@@ -23,6 +25,13 @@ main() {
   fi
   cd "$REPOSITORY"
   ensure_dev_environment
+  if [[ "${1:-}" == "--fast" ]]; then
+    shift
+    PATH="$REPOSITORY/.venv/bin:$PATH"
+    check_python
+    pytest -n 2 tests/unit tests/adapters tests/handlers "$@"
+    return
+  fi
   ensure_standin_environment
   ensure_aws_environment
   ensure_environment "$REPOSITORY/.build/sam" --group "$REPOSITORY/pyproject.toml:sam"
@@ -52,10 +61,14 @@ ensure_node_modules() {
     die "npm could not install into $folder"
 }
 
-check_statically() {
+check_python() {
   ruff format --check .
   ruff check .
   mypy
+}
+
+check_statically() {
+  check_python
   shellcheck --external-sources scripts/*.sh scripts/lib/*.sh tests/container/*.sh .ci/run
   shfmt -i 2 -d scripts tests/container .ci/run
   cfn-lint template.yaml
