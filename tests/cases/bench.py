@@ -20,9 +20,9 @@ from moto_stack import STATE_TABLE, Cloud
 from standin.organization import drifted_world
 from standin.organization.quotas import DEFAULT_QUOTAS
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, SOURCE_CONTACTS
-from template.event_rules import matches, transform
-from template.event_samples import EVENTS
-from template.stack import Stack
+from support.event_rules import matches, transform
+from support.events import EVENTS
+from support.stack import Stack
 
 Json = dict[str, Any]
 Change = Callable[[Json], Json]

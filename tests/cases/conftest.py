@@ -11,7 +11,7 @@ from faults.system import MACHINE_ARN, between_clients_and_services
 from moto import mock_aws
 from moto_stack import Cloud
 from standin.organization import OrganizationClient, OrganizationServer
-from template.stack import Stack, expand, source_template
+from support.stack import Stack, expand, source_template
 
 
 @pytest.fixture(scope="session", name="stack")

@@ -18,7 +18,7 @@ from cases.bench import (
     changed,
     ending,
 )
-from template.stack import Stack
+from support.stack import Stack
 
 Json = dict[str, Any]
 

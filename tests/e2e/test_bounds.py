@@ -1,15 +1,13 @@
 """Whatever is broken, and for how long: few executions, few messages, and a way back."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from standin.organization import drifted_world
 from standin.stack import Message
+from support.events import event
 from support.machine import Machine
 
-EVENT = Path(__file__).parents[1] / "events" / "put-alternate-contact.json"
 BROKEN: list[dict[str, Any]] = [
     # The handler of a bad release does not import.
     {"function": "contact-sync-handler", "kind": "error", "error": "Runtime.ImportModuleError"},
@@ -33,7 +31,7 @@ def test_an_event_leads_to_two_executions_and_three_messages(
     machine.standin.set_faults([{**fault, "times": None}])
     started = len(machine.stack.executions())
 
-    machine.standin.put_event(json.loads(EVENT.read_text()))
+    machine.standin.put_event(event("put-alternate-contact"))
     failed = machine.stack.wait_until_started(started + 1)
     failed.wait()
     machine.await_recoveries()

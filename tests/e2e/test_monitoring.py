@@ -14,7 +14,7 @@ from standin.organization import drifted_world
 from support.machine import Machine
 from support.machine import machine as started
 from support.search import contact_values
-from template.stack import Stack, expand, source_template
+from support.stack import Stack, expand, source_template
 
 PROD = "aws-contact-sync-prod"
 ACCOUNTS = 6

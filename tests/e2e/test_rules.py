@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from support.events import EVENTS, MATCHING
 from support.machine import Machine
-from template.event_samples import EVENTS, MATCHING
 
 DEAD = "arn:aws:states:us-east-1:999999999999:execution:aws-contact-sync-prod-contact-sync:dead"
 RECOVERY = {

@@ -4,15 +4,14 @@ import json
 import time
 from collections import Counter
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from standin.organization import drifted_world
 from standin.standin import Execution
+from support.events import event
 from support.machine import Machine
 from support.search import contact_values, search
 
-EVENTS = Path(__file__).parents[1] / "events"
 INACTIVE = {"SUSPENDED": 2, "PENDING_CLOSURE": 2, "CLOSED": 2}
 SPEED = 100
 SUCCESS = {"notify_on_success": True}
@@ -344,7 +343,7 @@ def test_a_contact_changed_event_syncs_what_changed_and_looks_again(machine: Mac
     change_source(machine, "SECURITY", "Changed Security Name")
     started = len(machine.stack.executions())
 
-    machine.standin.put_event(json.loads((EVENTS / "put-alternate-contact.json").read_text()))
+    machine.standin.put_event(event("put-alternate-contact"))
     (execution,) = machine.stack.wait_for_executions(started + 1)[started:]
 
     assert "SUCCEEDED" == execution.status()
@@ -362,7 +361,7 @@ def test_a_source_that_goes_on_changing_is_followed_three_times(machine: Machine
     """Each run finds that the source is not what it read, as where the first read was stale."""
     world = arrange(machine, 4)
     started = len(machine.stack.executions())
-    machine.standin.put_event(json.loads((EVENTS / "put-alternate-contact.json").read_text()))
+    machine.standin.put_event(event("put-alternate-contact"))
     for hop in range(4):
         execution = machine.stack.wait_until_started(started + hop + 1)
         assert hop == execution.input()["trigger"].get("hop", 0)

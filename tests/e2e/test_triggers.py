@@ -1,21 +1,14 @@
 """Events on the bus, as AWS puts them there: each starts the run that it should, and no other."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from standin.organization import drifted_world
 from standin.standin import Execution
+from support.events import event
 from support.machine import Machine
 
-EVENTS = Path(__file__).parents[1] / "events"
 MANAGEMENT, JOINED, OTHER = "999999999999", "100000000001", "100000000002"
-
-
-def event(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
-    return content
 
 
 @pytest.fixture(name="started")

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +9,9 @@ from faults import seeds
 from faults.cases import ACCOUNT_CALLS, FUNCTIONS, ORGANIZATIONS_CALLS, SERVICE_CALLS, Case
 from faults.through_machine import Deployed, MachineTrial
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, drifted_world
+from support.events import event
 from support.machine import machine as started
 from support.search import search
-
-EVENT = Path(__file__).parents[1] / "events" / "put-alternate-contact.json"
 
 
 def _refused(service: str, match: str = "") -> list[dict[str, Any]]:
@@ -75,7 +73,7 @@ def test_one_event_is_bounded_whatever_is_broken_and_the_next_run_repairs(
         fault = {"operation": operation, "error": "AccessDeniedException", "times": None}
         machine.organization.add_fault(fault)
 
-    machine.standin.put_event(json.loads(EVENT.read_text()))
+    machine.standin.put_event(event("put-alternate-contact"))
     machine.stack.wait_for_executions(before + 1)
     machine.await_recoveries()
 
@@ -94,11 +92,11 @@ def test_an_event_of_256_kb_and_of_another_version_starts_its_run(deployed: Depl
     machine = deployed.machine
     machine.reset(drifted_world(1, missing=0))
     before = len(machine.stack.executions())
-    event = json.loads(EVENT.read_text())
-    event["detail"]["eventVersion"] = "9.99"
-    event["detail"]["requestParameters"] = {"anything": "x" * 250_000}
+    sent = event("put-alternate-contact")
+    sent["detail"]["eventVersion"] = "9.99"
+    sent["detail"]["requestParameters"] = {"anything": "x" * 250_000}
 
-    machine.standin.put_event(event)
+    machine.standin.put_event(sent)
 
     (execution,) = machine.stack.wait_for_executions(before + 1)[before:]
     assert "SUCCEEDED" == execution.status()

@@ -13,7 +13,7 @@ import pytest
 from operation.deployment import ACCOUNT, BROKEN, EMAIL, RUNTIME, Json, Project, project
 from scripts.cli import REPOSITORY, Result, environment_for, run, wait_until
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
-from template.stack import source_template
+from support.stack import source_template
 
 WORLD = drifted_world(2)
 NEVER = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}

@@ -1,5 +1,6 @@
 """What every script does where AWS or the tools do not: one message, exit code 1, nothing done."""
 
+import json
 import shlex
 import signal
 import sys
@@ -11,6 +12,7 @@ from operation.operate import environment_of, operate
 from scripts.cli import Cli, FakeAws, Result, needs_aws, run, without_aws
 from scripts.interrupted import SIGNALS, interrupt
 from standin.organization.worlds import drifted_world
+from support.events import event
 from support.machine import Machine
 
 STACK = "aws-contact-sync-dev"
@@ -31,7 +33,6 @@ THROTTLED = (
 DENIED = "An error occurred (AccessDenied) when calling the DescribeStacks operation: not you"
 # A resource that cannot be made, because the name is taken.
 BROKEN = '{"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "a-taken-name"}}'
-EVENT = Path(__file__).parents[1] / "events/put-contact-information.json"
 
 every_script = pytest.mark.parametrize("script", SCRIPTS)
 each_signal = pytest.mark.parametrize("number", SIGNALS)
@@ -200,7 +201,9 @@ class TestInterrupted:
     def test_redrive(self, machine: Machine, cli: Cli, tmp_path: Path) -> None:
         machine.reset(drifted_world(2))
         queue = machine.stack.outputs["DeadLetterQueueUrl"]
-        machine.standin.client("sqs").send_message(QueueUrl=queue, MessageBody=EVENT.read_text())
+        machine.standin.client("sqs").send_message(
+            QueueUrl=queue, MessageBody=json.dumps(event("put-contact-information"))
+        )
 
         ended = interrupt(
             "redrive-dlq.sh",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from boto3.session import Session
 from scripts.cli import REPOSITORY
-from template.stack import forwarding_template, source_template
+from support.stack import forwarding_template, source_template
 
 Json = dict[str, Any]
 

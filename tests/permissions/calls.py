@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from permissions.policy import Principal, Request
-from template import definition
-from template.stack import ACCOUNT, ORGANIZATION, REGION, Stack
+from support import definition
+from support.stack import ACCOUNT, ORGANIZATION, REGION, Stack
 
 Json = dict[str, Any]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from support.machine import Machine
 from support.machine import machine as started
-from template.stack import Stack, expand, forwarding_template, source_template
+from support.stack import Stack, expand, forwarding_template, source_template
 
 
 @pytest.fixture(scope="session", name="stack")

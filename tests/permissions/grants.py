@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from template.stack import Stack
+from support.stack import Stack
 
 Json = dict[str, Any]
 

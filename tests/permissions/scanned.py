@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from template.stack import Stack, expand, forwarding_template, source_template
+from support.stack import Stack, expand, forwarding_template, source_template
 
 
 def main() -> None:

@@ -4,8 +4,6 @@ The scenarios run once and touch every call of every function; what they called 
 with what the roles' policies grant, in both directions.
 """
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +15,10 @@ from permissions.grants import Grant, documents, granted
 from permissions.policy import Decision, action_matches, decide, resource_matches
 from standin.organization import drifted_world
 from standin.standin import Execution
+from support.events import event
 from support.machine import Machine
-from template.stack import Stack
+from support.stack import Stack
 
-EVENTS = Path(__file__).parents[1] / "events"
 FIRST, SECOND, THIRD = "100000000001", "100000000002", "100000000003"
 MANAGEMENT = "999999999999"
 UNIT = "ou-exam-workloads"
@@ -127,7 +125,7 @@ def events(machine: Machine) -> None:
     machine.reset(world())
     for name in ("put-alternate-contact", "create-account-result", "close-account-result"):
         started = len(machine.stack.executions())
-        machine.standin.put_event(json.loads((EVENTS / f"{name}.json").read_text()))
+        machine.standin.put_event(event(name))
         machine.stack.wait_for_executions(started + 1, timeout=120)
 
 

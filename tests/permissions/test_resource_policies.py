@@ -6,7 +6,7 @@ import pytest
 from permissions.calls import OVER_TLS, key_of
 from permissions.grants import documents, granted
 from permissions.policy import ANYONE, Decision, Principal, Request, decide
-from template.stack import ACCOUNT, REGION, Stack, event_rule
+from support.stack import ACCOUNT, REGION, Stack, event_rule
 
 OTHER_ACCOUNT = "111111111111"
 EVENTS = Principal(service="events.amazonaws.com")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from permissions.grants import granted
-from template.stack import ROOT, Stack
+from support.stack import ROOT, Stack
 
 # What the page says of all roles at once.
 SAID_OF_ALL = ("kms:", "logs:", "xray:")

@@ -21,7 +21,7 @@ from rich.console import Console
 REPOSITORY = Path(__file__).parents[2]
 COMMON = REPOSITORY / "scripts/lib/common.sh"
 EVENTS = REPOSITORY / "tests/events"
-CHANGE = EVENTS / "put-alternate-contact-pascal.json"
+CHANGE = EVENTS / "put-alternate-contact.json"
 
 Result = subprocess.CompletedProcess[str]
 

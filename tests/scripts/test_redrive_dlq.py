@@ -11,10 +11,10 @@ from lib import dead_letters
 from lib.dead_letters import Letter
 from scripts.cli import Cli, FakeAws, Result, run, wait_until
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
+from support.event_rules import matches, transform
+from support.events import EVENTS, MEMBER
 from support.machine import Machine
-from template.event_rules import matches, transform
-from template.event_samples import EVENTS, MEMBER
-from template.stack import ACCOUNT, Stack, expand, forwarding_template, source_template
+from support.stack import ACCOUNT, Stack, expand, forwarding_template, source_template
 
 STACK = "aws-contact-sync-dev"
 RULES = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/{STACK}"

@@ -24,7 +24,7 @@ from scripts.cli import (
 )
 from standin.organization.worlds import drifted_world
 from support.machine import Machine
-from template.stack import source_template
+from support.stack import source_template
 
 ACCOUNT, OTHER_ACCOUNT = "100000000001", "100000000002"
 UNIT = "ou-exam-workloads"

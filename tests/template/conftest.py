@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from template.stack import Stack, expand, source_template
+from support.stack import Stack, expand, source_template
 
 
 @pytest.fixture(scope="session", name="template")

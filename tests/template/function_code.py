@@ -4,7 +4,7 @@ import ast
 import sys
 from pathlib import Path
 
-from template.stack import ROOT
+from support.stack import ROOT
 
 FUNCTIONS = ROOT / "functions"
 

@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from template.stack import ACCOUNT, REGION, Stack
+from support.stack import ACCOUNT, REGION, Stack
 
 USE_KEY = ["kms:Decrypt", "kms:GenerateDataKey*"]
 FROM_THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}

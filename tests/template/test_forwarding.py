@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from template.event_samples import (
+from support.events import (
     CONTACT_CHANGES,
     EVENTS,
     MASKED_CONTACT_CHANGES,
@@ -12,7 +12,7 @@ from template.event_samples import (
     OTHER_MASKED_CONTACT_CHANGES,
     matched,
 )
-from template.stack import ACCOUNT, REGION, Stack, forwarding_template
+from support.stack import ACCOUNT, REGION, Stack, forwarding_template
 
 HOME = "eu-west-1"
 HOME_BUS = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"

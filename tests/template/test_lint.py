@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cfnlint.api import lint
-from template.stack import ROOT
+from support.stack import ROOT
 
 
 def findings(template: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from contact_sync.metrics import NAMESPACE, Metric
-from template.stack import Stack
+from support.stack import Stack
 
 STACK = "aws-contact-sync-dev"
 OWN = [{"Name": "service", "Value": STACK}]

@@ -5,8 +5,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from template import definition, function_code
-from template.stack import ACCOUNT, ORGANIZATION, REGION, Stack, event_role, event_rule
+from support import definition
+from support.stack import ACCOUNT, ORGANIZATION, REGION, Stack, event_role, event_rule
+from template import function_code
 
 STACK = "aws-contact-sync-dev"
 OWN_ACCOUNT = f"arn:aws:account::{ACCOUNT}:account"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from contact_sync.metrics import Metric
-from template.stack import ROOT, Stack
+from support.stack import ROOT, Stack
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 # The row of each key of the mapping Environments.

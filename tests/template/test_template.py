@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from contact_sync.config import parse_config
-from template import definition, function_code
-from template.stack import ROOT, Stack
+from support import definition
+from support.stack import ROOT, Stack
+from template import function_code
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 FUNCTIONS = {

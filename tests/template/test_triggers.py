@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from contact_sync.request import Trigger, parse_request
-from template.event_rules import requires, transform
-from template.event_samples import EVENTS, MATCHERS, MATCHING, MEMBER, STOPPED, matched
-from template.stack import ACCOUNT, ROOT, Stack, event_rule
+from support.event_rules import requires, transform
+from support.events import EVENTS, MATCHERS, MATCHING, MEMBER, STOPPED, matched
+from support.stack import ACCOUNT, ROOT, Stack, event_rule
 
 SOURCES = {
     event_rule("ContactChanged"): "contact_changed",

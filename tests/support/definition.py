@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from template.stack import ROOT
+from support.stack import ROOT
 
 FILE = ROOT / "statemachine" / "contact_sync.asl.json"
 
