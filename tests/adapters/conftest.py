@@ -7,7 +7,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from moto import mock_aws
-from moto_stack import (
+from standin.organization import OrganizationClient, OrganizationServer
+from support.moto_stack import (
     BUCKET,
     CONFIG_TABLE,
     STATE_TABLE,
@@ -16,7 +17,6 @@ from moto_stack import (
     create_state_table,
     empty,
 )
-from standin.organization import OrganizationClient, OrganizationServer
 
 NO_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 1})
 

@@ -6,16 +6,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from builders import (
-    ALTERNATE_FIELDS,
-    MANAGEMENT,
-    MEMBER,
-    PRIMARY_FIELDS,
-    SECRET_VALUES,
-    hides_its_context,
-    make_contact,
-    make_world,
-)
 from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.contacts import ALTERNATE_TYPES, Contact, ContactType
 from contact_sync.errors import (
@@ -26,6 +16,16 @@ from contact_sync.errors import (
     ThrottledError,
 )
 from standin.organization import OrganizationClient
+from support.builders import (
+    ALTERNATE_FIELDS,
+    MANAGEMENT,
+    MEMBER,
+    PRIMARY_FIELDS,
+    SECRET_VALUES,
+    hides_its_context,
+    make_contact,
+    make_world,
+)
 
 BILLING = ContactType.BILLING
 API_FIELDS = {name.upper(): dict(ALTERNATE_FIELDS) for name in ALTERNATE_TYPES} | {

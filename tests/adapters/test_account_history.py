@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from builders import MEMBER, STARTED_AT, make_account, make_contact, make_source
 from contact_sync import account_sync
 from contact_sync.account_sync import LOST_DIGIT, AccountSync, AccountTask
 from contact_sync.aws.account_states import AccountStatesTable
@@ -13,8 +12,9 @@ from contact_sync.aws.lock_table import LockTable
 from contact_sync.comparison import Status
 from contact_sync.contacts import Contact, ContactType
 from contact_sync.errors import ContestedError, RepeatAccountError, ServiceUnavailableError
-from fakes import FakeContacts
-from moto_stack import STATE_TABLE
+from support.builders import MEMBER, STARTED_AT, make_account, make_contact, make_source
+from support.fakes import FakeContacts
+from support.moto_stack import STATE_TABLE
 
 BILLING, SECURITY, PRIMARY = ContactType.BILLING, ContactType.SECURITY, ContactType.PRIMARY
 THEIRS = {name: make_contact(name, PhoneNumber="+1 555-0199") for name in ContactType}

@@ -7,7 +7,14 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from builders import (
+from contact_sync.account_sync import AccountState, AccountTask, ContactResult
+from contact_sync.aws import account_states, keys
+from contact_sync.aws.account_states import AccountStatesTable
+from contact_sync.aws.items import from_item, to_item
+from contact_sync.comparison import UNKNOWN, KnownContact, Status
+from contact_sync.contacts import ABSENT, ContactType
+from contact_sync.errors import ThrottledError
+from support.builders import (
     EARLIER_PLAN,
     KEY,
     LATER_PLAN,
@@ -22,15 +29,8 @@ from builders import (
     make_task,
     make_write,
 )
-from contact_sync.account_sync import AccountState, AccountTask, ContactResult
-from contact_sync.aws import account_states, keys
-from contact_sync.aws.account_states import AccountStatesTable
-from contact_sync.aws.items import from_item, to_item
-from contact_sync.comparison import UNKNOWN, KnownContact, Status
-from contact_sync.contacts import ABSENT, ContactType
-from contact_sync.errors import ThrottledError
-from fakes import FakeTime
-from moto_stack import STATE_TABLE
+from support.fakes import FakeTime
+from support.moto_stack import STATE_TABLE
 
 BILLING, SECURITY, PRIMARY = ContactType.BILLING, ContactType.SECURITY, ContactType.PRIMARY
 LATER = NOW + timedelta(hours=1)

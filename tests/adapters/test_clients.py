@@ -12,7 +12,6 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
-from builders import MEMBER, SECRET_VALUES, hides_its_context, make_contact, make_world
 from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.aws.clients import client, error_code, named_errors, pace
 from contact_sync.contacts import ContactType
@@ -26,6 +25,7 @@ from contact_sync.errors import (
 )
 from contact_sync.pacing import Pacer
 from standin.organization import OrganizationClient
+from support.builders import MEMBER, SECRET_VALUES, hides_its_context, make_contact, make_world
 
 
 def client_error(

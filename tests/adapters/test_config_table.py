@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from builders import make_config
 from contact_sync.aws.config_table import load_config
 from contact_sync.aws.items import to_item
 from contact_sync.config import RetryConfig
 from contact_sync.errors import ApiRefusedError, InvalidConfigError
-from moto_stack import CONFIG_TABLE
+from support.builders import make_config
+from support.moto_stack import CONFIG_TABLE
 
 
 def put(client: Any, **changes: Any) -> None:

@@ -5,14 +5,14 @@ from typing import Any
 
 import boto3
 import pytest
-from builders import MEMBER, STARTED_AT, SYNC_ID, make_config
 from contact_sync.aws import keys
 from contact_sync.aws.account_states import AccountStatesTable
 from contact_sync.aws.config_table import load_config
 from contact_sync.aws.items import to_item
 from contact_sync.aws.lock_table import LockTable
 from contact_sync.aws.runs_table import RunsTable
-from moto_stack import CONFIG_TABLE, STATE_TABLE
+from support.builders import MEMBER, STARTED_AT, SYNC_ID, make_config
+from support.moto_stack import CONFIG_TABLE, STATE_TABLE
 
 READS: dict[str, Callable[[Any], object]] = {
     "config": lambda client: load_config(client, CONFIG_TABLE),

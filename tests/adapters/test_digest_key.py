@@ -7,7 +7,7 @@ import pytest
 from contact_sync.aws.digest_key import load_digest_key
 from contact_sync.errors import ApiRefusedError
 from moto import mock_aws
-from moto_stack import SECRET, create_secret
+from support.moto_stack import SECRET, create_secret
 
 
 @pytest.fixture

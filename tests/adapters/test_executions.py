@@ -7,9 +7,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from builders import EXECUTION_ARN, MACHINE_ARN
 from contact_sync.aws.executions import Execution, Executions
 from contact_sync.errors import AccessDeniedError, ThrottledError
+from support.builders import EXECUTION_ARN, MACHINE_ARN
 
 STARTED = datetime(2026, 1, 5, 10, 0, 0, 123_456, tzinfo=UTC)
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from builders import MEMBER, STARTED_AT, SYNC_ID
 from contact_sync.aws import keys
+from support.builders import MEMBER, STARTED_AT, SYNC_ID
 
 
 def test_keys_are_those_of_the_design() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from builders import EARLIER_PLAN, LATER_PLAN, MEMBER, NOW, OTHER, PLANNED_AT, STARTED_AT
 from contact_sync.aws import keys
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.aws.lock_table import Lock, LockTable, QueuedRequest
 from contact_sync.errors import AccessDeniedError, ThrottledError
 from contact_sync.request import RunRequest
-from moto_stack import STATE_TABLE
+from support.builders import EARLIER_PLAN, LATER_PLAN, MEMBER, NOW, OTHER, PLANNED_AT, STARTED_AT
+from support.moto_stack import STATE_TABLE
 
 LATER = NOW + timedelta(minutes=2)
 HELD = {"billing": "1:digest", "configuration": "digest"}

@@ -7,19 +7,6 @@ import boto3
 import pytest
 from account_lister.selection import select_accounts
 from botocore.stub import Stubber
-from builders import (
-    INNER_UNIT,
-    MANAGEMENT,
-    MEMBER,
-    NOW,
-    OTHER,
-    OTHER_UNIT,
-    STRANGER,
-    THIRD,
-    UNIT,
-    make_scope,
-    make_world,
-)
 from contact_sync.accounts import Account
 from contact_sync.aws.organization import OrganizationClient as Organization
 from contact_sync.errors import (
@@ -34,6 +21,19 @@ from contact_sync.errors import (
     TrustedAccessRequiredError,
 )
 from standin.organization import OrganizationClient
+from support.builders import (
+    INNER_UNIT,
+    MANAGEMENT,
+    MEMBER,
+    NOW,
+    OTHER,
+    OTHER_UNIT,
+    STRANGER,
+    THIRD,
+    UNIT,
+    make_scope,
+    make_world,
+)
 
 MISSING_UNIT, OTHER_MISSING_UNIT = "ou-exam-nowhere00", "ou-exam-nowhere11"
 Listing = Callable[..., Organization]

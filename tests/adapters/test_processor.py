@@ -3,9 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-import emf
 import pytest
-from builders import (
+from contact_sync.account_sync import LOST_DIGIT, SKIPPED_DIGIT, UNCHANGED_DIGIT, UPDATED_DIGIT
+from contact_sync.aws.lock_table import LockTable
+from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.contacts import ALTERNATE_TYPES, ContactType
+from contact_sync.errors import ApiRefusedError, RepeatAccountError
+from contact_sync.processor import Processor
+from standin.organization import OrganizationClient
+from support import emf
+from support.builders import (
     LATER_PLAN,
     MEMBER,
     NOW,
@@ -17,14 +24,7 @@ from builders import (
     make_source,
     make_world,
 )
-from contact_sync.account_sync import LOST_DIGIT, SKIPPED_DIGIT, UNCHANGED_DIGIT, UPDATED_DIGIT
-from contact_sync.aws.lock_table import LockTable
-from contact_sync.aws.runs_bucket import RunsBucket
-from contact_sync.contacts import ALTERNATE_TYPES, ContactType
-from contact_sync.errors import ApiRefusedError, RepeatAccountError
-from contact_sync.processor import Processor
-from moto_stack import BUCKET, STATE_TABLE
-from standin.organization import OrganizationClient
+from support.moto_stack import BUCKET, STATE_TABLE
 
 BILLING = ContactType.BILLING
 LATER = "runs/run-2/later/source.json"

@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from builders import MEMBER, OTHER, UNIT, make_scope, make_source
 from contact_sync.accounts import Scope
 from contact_sync.aws.runs_bucket import RunsBucket, object_key
 from contact_sync.contacts import ContactType
 from contact_sync.errors import ApiRefusedError
-from moto_stack import BUCKET
+from support.builders import MEMBER, OTHER, UNIT, make_scope, make_source
+from support.moto_stack import BUCKET
 
 
 @pytest.fixture

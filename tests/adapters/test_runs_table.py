@@ -5,12 +5,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from builders import STARTED_AT, SYNC_ID
 from contact_sync.aws import keys
 from contact_sync.aws.items import to_item
 from contact_sync.aws.runs_table import RunsTable
 from contact_sync.errors import ThrottledError
-from moto_stack import STATE_TABLE
+from support.builders import STARTED_AT, SYNC_ID
+from support.moto_stack import STATE_TABLE
 
 COMMON = {
     **keys.run(STARTED_AT, SYNC_ID),

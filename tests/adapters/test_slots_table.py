@@ -10,8 +10,8 @@ from contact_sync.aws.items import to_item
 from contact_sync.aws.slots_table import ATTEMPTS, MAX_AHEAD, SlotsTable
 from contact_sync.errors import AccessDeniedError, ThrottledError
 from contact_sync.quotas import Quota
-from fakes import FakeTime
-from moto_stack import STATE_TABLE
+from support.fakes import FakeTime
+from support.moto_stack import STATE_TABLE
 
 GET = "GetAlternateContact"
 QUOTAS = {GET: Quota(rate=10, burst=15), "PutAlternateContact": Quota(rate=5, burst=8)}

@@ -1,45 +1,47 @@
-"""Tests of the product's and the machine's public face, with the stand-in in a container.
+"""The product's public face with the stand-in in a container: tests of other suites, run there.
 
-They are those of tests/e2e, tests/statemachine and test_mock_config.py; only where they run is
-another. Those that look at a process of this machine, or take minutes, are left out.
+Those that look at a process of this machine, or take minutes, are left out.
 """
 
-# ruff: noqa: F401 - imported tests and fixtures are collected here
+import os
+import subprocess
+import sys
 
 import pytest
-from container.test_mock_config import (
+from container.test_mock_config import (  # noqa: F401 - imported tests are collected here
     _machine_arn,
     test_a_case_takes_its_way,
     test_the_case_with_a_distributed_map,
 )
-from e2e.test_sync import (
-    test_a_deleted_source_contact_is_deleted_where_we_wrote_it,
-    test_a_full_resync_writes_what_differs_where_it_may_and_nothing_twice,
-    test_no_contact_value_is_stored_anywhere,
-    test_one_denied_account_fails_alone_and_is_named_everywhere,
-    test_retry_config_is_obeyed_and_visible_in_the_history,
-    test_services_that_refuse_once_stop_nothing,
-)
 from standin.running import RunningStandin
-from statemachine.ways import WAYS
-from support.machine import Machine, deployed
+from support.stack import ROOT
 
-HERE = (
-    "good path",
-    "dry run",
-    "text",
-    "account joined, ready a minute later",
-    "account left",
-    "second run is queued",
-    "change, and the source differs after it",
-    "attempt is repeated",
-    "function dies",
-)
-
-
-@pytest.fixture(scope="module", name="machine")
-def _machine(container_standin: RunningStandin) -> Machine:
-    return deployed(container_standin, "ENABLED", "prod")
+SYNC = "tests/e2e/test_sync.py"
+WAY = "tests/statemachine/test_paths.py"
+TESTS = {
+    "the deployed product": [
+        f"{SYNC}::test_a_deleted_source_contact_is_deleted_where_we_wrote_it",
+        f"{SYNC}::test_a_full_resync_writes_what_differs_where_it_may_and_nothing_twice",
+        f"{SYNC}::test_no_contact_value_is_stored_anywhere",
+        f"{SYNC}::test_one_denied_account_fails_alone_and_is_named_everywhere",
+        f"{SYNC}::test_retry_config_is_obeyed_and_visible_in_the_history",
+        f"{SYNC}::test_services_that_refuse_once_stop_nothing",
+    ],
+    "the machine's ways": [
+        f"{WAY}::test_a_way[{way}]"
+        for way in (
+            "good path",
+            "dry run",
+            "text",
+            "account joined, ready a minute later",
+            "account left",
+            "second run is queued",
+            "change, and the source differs after it",
+            "attempt is repeated",
+            "function dies",
+        )
+    ],
+}
 
 
 @pytest.fixture(scope="module", name="endpoint")
@@ -47,6 +49,17 @@ def _endpoint(container_standin: RunningStandin) -> RunningStandin:
     return container_standin
 
 
-@pytest.mark.parametrize("way", HERE)
-def test_a_way(machine: Machine, way: str) -> None:
-    WAYS[way].take(machine)
+@pytest.mark.parametrize("which", TESTS)
+def test_they_pass_in_the_container(container_standin: RunningStandin, which: str) -> None:
+    tests = TESTS[which]
+    standin = {
+        "STANDIN_URL": container_standin.endpoint_url,
+        "STANDIN_ORGANIZATION_URL": container_standin.organization_url,
+    }
+
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=os.environ | standin, check=False, capture_output=True, text=True
+    )
+
+    assert f"{len(tests)} passed in" in ended.stdout, ended.stdout[-5_000:] + ended.stderr

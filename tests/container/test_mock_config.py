@@ -14,12 +14,11 @@ from typing import Any
 import boto3
 import pytest
 from contact_sync import errors
-from container.mocked import CASES, MACHINE, MOCK_CONFIG, RESPONSES
 from standin.running import RunningStandin
 from standin.standin import Execution, Standin
-from statemachine.ways import END, FAILURE, LOCK, PLAN, PUBLISH, RECORD, RELEASE, START
-
-from statemachine import asl
+from support import asl
+from support.mocked import CASES, MACHINE, MOCK_CONFIG, RESPONSES
+from support.ways import END, FAILURE, LOCK, PLAN, PUBLISH, RECORD, RELEASE, START
 
 Json = dict[str, Any]
 

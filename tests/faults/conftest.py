@@ -9,8 +9,8 @@ from faults.clock import Clock
 from faults.functions import private_modules
 from faults.system import MACHINE_ARN, System, between_clients_and_services
 from moto import mock_aws
-from moto_stack import Cloud
 from standin.organization import OrganizationClient, OrganizationServer
+from support.moto_stack import Cloud
 
 
 def pytest_report_header() -> str:

@@ -31,9 +31,9 @@ from faults.interpreter import Interpreter, StateError, Steps, load_definition
 from faults.rules import Rule, Template, status_event
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
-from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
 from standin.organization import OrganizationClient
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
+from support.moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
 
 Json = dict[str, Any]
 

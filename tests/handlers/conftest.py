@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from builders import make_world
 from moto import mock_aws
-from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud, create_state_machine, empty
 from standin.organization import OrganizationClient, OrganizationServer
+from support.builders import make_world
+from support.moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud, create_state_machine, empty
 
 
 @pytest.fixture(scope="session")

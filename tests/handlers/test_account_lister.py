@@ -5,19 +5,6 @@ from typing import Any
 import boto3
 import pytest
 from account_lister.selection import scattered
-from builders import (
-    INNER_UNIT,
-    MANAGEMENT,
-    MEMBER,
-    OTHER,
-    OTHER_UNIT,
-    STRANGER,
-    SYNC_ID,
-    THIRD,
-    UNIT,
-    make_scope,
-    make_world,
-)
 from contact_sync.aws.runs_bucket import RunsBucket
 from contact_sync.errors import (
     AccessDeniedError,
@@ -28,8 +15,22 @@ from contact_sync.errors import (
     ThrottledError,
     TrustedAccessRequiredError,
 )
-from moto_stack import BUCKET, Cloud
-from support.builders import make_listed, make_plan
+from support.builders import (
+    INNER_UNIT,
+    MANAGEMENT,
+    MEMBER,
+    OTHER,
+    OTHER_UNIT,
+    STRANGER,
+    SYNC_ID,
+    THIRD,
+    UNIT,
+    make_listed,
+    make_plan,
+    make_scope,
+    make_world,
+)
+from support.moto_stack import BUCKET, Cloud
 
 PLAN = make_plan(seconds_per_account=0.6)
 EVENT = {"action": "list_accounts", "sync_id": SYNC_ID, "plan": PLAN}

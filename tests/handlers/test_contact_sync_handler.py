@@ -7,9 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
-import emf
 import pytest
-from builders import (
+from contact_sync.aws import keys
+from contact_sync.aws.items import from_item, to_item
+from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.contacts import ContactType
+from contact_sync.errors import (
+    EmptySourceError,
+    InvalidConfigError,
+    InvalidRequestError,
+    InvalidSourceError,
+    LockLostError,
+    SourceNotSettledError,
+)
+from contact_sync.pacing import Pacer
+from support import emf
+from support.builders import (
     ALTERNATE_FIELDS,
     MANAGEMENT,
     MEMBER,
@@ -25,20 +38,7 @@ from builders import (
     make_trigger,
     make_world,
 )
-from contact_sync.aws import keys
-from contact_sync.aws.items import from_item, to_item
-from contact_sync.aws.runs_bucket import RunsBucket
-from contact_sync.contacts import ContactType
-from contact_sync.errors import (
-    EmptySourceError,
-    InvalidConfigError,
-    InvalidRequestError,
-    InvalidSourceError,
-    LockLostError,
-    SourceNotSettledError,
-)
-from contact_sync.pacing import Pacer
-from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
+from support.moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
 
 Do = Callable[..., dict[str, Any]]
 MISSING_UNIT = "ou-exam-nowhere00"

@@ -6,15 +6,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import EARLIER_PLAN, LATER_PLAN, MEMBER, NOW, PLANNED_AT, STARTED_AT, SYNC_ID
 from contact_sync.aws import keys
 from contact_sync.aws.items import to_item
 from contact_sync.aws.lock_table import LockTable
 from contact_sync.aws.runs_table import RunsTable
 from contact_sync.request import RunRequest
-from moto_stack import STATE_TABLE, Cloud
-from support.builders import EARLIER, make_queued
+from support.builders import (
+    EARLIER,
+    EARLIER_PLAN,
+    LATER_PLAN,
+    MEMBER,
+    NOW,
+    PLANNED_AT,
+    STARTED_AT,
+    SYNC_ID,
+    make_queued,
+)
 from support.fakes import FakeLock, FakeRuns
+from support.moto_stack import STATE_TABLE, Cloud
 
 RUNS = (SYNC_ID, "run-2")
 

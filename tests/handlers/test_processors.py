@@ -6,9 +6,21 @@ from contextlib import nullcontext
 from typing import Any
 
 import boto3
-import emf
 import pytest
-from builders import (
+from contact_sync.aws import keys
+from contact_sync.aws.items import from_item, to_item
+from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.contacts import ContactType
+from contact_sync.errors import (
+    AccessDeniedError,
+    ApiRefusedError,
+    ContactRefusedError,
+    RepeatAccountError,
+)
+from contact_sync.observability import logger
+from contact_sync.pacing import Pacer
+from support import emf
+from support.builders import (
     ALTERNATE_FIELDS,
     EARLIER_PLAN,
     LATER_PLAN,
@@ -25,19 +37,7 @@ from builders import (
     make_source,
     make_world,
 )
-from contact_sync.aws import keys
-from contact_sync.aws.items import from_item, to_item
-from contact_sync.aws.runs_bucket import RunsBucket
-from contact_sync.contacts import ContactType
-from contact_sync.errors import (
-    AccessDeniedError,
-    ApiRefusedError,
-    ContactRefusedError,
-    RepeatAccountError,
-)
-from contact_sync.observability import logger
-from contact_sync.pacing import Pacer
-from moto_stack import BUCKET, STATE_TABLE, Cloud
+from support.moto_stack import BUCKET, STATE_TABLE, Cloud
 
 ALTERNATES = ["BILLING", "OPERATIONS", "SECURITY"]
 PROCESSORS = ("alternate_contact_processor", "primary_contact_processor")

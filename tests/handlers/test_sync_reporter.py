@@ -6,7 +6,18 @@ from typing import Any
 
 import boto3
 import pytest
-from builders import (
+from contact_sync.account_sync import ContactResult
+from contact_sync.aws import keys
+from contact_sync.aws.account_states import AccountStatesTable
+from contact_sync.aws.items import from_item, to_item
+from contact_sync.aws.lock_table import LockTable
+from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.aws.runs_table import RunsTable
+from contact_sync.comparison import Status
+from contact_sync.contacts import ContactType
+from contact_sync.errors import ServiceUnavailableError
+from support.builders import (
+    EARLIER,
     KEY,
     LATER_PLAN,
     MEMBER,
@@ -18,22 +29,15 @@ from builders import (
     SYNC_ID,
     THIRD,
     make_contact,
+    make_listed,
+    make_plan,
+    make_queued,
+    make_run_ended,
     make_source,
     make_task,
 )
-from contact_sync.account_sync import ContactResult
-from contact_sync.aws import keys
-from contact_sync.aws.account_states import AccountStatesTable
-from contact_sync.aws.items import from_item, to_item
-from contact_sync.aws.lock_table import LockTable
-from contact_sync.aws.runs_bucket import RunsBucket
-from contact_sync.aws.runs_table import RunsTable
-from contact_sync.comparison import Status
-from contact_sync.contacts import ContactType
-from contact_sync.errors import ServiceUnavailableError
-from moto_stack import BUCKET, STATE_TABLE, Cloud, Invoke
-from support.builders import EARLIER, make_listed, make_plan, make_queued, make_run_ended
 from support.clock import stop_clock
+from support.moto_stack import BUCKET, STATE_TABLE, Cloud, Invoke
 
 PLAN = make_plan(notification={**make_plan()["notification"], "failure_threshold": 2})
 PLAN_ERROR = {"plan": None, "listed": None, "digits": []}

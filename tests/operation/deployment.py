@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from scripts.cli import ACCESS_KEYS, REPOSITORY, Result, aws_folder, environment_for, needs_aws
 from standin.organization.worlds import drifted_world
 from standin.package import build_package
 from standin.standin import BUILD, MINISTACK_PYTHON, Standin
+from support.cli import ACCESS_KEYS, REPOSITORY, Result, aws_folder, environment_for, needs_aws
 
 SAM = REPOSITORY / ".build/sam/bin/sam"
 ACCOUNT = "999999999999"

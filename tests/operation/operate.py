@@ -4,7 +4,7 @@ on loopback."""
 import sys
 from typing import Any
 
-from scripts.cli import Cli, Result, run
+from support.cli import Cli, Result, run
 
 
 def environment_of(cli: Cli, **more: str) -> dict[str, str]:

@@ -15,8 +15,8 @@ import pytest
 from lib import table_backup
 from operation.busy_dynamodb import busy_dynamodb
 from operation.operate import environment_of, operate
-from scripts.cli import REPOSITORY, Cli, FakeAws, Result, run, wait_until, without_aws
 from standin.organization.worlds import drifted_world
+from support.cli import REPOSITORY, Cli, FakeAws, Result, run, wait_until, without_aws
 from support.machine import Machine
 
 CONFIG_TABLE, STATE_TABLE = "aws-contact-sync-dev-config", "aws-contact-sync-dev-state"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from operation.operate import environment_of, operate
-from scripts.cli import REPOSITORY, Cli, FakeAws, environment_for, run, source, without_aws
 from standin.organization.worlds import drifted_world
+from support.cli import REPOSITORY, Cli, FakeAws, environment_for, run, source, without_aws
 from support.machine import Machine
 
 ACCOUNT, OTHER_ACCOUNT = "100000000001", "100000000002"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from operation.deployment import ACCOUNT, BROKEN, EMAIL, RUNTIME, Json, Project, project
-from scripts.cli import REPOSITORY, Result, environment_for, run, wait_until
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
+from support.cli import REPOSITORY, Result, environment_for, run, wait_until
 from support.stack import source_template
 
 WORLD = drifted_world(2)

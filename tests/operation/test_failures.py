@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from operation.operate import environment_of, operate
-from scripts.cli import Cli, FakeAws, Result, needs_aws, run, without_aws
-from scripts.interrupted import SIGNALS, interrupt
 from standin.organization.worlds import drifted_world
+from support.cli import Cli, FakeAws, Result, needs_aws, run, without_aws
 from support.events import event
+from support.interrupted import SIGNALS, interrupt
 from support.machine import Machine
 
 STACK = "aws-contact-sync-dev"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from operation.deployment import EMAIL, Project, project
-from scripts.cli import Result, run
+from support.cli import Result, run
 
 Json = dict[str, Any]
 EXCLUDED = "100000000002"

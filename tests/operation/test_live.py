@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from operation.operate import environment_of
-from scripts.cli import REPOSITORY, Cli
 from standin.organization.worlds import drifted_world
+from support.cli import REPOSITORY, Cli
 from support.machine import Machine
 
 MANAGEMENT = "999999999999"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from boto3.session import Session
-from scripts.cli import REPOSITORY
+from support.cli import REPOSITORY
 from support.stack import forwarding_template, source_template
 
 Json = dict[str, Any]

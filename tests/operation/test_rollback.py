@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from operation.deployment import EMAIL, Project, project
-from scripts.cli import Result, environment_for, needs_aws, run
-from scripts.interrupted import interrupt
+from support.cli import Result, environment_for, needs_aws, run
+from support.interrupted import interrupt
 
 NEVER = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 STACK = "aws-contact-sync-dev"

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from operation.operate import environment_of, operate
-from scripts.cli import REPOSITORY, Cli, FakeAws, Result, needs_aws, run, source
 from standin.organization.worlds import drifted_world
+from support.cli import REPOSITORY, Cli, FakeAws, Result, needs_aws, run, source
 from support.machine import Machine, machine
 
 STACK = "aws-contact-sync-dev"

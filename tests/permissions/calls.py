@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from permissions.policy import Principal, Request
-from support import definition
+from support import asl
 from support.stack import ACCOUNT, ORGANIZATION, REGION, Stack
 
 Json = dict[str, Any]
@@ -88,7 +88,7 @@ def of_machine(stack: Stack, manifest_keys: Iterable[str]) -> set[Call]:
     machine = stack.properties("ContactSyncStateMachine")
     role = _role_of(stack, machine["RoleArn"])
     calls: set[Call] = set()
-    for _, state in definition.states():
+    for state in asl.states(asl.load()).values():
         for action, resource in _of_state(state, stack, machine, list(manifest_keys)):
             calls |= set(_with_key(stack, Call(role, action, resource)))
     if machine["TracingConfiguration"]["Enabled"]:
@@ -236,7 +236,7 @@ def _of_state(
     if state["Type"] != "Task":
         return
     arguments = _substituted(state["Arguments"], machine)
-    match definition.integration(state["Resource"]):
+    match asl.integration(state["Resource"]):
         case "lambda:invoke":
             yield "lambda:InvokeFunction", arguments["FunctionName"]
         case "dynamodb:updateItem":
@@ -263,7 +263,7 @@ def _of_map(
         yield "states:DescribeExecution", child
         yield "states:StopExecution", child
     reader = state["ItemReader"]
-    if definition.integration(reader["Resource"]) != "s3:getObject":
+    if asl.integration(reader["Resource"]) != "s3:getObject":
         raise KeyError(reader["Resource"])
     bucket = _substituted(reader["Arguments"], machine)["Bucket"]
     for key in manifest_keys:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from scripts.cli import REPOSITORY
+from support.cli import REPOSITORY
 
 SCRIPTS = sorted(REPOSITORY.glob("scripts/**/*.sh"))
 

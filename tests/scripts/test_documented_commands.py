@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from contact_sync.config import parse_config
 from contact_sync.request import parse_request
-from scripts.cli import ACCESS_KEYS, REPOSITORY, environment_for, needs_aws
 from scripts.documents import Sample, samples_of
 from standin.organization.worlds import drifted_world
 from standin.standin import Stack, Standin
+from support.cli import ACCESS_KEYS, REPOSITORY, environment_for, needs_aws
 
 ACCOUNT = "999999999999"
 STACK = "aws-contact-sync-prod"

@@ -6,8 +6,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from scripts.cli import ACCESS_KEYS, environment_for, needs_aws
-from scripts.outside import Outside, outside
+from support.cli import ACCESS_KEYS, environment_for, needs_aws
+from support.outside import Outside, outside
 
 
 def test_the_aws_cli_is_seen(tmp_path: Path) -> None:

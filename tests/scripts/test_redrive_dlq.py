@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from lib import dead_letters
 from lib.dead_letters import Letter
-from scripts.cli import Cli, FakeAws, Result, run, wait_until
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
+from support.cli import Cli, FakeAws, Result, run, wait_until
 from support.event_rules import matches, transform
 from support.events import EVENTS, MEMBER
 from support.machine import Machine

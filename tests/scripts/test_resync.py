@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripts.cli import (
+from standin.organization.worlds import drifted_world
+from support.cli import (
     ACCESS_KEYS,
     REPOSITORY,
     Cli,
@@ -22,7 +23,6 @@ from scripts.cli import (
     wait_until,
     without_aws,
 )
-from standin.organization.worlds import drifted_world
 from support.machine import Machine
 from support.stack import source_template
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from scripts.cli import ACCESS_KEYS, AWS_FOLDER, Cli, Result, aws_folder, environment_for, needs_aws
+from support.cli import ACCESS_KEYS, AWS_FOLDER, Cli, Result, aws_folder, environment_for, needs_aws
 
 
 def both(environment: dict[str, str], *arguments: str, answer: str = "") -> tuple[Result, Result]:

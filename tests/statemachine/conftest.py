@@ -6,8 +6,6 @@ import pytest
 from support.machine import Machine
 from support.machine import machine as started
 
-pytest.register_assert_rewrite("statemachine.ways")
-
 
 @pytest.fixture(scope="package")
 def machine() -> Iterator[Machine]:

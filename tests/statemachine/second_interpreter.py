@@ -44,12 +44,11 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 )
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
-from moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
 from standin.organization import OrganizationClient
 from standin.stack import Stack
+from support import asl
 from support.machine import Machine
-
-from statemachine import asl
+from support.moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
 
 Json = dict[str, Any]
 

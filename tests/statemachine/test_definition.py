@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from contact_sync import errors
 from contact_sync.request import MAX_INPUT
+from support import asl
 
-from statemachine import asl, reference
+from statemachine import reference
 
 TEXT = asl.DEFINITION.read_text()
 DEFINITION = asl.load()

@@ -4,10 +4,11 @@ The last tests look at what all of the others have left.
 """
 
 import pytest
-from container import mocked
 from standin.organization.worlds import drifted_world
 from standin.standin import Execution
-from statemachine.ways import (
+from support import asl, mocked
+from support.machine import Machine
+from support.ways import (
     ALTERNATE,
     CONFIG,
     FIRST,
@@ -23,9 +24,8 @@ from statemachine.ways import (
     start_and_hold,
     trigger,
 )
-from support.machine import Machine
 
-from statemachine import asl, reference
+from statemachine import reference
 
 STATES = asl.states(asl.load())
 AGAIN = "MayRepeat WaitBeforeAttempt RepeatAttempt"

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from standin.organization import OrganizationClient, OrganizationServer, drifted_world
-from statemachine.ways import TOO_LARGE, WAYS
+from support import asl
 from support.machine import Machine
+from support.ways import TOO_LARGE, WAYS
 
-from statemachine import asl, second_interpreter
+from statemachine import second_interpreter
 
 
 @pytest.fixture(scope="module", name="machine")

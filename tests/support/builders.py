@@ -1,29 +1,215 @@
-"""Values of the run control for tests: every argument has a default."""
+"""Values for tests: every argument has a default, no value is of a real person."""
 
 import json
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from builders import (
-    EXECUTION_ARN,
-    MEMBER,
-    NOW,
-    PLANNED_AT,
-    STARTED_AT,
-    SYNC_ID,
-    make_run,
-    make_trigger,
-)
+from contact_sync.account_sync import AccountTask, Source
+from contact_sync.accounts import Account, Scope
 from contact_sync.aws.executions import Execution
 from contact_sync.aws.lock_table import QueuedRequest
-from contact_sync.comparison import FAILURES, Status
-from contact_sync.contacts import ContactType
-from contact_sync.request import RunRequest
+from contact_sync.comparison import FAILURES, Status, Write
+from contact_sync.contacts import ABSENT, Contact, ContactType
+from contact_sync.request import RunRequest, SyncRequest, parse_request
 from contact_sync_handler.run_control import Run
 from sync_reporter.outcome import AccountResult, ContactRecord, RunCounts, RunOutcome, RunStatus
 from sync_reporter.report import RunReport
 
+MANAGEMENT = "999999999999"
+MEMBER = "100000000001"
+OTHER = "100000000002"
+THIRD = "100000000003"
+STRANGER = "123123123123"
+# The digits of MEMBER in other scripts; \d matches them in Python, and in pydantic.
+ARABIC_DIGITS = "".join(chr(0x0660 + int(digit)) for digit in MEMBER)
+WIDE_DIGITS = "".join(chr(0xFF10 + int(digit)) for digit in MEMBER)
+KEY = b"a key for tests"
+SYNC_ID = "run-1"
 EARLIER = "2026-01-05T08:00:00.000Z"
+STARTED_AT = "2026-01-05T10:00:00.000Z"
+PLANNED_AT = "2026-01-05T10:00:05.000000+00:00"
+EARLIER_PLAN = "2026-01-05T09:00:05.000000+00:00"
+LATER_PLAN = "2026-01-05T11:00:05.000000+00:00"
+SOURCE_KEY = f"runs/{SYNC_ID}/{PLANNED_AT}/source.json"
+NOW = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
+UNIT = "ou-exam-workloads"
+INNER_UNIT = "ou-exam-payments"
+OTHER_UNIT = "ou-exam-sandboxes"
+MACHINE_ARN = "arn:aws:states:us-east-1:999999999999:stateMachine:contact-sync"
+EXECUTION_ARN = "arn:aws:states:us-east-1:999999999999:execution:contact-sync"
+
+ALTERNATE_FIELDS = {
+    "Name": "Ottoline Tester",
+    "Title": "Head of Trials",
+    "EmailAddress": "trials@example.com",
+    "PhoneNumber": "+1 555-0100",
+}
+PRIMARY_FIELDS = {
+    "FullName": "Ottoline Tester",
+    "AddressLine1": "1 Trial Street",
+    "City": "Testington",
+    "StateOrRegion": "WA",
+    "PostalCode": "98101",
+    "CountryCode": "US",
+    "PhoneNumber": "+15550100",
+}
+SECRET_VALUES = (*ALTERNATE_FIELDS.values(), *PRIMARY_FIELDS.values())[:5]
+
+
+def make_contact(contact_type: str = "billing", **changes: str | None) -> Contact:
+    """Build a valid contact; None leaves a field out."""
+    kind = ContactType(contact_type)
+    fields = PRIMARY_FIELDS if kind is ContactType.PRIMARY else ALTERNATE_FIELDS
+    changed = {**fields, **changes}
+    return Contact.from_api(kind, {name: value for name, value in changed.items() if value})
+
+
+def make_contacts(**changes: Contact | None) -> dict[ContactType, Contact | None]:
+    """Build the four contacts of an account; None is one that is not set."""
+    contacts: dict[ContactType, Contact | None] = {name: make_contact(name) for name in ContactType}
+    return contacts | {ContactType(name): contact for name, contact in changes.items()}
+
+
+def make_source(
+    contact_types: Sequence[ContactType] = tuple(ContactType),
+    insisted: Iterable[str] = (),
+    **contacts: Contact | None,
+) -> Source:
+    """Build the source of a run; a contact by its type, None is one that is not set."""
+    return Source(
+        started_at=STARTED_AT,
+        digest_key=KEY,
+        contact_types=tuple(contact_types),
+        contacts=make_contacts(**contacts),
+        insisted=frozenset(insisted),
+    )
+
+
+def make_config(**changes: Any) -> dict[str, Any]:
+    """Build a configuration item as DynamoDB would hold it."""
+    types = ["primary", "billing", "operations", "security"]
+    return {"config_key": "default", "contact_types": types, **changes}
+
+
+def make_task(**changes: Any) -> AccountTask:
+    """Build one attempt for one account: billing only."""
+    defaults: dict[str, Any] = {
+        "account_id": MEMBER,
+        "sync_id": SYNC_ID,
+        "planned_at": PLANNED_AT,
+        "contact_types": (ContactType.BILLING,),
+        "dry_run": False,
+    }
+    return AccountTask(**{**defaults, **changes})
+
+
+def make_child_input(**changes: Any) -> dict[str, Any]:
+    """Build what the Map gives to a child."""
+    return {
+        "account_id": MEMBER,
+        "sync_id": SYNC_ID,
+        "planned_at": PLANNED_AT,
+        "source_key": SOURCE_KEY,
+        "dry_run": False,
+        "retry": {"max_attempts": 3, "base_delay": 2, "max_delay": 60},
+        "attempt": 1,
+        **changes,
+    }
+
+
+def make_trigger(source: str = "contact_changed", **changes: Any) -> dict[str, Any]:
+    """Build what a rule puts into the execution input."""
+    trigger = {
+        "source": source,
+        "event_id": "event-1",
+        "event_name": "PutAlternateContact",
+        "event_time": "2026-01-05T09:59:00Z",
+    }
+    return {**trigger, **changes}
+
+
+def make_request(**execution_input: Any) -> SyncRequest:
+    """Parse an execution input."""
+    return parse_request(execution_input, MANAGEMENT)
+
+
+def make_run(sync_id: str = SYNC_ID, started_at: str = STARTED_AT, **execution_input: Any) -> Run:
+    """Build an execution with its input."""
+    return Run(sync_id, started_at, make_request(**execution_input))
+
+
+def make_recovery(dead: str, sync_id: str = "recovery-1") -> Run:
+    """Build the execution that the recovery rule starts."""
+    trigger = make_trigger("recovery", execution_arn=f"{EXECUTION_ARN}:{dead}")
+    return make_run(sync_id, trigger=trigger)
+
+
+def make_account(
+    account_id: str = MEMBER,
+    state: str = "ACTIVE",
+    path: str = "",
+    joined_at: datetime | None = None,
+) -> Account:
+    """Build an account as Organizations lists it; the path is that of its OUs."""
+    steps = f"o-exampleorg1/r-exam/{path}{account_id}/"
+    return Account(account_id, state, (steps,), joined_at)
+
+
+def make_scope(**changes: Any) -> Scope:
+    """Build a scope: every account."""
+    return Scope(**{"management_account_id": MANAGEMENT, **changes})
+
+
+def make_write(**changes: Any) -> Write:
+    """Build a write of ours: the billing contact, over one that was not set."""
+    defaults = {
+        "digest": make_contact().digest(KEY),
+        "replaced": ABSENT,
+        "at": NOW,
+        "planned_at": PLANNED_AT,
+    }
+    return Write(**{**defaults, **changes})
+
+
+def make_failure(account_id: str = MEMBER, **errors: str) -> dict[str, Any]:
+    """Build a failed account as the run's item names it."""
+    return {"account_id": account_id, "errors": errors or {"billing": "ThrottledError"}}
+
+
+def make_world(*accounts: Mapping[str, Any] | str, **settings: Any) -> dict[str, Any]:
+    """Build a world of the strict stand-in: members without contacts, quotas out of the way."""
+    members = [
+        {"id": one, "parent": "r-exam"} if isinstance(one, str) else {"parent": "r-exam", **one}
+        for one in accounts
+    ]
+    units = [
+        {"id": UNIT, "name": "Workloads", "parent": "r-exam"},
+        {"id": INNER_UNIT, "name": "Payments", "parent": UNIT},
+        {"id": OTHER_UNIT, "name": "Sandboxes", "parent": "r-exam"},
+    ]
+    unlimited = [
+        "DescribeOrganization",
+        "ListAWSServiceAccessForOrganization",
+        "ListAccounts",
+        "ListAccountsForParent",
+        "ListOrganizationalUnitsForParent",
+        "DescribeOrganizationalUnit",
+    ]
+    return {
+        "organizational_units": units,
+        "accounts": members,
+        "quotas": {operation: [1000, 1000] for operation in unlimited},
+        **settings,
+    }
+
+
+def hides_its_context(error: BaseException) -> bool:
+    """Return whether a printed traceback leaves out the error behind it, which may hold values."""
+    return error.__cause__ is None and error.__suppress_context__
+
+
+# Of the run control and the reporter.
 
 
 def make_queued(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, tzinfo
 from types import ModuleType
 
 import pytest
-from builders import NOW
+from support.builders import NOW
 
 
 def stop_clock(patch: pytest.MonkeyPatch, *modules: ModuleType, at: datetime = NOW) -> None:

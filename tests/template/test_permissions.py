@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from support import definition
+from support import asl
 from support.stack import ACCOUNT, ORGANIZATION, REGION, Stack, event_role, event_rule
 from template import function_code
 
@@ -400,7 +400,10 @@ def test_machine_is_allowed_what_its_definition_uses(
         if not action.startswith(("kms:", "logs:", "xray:"))
     }
 
-    used = {actions.get(name, name) for name in definition.integrations()}
+    states = asl.states(asl.load()).values()
+    resources = [one.get("Resource") or one.get("ItemReader", {}).get("Resource") for one in states]
+    names = {asl.integration(resource) for resource in resources if resource}
+    used = {actions.get(name, name) for name in names}
     assert granted_to_machine == used | of_map
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from contact_sync.config import parse_config
-from support import definition
+from support import asl
 from support.stack import ROOT, Stack
 from template import function_code
 
@@ -323,17 +323,18 @@ class TestStateMachine:
     def test_substitutions_are_the_placeholders(self, stack: Stack) -> None:
         """Every placeholder of the definition is substituted, and no substitution is idle."""
         properties = stack.properties("ContactSyncStateMachine")
-        placeholders = set(re.findall(r"\$\{(\w+)\}", definition.text()))
+        placeholders = set(re.findall(r"\$\{(\w+)\}", asl.DEFINITION.read_text()))
 
         assert placeholders == set(properties["DefinitionSubstitutions"])
 
     def test_definition_names_no_partition(self) -> None:
         """An integration of another partition fails each execution, and cannot be caught."""
-        assert [] == re.findall(r"arn:aws[\w-]*:\S+", definition.text())
+        assert [] == re.findall(r"arn:aws[\w-]*:\S+", asl.DEFINITION.read_text())
 
     def test_map_is_the_one_its_role_names(self) -> None:
         """The label is part of the children's ARN, which the role is limited to."""
-        labels = [state["Label"] for _, state in definition.states() if state["Type"] == "Map"]
+        states = asl.states(asl.load()).values()
+        labels = [state["Label"] for state in states if state["Type"] == "Map"]
 
         assert ["SyncAccounts"] == labels
 
@@ -345,7 +346,7 @@ class TestStateMachine:
         }
         calls = [
             (name, state["TimeoutSeconds"], timeouts[state["Arguments"]["FunctionName"]])
-            for name, state in definition.states()
+            for name, state in asl.states(asl.load()).items()
             if state.get("Resource", "").endswith("lambda:invoke")
         ]
 
@@ -388,7 +389,7 @@ class TestData:
     def test_objects_outlive_the_longest_run(self, stack: Stack) -> None:
         """A run may last as long as the machine; what a dead one leaves is gone soon after."""
         [rule] = stack.properties("RunsBucket")["LifecycleConfiguration"]["Rules"]
-        longest_run = timedelta(seconds=definition.timeout_seconds())
+        longest_run = timedelta(seconds=asl.load()["TimeoutSeconds"])
         kept = timedelta(days=rule["ExpirationInDays"])
 
         assert ("Enabled", "runs/") == (rule["Status"], rule["Prefix"])

@@ -4,21 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from builders import (
-    EARLIER_PLAN,
-    KEY,
-    MEMBER,
-    PLANNED_AT,
-    SECRET_VALUES,
-    STARTED_AT,
-    SYNC_ID,
-    make_account,
-    make_child_input,
-    make_contact,
-    make_source,
-    make_task,
-    make_write,
-)
 from contact_sync.account_sync import LOST_DIGIT, AccountSync, AccountTask, digit
 from contact_sync.accounts import Account
 from contact_sync.comparison import KnownContact, Status
@@ -33,7 +18,22 @@ from contact_sync.errors import (
     SyncError,
     ThrottledError,
 )
-from fakes import FakeContacts, FakeStates
+from support.builders import (
+    EARLIER_PLAN,
+    KEY,
+    MEMBER,
+    PLANNED_AT,
+    SECRET_VALUES,
+    STARTED_AT,
+    SYNC_ID,
+    make_account,
+    make_child_input,
+    make_contact,
+    make_source,
+    make_task,
+    make_write,
+)
+from support.fakes import FakeContacts, FakeStates
 
 BILLING, OPERATIONS, SECURITY = ALTERNATE_TYPES
 PRIMARY = ContactType.PRIMARY

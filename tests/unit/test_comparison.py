@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import EARLIER_PLAN, NOW, PLANNED_AT, make_write
 from contact_sync.comparison import UNKNOWN, Decision, KnownContact, Status, Write, decide
 from contact_sync.contacts import ABSENT, ContactType
+from support.builders import EARLIER_PLAN, NOW, PLANNED_AT, make_write
 
 # Digests: decide() sees nothing else of a contact.
 NEW, OLD, THIRD = "1:new", "1:old", "1:third"

@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from builders import ARABIC_DIGITS, WIDE_DIGITS, hides_its_context, make_config
 from contact_sync.config import NotificationSettings, OnSourceDeleted, RetryConfig, parse_config
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidConfigError
+from support.builders import ARABIC_DIGITS, WIDE_DIGITS, hides_its_context, make_config
 
 BROKEN = {
     "no contact types": ({"contact_types": None}, "contact_types: "),

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from builders import KEY, make_config, make_contact, make_contacts
 from contact_sync.config import parse_config
 from contact_sync.contacts import Contact, ContactType, source_digests
 from contact_sync.errors import EmptySourceError, InvalidSourceError
@@ -17,6 +16,7 @@ from contact_sync_handler.contact_choice import (
     choose_contacts,
     differing_types,
 )
+from support.builders import KEY, make_config, make_contact, make_contacts
 
 ALL = list(ContactType)
 PRIMARY, BILLING, OPERATIONS, SECURITY = ALL

@@ -5,7 +5,6 @@ from typing import Any
 
 import botocore.session
 import pytest
-from builders import ARABIC_DIGITS, KEY, SECRET_VALUES, WIDE_DIGITS, make_contact, make_contacts
 from contact_sync.contacts import (
     ABSENT,
     ALTERNATE_RULES,
@@ -21,6 +20,14 @@ from contact_sync.contacts import (
 )
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from support.builders import (
+    ARABIC_DIGITS,
+    KEY,
+    SECRET_VALUES,
+    WIDE_DIGITS,
+    make_contact,
+    make_contacts,
+)
 
 ANY_PATTERN = r"[\s\S]*"
 

@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from builders import MEMBER, OTHER, STARTED_AT, SYNC_ID
-from support.builders import make_report, make_result
+from support.builders import MEMBER, OTHER, STARTED_AT, SYNC_ID, make_report, make_result
 from sync_reporter.message import body, duration, next_command, subject
 from sync_reporter.outcome import AccountResult, RunOutcome, RunStatus
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import emf
 import pytest
-from builders import SYNC_ID
 from contact_sync.errors import InvalidConfigError, ServiceUnavailableError, ThrottledError
 from contact_sync.metrics import Metric, counting_errors, emit
+from support import emf
+from support.builders import SYNC_ID
 
 
 def test_a_metric_has_one_dimension_and_names_its_run_beside_it(

@@ -8,9 +8,9 @@ from typing import Any
 
 import contact_sync
 import pytest
-from builders import SYNC_ID
 from contact_sync.errors import ThrottledError
 from contact_sync.observability import logged, logger
+from support.builders import SYNC_ID
 
 FUNCTIONS = Path(str(contact_sync.__file__)).parents[1]
 

@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-from builders import EARLIER_PLAN, LATER_PLAN, MEMBER, PLANNED_AT
 from contact_sync.comparison import Status
 from contact_sync.contacts import ContactType
-from support.builders import make_counts, make_result
+from support.builders import EARLIER_PLAN, LATER_PLAN, MEMBER, PLANNED_AT, make_counts, make_result
 from sync_reporter.outcome import (
     LEFT,
     MAX_NAMED_ACCOUNTS,

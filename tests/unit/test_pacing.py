@@ -5,9 +5,9 @@ from contact_sync import pacing
 from contact_sync.errors import ThrottledError
 from contact_sync.pacing import OwnSlots, Pacer
 from contact_sync.quotas import Quota
-from fakes import FakeTime
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import FakeTime
 
 QUOTAS = {"Get": Quota(rate=10, burst=15), "Put": Quota(rate=5, burst=8)}
 AT_ONCE = 15 - pacing.SPARED_BURST

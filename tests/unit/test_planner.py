@@ -4,7 +4,22 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import (
+from contact_sync.config import parse_config
+from contact_sync.contacts import Contact, ContactType
+from contact_sync.errors import (
+    EmptySourceError,
+    InvalidConfigError,
+    InvalidSourceError,
+    LockLostError,
+    ServiceUnavailableError,
+)
+from contact_sync.quotas import QUOTAS
+from contact_sync.request import RunRequest
+from contact_sync_handler import planner
+from contact_sync_handler.contact_choice import NOT_CONFIGURED, NOT_SET
+from contact_sync_handler.planner import Planner
+from support.builders import (
+    EARLIER,
     KEY,
     MANAGEMENT,
     MEMBER,
@@ -22,24 +37,8 @@ from builders import (
     make_source,
     make_trigger,
 )
-from contact_sync.config import parse_config
-from contact_sync.contacts import Contact, ContactType
-from contact_sync.errors import (
-    EmptySourceError,
-    InvalidConfigError,
-    InvalidSourceError,
-    LockLostError,
-    ServiceUnavailableError,
-)
-from contact_sync.quotas import QUOTAS
-from contact_sync.request import RunRequest
-from contact_sync_handler import planner
-from contact_sync_handler.contact_choice import NOT_CONFIGURED, NOT_SET
-from contact_sync_handler.planner import Planner
-from fakes import FakeContacts
-from support.builders import EARLIER
 from support.clock import stop_clock
-from support.fakes import FakeBucket, FakeLock, FakeRuns
+from support.fakes import FakeBucket, FakeContacts, FakeLock, FakeRuns
 
 PLANNED_AT = "2026-01-05T10:00:00.000000+00:00"
 PREFIX = f"runs/{SYNC_ID}/{PLANNED_AT}"

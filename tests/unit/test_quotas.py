@@ -1,9 +1,9 @@
 """The time of a run is that of the operation that its quota slows most."""
 
 import pytest
-from builders import make_contacts
 from contact_sync.contacts import ContactType
 from contact_sync.quotas import QUOTAS, accounts_at_once, quotas_of, seconds_per_account
+from support.builders import make_contacts
 
 PRIMARY, BILLING, OPERATIONS, SECURITY = ContactType
 ALL = tuple(ContactType)

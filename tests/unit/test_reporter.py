@@ -4,9 +4,12 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import emf
 import pytest
-from builders import (
+from contact_sync.errors import LockLostError, ServiceUnavailableError
+from contact_sync.request import RunRequest
+from support import emf
+from support.builders import (
+    EARLIER,
     LATER_PLAN,
     MEMBER,
     NOW,
@@ -17,11 +20,11 @@ from builders import (
     THIRD,
     UNIT,
     make_failure,
+    make_listed,
+    make_plan,
+    make_run_ended,
     make_trigger,
 )
-from contact_sync.errors import LockLostError, ServiceUnavailableError
-from contact_sync.request import RunRequest
-from support.builders import EARLIER, make_listed, make_plan, make_run_ended
 from support.clock import stop_clock
 from support.fakes import FakeAccountItems, FakeBucket, FakeLock, FakeRuns
 from sync_reporter import reporter

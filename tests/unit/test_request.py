@@ -5,20 +5,6 @@ from itertools import product
 from typing import Any
 
 import pytest
-from builders import (
-    ARABIC_DIGITS,
-    INNER_UNIT,
-    MANAGEMENT,
-    MEMBER,
-    OTHER,
-    OTHER_UNIT,
-    STRANGER,
-    UNIT,
-    WIDE_DIGITS,
-    hides_its_context,
-    make_request,
-    make_trigger,
-)
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidRequestError
 from contact_sync.request import (
@@ -34,6 +20,20 @@ from contact_sync.request import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from support.builders import (
+    ARABIC_DIGITS,
+    INNER_UNIT,
+    MANAGEMENT,
+    MEMBER,
+    OTHER,
+    OTHER_UNIT,
+    STRANGER,
+    UNIT,
+    WIDE_DIGITS,
+    hides_its_context,
+    make_request,
+    make_trigger,
+)
 
 # In bytes: DynamoDB's limit, and Step Functions'.
 LARGEST_ITEM = 400_000

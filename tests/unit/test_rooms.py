@@ -1,4 +1,4 @@
-"""The rooms of the code: AWS is called in one of them, and imports go one way."""
+"""The rooms of the code and of the tests: AWS is called in one, and imports go one way."""
 
 import ast
 from collections.abc import Iterator
@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(str(contact_sync.__file__)).parents[1]
 SHARED = "contact_sync"
 FUNCTIONS = {one.parent.name for one in ROOT.glob("*/handler.py")}
-MODULES = sorted(str(one.relative_to(ROOT)) for one in ROOT.rglob("*.py"))
 SCRIPTS, TESTS = ROOT.parent / "scripts", ROOT.parent / "tests"
+SUITES = {one.parent.name for one in TESTS.glob("*/test_*.py")}
+MODULES = sorted(str(one.relative_to(ROOT)) for one in ROOT.rglob("*.py"))
 
 
 def room_of(module: str) -> str:
@@ -22,20 +23,31 @@ def room_of(module: str) -> str:
 
 def imported(module: str | Path) -> Iterator[str]:
     """Yield the dotted name of each import, of those within functions too."""
-    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+    for node in nodes(module):
         match node:
             case ast.Import(names=names):
                 yield from (one.name for one in names)
-            case ast.ImportFrom(module=name, names=names, level=0) if name:
+            case ast.ImportFrom(module=name, names=names) if name:
                 yield from (f"{name}.{one.name}" for one in names)
-            case ast.ImportFrom():
-                pytest.fail(f"{module} has a relative import, which hides its room")
-            case ast.Call(func=ast.Name(id="__import__") | ast.Attribute(attr="import_module")):
-                pytest.fail(f"{module} imports by a computed name")
+
+
+def nodes(module: str | Path) -> Iterator[ast.AST]:
+    yield from ast.walk(ast.parse((ROOT / module).read_text()))
 
 
 def roots(module: str | Path) -> set[str]:
     return {name.partition(".")[0] for name in imported(module)}
+
+
+def test_no_import_hides_its_room() -> None:
+    """None is relative, none has a computed name."""
+    for module in MODULES:
+        for node in nodes(module):
+            match node:
+                case ast.ImportFrom(level=level) if level:
+                    pytest.fail(f"{module} has a relative import")
+                case ast.Call(func=ast.Name(id="__import__") | ast.Attribute(attr="import_module")):
+                    pytest.fail(f"{module} imports by a computed name")
 
 
 def test_every_room_is_known() -> None:
@@ -111,3 +123,12 @@ def test_a_part_of_the_stand_in_is_usable_without_the_product(part: str) -> None
     names |= {name.replace("_", "-") for name in names}
     texts = [one.read_text() for one in (*modules, folder / "README.md")]
     assert [] == [name for name in names if any(name in text for text in texts)]
+
+
+def test_no_suite_imports_from_another() -> None:
+    """What two suites use is in `tests/support`."""
+    assert {"unit", "template", "faults"} < SUITES
+    folders = {*SUITES, "support"}
+    modules = [one for folder in folders for one in (TESTS / folder).rglob("*.py")]
+    foreign = {one: roots(str(one)) & SUITES - {one.relative_to(TESTS).parts[0]} for one in modules}
+    assert {} == {one: suites for one, suites in foreign.items() if suites}

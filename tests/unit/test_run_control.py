@@ -5,14 +5,25 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import MEMBER, NOW, OTHER, SYNC_ID, THIRD, make_run, make_trigger
 from contact_sync.aws.executions import Execution
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidRequestError, ServiceUnavailableError
 from contact_sync.request import RunRequest
 from contact_sync_handler import run_control
 from contact_sync_handler.run_control import Decision, RunControl, Turn
-from support.builders import EARLIER, make_execution, make_queued, make_recovery_run
+from support.builders import (
+    EARLIER,
+    MEMBER,
+    NOW,
+    OTHER,
+    SYNC_ID,
+    THIRD,
+    make_execution,
+    make_queued,
+    make_recovery_run,
+    make_run,
+    make_trigger,
+)
 from support.clock import stop_clock
 from support.fakes import FakeExecutions, FakeLock, FakeRuns
 

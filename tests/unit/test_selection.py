@@ -11,7 +11,14 @@ from account_lister.selection import (
     scattered,
     select_accounts,
 )
-from builders import (
+from contact_sync.accounts import Account, Scope
+from contact_sync.errors import (
+    AccessDeniedError,
+    InvalidConfigError,
+    NoActiveAccountsError,
+    NoMemberAccountsError,
+)
+from support.builders import (
     INNER_UNIT,
     MANAGEMENT,
     MEMBER,
@@ -22,13 +29,6 @@ from builders import (
     UNIT,
     make_account,
     make_scope,
-)
-from contact_sync.accounts import Account, Scope
-from contact_sync.errors import (
-    AccessDeniedError,
-    InvalidConfigError,
-    NoActiveAccountsError,
-    NoMemberAccountsError,
 )
 
 MISSING_UNIT, OTHER_MISSING_UNIT = "ou-exam-nowhere00", "ou-exam-nowhere11"

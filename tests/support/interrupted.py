@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.cli import REPOSITORY, wait_until
+from support.cli import REPOSITORY, wait_until
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 

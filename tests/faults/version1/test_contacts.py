@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cases.bench import (
+from faults.version1.bench import (
     ALTERNATE,
     DAY,
     JOINING,

@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from support.stack import ROOT
+
 Json = dict[str, Any]
-DEFINITION = Path(__file__).parents[2] / "statemachine/contact_sync.asl.json"
+DEFINITION = ROOT / "statemachine" / "contact_sync.asl.json"
 
 
 class Edge(NamedTuple):
@@ -35,6 +36,14 @@ def machines(definition: Mapping[str, Any]) -> Iterator[Json]:
 def states(definition: Mapping[str, Any]) -> dict[str, Json]:
     """Return all states by name, those of children included."""
     return {name: state for one in machines(definition) for name, state in one["States"].items()}
+
+
+def integration(resource: str) -> str:
+    """Return what a Resource calls, whichever partition it names: `dynamodb:updateItem`."""
+    arn, found, name = resource.partition(":states:::")
+    if not found:
+        raise ValueError(arn)
+    return name
 
 
 def expressions(value: Any) -> set[str]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from cases.bench import (
+from faults.version1.bench import (
     ALTERNATE,
     DAY,
     HANDLER,

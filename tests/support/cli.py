@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from scripts.outside import outside
 from support.machine import Machine
+from support.outside import outside
 
 REPOSITORY = Path(__file__).parents[2]
 COMMON = REPOSITORY / "scripts/lib/common.sh"

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from cases.bench import Bench
 from faults.clock import Clock
 from faults.functions import private_modules
 from faults.system import MACHINE_ARN, between_clients_and_services
+from faults.version1.bench import Bench
 from moto import mock_aws
-from moto_stack import Cloud
 from standin.organization import OrganizationClient, OrganizationServer
+from support.moto_stack import Cloud
 from support.stack import Stack, expand, source_template
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 from standin.organization import OrganizationClient
+from support.stack import source_template
 
 STATE_TABLE, CONFIG_TABLE, BUCKET, SECRET = "state", "config", "runs-bucket", "digest-key"
 CONTEXT = SimpleNamespace(
@@ -16,39 +17,18 @@ CONTEXT = SimpleNamespace(
     invoked_function_arn="arn:aws:lambda:us-east-1:999999999999:function:function",
     aws_request_id="request-1",
 )
+SCHEMA = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
 Invoke = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def create_state_table() -> Any:
-    """Create the state table with its index; return a client."""
-    client: Any = boto3.client("dynamodb")
-    keys = ("pk", "sk", "gsi1pk", "gsi1sk")
-    client.create_table(
-        TableName=STATE_TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
-        KeySchema=_schema("pk", "sk"),
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "GSI1",
-                "KeySchema": _schema("gsi1pk", "gsi1sk"),
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
-    return client
+    """Create the state table; return a client."""
+    return _create_table(STATE_TABLE, "StateTable")
 
 
 def create_config_table() -> Any:
     """Create the configuration table; return a client."""
-    client: Any = boto3.client("dynamodb")
-    client.create_table(
-        TableName=CONFIG_TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "config_key", "AttributeType": "S"}],
-        KeySchema=_schema("config_key"),
-    )
-    return client
+    return _create_table(CONFIG_TABLE, "ConfigTable")
 
 
 def empty(client: Any, table: str) -> None:
@@ -117,6 +97,10 @@ class Cloud:
         return invoke
 
 
-def _schema(*names: str) -> list[dict[str, str]]:
-    kinds = zip(names, ("HASH", "RANGE"), strict=False)
-    return [{"AttributeName": name, "KeyType": kind} for name, kind in kinds]
+def _create_table(name: str, logical_id: str) -> Any:
+    """Create the template's table under another name, without its key; return a client."""
+    properties = source_template()["Resources"][logical_id]["Properties"]
+    schema = {key: properties[key] for key in SCHEMA if key in properties}
+    client: Any = boto3.client("dynamodb")
+    client.create_table(TableName=name, **schema)
+    return client

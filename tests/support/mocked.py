@@ -1,12 +1,13 @@
 """The mock configuration as tests read it."""
 
 import json
-from pathlib import Path
 from typing import Any
+
+from support.stack import ROOT
 
 Json = dict[str, Any]
 
-MOCK_CONFIG = Path(__file__).with_name("mock_config.json")
+MOCK_CONFIG = ROOT / "tests" / "container" / "mock_config.json"
 MACHINE = "contact-sync"
 
 _CONFIG: Json = json.loads(MOCK_CONFIG.read_text())

@@ -16,12 +16,12 @@ from faults.cases import Conditions
 from faults.clock import Clock, text
 from faults.functions import Call
 from faults.system import STEP_SECONDS, Execution, Late, Message, System
-from moto_stack import STATE_TABLE, Cloud
 from standin.organization import drifted_world
 from standin.organization.quotas import DEFAULT_QUOTAS
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, SOURCE_CONTACTS
 from support.event_rules import matches, transform
 from support.events import EVENTS
+from support.moto_stack import STATE_TABLE, Cloud
 from support.stack import Stack
 
 Json = dict[str, Any]
