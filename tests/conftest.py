@@ -4,11 +4,13 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.rules import listed
 
-pytest.register_assert_rewrite("support")
+pytest.register_assert_rewrite("support.ways")
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -41,6 +43,24 @@ os.environ.update(ENVIRONMENT)
 
 # A shell starts its background jobs deaf to Ctrl-C, and so would be what the tests start and stop.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rules", action="store_true", help="list the design's rules with their tests; run none"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.rules:
+        config.args = [str(Path(__file__).parent)]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.option.rules:
+        found = listed(session.items)
+        session.config.get_terminal_writer().line(found)
+        pytest.exit("no test was run", returncode=int("NONE" in found or session.testsfailed > 0))
 
 
 class NetworkBlockedError(Exception):

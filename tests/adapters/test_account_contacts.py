@@ -55,6 +55,7 @@ def test_a_members_contact_is_read(
     assert make_contact(contact_type) == contacts.get(MEMBER, contact_type)
 
 
+@pytest.mark.rule(3)
 @pytest.mark.parametrize("contact_type", list(ContactType))
 def test_a_contact_that_is_not_set_is_none(
     contact_type: ContactType, contacts: AccountContactsClient
@@ -137,6 +138,7 @@ def test_a_refusal_is_raised_by_our_name(
     assert hides_its_context(caught.value)
 
 
+@pytest.mark.rule(12)
 @pytest.mark.parametrize(
     ("contact", "fields"),
     [

@@ -218,6 +218,7 @@ def test_an_attempt_that_died_after_its_write_is_counted_by_the_next(
     assert ([status], []) == (history.statuses(task), steady.writes)
 
 
+@pytest.mark.rule(15)
 def test_what_a_dead_attempt_wrote_is_still_deleted_when_the_source_is(history: History) -> None:
     steady, history.contacts = history.contacts, DyingContacts()
     assert "SystemExit" == history.run()
@@ -241,6 +242,7 @@ def test_a_write_without_an_answer_is_made_again_until_it_can_be_seen(history: H
 # Stale reads
 
 
+@pytest.mark.rule(9)
 def test_a_source_that_goes_back_reaches_an_account_whose_read_is_stale(history: History) -> None:
     """Read right after a write, the account seems to have what the source wants again."""
     history.sets_back(BILLING)

@@ -259,6 +259,7 @@ def test_an_account_that_left_while_a_run_worked_on_it_stays_marked(
 # Newer runs
 
 
+@pytest.mark.rule(15)
 @pytest.mark.parametrize(
     ("stored", "is_recorded"),
     [(None, True), (EARLIER_PLAN, True), (PLANNED_AT, True), (LATER_PLAN, False)],

@@ -44,6 +44,7 @@ def client_error(
     return ClientError(response, operation)
 
 
+@pytest.mark.rule(17)
 @pytest.mark.parametrize(
     "service", ["account", "dynamodb", "organizations", "s3", "secretsmanager", "stepfunctions"]
 )
@@ -58,6 +59,7 @@ def test_a_client_has_explicit_retries_and_timeouts(
     assert (3, 10) == (config.connect_timeout, config.read_timeout)
 
 
+@pytest.mark.rule(12)
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

@@ -27,6 +27,7 @@ READS: dict[str, Callable[[Any], object]] = {
 }
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
 def test_items_are_read_strongly_consistent(
     read: Callable[[Any], object], config_table: Any, state_table: Any

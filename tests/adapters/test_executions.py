@@ -38,6 +38,7 @@ def refused(code: str) -> Execution:
         return Executions(client, MACHINE_ARN).describe("run-1")
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize(
     ("status", "is_alive"),
     [

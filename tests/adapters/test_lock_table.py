@@ -82,12 +82,14 @@ def test_what_another_release_wrote_otherwise_is_ignored(
 # Changing
 
 
+@pytest.mark.rule(7)
 def test_a_free_lock_is_taken_and_stays_free_of_others(lock: LockTable) -> None:
     assert lock.take("run-1", NOW)
     assert not lock.take("run-2", LATER)
     assert ("run-1", NOW) == (lock.read().holder, lock.read().since)
 
 
+@pytest.mark.rule(15)
 def test_taking_it_again_is_harmless_and_keeps_the_time(lock: LockTable) -> None:
     assert lock.take("run-1", NOW)
     assert lock.take("run-1", LATER)
@@ -158,6 +160,7 @@ END: Change = lambda lock: lock.record_end("run-1", PLANNED_AT, HELD)  # noqa: E
 FORGET: Change = lambda lock: lock.forget_pending("run-1")  # noqa: E731
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -240,6 +243,7 @@ def test_the_lock_is_not_in_its_queue(lock: LockTable) -> None:
     assert not lock.has_queued()
 
 
+@pytest.mark.rule(7)
 def test_requests_of_every_page_are_found(lock: LockTable) -> None:
     """A page holds 1 MB."""
     long = RunRequest(reasons=["x" * 1_000] * 20)
@@ -249,6 +253,7 @@ def test_requests_of_every_page_are_found(lock: LockTable) -> None:
     assert many == lock.queued()
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize(
     "stored",
     [
@@ -272,6 +277,7 @@ def test_a_request_that_cannot_be_read_asks_for_everything_and_can_be_removed(
     assert [] == lock.queued()
 
 
+@pytest.mark.rule(7)
 def test_a_request_or_what_version_1_queued_waits_for_a_run(
     lock: LockTable, put: Callable[..., None]
 ) -> None:

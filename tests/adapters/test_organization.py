@@ -59,6 +59,7 @@ def test_an_organization_that_can_be_synced_passes(listing: Listing) -> None:
     listing(MEMBER).check(MANAGEMENT)
 
 
+@pytest.mark.rule(5)
 @pytest.mark.parametrize(
     ("settings", "error", "remedy"),
     [
@@ -79,6 +80,7 @@ def test_what_keeps_members_from_being_written_is_an_error_with_the_remedy(
         listing(MEMBER, **settings).check(MANAGEMENT)
 
 
+@pytest.mark.rule(5)
 def test_a_wrong_management_account_is_an_error_that_names_both(listing: Listing) -> None:
     with pytest.raises(NotManagementAccountError, match=f"{STRANGER}, but .* is {MANAGEMENT}"):
         listing(MEMBER).check(STRANGER)
@@ -130,6 +132,7 @@ def test_an_account_has_its_state_and_its_paths(listing: Listing) -> None:
     assert (MEMBER, "SUSPENDED", (path,)) in [(one.id, one.state, one.paths) for one in accounts]
 
 
+@pytest.mark.rule(2)
 @pytest.mark.parametrize(
     ("described", "state"),
     [
@@ -273,6 +276,7 @@ def test_an_account_under_a_unit_is_found_with_and_without_paths(
     assert selected == select_accounts(listed.accounts(), scope, listed.in_units).account_ids
 
 
+@pytest.mark.rule(11)
 @pytest.mark.parametrize("omit_paths", [[], [MEMBER]])
 def test_an_account_under_an_excluded_unit_is_never_selected(
     omit_paths: list[str], listing: Listing
@@ -283,6 +287,7 @@ def test_an_account_under_an_excluded_unit_is_never_selected(
     assert [OTHER, THIRD] == selection.account_ids
 
 
+@pytest.mark.rule(11)
 def test_units_are_listed_only_where_an_account_lacks_its_paths_and_only_once(
     listing: Listing, organization: OrganizationClient
 ) -> None:
@@ -296,6 +301,7 @@ def test_units_are_listed_only_where_an_account_lacks_its_paths_and_only_once(
     assert 2 == operations(organization).count("ListAccountsForParent")
 
 
+@pytest.mark.rule(11)
 @pytest.mark.parametrize("operation", ["ListAccountsForParent", "ListOrganizationalUnitsForParent"])
 def test_a_unit_that_cannot_be_listed_is_an_error_and_never_no_exclusion(
     operation: str, listing: Listing, organization: OrganizationClient

@@ -6,6 +6,7 @@ from faults.in_process import InProcessTrial
 from faults.system import System
 
 
+@pytest.mark.rule(12)
 @pytest.mark.no_cover  # tracing doubles its time, and it runs no line that other tests do not
 def test_the_promise_is_kept_in_process(system: System) -> None:
     for number in seeds.numbers(seconds=120):

@@ -55,6 +55,7 @@ def manifest() -> list[str]:
 # The accounts of a run
 
 
+@pytest.mark.rule(10)
 def test_the_accounts_are_listed_and_counted(cloud: Cloud) -> None:
     cloud.organization.reset(make_world(*ACCOUNTS))
     assert make_listed(2, skipped={"SUSPENDED": 1}, estimated_seconds=2) == lists(cloud)
@@ -147,6 +148,7 @@ def test_the_management_account_is_never_listed(cloud: Cloud) -> None:
     assert [MEMBER] == manifest()
 
 
+@pytest.mark.rule(11)
 def test_each_listing_sees_where_accounts_are_now(cloud: Cloud) -> None:
     world = make_world(*ACCOUNTS, omit_paths=[MEMBER, OTHER, THIRD])
     cloud.organization.reset(world)

@@ -264,6 +264,7 @@ def test_only_a_recovery_counts_as_one(do: Do, capsys: pytest.CaptureFixture[str
     assert [] == emf.values(capsys.readouterr().out)
 
 
+@pytest.mark.rule(15)
 @pytest.mark.parametrize("waits", [[], ["waits"]])
 def test_releasing_the_lock_returns_whether_another_run_must_start_and_its_name(
     waits: list[str], cloud: Cloud, do: Do
@@ -401,6 +402,7 @@ def test_a_deletion_is_planned_after_a_second_reading(source: Cloud, do: Do) -> 
     assert "security" in do("plan_run", missing=first["missing"])["contact_types"]
 
 
+@pytest.mark.rule(1)
 def test_each_plan_reads_configuration_and_source_anew(source: Cloud, do: Do) -> None:
     plan(do)
     put_config(source, contact_types=["billing", "security"])
@@ -409,6 +411,7 @@ def test_each_plan_reads_configuration_and_source_anew(source: Cloud, do: Do) ->
     assert {"security": "not set in the management account"} == run_item(source)["left_out"]
 
 
+@pytest.mark.rule(1)
 def test_the_source_is_read_without_an_account_id(source: Cloud, do: Do) -> None:
     plan(do)
     assert {"ok"} == {call["outcome"] for call in source.organization.calls()}
@@ -456,6 +459,7 @@ def test_a_source_that_is_still_what_was_planned_has_settled(do: Do) -> None:
     assert settled == do("check_source", changed())
 
 
+@pytest.mark.rule(9)
 @pytest.mark.parametrize("hop", [0, 1, 2])
 def test_a_source_that_differs_starts_the_change_again_one_hop_further(
     hop: int, source: Cloud, do: Do
@@ -471,6 +475,7 @@ def test_a_source_that_differs_starts_the_change_again_one_hop_further(
     assert answer["next_name"] == do("check_source", changed(hop))["next_name"]
 
 
+@pytest.mark.rule(7)
 def test_a_source_that_differs_after_the_last_hop_starts_nothing(source: Cloud, do: Do) -> None:
     plan(do, **changed(3))
     source.organization.set_contact(MANAGEMENT, "SECURITY", None)

@@ -335,6 +335,7 @@ def test_a_synced_account_is_logged_by_its_ids(
     assert expected == {name: line[name] for name in expected}
 
 
+@pytest.mark.rule(12)
 def test_neither_errors_nor_output_nor_items_hold_a_contact_value(
     member: Cloud, capfd: pytest.CaptureFixture[str]
 ) -> None:

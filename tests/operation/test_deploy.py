@@ -504,6 +504,7 @@ class TestDeployment:
         assert "ERROR" == cloud.parameters()["LogLevel"]
         assert 2 == len(cloud.releases())
 
+    @pytest.mark.rule(19)
     @pytest.mark.usefixtures("first")
     def test_prod_beside_dev(self, cloud: Project) -> None:
         """Only one environment acts by itself, and prod cannot be deleted by mistake. What a
@@ -525,6 +526,7 @@ class TestDeployment:
         assert not cloud.stack("dev").get("EnableTerminationProtection")
         assert ["account.amazonaws.com"] == cloud.standin.organization.world()["trusted_access"]
 
+    @pytest.mark.rule(18)
     @pytest.mark.usefixtures("first")
     def test_another_region(self, cloud: Project) -> None:
         """Events of other regions are forwarded, and that is kept, changed and taken away."""

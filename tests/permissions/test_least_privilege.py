@@ -4,8 +4,10 @@ The scenarios run once and touch every call of every function; what they called 
 with what the roles' policies grant, in both directions.
 """
 
+import ast
 from typing import Any
 
+import boto3
 import pytest
 from cfnlint.data import AdditionalSpecs
 from cfnlint.helpers import load_resource
@@ -17,7 +19,7 @@ from standin.organization import drifted_world
 from standin.standin import Execution
 from support.events import event
 from support.machine import Machine
-from support.stack import Stack
+from support.stack import ACCOUNT, ORGANIZATION, REGION, ROOT, Stack
 
 FIRST, SECOND, THIRD = "100000000001", "100000000002", "100000000003"
 MANAGEMENT = "999999999999"
@@ -186,6 +188,25 @@ def test_no_call_is_missed(machine: Machine, recorded: list[dict[str, Any]]) -> 
     assert set() == of_organization - {operation for _, _, operation in seen}
 
 
+@pytest.mark.rule(13)
+def test_every_call_of_the_code_is_made(recorded: list[dict[str, Any]]) -> None:
+    """No scenario is missing for a method of a client, and none is left over."""
+    trees = [ast.parse(file.read_text()) for file in (ROOT / "functions").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    names |= {node.value for node in nodes if isinstance(node, ast.Constant)}
+    made = {(call["service"], call["operation"]) for call in recorded}
+
+    assert made == {
+        (service, operation)
+        for service, _ in made
+        for name, operation in boto3.client(service).meta.method_to_api_mapping.items()
+        if name in names
+    }
+
+
+@pytest.mark.rule(13)
+@pytest.mark.rule(14)
 def test_every_call_is_allowed(made: set[Call], stack: Stack) -> None:
     """Each role's policies, and the key's, let it do what it does."""
     refused = [call for call in made if not is_allowed(call, stack)]
@@ -202,6 +223,8 @@ def is_allowed(call: Call, stack: Stack) -> bool:
     return {Decision.ALLOW} == set(verdicts)
 
 
+@pytest.mark.rule(13)
+@pytest.mark.rule(14)
 def test_everything_granted_is_called_or_has_its_reason(made: set[Call], stack: Stack) -> None:
     """No role may do more than it does."""
     idle = {grant for grant in granted(stack) if not any(is_use(call, grant) for call in made)}
@@ -219,6 +242,35 @@ def is_use(call: Call, grant: Grant) -> bool:
 
 def test_no_action_is_a_wildcard(stack: Stack, forwarding: Stack) -> None:
     assert [] == [g for g in granted(stack) | granted(forwarding) if "*" in g.action]
+
+
+@pytest.mark.rule(13)
+def test_a_pattern_names_only_what_has_no_name_yet(stack: Stack, forwarding: Stack) -> None:
+    """Members, units, a run's objects, executions and log streams."""
+    machine = f"{stack.name}-contact-sync"
+    executions = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine}"
+    expected = {
+        f"arn:aws:account::{ACCOUNT}:account/{ORGANIZATION}/*",
+        f"arn:aws:organizations::{ACCOUNT}:account/{ORGANIZATION}/*",
+        f"arn:aws:organizations::{ACCOUNT}:ou/{ORGANIZATION}/*",
+        f"{stack.arn('RunsBucket')}/runs/*",
+        f"{executions}:*",
+        f"{executions}/SyncAccounts:*",
+    }
+    resources = {grant.resource for grant in granted(stack) | granted(forwarding)}
+    patterns = {one for one in resources if "*" in one} - {"*"}
+
+    assert expected == patterns - set(map(stack.arn, stack.of_type("AWS::Logs::LogGroup")))
+
+
+@pytest.mark.rule(13)
+def test_nobody_writes_to_the_management_account(stack: Stack) -> None:
+    """Its contacts are the source."""
+    own = f"arn:aws:account::{ACCOUNT}:account"
+    writes = [g for g in granted(stack) if g.action.startswith(("account:Put", "account:Delete"))]
+
+    assert writes
+    assert [] == [grant for grant in writes if resource_matches(grant.resource, own)]
 
 
 def test_only_actions_without_resource_are_allowed_on_everything(

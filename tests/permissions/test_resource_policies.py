@@ -46,12 +46,14 @@ class TestKey:
         policy = stack.properties("Key")["KeyPolicy"]
         return decide([policy], Request(action, stack.arn("Key"), who, context))
 
+    @pytest.mark.rule(14)
     @pytest.mark.parametrize("action", USE_KEY)
     def test_events_use_it_whatever_they_tell_of_themselves(
         self, either: Stack, action: str
     ) -> None:
         assert Decision.ALLOW == self.decide(either, action, EVENTS, {})
 
+    @pytest.mark.rule(14)
     @pytest.mark.parametrize("action", USE_KEY)
     def test_alarms_of_this_account_alone_use_it(self, either: Stack, action: str) -> None:
         assert Decision.ALLOW == self.decide(either, action, ALARMS, OWN)
@@ -85,6 +87,12 @@ class TestTopic:
         policy = policy_of(stack, "AWS::SNS::TopicPolicy")
         return decide([policy], Request("sns:Publish", topic, who, context))
 
+    def test_its_policy_is_attached(self, either: Stack) -> None:
+        [policy] = either.of_type("AWS::SNS::TopicPolicy").values()
+
+        assert [either.arn("NotificationTopic")] == policy["Topics"]
+
+    @pytest.mark.rule(14)
     def test_events_publish_whatever_they_tell_of_themselves(self, stack: Stack) -> None:
         """Where a rule has the topic as its target."""
         assert Decision.ALLOW == self.decide(stack, EVENTS, {})
@@ -92,6 +100,7 @@ class TestTopic:
     def test_events_publish_nothing_where_no_rule_does(self, forwarding: Stack) -> None:
         assert Decision.NOTHING == self.decide(forwarding, EVENTS, OWN)
 
+    @pytest.mark.rule(14)
     def test_alarms_of_this_account_alone_publish(self, either: Stack) -> None:
         assert Decision.ALLOW == self.decide(either, ALARMS, OWN)
         assert Decision.NOTHING == self.decide(either, ALARMS, ANOTHERS)
@@ -101,6 +110,7 @@ class TestTopic:
     def test_nobody_else_publishes(self, either: Stack, who: Principal) -> None:
         assert Decision.NOTHING == self.decide(either, who, OWN)
 
+    @pytest.mark.rule(14)
     @pytest.mark.parametrize("who", [EVENTS, ALARMS, *STRANGERS])
     def test_nobody_publishes_without_tls(self, either: Stack, who: Principal) -> None:
         assert Decision.DENY == self.decide(either, who, OWN | WITHOUT_TLS)
@@ -128,6 +138,7 @@ class TestQueue:
                 assert {"Arn": either.arn("DeadLetterQueue")} == target["DeadLetterConfig"]
                 assert Decision.ALLOW == self.decide(either, EVENTS, source)
 
+    @pytest.mark.rule(14)
     @pytest.mark.parametrize(
         "source",
         [
@@ -282,6 +293,12 @@ class TestRoles:
             for other in {EVENTS, ALARMS, insider, *STRANGERS} - {owner}:
                 assert Decision.NOTHING == self.decide(either, role, other, context)
 
+    @pytest.mark.rule(13)
+    def test_no_two_functions_share_one(self, stack: Stack) -> None:
+        functions = stack.of_type("AWS::Lambda::Function").values()
+
+        assert 5 == len(functions) == len({function["Role"] for function in functions})
+
     @pytest.mark.parametrize(("account", "group"), [(OTHER_ACCOUNT, None), (ACCOUNT, "another")])
     def test_no_other_schedule_takes_the_role_of_this_one(
         self, stack: Stack, account: str, group: str | None
@@ -290,3 +307,18 @@ class TestRoles:
         context = self.schedule_group(account, group or "aws-contact-sync-dev")
 
         assert Decision.NOTHING == self.decide(stack, "ScheduleRole", scheduler, context)
+
+
+def test_no_policy_lets_in_anybody_else(either: Stack) -> None:
+    """This account, EventBridge and CloudWatch; the bucket's policy only refuses."""
+    kinds = ("AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy")
+    policies = [one["PolicyDocument"] for kind in kinds for one in either.of_type(kind).values()]
+    let_in = {
+        who
+        for policy in (either.properties("Key")["KeyPolicy"], *policies)
+        for statement in policy["Statement"]
+        if statement["Effect"] == "Allow"
+        for who in statement["Principal"].values()
+    }
+
+    assert {f"arn:aws:iam::{ACCOUNT}:root", EVENTS.service, ALARMS.service} == let_in

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[2]
 PLACES = ("*.md", "*.yaml", ".github", "functions", "scripts", "statemachine", "tests")
 SUFFIXES = {".json", ".md", ".py", ".sh", ".yaml"}
@@ -21,11 +23,13 @@ def texts() -> Iterator[str]:
                     yield file.read_text()
 
 
+@pytest.mark.rule(12)
 def test_every_address_is_an_example() -> None:
     found = {address for text in texts() for address in ADDRESS.findall(text)}
     assert set() == {one for one in found if not EXAMPLES.search(one)} - OF_THE_GUIDE
 
 
+@pytest.mark.rule(12)
 def test_every_number_is_one_that_no_subscriber_has() -> None:
     found = {number for text in texts() for number in NUMBER.findall(text)}
     assert set() == {one for one in found if "555" not in one}

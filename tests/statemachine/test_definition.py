@@ -102,6 +102,7 @@ def test_a_map_reads_no_variable() -> None:
     assert set() == {name for state in CHILD["States"].values() for name in asl.variables(state)}
 
 
+@pytest.mark.rule(16)
 def test_the_machine_and_every_task_have_a_timeout() -> None:
     assert DEFINITION["TimeoutSeconds"] == 5 * 24 * 60 * 60
     assert not [name for name, task in TASKS.items() if "TimeoutSeconds" not in task]
@@ -162,16 +163,20 @@ def test_a_repeated_account_waits_longer_each_time(attempt: int, least: int, mos
     assert 2 == len(reference.differences(beyond))
 
 
+@pytest.mark.rule(16)
 def test_no_way_from_the_lock_to_the_message_keeps_it() -> None:
     # TookLock passes by who never took it.
     without = frozenset({"ReleaseLock", "TookLock"})
     assert "ShouldPublish" not in reachable(PARENT, "TakeLock", without)
 
 
+@pytest.mark.rule(16)
 def test_no_way_to_failure_passes_the_record_by() -> None:
     assert "SyncFailed" not in reachable(PARENT, "CheckRequest", frozenset({"RecordRun"}))
 
 
+@pytest.mark.rule(6)
+@pytest.mark.rule(10)
 def test_the_map_is_distributed_explicit_and_tolerant() -> None:
     assert CHILD["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     assert SYNC_ACCOUNTS["Label"] == "SyncAccounts"
@@ -181,6 +186,7 @@ def test_the_map_is_distributed_explicit_and_tolerant() -> None:
     assert wanted == list(SYNC_ACCOUNTS["ItemSelector"])
 
 
+@pytest.mark.rule(10)
 def test_the_good_path_of_a_child_costs_three_state_transitions() -> None:
     """The start of the child is the third."""
     good = {
@@ -191,6 +197,8 @@ def test_the_good_path_of_a_child_costs_three_state_transitions() -> None:
     assert good["SyncPrimaryContact"]["End"]
 
 
+@pytest.mark.rule(6)
+@pytest.mark.rule(10)
 def test_every_end_of_a_child_is_a_digit() -> None:
     ends = {
         name: _expression(state["Output"])
@@ -210,6 +218,7 @@ def test_every_end_of_a_child_is_a_digit() -> None:
 LETTERS = {"ASCII": ("a", 120_000), "another": ("é", 20_000)}
 
 
+@pytest.mark.rule(10)
 @pytest.mark.parametrize("letters", LETTERS)
 def test_the_largest_input_that_is_passed_on(letters: str) -> None:
     letter, most = LETTERS[letters]

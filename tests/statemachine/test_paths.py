@@ -70,6 +70,11 @@ def _all_ways() -> None:
         pytest.skip("looks at what all ways have left: needs them in one process (loadfile)")
 
 
+@pytest.mark.rule(4)
+@pytest.mark.rule(5)
+@pytest.mark.rule(6)
+@pytest.mark.rule(7)
+@pytest.mark.rule(16)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_way(machine: Machine, way: str) -> None:
     execution = WAYS[way].take(machine)

@@ -65,6 +65,20 @@ class TestAlarms:
         assert [OWN] * 4 == [alarm["Dimensions"] for alarm in own]
         assert {STACK} == services
 
+    def test_kept_events_are_those_of_the_queue(
+        self, stack: Stack, alarms: dict[str, dict[str, Any]]
+    ) -> None:
+        """The first one is told."""
+        alarm = alarms["dlq-messages"]
+        queue = stack.properties("DeadLetterQueue")["QueueName"]
+
+        assert [{"Name": "QueueName", "Value": queue}] == alarm["Dimensions"]
+        assert ("AWS/SQS", "Maximum", 0) == (
+            alarm["Namespace"],
+            alarm["Statistic"],
+            alarm["Threshold"],
+        )
+
     def test_none_counts_attempts(self, alarms: dict[str, dict[str, Any]]) -> None:
         """Lambda counts each throttled attempt as an error, although it is repeated."""
         assert "AWS/Lambda" not in {alarm["Namespace"] for alarm in alarms.values()}
@@ -124,18 +138,6 @@ class TestAlarms:
 
         assert len(ALARMS) - 1 == len(alarms)
         assert "FullRunAlarm" not in alarms
-
-    def test_thresholds(self, expanded: dict[str, Any]) -> None:
-        """Production is strict: any error of the handler, and several accounts."""
-        thresholds = {
-            environment: [
-                int(Stack(expanded, environment).properties(name)["Threshold"])
-                for name in ("ContactSyncErrorsAlarm", "AccountProcessorErrorsAlarm")
-            ]
-            for environment in ("dev", "staging", "prod")
-        }
-
-        assert {"dev": [3, 10], "staging": [2, 5], "prod": [1, 2]} == thresholds
 
     def test_everything_is_free(self, stack: Stack, alarms: dict[str, dict[str, Any]]) -> None:
         """Alarms and custom metrics stay within what CloudWatch never bills."""

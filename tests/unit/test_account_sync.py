@@ -102,6 +102,7 @@ class Given:
 # What is written
 
 
+@pytest.mark.rule(3)
 def test_what_is_equal_is_not_written() -> None:
     given = Given().has(*ALTERNATE_TYPES)
     assert 0 == given.run(*ALTERNATE_TYPES)
@@ -109,6 +110,7 @@ def test_what_is_equal_is_not_written() -> None:
     assert dict.fromkeys(ALTERNATE_TYPES, Status.UNCHANGED) == given.statuses
 
 
+@pytest.mark.rule(3)
 def test_only_what_differs_is_written() -> None:
     given = Given().has(BILLING, PRIMARY)
     assert 1 == given.run(BILLING, SECURITY, PRIMARY)
@@ -166,6 +168,7 @@ def test_a_write_is_recorded_with_what_it_replaced_and_when() -> None:
 # The fence
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize(
     ("holder", "planned_at"),
     [
@@ -189,6 +192,7 @@ def test_nothing_is_written_or_recorded_without_the_lock_and_the_runs_own_plan(
     )
 
 
+@pytest.mark.rule(7)
 def test_the_lock_is_read_after_the_contacts_which_may_take_long() -> None:
     given = Given()
     read = given.contacts.get
@@ -230,6 +234,7 @@ def test_an_error_of_a_run_without_its_lock_is_not_raised() -> None:
 # Intentions
 
 
+@pytest.mark.rule(15)
 def test_every_write_is_intended_before_the_first() -> None:
     given = Given().has(billing=OLD).fails("put", BILLING, SystemExit("the function died"))
     with pytest.raises(SystemExit):
@@ -243,6 +248,7 @@ def test_every_write_is_intended_before_the_first() -> None:
     assert [] == given.states.recorded
 
 
+@pytest.mark.rule(15)
 @pytest.mark.parametrize(("contact", "status"), [(make_contact(), "updated"), (None, "deleted")])
 def test_an_attempt_that_died_after_its_write_has_changed_the_contact(
     contact: Contact | None, status: str
@@ -258,6 +264,7 @@ def test_an_attempt_that_died_after_its_write_has_changed_the_contact(
     assert (status, intended) == (result.status, result.write)
 
 
+@pytest.mark.rule(15)
 def test_a_change_of_an_earlier_attempt_stays_a_change() -> None:
     given = Given().has(*ALTERNATE_TYPES)
     given.knows(BILLING, written=make_write(), status=Status.UPDATED, status_of=PLANNED_AT)
@@ -294,6 +301,7 @@ def test_a_dry_run_needs_no_lock() -> None:
 # Failures
 
 
+@pytest.mark.rule(6)
 def test_one_contacts_failure_does_not_stop_the_others() -> None:
     given = Given().fails("put", BILLING, ContactRefusedError("refused"))
     with pytest.raises(ContactRefusedError):

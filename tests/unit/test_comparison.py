@@ -115,6 +115,7 @@ def test_what_we_wrote_is_deleted_with_the_source(known: KnownContact) -> None:
     assert Decision(Status.DELETED, writes=True) == decided(ABSENT, NEW, known)
 
 
+@pytest.mark.rule(4)
 @pytest.mark.parametrize(
     "known",
     [
@@ -185,12 +186,14 @@ def test_a_run_counts_if_its_read_is_an_hour_after_our_write() -> None:
     assert 2 == decided(NEW, OLD, known, HOUR).contested
 
 
+@pytest.mark.rule(3)
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_repeated_attempt_does_not_count_again(count: int) -> None:
     known = wrote(OLD, contested=count, contested_of=PLANNED_AT)
     assert Decision(Status.UPDATED, writes=True, contested=count) == decided(NEW, OLD, known)
 
 
+@pytest.mark.rule(3)
 @pytest.mark.parametrize(
     "known",
     [
@@ -241,6 +244,7 @@ def test_a_run_that_died_before_it_recorded_its_count_counts_when_repeated() -> 
     )
 
 
+@pytest.mark.rule(3)
 @pytest.mark.parametrize("after", [timedelta(), DAY])
 @pytest.mark.parametrize(
     ("contact_type", "is_insisted", "writes"),

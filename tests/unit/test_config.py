@@ -100,6 +100,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.rule(15)
 @pytest.mark.parametrize(("changes", "fault"), BROKEN.values(), ids=BROKEN.keys())
 def test_a_broken_configuration_is_refused_by_name(changes: dict[str, Any], fault: str) -> None:
     with pytest.raises(InvalidConfigError) as caught:
@@ -107,6 +108,7 @@ def test_a_broken_configuration_is_refused_by_name(changes: dict[str, Any], faul
     assert f"configuration item `default`: {fault}" in str(caught.value)
 
 
+@pytest.mark.rule(15)
 def test_no_item_is_refused() -> None:
     with pytest.raises(InvalidConfigError, match="no configuration item"):
         parse_config(None)
@@ -125,6 +127,7 @@ def test_every_fault_is_named() -> None:
     assert [] == [place for place in named if place not in str(caught.value)]
 
 
+@pytest.mark.rule(12)
 def test_a_fault_never_repeats_the_value() -> None:
     with pytest.raises(InvalidConfigError) as caught:
         parse_config(make_config(excluded_accounts=["trials@example.com"]))

@@ -62,6 +62,7 @@ def test_a_change_asks_for_the_types_that_differ() -> None:
     assert [BILLING, SECURITY] == asked(CHANGE, differing=(SECURITY, BILLING))
 
 
+@pytest.mark.rule(9)
 def test_a_change_where_none_differs_was_missed_or_is_read_stale_and_asks_for_all() -> None:
     assert ALL == asked(CHANGE)
 
@@ -93,6 +94,7 @@ def test_a_type_that_is_not_configured_is_left_out() -> None:
     assert ContactChoice([BILLING], {SECURITY: NOT_CONFIGURED}) == choice
 
 
+@pytest.mark.rule(4)
 def test_an_unset_type_is_left_out_and_the_others_are_chosen() -> None:
     expected = ContactChoice([PRIMARY, BILLING, OPERATIONS], {SECURITY: NOT_SET})
     assert expected == choose(security=None)
@@ -104,6 +106,7 @@ def test_an_unset_primary_contact_is_never_deleted() -> None:
     assert not choice.confirm
 
 
+@pytest.mark.rule(4)
 @pytest.mark.parametrize("config", [{}, DELETES])
 def test_a_source_without_any_configured_contact_is_an_error(config: dict[str, str]) -> None:
     types = {"contact_types": ["billing", "security"], **config}
@@ -114,6 +117,7 @@ def test_a_source_without_any_configured_contact_is_an_error(config: dict[str, s
 # Deletions
 
 
+@pytest.mark.rule(4)
 def test_one_reading_that_lacks_a_contact_deletes_nothing_and_asks_for_another() -> None:
     choice = choose(config=DELETES, security=None)
     assert ContactChoice([], missing=[SECURITY], confirm=True) == choice
@@ -128,6 +132,7 @@ def test_a_contact_that_is_back_at_the_second_reading_is_synced() -> None:
     assert ContactChoice(ALL) == choose(config=DELETES, before=[SECURITY])
 
 
+@pytest.mark.rule(4)
 def test_a_contact_that_only_the_second_reading_lacks_is_not_deleted_yet() -> None:
     choice = choose(config=DELETES, before=[SECURITY], security=None, billing=None)
     assert {BILLING: READ_AGAIN} == choice.left_out
@@ -142,6 +147,7 @@ def test_a_missing_contact_that_is_not_asked_for_needs_no_second_reading() -> No
 # Contacts that break the API's rules
 
 
+@pytest.mark.rule(4)
 def test_an_invalid_contact_is_left_out_and_the_others_are_chosen() -> None:
     choice = choose(billing=NO_NAME)
     assert (
@@ -160,6 +166,7 @@ def test_an_invalid_contact_that_is_not_asked_for_or_not_configured_is_not_looke
     assert ContactChoice([SECURITY]) == choose([SECURITY], config, billing=NO_NAME)
 
 
+@pytest.mark.rule(4)
 def test_invalid_contacts_alone_are_an_error_that_names_every_fault_without_values() -> None:
     broken = make_contact("billing", EmailAddress="nobody")
     stateless = make_contact("primary", StateOrRegion=None)
@@ -192,6 +199,7 @@ def test_nothing_differs_from_what_was_last_tried_everywhere() -> None:
     assert [] == differing_types(DIGESTS, HELD, "c")
 
 
+@pytest.mark.rule(9)
 @pytest.mark.parametrize("name", ALL)
 def test_a_type_with_another_digest_or_without_an_entry_differs(name: ContactType) -> None:
     assert [name] == differing_types(DIGESTS, {**HELD, name: "another"}, "c")
@@ -199,6 +207,7 @@ def test_a_type_with_another_digest_or_without_an_entry_differs(name: ContactTyp
     assert [name] == differing_types(DIGESTS, without, "c")
 
 
+@pytest.mark.rule(9)
 @pytest.mark.parametrize("held", [{}, {**HELD, "configuration": "another"}])
 def test_with_another_configuration_every_type_differs(held: dict[str, str]) -> None:
     assert ALL == differing_types(DIGESTS, held, "c")

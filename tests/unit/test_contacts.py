@@ -125,6 +125,7 @@ def test_another_spelling_of_the_same_contact_is_equal(pair: tuple[Contact, Cont
     assert one.digest(KEY) == other.digest(KEY)
 
 
+@pytest.mark.rule(3)
 @pytest.mark.parametrize(
     ("contact_type", "field", "one", "other"),
     [
@@ -213,6 +214,7 @@ def test_only_digests_of_the_same_normalization_can_be_compared(
     assert expected == is_comparable(digest)
 
 
+@pytest.mark.rule(12)
 @given(contacts(), st.binary(min_size=1), st.binary(min_size=1))
 def test_a_digest_depends_on_its_key(
     contact: tuple[ContactType, dict[str, str]], key: bytes, other: bytes
@@ -244,6 +246,7 @@ def test_the_same_values_as_another_type_are_another_contact() -> None:
     assert make_contact("billing").digest(KEY) != make_contact("security").digest(KEY)
 
 
+@pytest.mark.rule(3)
 @pytest.mark.parametrize(
     "extra", [{"VerificationStatus": "VERIFIED"}, {"AlternateContactType": "BILLING"}]
 )
@@ -258,6 +261,7 @@ def test_unset_fields_are_left_out(empty: str | None) -> None:
     assert "AddressLine2" not in Contact.from_api(ContactType.PRIMARY, fields).to_api()
 
 
+@pytest.mark.rule(12)
 @pytest.mark.parametrize("contact_type", list(ContactType))
 def test_a_contact_never_prints_its_values(contact_type: ContactType) -> None:
     printed = f"{make_contact(contact_type)!r} {make_contact(contact_type)}"
@@ -269,6 +273,7 @@ def test_a_valid_contact_has_no_faults(contact_type: ContactType) -> None:
     assert [] == make_contact(contact_type).faults()
 
 
+@pytest.mark.rule(4)
 @pytest.mark.parametrize(
     ("contact_type", "field", "length"),
     [
@@ -289,6 +294,7 @@ def test_a_value_may_be_as_long_as_the_api_says(
     ).faults()
 
 
+@pytest.mark.rule(4)
 @pytest.mark.parametrize(
     ("contact_type", "field", "value"),
     [

@@ -190,6 +190,7 @@ def test_only_a_dry_run_lists_what_would_change() -> None:
 # Failures, and what to do
 
 
+@pytest.mark.rule(6)
 def test_a_text_names_failed_accounts_and_each_remedy_once() -> None:
     made = text(
         make_result(MEMBER, "ThrottledError", billing="failed"),

@@ -9,6 +9,7 @@ from support import emf
 from support.builders import SYNC_ID
 
 
+@pytest.mark.rule(12)
 def test_a_metric_has_one_dimension_and_names_its_run_beside_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -53,12 +53,14 @@ def test_an_error_is_logged_with_its_name_and_the_runs_id(
     assert expected == {name: line[name] for name in expected}
 
 
+@pytest.mark.rule(12)
 def test_an_error_of_others_is_logged_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
     line = line_of(KeyError("+1 555 0100"), caplog)
     assert "KeyError" == line["error"]
     assert "555" not in json.dumps(line)
 
 
+@pytest.mark.rule(12)
 def test_nothing_adds_to_a_trace() -> None:
     """Lambda's own traces know no value; a tracer in the code would keep results and errors."""
     code = "".join(file.read_text() for file in FUNCTIONS.rglob("*.py"))

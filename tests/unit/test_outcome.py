@@ -31,6 +31,7 @@ def read(item: dict[str, Any], *types: ContactType) -> AccountResult:
 # One account
 
 
+@pytest.mark.rule(6)
 @pytest.mark.parametrize(
     ("statuses", "expected"),
     [
@@ -62,6 +63,7 @@ def test_what_was_recorded_in_this_run_counts_and_is_known_by_contact() -> None:
     assert ["billing", "operations"] == found.changed
 
 
+@pytest.mark.rule(6)
 @pytest.mark.parametrize("item", [{}, {"billing": record("updated", planned_at=EARLIER_PLAN)}])
 def test_a_contact_without_a_record_of_this_plan_has_failed(item: dict[str, Any]) -> None:
     assert {"billing": "NotRecordedError"} == read(item).errors
@@ -122,6 +124,7 @@ def test_accounts_and_contacts_are_counted() -> None:
     assert 1 == counts.failed
 
 
+@pytest.mark.rule(10)
 def test_a_few_failed_changed_and_skipped_accounts_are_named_and_all_are_counted() -> None:
     numbers = [str(n) for n in range(30)]
     counts = make_counts(
@@ -217,6 +220,7 @@ def test_the_cause_names_the_type_that_failed_everywhere_and_the_types_without_f
     )
 
 
+@pytest.mark.rule(6)
 def test_contested_contacts_are_failures() -> None:
     contested = make_result(error="ContestedError", billing="contested")
     assert "SyncFailedError" == outcome(contested).error
@@ -246,6 +250,7 @@ def test_a_contact_left_out_as_invalid_is_at_least_partial() -> None:
     assert RunOutcome(RunStatus.PARTIAL) == outcome(WELL, has_invalid=True)
 
 
+@pytest.mark.rule(5)
 def test_accounts_in_an_unknown_state_are_an_error() -> None:
     found = outcome(WELL, states={"ZOMBIE": 1, "HIBERNATED": 2})
     assert (RunStatus.PARTIAL, "UnknownAccountStateError") == (found.status, found.error)

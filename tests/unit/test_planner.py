@@ -140,6 +140,7 @@ def test_a_plan_is_what_the_runs_states_need() -> None:
     }
 
 
+@pytest.mark.rule(12)
 def test_source_and_scope_are_stored_past_the_history() -> None:
     request = RunRequest(account_ids=[MEMBER], organizational_units=[UNIT], insisted=[MEMBER])
     exclusions = {"excluded_accounts": [OTHER], "excluded_organizational_units": [UNIT]}
@@ -166,6 +167,7 @@ def test_only_configured_contacts_are_read() -> None:
     assert ["security"] == given.plan()["contact_types"]
 
 
+@pytest.mark.rule(12)
 def test_neither_the_plan_nor_the_runs_item_holds_a_contact_value() -> None:
     given = Given(RunRequest())
     printed = repr((given.plan(), given.runs.items, given.lock.item))
@@ -175,6 +177,7 @@ def test_neither_the_plan_nor_the_runs_item_holds_a_contact_value() -> None:
 # The lock
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize("holder", [None, "other"])
 def test_a_run_without_the_lock_plans_nothing(holder: str | None) -> None:
     given = Given(RunRequest())
@@ -198,6 +201,7 @@ def test_a_lock_lost_while_planning_leaves_nothing_to_write_from() -> None:
     assert "planned_at" not in given.lock.item
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize(
     ("before", "expected"),
     [
@@ -218,6 +222,7 @@ def test_each_plan_is_later_than_the_one_before_whatever_the_clock_says(
 # What the run takes
 
 
+@pytest.mark.rule(7)
 def test_everything_queued_is_taken_and_stays_queued() -> None:
     given = Given(RunRequest(account_ids=[MEMBER], contact_types=[ContactType.SECURITY]))
     given.lock.add(
@@ -274,6 +279,7 @@ def test_what_is_taken_is_noted_also_where_planning_fails() -> None:
     assert ["asks-0"] == given.run["taken"]
 
 
+@pytest.mark.rule(9)
 def test_the_source_is_to_be_checked_5_minutes_after_the_newest_change() -> None:
     given = Given(RunRequest())
     for name, minutes in (("older", 9), ("newest", 2)):
@@ -313,6 +319,7 @@ def test_a_change_after_another_configuration_asks_for_every_type() -> None:
     assert {} == given.held
 
 
+@pytest.mark.rule(9)
 def test_what_the_run_is_about_to_contradict_is_not_held_any_more() -> None:
     given = Given(RunRequest(account_ids=[MEMBER])).tried_everywhere()
     given.set("billing", make_contact(Name="Newcomer"))
@@ -453,6 +460,7 @@ def test_a_source_that_is_still_what_the_plan_read_has_settled() -> None:
     assert given.planner.is_settled(given.run)
 
 
+@pytest.mark.rule(9)
 @pytest.mark.parametrize("now", [make_contact(Name="Newcomer"), None])
 def test_a_source_that_has_changed_since_the_plan_has_not_settled(now: Contact | None) -> None:
     given = Given(CHANGE)

@@ -9,6 +9,7 @@ PRIMARY, BILLING, OPERATIONS, SECURITY = ContactType
 ALL = tuple(ContactType)
 
 
+@pytest.mark.rule(19)
 @pytest.mark.parametrize(
     ("partition", "share", "rate"),
     [("aws", 1.0, 10), ("aws", 0.5, 5), ("aws-cn", 1.0, 3), ("aws-us-gov", 1.0, 10)],

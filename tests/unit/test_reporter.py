@@ -297,6 +297,7 @@ def test_a_map_that_ended_with_an_error_does_not_mean_that_its_children_did() ->
     assert ({"updated": 1, "failed": 1}, 0) == (given.run["accounts"], given.run["lost_children"])
 
 
+@pytest.mark.rule(12)
 def test_source_and_scope_are_deleted_and_the_manifest_is_kept() -> None:
     given = Given()
     given.ends()
@@ -332,6 +333,7 @@ def test_the_trigger_is_known_also_of_a_run_that_noted_none() -> None:
     assert "schedule" == given.run["trigger"]["source"]
 
 
+@pytest.mark.rule(12)
 @pytest.mark.parametrize(
     ("cause", "expected"),
     [
@@ -374,6 +376,7 @@ def test_each_outcome_is_published_as_configured(
     assert is_wanted is given.ends(plan={"notification": settings}, error=error)["notify"]
 
 
+@pytest.mark.rule(4)
 def test_a_configured_contact_that_the_source_lacks_is_always_published() -> None:
     given = Given(_1={"billing": record()}).noted(missing=["security"])
     answer = given.ends(plan={"notification": SILENT})
@@ -389,6 +392,7 @@ def test_a_contact_left_out_as_invalid_is_partial_and_always_published() -> None
     assert "  security: left out, invalid: security.Name is not set\n" in answer["message"]
 
 
+@pytest.mark.rule(16)
 @pytest.mark.parametrize(
     ("error", "is_published"),
     [("InvalidConfigError", True), ("LockLostError", True), (None, False)],
@@ -448,6 +452,7 @@ def test_a_run_over_every_account_holds_what_it_tried() -> None:
     assert expected == given.held
 
 
+@pytest.mark.rule(9)
 def test_a_type_that_an_account_has_no_record_of_is_not_held() -> None:
     item = {"security": record()}
     given = Given(_1={**item, "billing": record()}, _2=item)
@@ -456,6 +461,7 @@ def test_a_type_that_an_account_has_no_record_of_is_not_held() -> None:
     assert {"security": "1:security", "configuration": "present"} == given.held
 
 
+@pytest.mark.rule(9)
 @pytest.mark.parametrize(
     ("request_", "changes"),
     [
@@ -508,6 +514,7 @@ def test_requests_of_a_run_that_ended_with_an_error_are_reported_and_not_tried_a
     assert "InvalidConfigError" in answer["message"]
 
 
+@pytest.mark.rule(7)
 def test_a_run_that_took_nothing_leaves_the_queue_as_it_is_and_starts_no_other() -> None:
     given = Given()
     given.runs.items.clear()
@@ -550,6 +557,7 @@ def test_the_source_is_checked_when_the_plan_said(check_at: Any, seconds: int | 
     assert seconds == given.ends()["check_source_in"]
 
 
+@pytest.mark.rule(9)
 def test_the_source_is_checked_also_after_a_run_that_failed() -> None:
     given = Given().noted(check_source_at=(NOW + timedelta(minutes=5)).isoformat())
     assert 180 == given.ends(**PLAN_ERROR, error="InvalidSourceError")["check_source_in"]
@@ -758,6 +766,7 @@ def test_a_refused_execution_emits_metrics_too(capsys: pytest.CaptureFixture[str
     assert (0, 0) == (values["AccountsUpdated"], values["FullRuns"])
 
 
+@pytest.mark.rule(15)
 def test_a_run_emits_its_metrics_once(capsys: pytest.CaptureFixture[str]) -> None:
     given = Given()
     given.ends()

@@ -130,6 +130,8 @@ BROKEN = {
 }
 
 
+@pytest.mark.rule(2)
+@pytest.mark.rule(15)
 @pytest.mark.parametrize(("broken", "fault"), BROKEN.values(), ids=BROKEN.keys())
 def test_a_broken_input_is_refused_by_name(broken: Any, fault: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
@@ -332,6 +334,7 @@ MERGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.rule(9)
 @pytest.mark.parametrize(("one", "other", "both"), MERGES.values(), ids=MERGES.keys())
 def test_a_merged_request_asks_for_both(
     one: dict[str, Any], other: dict[str, Any], both: dict[str, Any]
@@ -358,6 +361,7 @@ def test_up_to_5000_merged_accounts_stay_named() -> None:
     assert ids(0, 5000) == both.account_ids
 
 
+@pytest.mark.rule(10)
 def test_beyond_5000_merged_accounts_every_account_is_meant() -> None:
     one = RunRequest(account_ids=ids(0, 2500), organizational_units=[UNIT])
     both = one.merge(RunRequest(account_ids=ids(2500, 2501)))
@@ -413,6 +417,7 @@ def asks_for(request: RunRequest, account_id: str, unit: str, name: ContactType)
     return is_in_scope and (request.contact_types is None or name in request.contact_types)
 
 
+@pytest.mark.rule(7)
 @given(requests(), requests())
 def test_a_merged_request_never_asks_for_less_than_one_of_its_parts(
     one: RunRequest, other: RunRequest

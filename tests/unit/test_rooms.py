@@ -66,6 +66,7 @@ def test_only_the_room_for_aws_imports_the_sdk() -> None:
     assert {f"{SHARED}/aws"} == users
 
 
+@pytest.mark.rule(17)
 def test_every_client_is_made_in_one_place() -> None:
     """Where retries and timeouts are set."""
     makers = [one for one in MODULES if {"boto3", "boto3.client"} & set(imported(one))]

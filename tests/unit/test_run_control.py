@@ -100,6 +100,7 @@ def test_a_living_holder_keeps_the_lock_and_the_request_waits(status: str) -> No
     assert ("first", [SYNC_ID]) == (given.holder, given.waiting)
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "SUCCEEDED"])
 def test_a_dead_holder_loses_the_lock_and_its_late_writes_are_waited_for(status: str) -> None:
     given = Given("dead", make_execution(status)).queues("waits")
@@ -128,6 +129,7 @@ def test_the_outcome_that_a_dead_holder_recorded_itself_stays() -> None:
     assert ("success", "then") == (given.dead["status"], given.dead["ended_at"])
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize("minutes", [0, 59])
 def test_a_holder_that_is_not_known_yet_is_alive(minutes: int) -> None:
     given = Given("first", since=(NOW - timedelta(minutes=minutes)).isoformat())
@@ -219,6 +221,7 @@ def test_a_continuation_does_what_is_queued_and_brings_no_request() -> None:
     assert ["waits"] == given.waiting
 
 
+@pytest.mark.rule(7)
 def test_a_continuation_with_nothing_queued_has_nothing_to_do() -> None:
     given = Given()
     assert Turn(Decision.NOTHING_TO_DO) == given.control.take_lock(continuation())
@@ -239,6 +242,7 @@ def test_what_version_1_queued_is_something_to_do() -> None:
 # Settling before the plan
 
 
+@pytest.mark.rule(9)
 @pytest.mark.parametrize(("age", "seconds"), [(0, 30), (10, 20), (29.5, 1), (30, 0), (300, 0)])
 def test_the_plan_waits_until_the_newest_change_is_30_seconds_old(age: float, seconds: int) -> None:
     given = Given()
@@ -251,6 +255,7 @@ def test_what_is_no_change_is_not_waited_for() -> None:
     assert 0 == Given().queues("waits").control.take_lock(make_run()).settle_seconds
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize(("left", "seconds"), [(-1, 0), (0.2, 1), (60, 60), (10_000, QUIET)])
 def test_the_plan_waits_for_writes_in_flight_and_never_longer_than_they_last(
     left: float, seconds: int
@@ -270,6 +275,7 @@ def test_a_recovery_takes_the_dead_runs_lock_and_asks_for_everything() -> None:
     assert RunRequest(reasons=["recovery of dead"]) == given.lock.requests["recovery-1"].request
 
 
+@pytest.mark.rule(7)
 def test_a_recovery_asks_for_everything_also_where_the_dead_run_never_came_to_its_request() -> None:
     given = Given(None, make_execution())
     assert Decision.TAKEN is given.control.take_lock(make_recovery_run()).decision
@@ -282,6 +288,7 @@ def test_a_recovery_waits_behind_another_holder() -> None:
     assert ("other", ["recovery-1"]) == (given.holder, given.waiting)
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize("waiting", [[], ["behind"]])
 def test_a_run_that_ended_with_a_named_error_is_not_repeated(waiting: list[str]) -> None:
     given = Given("dead", make_execution(error="InvalidConfigError")).queues(*waiting)
@@ -291,6 +298,7 @@ def test_a_run_that_ended_with_a_named_error_is_not_repeated(waiting: list[str])
     assert given.holder != "dead"
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize("described", ["ABORTED", "RUNNING"])
 def test_abort_means_stop_for_what_the_run_had_taken_alone(described: str) -> None:
     given = Given("dead", make_execution(described)).queues("dead", "taken", "behind")
@@ -308,6 +316,7 @@ def test_after_an_abort_with_nothing_behind_it_there_is_nothing_to_do() -> None:
     assert (None, []) == (given.holder, given.waiting)
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize("described", ["FAILED", "RUNNING"])
 def test_a_dead_dry_run_never_leads_to_a_real_run(described: str) -> None:
     dead = make_execution(described, execution_input={"dry_run": True})
@@ -386,6 +395,7 @@ def test_what_version_1_queued_waits_too() -> None:
     assert given.control.release_lock(make_run(), map_failed=False)
 
 
+@pytest.mark.rule(7)
 def test_children_of_a_map_that_failed_are_waited_for() -> None:
     given = Given(SYNC_ID).queues("waits")
     given.control.release_lock(make_run(), map_failed=True)
@@ -409,6 +419,7 @@ def test_repeating_a_release_counts_again_what_waits() -> None:
 # A request never falls between a run that ends and an execution that asks
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_run_that_ends_while_another_asks_does_not_miss_its_request(number: int) -> None:
     given = Given("first", make_execution("RUNNING", "first"))
@@ -422,6 +433,7 @@ def test_a_run_that_ends_while_another_asks_does_not_miss_its_request(number: in
     assert starts_next == [True] or turn.decision is Decision.TAKEN
 
 
+@pytest.mark.rule(7)
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_request_made_while_a_run_ends_is_not_missed(number: int) -> None:
     given = Given("first", make_execution("RUNNING", "first"))
@@ -459,6 +471,7 @@ def test_a_retry_of_very_many_failed_accounts_asks_for_every_account() -> None:
     assert RunRequest() == retried(ended(Given(), *ids))
 
 
+@pytest.mark.rule(15)
 def test_a_retry_of_a_run_without_failures_is_refused_and_never_means_everyone() -> None:
     with pytest.raises(InvalidRequestError, match="no account failed in run run-0"):
         retried(ended(Given(), status="success"))
@@ -513,6 +526,7 @@ def test_a_request_that_cannot_be_read_means_everything() -> None:
     assert RunRequest() == retried(given)
 
 
+@pytest.mark.rule(15)
 def test_a_wrong_retry_is_not_queued() -> None:
     given = Given()
     with pytest.raises(InvalidRequestError):

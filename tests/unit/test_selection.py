@@ -52,6 +52,7 @@ def select(accounts: list[Account] | None = None, **scope: Any) -> Selection:
 # Who is in
 
 
+@pytest.mark.rule(2)
 def test_every_member_but_never_the_management_account_is_selected() -> None:
     assert Selection([MEMBER, OTHER, THIRD]) == select()
 
@@ -86,12 +87,14 @@ def test_named_accounts_and_ous_add_up() -> None:
 # Who is out
 
 
+@pytest.mark.rule(2)
 def test_an_excluded_account_is_skipped() -> None:
     selection = select(excluded_accounts=[OTHER])
     assert [MEMBER, THIRD] == selection.account_ids
     assert {"excluded": 1} == selection.skipped
 
 
+@pytest.mark.rule(2)
 @pytest.mark.parametrize("unit", [UNIT, INNER_UNIT])
 def test_an_account_under_an_excluded_ou_is_skipped_at_any_depth(unit: str) -> None:
     assert [OTHER, THIRD] == select(excluded_organizational_units=[unit]).account_ids
@@ -103,6 +106,7 @@ def test_exclusion_wins_over_being_named() -> None:
     assert {OTHER: "excluded"} == selection.named_skips
 
 
+@pytest.mark.rule(2)
 @pytest.mark.parametrize("state", ["SUSPENDED", "PENDING_CLOSURE", "CLOSED", "PENDING_ACTIVATION"])
 def test_only_active_accounts_are_selected(state: str) -> None:
     selection = select([SOURCE_ACCOUNT, make_account(MEMBER, state), make_account(OTHER)])
@@ -145,6 +149,7 @@ def test_at_most_20_skips_are_named_and_all_are_counted() -> None:
 # Organizations that cannot be synced
 
 
+@pytest.mark.rule(5)
 @pytest.mark.parametrize("scope", [{}, {"account_ids": [MEMBER]}])
 @pytest.mark.parametrize("accounts", [[], [SOURCE_ACCOUNT]])
 def test_an_organization_without_members_is_an_error(
@@ -158,6 +163,7 @@ def test_an_organization_without_members_is_an_error(
 CLOSING = [SOURCE_ACCOUNT, *(make_account(one, "SUSPENDED") for one in (MEMBER, OTHER))]
 
 
+@pytest.mark.rule(5)
 def test_a_run_over_every_account_of_which_none_is_active_is_an_error() -> None:
     accounts = [*CLOSING, make_account(THIRD, "HIBERNATED")]
     expected = "^no member account is ACTIVE: 1 HIBERNATED, 2 SUSPENDED$"
@@ -221,6 +227,7 @@ def test_a_scope_of_units_that_exist_stays_as_it_is(scope: dict[str, Any]) -> No
     assert (make_scope(**scope), []) == checked(**scope)
 
 
+@pytest.mark.rule(11)
 def test_an_unknown_excluded_unit_is_an_error_and_never_no_exclusion() -> None:
     units = [MISSING_UNIT, UNIT, OTHER_MISSING_UNIT]
     expected = (

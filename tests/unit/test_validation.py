@@ -90,6 +90,7 @@ def test_an_unknown_key_comes_with_the_nearest_or_all_known_ones_of_its_place(
     assert fault == named(content)
 
 
+@pytest.mark.rule(15)
 @pytest.mark.parametrize(
     ("content", "place"),
     [
