@@ -20,14 +20,6 @@ def settings_read(handler: str) -> set[str]:
     }
 
 
-def names(handler: str) -> set[str]:
-    """Return every attribute and string in the function's code, API operations among them."""
-    nodes = _nodes(handler)
-    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    constants = {node.value for node in nodes if isinstance(node, ast.Constant)}
-    return attributes | {constant for constant in constants if isinstance(constant, str)}
-
-
 def packages() -> set[str]:
     """Return the packages of others that the code imports at run time."""
     ours = {path.name for path in FUNCTIONS.iterdir()}
