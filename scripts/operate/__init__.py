@@ -1,0 +1,1 @@
+"""The operating commands: `python -m operate COMMAND`, started by scripts/<command>.sh."""

@@ -1,0 +1,165 @@
+"""Access to AWS: one session a command, clients made one way, and errors in plain words."""
+
+import os
+import threading
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore import exceptions as botocore
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
+
+from operate.console import OperateError, note
+
+# Defaults differ between botocore versions, and legacy mode does not repeat the Account API's 429.
+CLIENT_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 6},
+    connect_timeout=5,
+    read_timeout=30,
+    max_pool_connections=32,
+)
+# Of each partition: the region that has the events of accounts, and the console's host.
+PARTITIONS = {
+    "aws": ("us-east-1", "console.aws.amazon.com"),
+    "aws-cn": ("cn-northwest-1", "console.amazonaws.cn"),
+    "aws-us-gov": ("us-gov-west-1", "console.amazonaws-us-gov.com"),
+    "aws-eusc": ("eusc-de-east-1", "console.amazonaws-eusc.eu"),
+}
+SIGNED_OUT = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
+THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown"}
+UNREACHABLE = (botocore.ConnectionError, botocore.HTTPClientError)
+NO_CREDENTIALS = (botocore.NoCredentialsError, botocore.PartialCredentialsError)
+SIGN_IN = (
+    botocore.SSOError,
+    botocore.SSOTokenLoadError,
+    botocore.UnauthorizedSSOTokenError,
+    botocore.TokenRetrievalError,
+    botocore.LoginError,
+)
+
+
+class Aws:
+    """One account and region, signed in as `--region` and `--profile` say."""
+
+    def __init__(self, region: str | None, profile: str | None) -> None:
+        self.profile = profile
+        self._session = boto3.Session(profile_name=profile)
+        default = os.environ.get("AWS_REGION") or self._session.region_name
+        if not (found := region or default):
+            raise OperateError("no AWS region: name the region of the stack with --region")
+        self.region: str = found
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._making = threading.Lock()
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Return the service's client; threads may share it."""
+        key = (service, region or self.region)
+        with self._making:
+            if key not in self._clients:
+                make: Any = self._session.client
+                self._clients[key] = make(service, region_name=key[1], config=CLIENT_CONFIG)
+                if os.environ.get("DEBUG"):
+                    self._clients[key].meta.events.register("before-call", _show_call)
+            return self._clients[key]
+
+    @cached_property
+    def partition(self) -> str:
+        """The partition of the region."""
+        return str(self._session.get_partition_for_region(self.region))
+
+    @cached_property
+    def events_region(self) -> str:
+        """The region that has the events of accounts."""
+        return PARTITIONS[self.partition][0]
+
+    @cached_property
+    def caller(self) -> tuple[str, str]:
+        """The account that is signed in to, and the ARN of who is."""
+        answer = self.client("sts").get_caller_identity()
+        return str(answer["Account"]), str(answer["Arn"])
+
+    def where(self, stack: str) -> str:
+        """Return what a question is about: account, region, principal and stack."""
+        account, arn = self.caller
+        return f"Account {account}, region {self.region}, stack {stack}, signed in as {arn}"
+
+    def options(self) -> str:
+        """Return the options that lead another command to the same place."""
+        return f"--region {self.region}{_named(self.profile)}"
+
+
+def console_link(execution_arn: str) -> str:
+    """Return the execution's address in the console of its partition."""
+    _, partition, _, region, *_ = execution_arn.split(":")
+    host = PARTITIONS[partition][1]
+    return f"https://{host}/states/home?region={region}#/v2/executions/details/{execution_arn}"
+
+
+def code_of(error: ClientError) -> str:
+    """Return the API's name for the error."""
+    return str(error.response["Error"]["Code"])
+
+
+def explain(error: ClientError | BotoCoreError, profile: str | None) -> str:
+    """Return one line: what is wrong, and what to do where that is known."""
+    if isinstance(error, ClientError):
+        return _explain_refusal(error, profile)
+    told = " ".join(str(error).split())
+    if isinstance(error, SIGN_IN):
+        command = "aws login" if isinstance(error, botocore.LoginError) else "aws sso login"
+        return f"not signed in, or no longer: {command}{_named(profile)} ({told})"
+    if isinstance(error, UNREACHABLE):
+        return f"AWS cannot be reached; check network and region: {told}"
+    if isinstance(error, botocore.ProfileNotFound):
+        known = ", ".join(get_session().available_profiles) or "none"
+        return f"there is no AWS profile {profile}: you have these: {known}"
+    if isinstance(error, NO_CREDENTIALS):
+        return "no AWS credentials: sign in with 'aws sso login' or 'aws login', or add --profile"
+    return f"{type(error).__name__}: {told}"
+
+
+def _explain_refusal(error: ClientError, profile: str | None) -> str:
+    code, message = code_of(error), error.response["Error"].get("Message", "")
+    told = f"{error.operation_name}: {code}: {' '.join(message.split())}"
+    if code in SIGNED_OUT:
+        return (
+            "the AWS credentials are expired or invalid: sign in again, for example with "
+            f"'aws sso login{_named(profile)}' ({told})"
+        )
+    if code in DENIED:
+        return f"the AWS credentials do not suffice: {told}"
+    if code in THROTTLED:
+        return f"AWS throttles the calls of this account: try again in a minute ({told})"
+    return told
+
+
+def is_unreachable(error: ClientError | BotoCoreError) -> bool:
+    """Return whether trying again may help: the network, or AWS, fails."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        return status >= 500 or code_of(error) in THROTTLED
+    return isinstance(error, UNREACHABLE)
+
+
+def _named(profile: str | None) -> str:
+    return f" --profile {profile}" if profile else ""
+
+
+def _show_call(model: Any, **_: Any) -> None:
+    """Show each call's name with DEBUG, never what is sent."""
+    note(f"+ {model.service_model.service_name} {model.name}")
+
+
+def open_aws(options: Any) -> Aws:
+    """Return the session that the options of `add_where` ask for."""
+    return Aws(options.region, options.profile)

@@ -1,0 +1,93 @@
+"""The stack of one environment as CloudFormation describes it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from operate.aws import Aws, code_of
+from operate.console import OperateError
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack as it was when it was looked up."""
+
+    aws: Aws
+    name: str
+    region: str
+    described: dict[str, Any] = field(repr=False)
+
+    @property
+    def status(self) -> str:
+        """Return its status, such as UPDATE_COMPLETE."""
+        return str(self.described["StackStatus"])
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """Its parameters by name."""
+        found = self.described.get("Parameters", [])
+        return {one["ParameterKey"]: one["ParameterValue"] for one in found}
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """Its outputs by name."""
+        return {one["OutputKey"]: one["OutputValue"] for one in self.described.get("Outputs", [])}
+
+    @cached_property
+    def tags(self) -> dict[str, str]:
+        """Its tags."""
+        return {one["Key"]: one["Value"] for one in self.described.get("Tags", [])}
+
+    def output(self, name: str) -> str:
+        """Return one of the outputs; raise where it is not there."""
+        if name not in self.outputs:
+            raise OperateError(
+                f"{self.name} has no output {name}: its first deployment failed, or was of another "
+                "version; deploy it again with scripts/deploy.sh"
+            )
+        return self.outputs[name]
+
+    def resources(self) -> Iterator[dict[str, Any]]:
+        """Yield its resources as ListStackResources tells of them."""
+        client = self.aws.client("cloudformation", self.region)
+        for page in client.get_paginator("list_stack_resources").paginate(StackName=self.name):
+            yield from page["StackResourceSummaries"]
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield its events, the newest first."""
+        client = self.aws.client("cloudformation", self.region)
+        for page in client.get_paginator("describe_stack_events").paginate(StackName=self.name):
+            yield from page["StackEvents"]
+
+
+def stack_name(environment: str) -> str:
+    """Return the name of the environment's stack."""
+    return f"aws-contact-sync-{environment}"
+
+
+def find_stack(aws: Aws, name: str, region: str | None = None) -> Stack | None:
+    """Return the stack, None where there is none."""
+    client = aws.client("cloudformation", region)
+    try:
+        described = client.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        # The name is valid, so this says that no stack has it.
+        if code_of(error) == "ValidationError":
+            return None
+        raise
+    return Stack(aws, name, region or aws.region, described)
+
+
+def get_stack(aws: Aws, environment: str) -> Stack:
+    """Return the environment's stack; raise where there is none."""
+    name = stack_name(environment)
+    if found := find_stack(aws, name):
+        return found
+    account, _ = aws.caller
+    raise OperateError(
+        f"there is no stack {name} in account {account}, region {aws.region}: deploy it with "
+        "scripts/deploy.sh, or name another with --environment, --region or --profile"
+    )

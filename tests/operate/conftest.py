@@ -1,0 +1,63 @@
+"""Commands run in this process, in an account with one deployed environment."""
+
+import sys
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from operate import __main__
+from operate.options import Parser, account_id, add_list, add_where, add_yes, contact_type
+from standin.organization import OrganizationServer
+from support.aws import Operate, operator
+from support.deployed import Deployed, deployed
+
+
+@pytest.fixture(name="operate")
+def _operate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Operate:
+    return operator(capsys, monkeypatch)
+
+
+@pytest.fixture(scope="session", name="server")
+def _server() -> Iterator[OrganizationServer]:
+    with OrganizationServer({}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", name="whole_account")
+def _whole_account(server: OrganizationServer) -> Iterator[Deployed]:
+    with deployed(server) as account:
+        yield account
+
+
+@pytest.fixture(name="account")
+def _account(whole_account: Deployed) -> Deployed:
+    """The environment `dev`, with three drifted members."""
+    whole_account.reset()
+    return whole_account
+
+
+@pytest.fixture(autouse=True, name="slept")
+def _slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Nothing waits; returns how long it would have waited."""
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    return slept
+
+
+@pytest.fixture(name="command")
+def _command(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A command `probe` that only remembers its options; tests replace what it does."""
+
+    def parser() -> Parser:
+        made = Parser("probe", "Probes.", "examples:\n  scripts/probe.sh --environment dev")
+        add_where(made)
+        add_yes(made)
+        add_list(made, "--account", account_id, metavar="ID", help="only these")
+        add_list(made, "--type", contact_type, metavar="T", help="only these")
+        return made
+
+    command = SimpleNamespace(parser=parser, run=lambda _: 0)
+    monkeypatch.setattr(__main__, "COMMANDS", ("probe",))
+    monkeypatch.setitem(sys.modules, "operate.probe", command)
+    return command

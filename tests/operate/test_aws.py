@@ -1,0 +1,99 @@
+"""AWS's errors in plain words, and signing in."""
+
+from argparse import Namespace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore import exceptions as botocore
+from operate.aws import explain, open_aws
+from operate.stacks import get_stack
+from support.aws import Operate, refusal
+
+
+class TestErrors:
+    """One plain line each, with the remedy."""
+
+    @pytest.mark.parametrize(
+        ("error", "expected"),
+        [
+            (
+                refusal("ExpiredToken"),
+                "sign in again, for example with 'aws sso login --profile p'",
+            ),
+            (
+                refusal("AccessDenied", "jane is not\nauthorized"),
+                "do not suffice: Any: AccessDenied",
+            ),
+            (refusal("ThrottlingException"), "try again in a minute"),
+            (refusal("Odd", "what\nit says"), "Any: Odd: what it says"),
+            (botocore.NoCredentialsError(), "no AWS credentials: sign in with"),
+            (botocore.EndpointConnectionError(endpoint_url="x"), "AWS cannot be reached"),
+            (botocore.ReadTimeoutError(endpoint_url="x"), "AWS cannot be reached"),
+            (botocore.LoginTokenLoadError(error_msg="gone"), "aws login --profile p"),
+            (botocore.UnauthorizedSSOTokenError(), "aws sso login --profile p"),
+            (botocore.UnknownRegionError(region_name="x", error_msg="y"), "UnknownRegionError: "),
+        ],
+    )
+    def test_words(self, error: Any, expected: str) -> None:
+        told = explain(error, "p")
+
+        assert expected in told
+        assert "\n" not in told
+
+    @pytest.mark.case("E4")
+    def test_signed_out(
+        self,
+        command: SimpleNamespace,
+        operate: Operate,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        """A profile that is signed out is no missing stack."""
+        config = tmp_path / "config"
+        config.write_text(
+            "[profile audit]\nregion = us-east-1\nsso_session = s\nsso_account_id = 999999999999\n"
+            "sso_role_name = R\n[sso-session s]\nsso_region = us-east-1\n"
+            "sso_start_url = https://example.com/start\n"
+        )
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            monkeypatch.delenv(name)
+        command.run = lambda options: get_stack(open_aws(options), "dev") and 0
+
+        told = operate("probe", "--environment", "dev", "--profile", "audit")
+
+        assert 1 == told.code
+        assert told.error.startswith(
+            "error: not signed in, or no longer: aws sso login --profile audit"
+        )
+
+    def test_no_profile(self, command: SimpleNamespace, operate: Operate) -> None:
+        command.run = lambda options: open_aws(options) and 0
+
+        told = operate("probe", "--environment", "dev", "--profile", "audit")
+
+        assert "error: there is no AWS profile audit: you have these: none" == told.error
+
+    def test_no_region(
+        self, command: SimpleNamespace, operate: Operate, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+            monkeypatch.delenv(name)
+        command.run = lambda options: open_aws(options) and 0
+
+        told = operate("probe", "--environment", "dev")
+
+        assert "error: no AWS region: name the region of the stack with --region" == told.error
+
+    def test_interrupted(self, command: SimpleNamespace, operate: Operate) -> None:
+        def run(_: Namespace) -> int:
+            raise KeyboardInterrupt
+
+        command.run = run
+
+        told = operate("probe", "--environment", "dev")
+
+        assert (130, "Interrupted.") == (told.code, told.error)

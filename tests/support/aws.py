@@ -1,0 +1,171 @@
+"""AWS in process for the operating commands: moto, the strict organization, and set answers."""
+
+import io
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+from operate.__main__ import main
+
+Json = dict[str, Any]
+Answer = Any  # a value, an exception, or a function of region and parameters that returns either
+
+_real_sleep = time.sleep
+
+
+@dataclass
+class FakeAws:
+    """Answers calls as `answers` says, by `service.Operation`; all others go to moto.
+
+    An exception is raised. `seconds` is how long each call takes; `calls` counts them.
+    """
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    seconds: float = 0.0
+    calls: Counter[str] = field(default_factory=Counter)
+    sent: list[tuple[str, Json]] = field(default_factory=list)
+
+    def reset(self, answers: dict[str, Answer]) -> None:
+        """Begin again with these answers."""
+        self.answers, self.seconds = answers, 0.0
+        self.calls.clear()
+        self.sent.clear()
+
+    def fail(self, name: str, error: Exception, times: int = 1) -> None:
+        """Let so many calls fail before the usual answer."""
+        usual, left = self.answers.get(name), iter(range(times))
+
+        def answer(region: str, parameters: Json) -> Any:
+            if next(left, None) is not None:
+                return error
+            return self._answer(usual, region, parameters)
+
+        self.answers[name] = answer
+
+    @contextmanager
+    def running(self) -> Iterator["FakeAws"]:
+        """Answer every client of this process."""
+        usual = BaseClient._make_api_call
+
+        def call(client: Any, operation: str, parameters: Json) -> Any:
+            name = f"{client.meta.service_model.service_name}.{operation}"
+            self.calls[name] += 1
+            self.sent.append((name, parameters))
+            _real_sleep(self.seconds)
+            if name in self.answers:
+                found = self._answer(self.answers[name], client.meta.region_name, parameters)
+                if found is not None:
+                    return found
+            return usual(client, operation, parameters)
+
+        with patch.object(BaseClient, "_make_api_call", call):
+            yield self
+
+    @staticmethod
+    def _answer(answer: Answer, region: str, parameters: Json) -> Any:
+        found = answer(region, parameters) if callable(answer) else answer
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def refusal(code: str, message: str = "", status: int = 400, operation: str = "Any") -> ClientError:
+    """Return the error that a client raises for this answer of a service."""
+    answer: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(answer, operation)
+
+
+@dataclass
+class FakeStacks:
+    """CloudFormation's stacks by region and name, as DescribeStacks and its like tell of them."""
+
+    stacks: dict[tuple[str, str], Json] = field(default_factory=dict)
+    resources: dict[str, list[Json]] = field(default_factory=dict)
+    events: dict[str, list[Json]] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Delete every stack."""
+        self.stacks.clear()
+        self.resources.clear()
+        self.events.clear()
+
+    def put(self, name: str, *, region: str = "us-east-1", **described: Any) -> Json:
+        """Put a stack; `described` has its status, parameters, outputs and tags as dictionaries."""
+        stack: Json = {"StackName": name, "StackStatus": described.pop("status", "CREATE_COMPLETE")}
+        for key, (name_key, value_key) in _PAIRS.items():
+            given = described.pop(key.lower(), {})
+            stack[key] = [{name_key: name, value_key: value} for name, value in given.items()]
+        self.stacks[region, name] = {**stack, **described}
+        return self.stacks[region, name]
+
+    def answers(self) -> dict[str, Answer]:
+        """Return the answers for a FakeAws."""
+        return {
+            "cloudformation.DescribeStacks": self._describe,
+            "cloudformation.ListStackResources": lambda _, given: {
+                "StackResourceSummaries": self.resources.get(given["StackName"], [])
+            },
+            "cloudformation.DescribeStackEvents": lambda _, given: {
+                "StackEvents": self.events.get(given["StackName"], [])
+            },
+        }
+
+    def _describe(self, region: str, given: Json) -> Any:
+        name = given.get("StackName")
+        found = [
+            stack
+            for (at, known), stack in self.stacks.items()
+            if at == region and name in (None, known)
+        ]
+        if name and not found:
+            return refusal("ValidationError", f"Stack with id {name} does not exist")
+        return {"Stacks": found}
+
+
+_PAIRS = {
+    "Parameters": ("ParameterKey", "ParameterValue"),
+    "Outputs": ("OutputKey", "OutputValue"),
+    "Tags": ("Key", "Value"),
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The last line of what went wrong."""
+        return self.err.splitlines()[-1]
+
+
+Operate = Callable[..., Told]
+
+
+def operator(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Operate:
+    """Return a function that runs a command in this process, with `answer` typed into it."""
+
+    def operate(*arguments: Any, answer: str = "") -> Told:
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Told(code, *capsys.readouterr())
+
+    return operate
