@@ -2,7 +2,7 @@
 # What the scripts share: messages, options, the Python environments that they run in, and AWS.
 # Meant to be sourced, with `set -euo pipefail` on; works in the bash 3.2 of macOS.
 
-REPOSITORY=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." >/dev/null && pwd)
+REPOSITORY=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." >/dev/null && pwd)
 
 # Dependency groups need pip 25.1 or later.
 PIP_REQUIREMENT="pip==26.3"
@@ -302,19 +302,6 @@ output_of() {
   done <<<"$1"
   die "the stack has no output $2: its first deployment failed, or was of another version;" \
     "deploy it again"
-}
-
-# console_link EXECUTION_ARN - prints the execution's address in the console of its partition.
-console_link() {
-  local partition region domain
-  IFS=: read -r _ partition _ region _ <<<"$1"
-  case "$partition" in
-  aws-cn) domain=console.amazonaws.cn ;;
-  aws-us-gov) domain=console.amazonaws-us-gov.com ;;
-  aws-eusc) domain=console.amazonaws-eusc.eu ;;
-  *) domain=console.aws.amazon.com ;;
-  esac
-  printf 'https://%s/states/home?region=%s#/v2/executions/details/%s\n' "$domain" "$region" "$1"
 }
 
 # functions_python - prints the path of a Python that has what the functions have, in the very

@@ -11,8 +11,6 @@ YES = ("y", "yes")
 class OperateError(Exception):
     """Ends a command: what is wrong, where, and what to type next."""
 
-    exit_code = FAILED
-
     def __init__(self, message: str, exit_code: int = FAILED) -> None:
         super().__init__(message)
         self.exit_code = exit_code

@@ -22,7 +22,6 @@ SCRIPTS = {
     "config.sh": "show --environment dev",
     "redrive-dlq.sh": "--environment dev --yes",
     "restore.sh": "--environment dev --yes",
-    "resync.sh": "--environment dev",
     "rollback.sh": "--environment dev --force",
     "validate.sh": "--environment dev",
 }
@@ -224,20 +223,3 @@ class TestInterrupted:
         assert 1 == len([name for name in started if name.startswith("redrive-")])
         assert [] == machine.standin.queued_messages(queue)
         machine.stack.wait_for_executions(0)
-
-    def test_resync(self, machine: Machine, cli: Cli, tmp_path: Path) -> None:
-        machine.reset(drifted_world(2))
-
-        ended = interrupt(
-            "resync.sh",
-            *("--environment", "dev", "--dry-run", "--follow"),
-            environment=environment_of(cli),
-            folder=tmp_path / "bin",
-            call="*describe-execution*",
-            number=signal.SIGTERM,
-        )
-
-        assert SIGNALS[signal.SIGTERM] == ended.returncode
-        assert ended.stderr.endswith("No longer following; the execution goes on.\n")
-        machine.stack.wait_for_executions(0)
-        assert "SUCCEEDED" == machine.stack.executions()[-1].status()

@@ -130,13 +130,15 @@ ON_ALL_OF = {
     "states": MACHINE,
 }
 # What operators run, and of what these share with deploy.sh, what they use.
-OPERATING = "backup config redrive-dlq restore resync validate common tables deep_checks".split()
+OPERATING = "backup config redrive-dlq restore validate common tables deep_checks".split()
+# Modules of scripts/operate that only deployers run.
+DEPLOYING: list[str] = []
 SHARED = {"cloudformation:DescribeStacks", "s3:GetObject"}
 # put-targets hands a role over.
 HANDED_OVER = {"iam:PassRole"}
 
 # Allowed to everybody.
-FREE = {"sts get-caller-identity", "configure get"}
+FREE = {"sts get-caller-identity", "configure get", "sts:GetCallerIdentity"}
 COMMAND = re.compile(
     r'\b(?:aws_cli|call_aws|ask|aws_unless (?:"[^"]*"|\S+))\s+([a-z0-9]+)\s+([a-z0-9-]+)'
 )
@@ -169,6 +171,26 @@ def actions_of(scripts: Iterable[Path]) -> set[str]:
     return found
 
 
+def actions_of_modules(modules: Iterable[Path]) -> set[str]:
+    """Return what Python modules call: methods by the name of an operation of their clients."""
+    found = set()
+    for module in modules:
+        text = module.read_text()
+        words = set(re.findall(r'\.(\w+)\(|get_paginator\("(\w+)"\)', text))
+        called = {word for some in words for word in some}
+        for service in re.findall(r'client\("(\w+)"', text):
+            client: Any = Session().client(service, HERE.partition(":")[0])
+            names = client.meta.method_to_api_mapping
+            found |= {
+                f"{SERVICES.get(service, service)}:{names[word]}" for word in called & names.keys()
+            }
+    return found - FREE
+
+
+def modules() -> dict[str, Path]:
+    return {path.stem: path for path in REPOSITORY.glob("scripts/operate/**/*.py")}
+
+
 def missing(policy: Json, actions: Iterable[str]) -> list[str]:
     """Return what the policy does not allow where the scripts do it."""
     return [
@@ -189,6 +211,7 @@ def test_every_resource_can_be_made(template: Callable[[], Json]) -> None:
 def test_every_command_of_the_scripts() -> None:
     """What a script calls is allowed to who deploys, where the script calls it."""
     called = actions_of(REPOSITORY.glob("scripts/**/*.sh"))
+    called |= actions_of_modules(modules().values())
 
     assert 50 < len(called)
     assert [] == missing(DEPLOYER, called | HANDED_OVER)
@@ -197,7 +220,8 @@ def test_every_command_of_the_scripts() -> None:
 def test_every_command_of_operators() -> None:
     """Who does not deploy can do everything else, and does not get more."""
     scripts = [path for path in REPOSITORY.glob("scripts/**/*.sh") if path.stem in OPERATING]
-    needed = actions_of(scripts) | SHARED | HANDED_OVER
+    operating = [path for name, path in modules().items() if name not in DEPLOYING]
+    needed = actions_of(scripts) | actions_of_modules(operating) | SHARED | HANDED_OVER
     encryption = {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 
     assert len(OPERATING) == len(scripts)

@@ -43,13 +43,9 @@ NEWER = {
 EVERY_ELEMENT = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 GUARDED = re.compile(r"\$\{(\w+)\[@\]\+\"\$\{\1\[@\]\}\"\}")
 NEVER_EMPTY = {
-    "accounts": "resync.sh has counted them",
     "at_queue": "redrive-dlq.sh begins it with the queue",
     "command": "deploy.sh begins it with the operation",
-    "members": "resync.sh makes a list of what it has counted",
     "parameters": "a deployment has its environment, a release its parameters",
-    "types": "resync.sh has counted them",
-    "units": "resync.sh has counted them",
 }
 
 

@@ -4,12 +4,15 @@ Scripts are asked with their own parsers, and run in full where `RUN_BY` says; t
 AWS CLI run against a prod stack. What is new in a document has to find its place here.
 """
 
+import importlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from typing import Any
 import pytest
 from contact_sync.config import parse_config
 from contact_sync.request import parse_request
+from operate.__main__ import COMMANDS
 from scripts.documents import Sample, samples_of
 from standin.organization.worlds import drifted_world
 from standin.standin import Stack, Standin
@@ -43,7 +47,7 @@ RUN_BY = {
     "deploy": "tests/operation/test_deploy.py",
     "redrive-dlq": "tests/scripts/test_redrive_dlq.py",
     "restore": "tests/operation/test_backup.py",
-    "resync": "tests/scripts/test_resync.py",
+    "resync": "tests/operate/test_resync.py",
     "rollback": "tests/operation/test_rollback.py",
     "validate": "tests/operation/test_validate.py",
 }
@@ -118,6 +122,8 @@ def test_what_is_unknown_is_found(tmp_path: Path) -> None:
 def check_options(script: Path, options: list[str]) -> str:
     """Return what the script's own parser has against the options; it calls nothing."""
     program = script.with_suffix(".py")
+    if script.stem in COMMANDS:
+        return check_operating_options(script.stem, options)
     if program.exists():
         command = [sys.executable, str(program), "--check-options", *options]
     elif script.name == "test.sh":
@@ -132,6 +138,17 @@ def check_options(script: Path, options: list[str]) -> str:
         command, cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
     )
     return told.stderr if told.returncode else ""
+
+
+def check_operating_options(name: str, options: list[str]) -> str:
+    command = importlib.import_module(f"operate.{name.replace('-', '_')}")
+    told = io.StringIO()
+    try:
+        with redirect_stderr(told):
+            command.parser().read(options)
+    except SystemExit:
+        return told.getvalue()
+    return ""
 
 
 @of_kind("script")
@@ -150,6 +167,7 @@ def test_options(sample: Sample) -> None:
 @pytest.mark.parametrize(
     ("script", "options", "complaint"),
     [
+        ("resync.sh", ["--type", "SECURITY"], "unknown contact type"),
         ("deploy.sh", ["--environment", "prod"], "--account-id are required"),
         ("rollback.sh", ["--everything"], "unknown option"),
         ("demo.sh", ["--colour"], "unrecognized arguments"),
@@ -172,7 +190,8 @@ def test_scripts_run_somewhere() -> None:
 
     assert documented - {"test"} == RUN_BY.keys()
     for name, file in RUN_BY.items():
-        assert re.search(rf'["/]{name}\.sh"', (REPOSITORY / file).read_text()), name
+        pattern = rf'["/]{name}(\.sh)?"'
+        assert re.search(pattern, (REPOSITORY / file).read_text()), name
 
 
 @of_kind("script")

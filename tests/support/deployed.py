@@ -10,7 +10,10 @@ import boto3
 import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from moto import mock_aws
-from moto_stack import (
+from standin.organization import OrganizationClient, OrganizationServer
+from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, drifted_world
+from support.aws import FakeAws, FakeStacks
+from support.moto_stack import (
     CONFIG_TABLE,
     STATE_TABLE,
     create_config_table,
@@ -18,9 +21,6 @@ from moto_stack import (
     create_state_table,
     empty,
 )
-from standin.organization import OrganizationClient, OrganizationServer
-from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, drifted_world
-from support.aws import FakeAws, FakeStacks
 
 STACK = "aws-contact-sync-dev"
 PRINCIPAL = f"arn:aws:sts::{MANAGEMENT_ACCOUNT_ID}:assumed-role/Operator/jane"

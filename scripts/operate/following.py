@@ -1,0 +1,209 @@
+"""Following an execution to its end, through the queue and through a network that fails."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from contact_sync.aws import keys
+from contact_sync.aws.items import from_item, to_item
+from contact_sync.aws.runs_table import INDEX
+
+from operate import aws
+from operate.aws import Aws, console_link
+from operate.console import OperateError, Progress, note, out
+from operate.stacks import Stack
+
+POLL_SECONDS = 2
+# A run takes hours where there are many accounts; a lost connection is no reason to stop looking.
+MOST_FAILED_POLLS = 10
+# The index that shows which run did a queued request is a moment behind.
+MOST_POLLS_WITHOUT_REQUEST = 5
+# Between two runs nobody holds the lock, for a minute or two where one of them died.
+MOST_POLLS_WITHOUT_HOLDER = 150
+RUN_FAILED, CONNECTION_LOST = 3, 4
+
+
+class ConnectionLostError(OperateError):
+    """The execution goes on, and cannot be followed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, CONNECTION_LOST)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an execution ended; `told` is its summary, or the cause of its error.
+
+    `request` is its input.
+    """
+
+    name: str
+    arn: str
+    status: str
+    error: str | None
+    told: str
+    request: dict[str, Any]
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Return whether it wrote to no account."""
+        return self.request.get("dry_run") is True
+
+    @property
+    def succeeded(self) -> bool:
+        """Return whether it ended well."""
+        return self.status == "SUCCEEDED"
+
+
+class Follower:
+    """Follows executions of one stack; `show` gets each execution that it turns to."""
+
+    def __init__(
+        self, aws: Aws, stack: Stack, show: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._states = aws.client("stepfunctions")
+        self._dynamodb = aws.client("dynamodb")
+        self._profile = aws.profile
+        self._table = stack.output("StateTableName")
+        self._machine = stack.output("StateMachineArn")
+        self._progress = Progress()
+        self._show = show
+
+    def arn_of(self, name: str) -> str:
+        """Return the ARN of the machine's execution of that name."""
+        return f"{self._machine.replace(':stateMachine:', ':execution:')}:{name}"
+
+    def follow(self, name: str) -> Ended:
+        """Show the progress until the execution, or the run that does its request, has ended."""
+        try:
+            while True:
+                ended = self._until_end(name)
+                holder = _holder_in(ended)
+                if not holder:
+                    return ended
+                note(f"Queued behind {holder}. Waiting for the run that does this request.")
+                name = self._until_done(name)
+                self._show(name)
+        finally:
+            self._progress.clear()
+
+    def _until_end(self, name: str) -> Ended:
+        arn = self.arn_of(name)
+        while True:
+            told = self._ask(name, lambda: self._states.describe_execution(executionArn=arn))
+            if told["status"] not in ("RUNNING", "PENDING_REDRIVE"):
+                self._progress.clear()
+                return _ended(name, told)
+            self._progress.show(self._progress_of(arn))
+            time.sleep(POLL_SECONDS)
+
+    def _until_done(self, name: str) -> str:
+        """Wait until a run has done the queued request; return its name."""
+        gone = idle = 0
+        while gone <= MOST_POLLS_WITHOUT_REQUEST and idle <= MOST_POLLS_WITHOUT_HOLDER:
+            is_queued = bool(self._ask(name, lambda: self._item(keys.queued(name))))
+            # A run notes that it did the request before it removes it from the queue.
+            run = self._ask(name, lambda: self.run_item(name)).get("done_by")
+            if run:
+                self._progress.clear()
+                return str(run)
+            gone = 0 if is_queued else gone + 1
+            holder = self._ask(name, lambda: self._item(keys.LOCK)).get("holder")
+            idle = 0 if holder else idle + 1
+            if holder and (told := self._progress_of(self.arn_of(holder))):
+                self._progress.show(f"{holder}: {told}")
+            time.sleep(POLL_SECONDS)
+        self._progress.clear()
+        if gone > MOST_POLLS_WITHOUT_REQUEST:
+            raise OperateError(
+                "the run that took this request was stopped, and the request is dropped: start it "
+                "again",
+                RUN_FAILED,
+            )
+        raise ConnectionLostError(
+            "no run is under way; the next execution does this request, whatever starts it"
+        )
+
+    def run_item(self, name: str) -> dict[str, Any]:
+        """Return the item of a run, as the index has it; empty where it has none yet."""
+        answer = self._dynamodb.query(
+            TableName=self._table,
+            IndexName=INDEX,
+            KeyConditionExpression="gsi1pk = :run AND gsi1sk = :kind",
+            ExpressionAttributeValues=to_item({":run": f"RUN#{name}", ":kind": "RUN"}),
+        )
+        return from_item(answer["Items"][0]) if answer["Items"] else {}
+
+    def _item(self, key: dict[str, str]) -> dict[str, Any]:
+        answer = self._dynamodb.get_item(
+            TableName=self._table, Key=to_item(key), ConsistentRead=True
+        )
+        return from_item(answer.get("Item", {}))
+
+    def _ask(self, name: str, call: Callable[[], Any]) -> Any:
+        """Return what AWS says; repeat a call that the network, or AWS, fails."""
+        for failed in range(MOST_FAILED_POLLS + 1):
+            try:
+                return call()
+            except (ClientError, BotoCoreError) as error:
+                if _is_missing(error):
+                    raise OperateError(f"there is no execution {name} of this stack") from None
+                if failed == MOST_FAILED_POLLS or not aws.is_unreachable(error):
+                    self._progress.clear()
+                    reason = aws.explain(error, self._profile)
+                    raise ConnectionLostError(
+                        f"cannot follow {name} any longer; it goes on: {reason}"
+                    ) from None
+            time.sleep(POLL_SECONDS)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _progress_of(self, arn: str) -> str:
+        """Return how many accounts of an execution are done; nothing where AWS does not say."""
+        try:
+            runs = self._states.list_map_runs(executionArn=arn)["mapRuns"]
+            if not runs:
+                return "preparing"
+            told = self._states.describe_map_run(mapRunArn=runs[0]["mapRunArn"])["itemCounts"]
+        except (ClientError, BotoCoreError):
+            return ""
+        done = told["total"] - told["pending"] - told["running"]
+        return f"{done} of {told['total']} accounts done, {told['running']} under way"
+
+
+def show_execution(arn: str) -> None:
+    """Print an execution's name and its address in the console."""
+    out(f"{arn.rpartition(':')[2]}\n{console_link(arn)}")
+
+
+def _ended(name: str, told: dict[str, Any]) -> Ended:
+    output = _json(told.get("output"))
+    summary = output.get("summary") or told.get("cause") or told.get("output") or ""
+    return Ended(
+        name=name,
+        arn=told["executionArn"],
+        status=told["status"],
+        error=told.get("error"),
+        told=str(summary),
+        request=_json(told.get("input")),
+    )
+
+
+def _is_missing(error: Exception) -> bool:
+    return isinstance(error, ClientError) and aws.code_of(error) == "ExecutionDoesNotExist"
+
+
+def _holder_in(ended: Ended) -> str | None:
+    """Return the execution that this one queued behind, if it did."""
+    holder = _json(ended.told).get("queued_behind") if ended.succeeded else None
+    return str(holder) if holder else None
+
+
+def _json(text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

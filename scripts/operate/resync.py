@@ -1,0 +1,272 @@
+"""Starts the sync by hand, and follows it: scripts/resync.sh."""
+
+import json
+import time
+from argparse import ArgumentTypeError, Namespace
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from contact_sync.aws.items import from_item, to_item
+from contact_sync.aws.runs_table import INDEX
+from contact_sync.comparison import CHANGED
+from contact_sync.errors import error_class
+
+from operate.aws import Aws, console_link, open_aws
+from operate.console import OK, note, out, out_json
+from operate.following import (
+    RUN_FAILED,
+    ConnectionLostError,
+    Ended,
+    Follower,
+    show_execution,
+)
+from operate.options import (
+    Parser,
+    account_id,
+    add_json,
+    add_list,
+    add_where,
+    contact_type,
+    execution_name,
+    unit_id,
+)
+from operate.stacks import Stack, get_stack
+
+DRIFT = 5
+MAX_REASON_CHARACTERS = 1000
+# The index is a moment behind the run that wrote it.
+MOST_LOOKS = 5
+LOOK_SECONDS = 1
+SCOPE = {
+    "--account": "account_ids",
+    "--ou": "organizational_units",
+    "--type": "contact_types",
+}
+WORDS = {"updated": "would change", "deleted": "would be deleted"}
+
+EPILOG = """\
+Lists take commas or spaces. Accounts and organizational units add up. The execution's name and its
+address in the console go to stdout; a dry run that is followed also prints each account that would
+change, with the contact types.
+
+exit codes:
+  0  started; with --follow or --attach: the run SUCCEEDED
+  1  could not start, or nothing to attach to
+  2  wrong options
+  3  the run failed, or was stopped
+  4  the connection was lost; the execution goes on, --attach follows it again
+  5  --fail-on-drift: the dry run would change something
+
+examples:
+  scripts/resync.sh --environment prod --dry-run --follow
+  scripts/resync.sh --environment prod --follow
+  scripts/resync.sh --environment prod --account 123456789012,210987654321 --type security
+  scripts/resync.sh --environment prod --retry-of 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 --follow
+  scripts/resync.sh --environment prod --attach 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0
+  scripts/resync.sh --environment prod --dry-run --fail-on-drift --json
+"""
+
+
+def parser() -> Parser:
+    """Return the options."""
+    made = Parser("resync", "Start the contact sync by hand: for every account, or some.", EPILOG)
+    add_where(made)
+    add_list(made, "--account", account_id, metavar="ID", help="only these accounts")
+    add_list(
+        made, "--ou", unit_id, metavar="ID", help="only accounts under these OUs, at any depth"
+    )
+    add_list(
+        made,
+        "--type",
+        contact_type,
+        metavar="T",
+        help="only these contacts: primary, billing, operations, security",
+    )
+    add = made.add_argument
+    add("--dry-run", action="store_true", help="compare and report, write to no account")
+    add(
+        "--retry-of",
+        type=execution_name,
+        metavar="NAME",
+        help="only the accounts that failed in this run; not with --account, --ou or --type",
+    )
+    add("--reason", type=_reason, metavar="TEXT", help="free text for the audit trail")
+    add("--follow", action="store_true", help="show the progress, and wait for the result")
+    add(
+        "--attach",
+        type=execution_name,
+        metavar="NAME",
+        help="follow this execution, and start none",
+    )
+    add(
+        "--fail-on-drift",
+        action="store_true",
+        help="of a dry run: follow it, and exit with 5 if it would change anything",
+    )
+    add_json(made)
+    return made
+
+
+def run(options: Namespace) -> int:
+    """Start an execution, or attach to one; follow it if asked; return the exit code."""
+    request = _checked_request(options)
+    aws = open_aws(options)
+    stack = get_stack(aws, options.environment)
+    name = options.attach or _start(aws, stack, request, show=not options.json)
+    if options.follow or options.attach or options.fail_on_drift:
+        return _follow(aws, stack, name, options)
+    if options.json:
+        out_json({"execution": name, "link": console_link(Follower(aws, stack).arn_of(name))})
+    return OK
+
+
+def _checked_request(options: Namespace) -> dict[str, Any]:
+    """Return the execution input, `{}` for everything; exit with 2 where options disagree."""
+    scope = {
+        "account_ids": options.account,
+        "organizational_units": options.ou,
+        "contact_types": options.type,
+    }
+    more = {
+        "dry_run": options.dry_run,
+        "retry_of": options.retry_of,
+        "reason": options.reason,
+    }
+    if options.retry_of and any(scope.values()):
+        parser().error("--retry-of stands alone, without --account, --ou and --type")
+    if options.attach and any((scope | more).values()):
+        parser().error("--attach follows an execution as it is: leave out what is to be synced")
+    if options.fail_on_drift and not (options.dry_run or options.attach):
+        parser().error("--fail-on-drift is for a dry run: add --dry-run")
+    return {name: value for name, value in (scope | more).items() if value}
+
+
+def _reason(given: str) -> str:
+    if not given:
+        raise ArgumentTypeError("needs a value")
+    if len(given) > MAX_REASON_CHARACTERS:
+        raise ArgumentTypeError(f"has more than {MAX_REASON_CHARACTERS} characters")
+    return given
+
+
+def _start(aws: Aws, stack: Stack, request: dict[str, Any], *, show: bool) -> str:
+    answer = aws.client("stepfunctions").start_execution(
+        stateMachineArn=stack.output("StateMachineArn"), input=json.dumps(request)
+    )
+    arn = str(answer["executionArn"])
+    if show:
+        show_execution(arn)
+    return arn.rpartition(":")[2]
+
+
+def _follow(aws: Aws, stack: Stack, name: str, options: Namespace) -> int:
+    follower = Follower(
+        aws,
+        stack,
+        show=lambda run: None if options.json else show_execution(follower.arn_of(run)),
+    )
+    where = f" {aws.options()}" if options.region or options.profile else ""
+    again = f"bash scripts/resync.sh --environment {options.environment}{where} --attach {name}"
+    try:
+        ended = follower.follow(name)
+        changes = _changes(aws, stack, follower, ended) if ended.is_dry_run else {}
+    except ConnectionLostError as lost:
+        raise ConnectionLostError(f"{lost}. To follow it again: {again}") from None
+    except KeyboardInterrupt:
+        note(f"No longer following; the execution goes on: {again}")
+        raise
+    following = _next(ended, changes, options.environment, where)
+    if options.json:
+        _show_json(ended, changes, following)
+    else:
+        _show(ended, changes, following)
+    if not ended.succeeded:
+        return RUN_FAILED
+    return DRIFT if options.fail_on_drift and changes else OK
+
+
+# What a dry run would change: contact types with `updated` or `deleted`, by account.
+Changes = dict[str, dict[str, str]]
+
+
+def _changes(aws: Aws, stack: Stack, follower: Follower, ended: Ended) -> Changes:
+    """Read what the dry run would change, once the index shows all of it."""
+    for look in range(MOST_LOOKS):
+        counts = follower.run_item(ended.name).get("accounts", {})
+        items = list(_account_items(aws, stack, ended.name))
+        if len(items) >= sum(counts.get(status, 0) for status in ("updated", "failed")):
+            break
+        if look < MOST_LOOKS - 1:
+            time.sleep(LOOK_SECONDS)
+    changes = {
+        item["pk"].removeprefix("ACCOUNT#"): {
+            name: status for name, status in item["statuses"].items() if status in CHANGED
+        }
+        for item in items
+    }
+    return {account: types for account, types in sorted(changes.items()) if types}
+
+
+def _account_items(aws: Aws, stack: Stack, name: str) -> Iterable[dict[str, Any]]:
+    pages = aws.client("dynamodb").get_paginator("query")
+    for page in pages.paginate(
+        TableName=stack.output("StateTableName"),
+        IndexName=INDEX,
+        KeyConditionExpression="gsi1pk = :run",
+        ExpressionAttributeValues=to_item({":run": f"RUN#{name}"}),
+    ):
+        yield from (one for item in page["Items"] if "statuses" in (one := from_item(item)))
+
+
+def _next(ended: Ended, changes: Changes, environment: str, where: str) -> str | None:
+    """Return the command to type next, None where nothing is left to do."""
+    if not ended.succeeded:
+        command = error_class(ended.error or "").command
+        if "--retry-of" in command and ended.is_dry_run:
+            command += " --dry-run"
+        command = command.format(environment=environment, sync_id=ended.name)
+        return f"{command}{where}" if "--environment" in command else command
+    if not changes:
+        return None
+    scope = "".join(
+        f" {option} {','.join(values)}"
+        for option, key in SCOPE.items()
+        if isinstance(values := ended.request.get(key), list)
+    )
+    retried = ended.request.get("retry_of")
+    again = f" --retry-of {retried}" if retried else scope
+    return f"bash scripts/resync.sh --environment {environment}{where}{again} --follow"
+
+
+def _show(ended: Ended, changes: Changes, following: str | None) -> None:
+    for account, types in changes.items():
+        told = ", ".join(f"{name} {WORDS[status]}" for name, status in types.items())
+        out(f"{account}  {told}")
+    if ended.is_dry_run and ended.succeeded:
+        out(f"would change: {_counts(changes) or 'nothing'}")
+    error = f": {ended.error}" if ended.error else ""
+    out(f"{ended.name} {ended.status}{error}{f': {ended.told}' if ended.told else ''}")
+    if following:
+        note(f"Next: {following}")
+
+
+def _counts(changes: Changes) -> str:
+    if not changes:
+        return ""
+    counts = Counter(name for types in changes.values() for name in types)
+    by_type = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    return f"{len(changes)} accounts ({by_type})"
+
+
+def _show_json(ended: Ended, changes: Changes, following: str | None) -> None:
+    document = {
+        "execution": ended.name,
+        "link": console_link(ended.arn),
+        "status": ended.status,
+        "error": ended.error,
+        "summary": ended.told,
+        "dry_run": ended.is_dry_run,
+        "next": following,
+    }
+    out_json(document | ({"would_change": changes} if ended.is_dry_run else {}))

@@ -1,0 +1,84 @@
+"""Commands through their scripts, on the deployed machine: what no single answer of AWS shows."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from standin.organization.worlds import drifted_world
+from support.machine import Machine, machine
+
+REPOSITORY = Path(__file__).parents[2]
+EXCLUDED = "100000000006"
+Result = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module", name="whole_machine")
+def _whole_machine() -> Iterator[Machine]:
+    with machine(triggers="ENABLED") as running:
+        yield running
+
+
+@pytest.fixture(name="organization")
+def _organization(whole_machine: Machine) -> Iterator[Machine]:
+    """Six drifted members, one of them excluded."""
+    whole_machine.reset(drifted_world(6), excluded_accounts=[EXCLUDED])
+    yield whole_machine
+    whole_machine.organization.clear_faults()
+    whole_machine.stack.wait_for_executions(0)
+
+
+def run(organization: Machine, name: str, *options: str) -> Result:
+    """Run a command's script against the stand-in's dev environment."""
+    standin = organization.standin
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHON": sys.executable,
+        "AWS_ACCESS_KEY_ID": "999999999999",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": standin.endpoint_url,
+        "AWS_ENDPOINT_URL_ACCOUNT": standin.organization_url,
+        "AWS_ENDPOINT_URL_ORGANIZATIONS": standin.organization_url,
+    }
+    return subprocess.run(
+        ["bash", REPOSITORY / f"scripts/{name}.sh", "--environment", "dev", *options],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_dry_run_names_what_a_run_changes(organization: Machine) -> None:
+    """Every account that the dry run names is written by the run after it, and no other."""
+    before = run(organization, "resync", "--dry-run", "--fail-on-drift")
+    after = run(organization, "resync", "--follow")
+    clean = run(organization, "resync", "--dry-run", "--fail-on-drift")
+
+    assert (5, 0, 0) == (before.returncode, after.returncode, clean.returncode), after.stderr
+    named = {line.split()[0] for line in before.stdout.splitlines() if line.startswith("1000")}
+    assert {call["account_id"] for call in organization.writes()} == named
+    assert 5 == len(named)
+    assert "would change: nothing" in clean.stdout
+
+
+def test_queued_request_is_followed(organization: Machine) -> None:
+    """A request that queued is followed in the run that does it, which the holder starts."""
+    slow = {"operation": "GetContactInformation", "error": "slow", "delay": 3, "times": 6}
+    organization.organization.add_fault(slow)
+    holder = organization.stack.start({"reason": "holds the lock"})
+    while "SyncAccounts" not in holder.states():
+        time.sleep(0.05)
+
+    told = run(organization, "resync", "--follow", "--type", "billing")
+
+    assert 0 == told.returncode, told.stderr
+    name, _, done_by, _, end = told.stdout.splitlines()
+    assert 3 == len({name, holder.name, done_by})
+    assert told.stderr.startswith(f"Queued behind {holder.name}. Waiting for the run that ")
+    assert f"{done_by} SUCCEEDED: [dev] contact sync success: 5 unchanged" == end
