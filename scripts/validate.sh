@@ -534,7 +534,7 @@ check_configuration() {
   begin "configuration"
   if ask dynamodb get-item --table-name "$(output_of "$outputs" ConfigTableName)" \
     --consistent-read --key '{"config_key": {"S": "default"}}' --query Item --output json &&
-    ! told=$(configuration show <<<"$answer" 2>&1 >/dev/null); then
+    ! told=$(check_configuration_item <<<"$answer" 2>&1); then
     note fail "${told#error: }: scripts/config.sh apply FILE --environment $environment"
   fi
   end "valid"

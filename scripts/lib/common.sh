@@ -330,11 +330,16 @@ for line in open(sys.argv[1]):
 SCRIPT
 }
 
-# configuration ARGUMENT... - runs lib/configuration.py with the Python of functions_python, which
-# the script has put into `python`. No bytecode may come to lie beside the functions' code: it
-# would be packaged with them.
-configuration() {
+# check_configuration_item - checks the item on standard input as each run does, with the Python of
+# functions_python, which the script has put into `python`. No bytecode may come to lie beside the
+# functions' code: it would be packaged with them.
+check_configuration_item() {
   # shellcheck disable=SC2154
-  PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$REPOSITORY/functions" \
-    "$python" "$REPOSITORY/scripts/lib/configuration.py" "$@"
+  PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$REPOSITORY/functions:$REPOSITORY/scripts" "$python" -c '
+import json, sys
+from operate.configuration import OperateError, checked
+try:
+    checked(json.load(sys.stdin))
+except OperateError as error:
+    sys.exit(f"error: {error}")'
 }

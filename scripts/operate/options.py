@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     def read(self, arguments: Sequence[str]) -> Namespace:
         """Return the options; exit with 2 where one is unknown or wrong."""
-        options, left = self.parse_known_args(arguments)
+        options, left = self.parse_known_intermixed_args(arguments)
         if left:
             self.error(f"unknown option: {left[0]}. All options are in --help")
         return options

@@ -19,7 +19,6 @@ STACK = "aws-contact-sync-dev"
 # Of deploy.sh the same is in test_deploy.py: it checks its tools first.
 SCRIPTS = {
     "backup.sh": "--environment dev --output saved",
-    "config.sh": "show --environment dev",
     "redrive-dlq.sh": "--environment dev --yes",
     "restore.sh": "--environment dev --yes",
     "rollback.sh": "--environment dev --force",
@@ -174,28 +173,6 @@ class TestInterrupted:
         assert 0 == again.returncode, again.stderr
         assert 30 == len(machine.items())
         assert [] == [each for each in tmp_path.iterdir() if each.name.startswith("tmp.")]
-
-    def test_config(self, machine: Machine, cli: Cli, tmp_path: Path) -> None:
-        machine.reset(drifted_world(2))
-        options = ["exclude", "100000000001", "--yes"]
-
-        ended = interrupt(
-            "config.sh",
-            *("--environment", "dev", *options),
-            environment=environment_of(cli),
-            folder=tmp_path / "bin",
-            call="*put-item*",
-            number=signal.SIGINT,
-        )
-        shown = operate(cli, "config.sh", "show").stdout
-        again = operate(cli, "config.sh", *options)
-
-        assert 0 != ended.returncode
-        assert "written to" not in ended.stderr
-        assert "100000000001" not in shown
-        assert 0 == again.returncode, again.stderr
-        assert [] == [each for each in tmp_path.iterdir() if each.name.startswith("tmp.")]
-        machine.configure()
 
     def test_redrive(self, machine: Machine, cli: Cli, tmp_path: Path) -> None:
         machine.reset(drifted_world(2))

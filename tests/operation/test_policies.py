@@ -111,6 +111,7 @@ ON = {
     "iam:PassRole": f"iam::999999999999:role/{STACK}-ContactSyncStateMachineContactCh-1A",
     "kms:DescribeKey": f"kms:{HERE}:key/0000",
     "lambda:GetFunctionConfiguration": f"lambda:{HERE}:function:{STACK}-account-lister",
+    "organizations:DescribeAccount": "organizations::999999999999:account/o-x/100000000001",
     "organizations:DescribeOrganization": "*",
     "organizations:DescribeOrganizationalUnit": "organizations::999999999999:ou/o-x/ou-ab12-c",
     "organizations:EnableAWSServiceAccess": "*",
@@ -130,7 +131,7 @@ ON_ALL_OF = {
     "states": MACHINE,
 }
 # What operators run, and of what these share with deploy.sh, what they use.
-OPERATING = "backup config redrive-dlq restore validate common tables deep_checks".split()
+OPERATING = "backup redrive-dlq restore validate common tables deep_checks".split()
 # Modules of scripts/operate that only deployers run.
 DEPLOYING: list[str] = []
 SHARED = {"cloudformation:DescribeStacks", "s3:GetObject"}

@@ -42,7 +42,7 @@ PLACEHOLDERS = {
 RUN_BY = {
     "backup": "tests/operation/test_backup.py",
     "benchmark": "tests/scripts/test_benchmark.py",
-    "config": "tests/operation/test_config.py",
+    "config": "tests/operate/test_config.py",
     "demo": "tests/scripts/test_demo.py",
     "deploy": "tests/operation/test_deploy.py",
     "redrive-dlq": "tests/scripts/test_redrive_dlq.py",

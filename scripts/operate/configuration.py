@@ -1,0 +1,154 @@
+"""The configuration item as a file, and its changes, checked by the rules of each run."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NoReturn
+
+from botocore.exceptions import ClientError
+from contact_sync.aws.items import from_item, to_item
+from contact_sync.config import CONFIG_KEY, SyncConfig, parse_config
+from contact_sync.errors import InvalidConfigError
+
+from operate.aws import Aws, code_of
+from operate.console import OperateError
+
+Json = dict[str, Any]
+
+ACCOUNTS, UNITS = "excluded_accounts", "excluded_organizational_units"
+
+
+def read_item(aws: Aws, table: str) -> Json | None:
+    """Return the item in DynamoDB's typed form, None where there is none."""
+    answer = aws.client("dynamodb").get_item(
+        TableName=table, Key=to_item({"config_key": CONFIG_KEY}), ConsistentRead=True
+    )
+    return dict(answer["Item"]) if "Item" in answer else None
+
+
+def checked(item: Json | None, where: str = "") -> SyncConfig:
+    """Return the configuration in an item; raise where it is broken, naming each fault."""
+    try:
+        return parse_config(from_item(item) if item else None)
+    except InvalidConfigError as error:
+        raise OperateError(f"{where}{error}") from None
+
+
+def read_file(path: Path) -> Json:
+    """Return the configuration item in a file, in DynamoDB's typed form; raise if it is broken."""
+
+    def fault(message: str) -> OperateError:
+        return OperateError(f"{path}: {message}")
+
+    try:
+        values = json.loads(
+            path.read_bytes().decode("utf-8-sig"),
+            parse_float=Decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_without_duplicates,
+        )
+    except OSError as error:
+        raise fault(str(error.strerror)) from None
+    except UnicodeDecodeError:
+        raise fault("not JSON: not in UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise fault(f"not JSON: {error}. JSON has no comments and no trailing commas") from None
+    except ValueError as error:
+        raise fault(str(error)) from None
+    if not isinstance(values, dict):
+        raise fault("not a JSON object")
+    if values.setdefault("config_key", CONFIG_KEY) != CONFIG_KEY:
+        raise fault(f"config_key: only `{CONFIG_KEY}` is ever read")
+    try:
+        item = to_item(values)
+    except ArithmeticError:
+        raise fault("a number has more digits than DynamoDB keeps") from None
+    checked(item, f"{path}: ")
+    return item
+
+
+def with_exclusions(item: Json, ids: Iterable[str], *, excluded: bool) -> Json:
+    """Return the item with these accounts and organizational units excluded, or no longer."""
+    values = from_item(item)
+    changed = dict(item)
+    for name, some in _by_list(ids).items():
+        before = list(values.get(name, []))
+        after = [one for one in before if one not in some]
+        if excluded:
+            after = before + [one for one in some if one not in before]
+        if after != before:
+            changed |= to_item({name: after})
+    return changed
+
+
+def shown(item: Json | None) -> str:
+    """Return the item as a file of it looks, its keys in one order."""
+    if item is None:
+        return ""
+    values = from_item(item)
+    order = ["config_key", *SyncConfig.model_fields]
+    names = [name for name in order if name in values]
+    names += sorted(values.keys() - set(order))
+    return json.dumps({name: values[name] for name in names}, indent=2, default=str) + "\n"
+
+
+def difference(old: Json | None, new: Json, table: str) -> str:
+    """Return what writing the new item would change."""
+    before, after = (shown(one).splitlines(keepends=True) for one in (old, new))
+    return "".join(difflib.unified_diff(before, after, f"{table} now", f"{table} then"))
+
+
+def write(aws: Aws, table: str, old: Json | None, new: Json) -> None:
+    """Write the new item; raise if the table no longer holds the old one."""
+    try:
+        aws.client("dynamodb").put_item(**_request(table, old, new))
+    except ClientError as error:
+        if code_of(error) != "ConditionalCheckFailedException":
+            raise
+        raise OperateError(
+            "the configuration was changed by someone else meanwhile; nothing was written: try "
+            "again"
+        ) from None
+
+
+def _request(table: str, old: Json | None, new: Json) -> Json:
+    if old is None:
+        unchanged = {"ConditionExpression": "attribute_not_exists(config_key)"}
+        return {"TableName": table, "Item": new, **unchanged}
+    names = dict(enumerate(sorted(old.keys() | SyncConfig.model_fields.keys())))
+    terms = [
+        f"#n{n} = :v{n}" if name in old else f"attribute_not_exists(#n{n})"
+        for n, name in names.items()
+    ]
+    return {
+        "TableName": table,
+        "Item": new,
+        "ConditionExpression": " AND ".join(terms),
+        "ExpressionAttributeNames": {f"#n{n}": name for n, name in names.items()},
+        "ExpressionAttributeValues": {
+            f":v{n}": old[name] for n, name in names.items() if name in old
+        },
+    }
+
+
+def _by_list(ids: Iterable[str]) -> dict[str, list[str]]:
+    lists: dict[str, list[str]] = {ACCOUNTS: [], UNITS: []}
+    for one in dict.fromkeys(ids):
+        lists[UNITS if one.startswith("ou-") else ACCOUNTS].append(one)
+    return lists
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> Json:
+    # JSON's readers keep the last of them; which one was meant, nobody knows.
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"more than once: {', '.join(twice)}")
+    return values
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
