@@ -1,6 +1,5 @@
 """What every script does where AWS or the tools do not: one message, exit code 1, nothing done."""
 
-import json
 import shlex
 import signal
 import sys
@@ -11,7 +10,6 @@ import pytest
 from operation.operate import environment_of, operate
 from standin.organization.worlds import drifted_world
 from support.cli import Cli, FakeAws, Result, needs_aws, run, without_aws
-from support.events import event
 from support.interrupted import SIGNALS, interrupt
 from support.machine import Machine
 
@@ -19,7 +17,6 @@ STACK = "aws-contact-sync-dev"
 # Of deploy.sh the same is in test_deploy.py: it checks its tools first.
 SCRIPTS = {
     "backup.sh": "--environment dev --output saved",
-    "redrive-dlq.sh": "--environment dev --yes",
     "restore.sh": "--environment dev --yes",
     "rollback.sh": "--environment dev --force",
     "validate.sh": "--environment dev",
@@ -173,30 +170,3 @@ class TestInterrupted:
         assert 0 == again.returncode, again.stderr
         assert 30 == len(machine.items())
         assert [] == [each for each in tmp_path.iterdir() if each.name.startswith("tmp.")]
-
-    def test_redrive(self, machine: Machine, cli: Cli, tmp_path: Path) -> None:
-        machine.reset(drifted_world(2))
-        queue = machine.stack.outputs["DeadLetterQueueUrl"]
-        machine.standin.client("sqs").send_message(
-            QueueUrl=queue, MessageBody=json.dumps(event("put-contact-information"))
-        )
-
-        ended = interrupt(
-            "redrive-dlq.sh",
-            *("--environment", "dev", "--yes"),
-            environment=environment_of(cli),
-            folder=tmp_path / "bin",
-            call="*delete-message*",
-            number=signal.SIGTERM,
-        )
-        visible = [message["IsVisible"] for message in machine.standin.queued_messages(queue)]
-        again = operate(cli, "redrive-dlq.sh", "--yes")
-
-        assert SIGNALS[signal.SIGTERM] == ended.returncode
-        assert ended.stderr.endswith("still in the queue; run this again.\n")
-        assert [True] == visible
-        assert 0 == again.returncode, again.stderr
-        started = [each.name for each in machine.stack.executions()]
-        assert 1 == len([name for name in started if name.startswith("redrive-")])
-        assert [] == machine.standin.queued_messages(queue)
-        machine.stack.wait_for_executions(0)

@@ -131,7 +131,7 @@ ON_ALL_OF = {
     "states": MACHINE,
 }
 # What operators run, and of what these share with deploy.sh, what they use.
-OPERATING = "backup redrive-dlq restore validate common tables deep_checks".split()
+OPERATING = "backup restore validate common tables deep_checks".split()
 # Modules of scripts/operate that only deployers run.
 DEPLOYING: list[str] = []
 SHARED = {"cloudformation:DescribeStacks", "s3:GetObject"}

@@ -43,7 +43,6 @@ NEWER = {
 EVERY_ELEMENT = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 GUARDED = re.compile(r"\$\{(\w+)\[@\]\+\"\$\{\1\[@\]\}\"\}")
 NEVER_EMPTY = {
-    "at_queue": "redrive-dlq.sh begins it with the queue",
     "command": "deploy.sh begins it with the operation",
     "parameters": "a deployment has its environment, a release its parameters",
 }

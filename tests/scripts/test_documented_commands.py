@@ -45,7 +45,7 @@ RUN_BY = {
     "config": "tests/operate/test_config.py",
     "demo": "tests/scripts/test_demo.py",
     "deploy": "tests/operation/test_deploy.py",
-    "redrive-dlq": "tests/scripts/test_redrive_dlq.py",
+    "redrive-dlq": "tests/operate/test_redrive_dlq.py",
     "restore": "tests/operation/test_backup.py",
     "resync": "tests/operate/test_resync.py",
     "rollback": "tests/operation/test_rollback.py",

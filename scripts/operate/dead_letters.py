@@ -1,32 +1,28 @@
-"""Tells what each dead letter would have started, and never shows what it says.
+"""What each dead letter would have started; what a letter says is never shown.
 
 A rule's dead letter is the event itself, before the transformer; the schedule's names its
-invocation in its attributes. Started by redrive-dlq.sh: reads the answer of ReceiveMessage, and
-prints one line a message, its fields between tabs.
+invocation in its attributes.
 """
 
 import hashlib
 import json
 import re
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contact_sync.request import Trigger
+from pydantic import ValidationError
+
 Json = dict[str, Any]
 
-NOTHING = "-"  # a field between tabs may not be empty
 UNNAMED_REASON = "an account joined, and its event does not name it"
 
 _SOURCES = {"contact_changed", "account_joined", "account_left", "schedule", "recovery"}
-_ABOUT_ONE_ACCOUNT = {"account_joined", "account_left"}
-_TRIGGER_KEYS = ("source", "event_id", "event_name", "event_time", "account_id", "execution_arn")
 # What a trigger consists of: no text of people, and nothing that would break a line.
 _IDENTIFIER = re.compile(r"[0-9A-Za-z_.:/+-]{1,256}")
-_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _EXECUTION_NAME = re.compile(r"[0-9A-Za-z_-]{1,72}")
 
-_SERVICE_EVENT = "AWS Service Event via CloudTrail"
 _STATUS_CHANGE = "Step Functions Execution Status Change"
 # Only the input of an execution that recovery started has this key.
 _RECOVERY_KEY = '"execution_arn":'
@@ -44,32 +40,27 @@ class _Shape:
     detail_type: str = ""
 
 
-_CONTACT_CHANGED = _Shape("contact_changed")
+def _status(trigger: str, service: str, *account_path: str) -> _Shape:
+    return _Shape(trigger, service, account_path, "AWS Service Event via CloudTrail")
+
+
+_JOINED, _LEFT = "account_joined", "account_left"
+_ORGANIZATIONS, _TOWER = "organizations", "controltower"
 _SHAPES = {
-    "PutAlternateContact": _CONTACT_CHANGED,
-    "DeleteAlternateContact": _CONTACT_CHANGED,
-    "PutContactInformation": _CONTACT_CHANGED,
-    "SetAdditionalContacts": _CONTACT_CHANGED,
-    "SetContactAddress": _CONTACT_CHANGED,
-    "CreateAccountResult": _Shape(
-        "account_joined", "organizations", ("createAccountStatus", "accountId"), _SERVICE_EVENT
+    "PutAlternateContact": _Shape("contact_changed"),
+    "DeleteAlternateContact": _Shape("contact_changed"),
+    "PutContactInformation": _Shape("contact_changed"),
+    "SetAdditionalContacts": _Shape("contact_changed"),
+    "SetContactAddress": _Shape("contact_changed"),
+    "CreateAccountResult": _status(_JOINED, _ORGANIZATIONS, "createAccountStatus", "accountId"),
+    "CloseAccountResult": _status(_LEFT, _ORGANIZATIONS, "closeAccountStatus", "accountId"),
+    "AccountJoinedOrganization": _Shape(_JOINED, _ORGANIZATIONS, ("accountId",)),
+    "AccountDepartedOrganization": _Shape(_LEFT, _ORGANIZATIONS, ("accountId",)),
+    "CreateManagedAccount": _status(
+        _JOINED, _TOWER, "createManagedAccountStatus", "account", "accountId"
     ),
-    "CloseAccountResult": _Shape(
-        "account_left", "organizations", ("closeAccountStatus", "accountId"), _SERVICE_EVENT
-    ),
-    "AccountJoinedOrganization": _Shape("account_joined", "organizations", ("accountId",)),
-    "AccountDepartedOrganization": _Shape("account_left", "organizations", ("accountId",)),
-    "CreateManagedAccount": _Shape(
-        "account_joined",
-        "controltower",
-        ("createManagedAccountStatus", "account", "accountId"),
-        _SERVICE_EVENT,
-    ),
-    "UpdateManagedAccount": _Shape(
-        "account_joined",
-        "controltower",
-        ("updateManagedAccountStatus", "account", "accountId"),
-        _SERVICE_EVENT,
+    "UpdateManagedAccount": _status(
+        _JOINED, _TOWER, "updateManagedAccountStatus", "account", "accountId"
     ),
 }
 
@@ -83,33 +74,60 @@ class Letter:
     body: Any
     attributes: Mapping[str, str]
 
-    @property
-    def origin(self) -> str:
-        """Return the name of the rule or schedule that could not deliver."""
-        arn = self.attributes.get("RULE_ARN") or self.attributes.get("SCHEDULE_ARN", "")
-        return _identifier(arn.rpartition("/")[2]) or "unknown origin"
-
-    @property
-    def error_code(self) -> str:
-        """Return why it could not."""
-        return _identifier(self.attributes.get("ERROR_CODE")) or "no error code"
-
-
-def letters(answer: Json) -> Iterator[Letter]:
-    """Yield the messages of a ReceiveMessage."""
-    for message in answer.get("Messages", []):
+    @classmethod
+    def from_message(cls, message: Json) -> "Letter":
+        """Read a message of ReceiveMessage."""
         attributes = {
             name: str(attribute.get("StringValue", ""))
             for name, attribute in message.get("MessageAttributes", {}).items()
         }
         body = _parsed(message["Body"])
-        yield Letter(message["MessageId"], message["ReceiptHandle"], body, attributes)
+        return cls(message["MessageId"], message["ReceiptHandle"], body, attributes)
+
+    @property
+    def origin(self) -> str:
+        """Return the rule or schedule that could not deliver, and why."""
+        arn = self.attributes.get("RULE_ARN") or self.attributes.get("SCHEDULE_ARN", "")
+        name = _identifier(arn.rpartition("/")[2]) or "unknown origin"
+        return f"{name}, {_identifier(self.attributes.get('ERROR_CODE')) or 'no error code'}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done with a letter: `start`, `publish`, `drop` or `leave` it.
+
+    `payload` is the execution input, or the text to publish.
+    """
+
+    action: str
+    about: str = ""
+    name: str = ""
+    payload: str = ""
+
+
+def plan(letter: Letter, machine_arn: str) -> Plan:
+    """Return what is to be done with the letter."""
+    if text := notice(letter, machine_arn):
+        return Plan("publish", "notice of a stopped execution", payload=text)
+    if given := execution_input(letter, machine_arn):
+        about = f"{given['trigger']['source']} {given['trigger']['event_id']}"
+        return Plan("start", about, execution_name(given), json.dumps(given))
+    if starts_nothing(letter, machine_arn):
+        return Plan("drop", letter.body["detail"]["eventName"])
+    return Plan("leave")
 
 
 def execution_input(letter: Letter, machine_arn: str) -> Json | None:
     """Return the input of the execution that the message is about; None if that is not clear."""
-    if "SCHEDULE_ARN" in letter.attributes and (found := _of_schedule(letter)):
-        return found
+    if arn := letter.attributes.get("SCHEDULE_ARN"):
+        trigger = {
+            "source": "schedule",
+            "event_id": letter.attributes.get("EXECUTION_ID"),
+            "event_name": arn.rpartition("/")[2],
+            "event_time": letter.attributes.get("SCHEDULED_TIME"),
+        }
+        if found := _checked(trigger):
+            return found
     body = letter.body
     if isinstance(body, dict) and "trigger" not in body:
         # Scheduler's dead letters have been seen to hold the request to the target.
@@ -128,7 +146,7 @@ def input_of_event(event: Json, machine_arn: str) -> Json | None:
         return None
     if event.get("source") == "aws.states":
         ended = _ended_execution(event, detail, machine_arn)
-        return None if _is_recovery(detail) else ended
+        return None if _RECOVERY_KEY in str(detail.get("input")) else ended
     shape = _shape_of(event, detail, machine_arn)
     if not shape or not _starts(shape, event, detail, machine_arn):
         return None
@@ -166,7 +184,7 @@ def notice(letter: Letter, machine_arn: str) -> str | None:
     if not isinstance(detail, dict) or not _ended_execution(event, detail, machine_arn):
         return None
     name, status = _identifier(detail.get("name")), detail["status"]
-    if status == "FAILED" and not _is_recovery(detail):
+    if status == "FAILED" and _RECOVERY_KEY not in str(detail.get("input")):
         return None
     stack = _stack_of(machine_arn)
     return (
@@ -183,20 +201,6 @@ def execution_name(given: Json) -> str:
     if not _EXECUTION_NAME.fullmatch(event_id):
         event_id = hashlib.sha256(event_id.encode()).hexdigest()
     return f"redrive-{event_id}"
-
-
-def plan(letter: Letter, machine_arn: str) -> tuple[str, ...]:
-    """Return message, receipt, origin, error, action, name, payload and what it is about."""
-    head = (letter.message_id, letter.receipt_handle, letter.origin, letter.error_code)
-    if text := notice(letter, machine_arn):
-        return (*head, "publish", NOTHING, text, "notice of a stopped execution")
-    given = execution_input(letter, machine_arn)
-    if given is None and starts_nothing(letter, machine_arn):
-        return (*head, "drop", NOTHING, NOTHING, letter.body["detail"]["eventName"])
-    if given is None:
-        return (*head, "leave", NOTHING, NOTHING, NOTHING)
-    about = f"{given['trigger']['source']} {given['trigger']['event_id']}"
-    return (*head, "start", execution_name(given), json.dumps(given), about)
 
 
 def _shape_of(event: Json, detail: Json, machine_arn: str) -> _Shape | None:
@@ -231,10 +235,6 @@ def _stack_of(machine_arn: str) -> str:
     return machine_arn.rpartition(":")[2].removesuffix("-contact-sync")
 
 
-def _is_recovery(detail: Json) -> bool:
-    return _RECOVERY_KEY in str(detail.get("input"))
-
-
 def _ended_execution(event: Json, detail: Json, machine_arn: str) -> Json | None:
     """Return what recovery starts after an execution that ended without success."""
     if (
@@ -254,43 +254,26 @@ def _ended_execution(event: Json, detail: Json, machine_arn: str) -> Json | None
     )
 
 
-def _of_schedule(letter: Letter) -> Json | None:
-    return _checked(
-        {
-            "source": "schedule",
-            "event_id": letter.attributes.get("EXECUTION_ID"),
-            "event_name": letter.attributes["SCHEDULE_ARN"].rpartition("/")[2],
-            "event_time": letter.attributes.get("SCHEDULED_TIME"),
-        }
-    )
-
-
 def _given_input(given: Json, machine_arn: str) -> Json | None:
     """Return an input that was transformed already, if it is one that a rule or schedule makes."""
     trigger, reason = given["trigger"], given.get("reason")
     if not given.keys() <= {"trigger", "reason"} or reason not in (None, UNNAMED_REASON):
         return None
-    if not isinstance(trigger, dict) or not trigger.keys() <= set(_TRIGGER_KEYS):
-        return None
     executions = f"{machine_arn.replace(':stateMachine:', ':execution:')}:"
-    if not trigger.get("execution_arn", executions).startswith(executions):
+    if not isinstance(trigger, dict) or not str(
+        trigger.get("execution_arn", executions)
+    ).startswith(executions):
         return None
     return _checked(trigger, reason)
 
 
 def _checked(trigger: Json, reason: str | None = None) -> Json | None:
     """Return the input, None unless the trigger is complete and has identifiers only."""
-    source = trigger.get("source")
-    required = {"event_id", "event_name", "event_time"}
-    if source in _ABOUT_ONE_ACCOUNT:
-        required.add("account_id")
-    if source == "recovery":
-        required.add("execution_arn")
-    if source not in _SOURCES or not required <= trigger.keys():
+    try:
+        Trigger.model_validate(trigger)
+    except ValidationError:
         return None
-    if not all(_identifier(value) for value in trigger.values()):
-        return None
-    if not _ACCOUNT_ID.fullmatch(trigger.get("account_id", "0" * 12)):
+    if trigger["source"] not in _SOURCES or not all(map(_identifier, trigger.values())):
         return None
     return {**({"reason": reason} if reason else {}), "trigger": trigger}
 
@@ -313,15 +296,3 @@ def _parsed(value: Any) -> Any:
         return json.loads(value)
     except json.JSONDecodeError:
         return None
-
-
-def main() -> None:
-    """Print the plan for the messages on standard input."""
-    (machine_arn,) = sys.argv[1:]
-    answer = sys.stdin.read()
-    for letter in letters(json.loads(answer) if answer.strip() else {}):
-        print("\t".join(plan(letter, machine_arn)))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,175 @@
+"""Does what the events in the dead-letter queue should have done: scripts/redrive-dlq.sh."""
+
+from argparse import Namespace
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operate.aws import Aws, code_of, open_aws
+from operate.console import FAILED, OK, OperateError, confirm, note, out, warn
+from operate.dead_letters import Letter, Plan, plan
+from operate.options import Parser, add_where, add_yes, region
+from operate.stacks import Stack, find_stack, get_stack
+
+# For so long a message is hidden from others; then it is in the queue again, whatever happened.
+HOLD_SECONDS = 900
+WAIT_SECONDS = 2
+AT_ONCE = 10
+
+EPILOG = """\
+Prints a line for each message: its id, the rule or schedule that could not deliver it, why, and
+the execution that was started for it; never what it says. It can be repeated: an event's execution
+is started once. What is not understood stays in the queue.
+
+exit codes:
+  0  every message was redriven
+  1  one was not
+  2  wrong options
+
+examples:
+  scripts/redrive-dlq.sh --environment prod
+  scripts/redrive-dlq.sh --environment prod --forwarding-region us-east-1
+"""
+
+
+def parser() -> Parser:
+    """Return the options."""
+    made = Parser(
+        "redrive-dlq",
+        "Start what the events in the dead-letter queue should have started, and delete them.",
+        EPILOG,
+    )
+    add_where(made)
+    add_yes(made)
+    made.add_argument(
+        "--forwarding-region",
+        type=region,
+        metavar="R",
+        help="the queue of the forwarding stack in this region, in place of the stack's own",
+    )
+    return made
+
+
+def run(options: Namespace) -> int:
+    """Redrive every message; return the exit code."""
+    aws = open_aws(options)
+    stack = get_stack(aws, options.environment)
+    at, queued_by = aws.region, stack
+    if options.forwarding_region:
+        at = options.forwarding_region
+        found = find_stack(aws, f"{stack.name}-forwarding", at)
+        if not found:
+            raise OperateError(f"there is no stack {stack.name}-forwarding in {at}")
+        queued_by = found
+    queue = Queue(aws.client("sqs", at), queued_by.output("DeadLetterQueueUrl"))
+    redrive = Redrive(aws, queue, stack)
+    if not options.yes:
+        question = f"About {queue.count()} messages in {queue.name}. Start the execution of each?"
+        confirm(question, aws.where(stack.name), yes=False)
+    try:
+        redrive.all()
+    except KeyboardInterrupt:
+        note("What was not redriven is still in the queue; run this again.")
+        raise
+    finally:
+        queue.release()
+    note(f"{redrive.done} redriven, {len(redrive.left)} left in the queue")
+    return FAILED if redrive.left else OK
+
+
+@dataclass
+class Queue:
+    """The dead-letter queue, and the messages that are held."""
+
+    sqs: Any
+    url: str
+    held: set[str] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        """Return the queue's name."""
+        return self.url.rpartition("/")[2]
+
+    def count(self) -> str:
+        """Return about how many messages there are."""
+        name = "ApproximateNumberOfMessages"
+        told = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
+        return str(told["Attributes"][name])
+
+    def receive(self) -> list[Letter]:
+        """Return some messages, and hide them from others; none where the queue is empty."""
+        answer = self.sqs.receive_message(
+            QueueUrl=self.url,
+            MessageAttributeNames=["All"],
+            MaxNumberOfMessages=AT_ONCE,
+            VisibilityTimeout=HOLD_SECONDS,
+            WaitTimeSeconds=WAIT_SECONDS,
+        )
+        letters = [Letter.from_message(one) for one in answer.get("Messages", [])]
+        self.held |= {letter.receipt_handle for letter in letters}
+        return letters
+
+    def delete(self, letter: Letter) -> None:
+        """Delete a message that is done."""
+        self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt_handle)
+        self.held.discard(letter.receipt_handle)
+
+    def release(self) -> None:
+        """Show what is left in the queue again, at once."""
+        for receipt in self.held:
+            with suppress(ClientError, BotoCoreError):
+                self.sqs.change_message_visibility(
+                    QueueUrl=self.url, ReceiptHandle=receipt, VisibilityTimeout=0
+                )
+
+
+@dataclass
+class Redrive:
+    """Does what each message asks for; counts the messages done, and names those left."""
+
+    aws: Aws
+    queue: Queue
+    stack: Stack
+    done: int = 0
+    left: set[str] = field(default_factory=set)
+
+    def all(self) -> None:
+        """Redrive message by message, until none is visible."""
+        while letters := self.queue.receive():
+            for letter in letters:
+                self._one(letter, plan(letter, self.stack.output("StateMachineArn")))
+
+    def _one(self, letter: Letter, planned: Plan) -> None:
+        if planned.action == "leave":
+            # A message comes again where the others take longer than it is held.
+            if letter.message_id not in self.left:
+                warn(f"message {letter.message_id} ({letter.origin}) is not understood; it stays")
+            self.left.add(letter.message_id)
+            return
+        did = self._do(planned)
+        self.queue.delete(letter)
+        self.done += 1
+        out(f"{letter.message_id} ({letter.origin}): {planned.about}{did}")
+
+    def _do(self, planned: Plan) -> str:
+        """Do what is planned; return in words what that was."""
+        if planned.action == "drop":
+            return " starts nothing, deleted"
+        if planned.action == "publish":
+            topic = self.stack.output("NotificationTopicArn")
+            self.aws.client("sns").publish(TopicArn=topic, Message=planned.payload)
+            return ", published"
+        try:
+            self.aws.client("stepfunctions").start_execution(
+                stateMachineArn=self.stack.output("StateMachineArn"),
+                name=planned.name,
+                input=planned.payload,
+            )
+        except ClientError as error:
+            # One that was started before by this name is what is wanted, too.
+            if code_of(error) != "ExecutionAlreadyExists":
+                raise
+            return f", was started before as {planned.name}"
+        return f", started as {planned.name}"

@@ -1,0 +1,415 @@
+"""Redriving dead letters: `redrive-dlq`, and what it makes of a message."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from operate import dead_letters
+from operate.dead_letters import Letter, Plan
+from standin.organization.worlds import SOURCE_CONTACTS
+from support.aws import Operate, Told, refusal
+from support.deployed import STACK as STACK_NAME
+from support.deployed import Deployed
+from support.event_rules import matches, transform
+from support.events import EVENTS, MEMBER
+from support.stack import ACCOUNT, Stack, expand, forwarding_template, source_template
+
+RULES = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/{STACK_NAME}"
+SCHEDULE = f"arn:aws:scheduler:us-east-1:{ACCOUNT}:schedule/{STACK_NAME}/{STACK_NAME}-schedule"
+Redrive = Callable[..., Told]
+
+
+@pytest.fixture(scope="module", name="stack")
+def _stack() -> Stack:
+    return Stack(expand(source_template()))
+
+
+@pytest.fixture(scope="module", name="forwarding")
+def _forwarding() -> Stack:
+    return Stack(forwarding_template(), HomeRegion="eu-west-1", Kind="Both")
+
+
+@pytest.fixture(name="machine_arn")
+def _machine_arn(stack: Stack) -> str:
+    return stack.arn("ContactSyncStateMachine")
+
+
+def letter(body: Any, **attributes: str) -> Letter:
+    return Letter("id", "receipt", body, attributes)
+
+
+class TestMapping:
+    @pytest.mark.parametrize("name", EVENTS)
+    def test_agrees_with_the_rules(self, stack: Stack, machine_arn: str, name: str) -> None:
+        """An event starts what the rule would have started, and one without a rule nothing."""
+        rules = stack.of_type("AWS::Events::Rule").values()
+        inputs = [
+            transform(target["InputTransformer"], EVENTS[name])
+            for rule in rules
+            for target in rule["Targets"]
+            if target["Arn"] == machine_arn and matches(rule["EventPattern"], EVENTS[name])
+        ]
+
+        found = dead_letters.execution_input(letter(EVENTS[name]), machine_arn)
+
+        assert inputs == ([] if found is None else [found])
+
+    @pytest.mark.parametrize("name", EVENTS)
+    def test_agrees_with_the_forwarding_rules(
+        self, stack: Stack, forwarding: Stack, machine_arn: str, name: str
+    ) -> None:
+        """What is forwarded only for the stack's rules to leave it out is dropped, nothing else."""
+        patterns = [
+            [
+                rule["EventPattern"]
+                for rule in each.of_type("AWS::Events::Rule").values()
+                if rule["Targets"][0]["Arn"] != stack.arn("NotificationTopic")
+            ]
+            for each in (stack, forwarding)
+        ]
+        here, forwarded = (
+            any(matches(pattern, EVENTS[name]) for pattern in found) for found in patterns
+        )
+
+        action = dead_letters.plan(letter(EVENTS[name]), machine_arn).action
+
+        if here:
+            assert "start" == action
+        elif forwarded:
+            assert "drop" == action
+
+    @pytest.mark.parametrize("missing", ["eventID", "eventTime"])
+    def test_incomplete_event_is_not_dropped(self, machine_arn: str, missing: str) -> None:
+        """A change that cannot be identified is left for somebody to look at."""
+        event = EVENTS["put-alternate-contact"]
+        detail = {key: value for key, value in event["detail"].items() if key != missing}
+
+        planned = dead_letters.plan(letter({**event, "detail": detail}), machine_arn)
+
+        assert "leave" == planned.action
+
+    @pytest.mark.parametrize(
+        "name", ["execution-aborted", "execution-failed-recovery", "execution-timed-out"]
+    )
+    def test_agrees_with_the_notice(self, stack: Stack, machine_arn: str, name: str) -> None:
+        """What the topic did not get of a stopped execution is the line that the rule writes."""
+        (target,) = stack.properties("ExecutionStoppedRule")["Targets"]
+        expected = transform(target["InputTransformer"], EVENTS[name])
+        sent = letter(EVENTS[name], TARGET_ARN=target["Arn"])
+
+        planned = dead_letters.plan(sent, machine_arn)
+
+        assert ("publish", expected) == (planned.action, planned.payload)
+
+    def test_agrees_with_the_schedule(self, stack: Stack, machine_arn: str) -> None:
+        """The schedule's input is rebuilt of the attributes, whatever the body says."""
+        text = stack.properties("Schedule")["Target"]["Input"]
+        expected = text.replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3").replace(
+            "<aws.scheduler.scheduled-time>", "2026-11-25T03:00:00Z"
+        )
+        attributes = {
+            "SCHEDULE_ARN": SCHEDULE,
+            "EXECUTION_ID": "d32c5kddcf5bb8c3",
+            "SCHEDULED_TIME": "2026-11-25T03:00:00Z",
+        }
+
+        found = dead_letters.execution_input(letter(None, **attributes), machine_arn)
+
+        assert json.loads(expected) == found
+
+    @pytest.mark.parametrize("key", ["Input", "input"])
+    @pytest.mark.parametrize("as_text", [True, False])
+    def test_given_input(self, machine_arn: str, key: str, as_text: bool) -> None:  # noqa: FBT001
+        """An input that is made already is taken, alone or in a request to Step Functions."""
+        given = {"trigger": trigger(source="schedule")}
+        request = {"StateMachineArn": machine_arn, key: json.dumps(given) if as_text else given}
+
+        for body in (given, request):
+            assert given == dead_letters.execution_input(letter(body), machine_arn)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            None,
+            7,
+            [],
+            {},
+            {"detail": {}},
+            {"detail": []},
+            {"Input": "no JSON"},
+            {"trigger": "schedule"},
+            {"trigger": {}},
+            {"trigger": {"source": "schedule"}},
+        ],
+    )
+    def test_garbage(self, machine_arn: str, body: Any) -> None:
+        """What is no event of a rule is not understood."""
+        assert dead_letters.execution_input(letter(body), machine_arn) is None
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"source": "elsewhere"},
+            {"source": "account_joined"},
+            {"source": "account_joined", "account_id": "1"},
+            {"source": "recovery"},
+            {"source": "recovery", "execution_arn": "arn:aws:states:::execution:other:f00d"},
+            {"event_id": ""},
+            {"event_id": 7},
+            {"event_name": "Severine Padlockton"},
+            {"event_name": "a\tb"},
+            {"event_time": "now\n"},
+            {"contact": "x"},
+        ],
+    )
+    def test_no_identifiers(self, machine_arn: str, change: dict[str, Any]) -> None:
+        """A trigger that is incomplete, or has any text in it, is not understood."""
+        body = {"trigger": {**trigger(source="schedule"), **change}}
+
+        assert dead_letters.execution_input(letter(body), machine_arn) is None
+
+    @pytest.mark.parametrize(
+        "more", [{"reason": "call Severine"}, {"account_ids": [MEMBER]}, {"contact_types": []}]
+    )
+    def test_no_input_of_a_rule(self, machine_arn: str, more: dict[str, Any]) -> None:
+        """An input that no rule makes is not understood."""
+        body = {"trigger": trigger(source="schedule"), **more}
+
+        assert dead_letters.execution_input(letter(body), machine_arn) is None
+
+    def test_plan_has_identifiers_only(self, machine_arn: str) -> None:
+        """Nothing of what an event says of contacts or people is in the plan of its message."""
+        for name, event in EVENTS.items():
+            texts = {
+                text
+                for text in leaves(event["detail"].get("requestParameters"))
+                if len(text) > 4 and text != MEMBER
+            }
+            planned = str(dead_letters.plan(letter(event), machine_arn))
+
+            assert [] == [text for text in texts if text in planned], name
+
+    def test_odd_attributes_are_not_shown(self, machine_arn: str) -> None:
+        """What should name a rule and an error, and does not, is left out."""
+        sent = letter(None, RULE_ARN="rule/a\tb", ERROR_CODE="Severine Padlockton")
+
+        planned = dead_letters.plan(sent, machine_arn)
+
+        assert (Plan("leave"), "unknown origin, no error code") == (planned, sent.origin)
+
+    def test_name(self) -> None:
+        """An event has one name, which Step Functions takes."""
+        odd = dead_letters.execution_name({"trigger": {"event_id": "a:b/c"}})
+
+        assert "redrive-1a2b" == dead_letters.execution_name({"trigger": {"event_id": "1a2b"}})
+        assert odd == dead_letters.execution_name({"trigger": {"event_id": "a:b/c"}})
+        assert 80 >= len(odd) == len(odd.encode())
+        assert ":" not in odd
+
+
+def trigger(**changes: Any) -> dict[str, Any]:
+    given = {"event_id": "1a2b", "event_name": "x", "event_time": "2026-11-25T03:00:00Z"}
+    return {**given, **changes}
+
+
+def leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from leaves(each)
+    elif isinstance(value, str):
+        yield value
+
+
+@pytest.fixture(name="queue")
+def _queue(account: Deployed, machine_arn: str) -> "Queue":
+    return Queue(account, machine_arn)
+
+
+class Queue:
+    """The dead-letter queue, and a machine that remembers what was started."""
+
+    def __init__(self, account: Deployed, machine_arn: str) -> None:
+        self.account = account
+        self.started: dict[str, Any] = {}
+        self.published: list[str] = []
+        for output in account.stack["Outputs"]:
+            if output["OutputKey"] == "StateMachineArn":
+                output["OutputValue"] = machine_arn
+        account.aws.answers |= {
+            "stepfunctions.StartExecution": self._start,
+            "sns.Publish": self._publish,
+        }
+
+    def send(self, body: Any, **attributes: str) -> str:
+        message = self.account.sqs.send_message(
+            QueueUrl=self.account.queue_url,
+            MessageBody=body if isinstance(body, str) else json.dumps(body),
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+            },
+        )
+        return str(message["MessageId"])
+
+    def visible(self) -> list[str]:
+        answer = self.account.sqs.receive_message(
+            QueueUrl=self.account.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0
+        )
+        return [message["MessageId"] for message in answer.get("Messages", [])]
+
+    def _start(self, _: str, given: Any) -> Any:
+        if given["name"] in self.started:
+            return refusal("ExecutionAlreadyExists")
+        self.started[given["name"]] = json.loads(given["input"])["trigger"]
+        return {"executionArn": f"x:{given['name']}"}
+
+    def _publish(self, _: str, given: Any) -> Any:
+        self.published.append(given["Message"])
+        return {"MessageId": "m"}
+
+
+@pytest.fixture(name="redrive")
+def _redrive(operate: Operate, monkeypatch: pytest.MonkeyPatch) -> Redrive:
+    monkeypatch.setattr("operate.redrive_dlq.WAIT_SECONDS", 0)
+
+    def run(*options: str, answer: str = "") -> Told:
+        return operate("redrive-dlq", "--environment", "dev", *options, answer=answer)
+
+    return run
+
+
+class TestRedrive:
+    def test_every_origin(self, queue: Queue, redrive: Redrive) -> None:
+        """Each message's execution is started and the message deleted; garbage stays."""
+        names = ["put-alternate-contact-pascal", "create-account-result", "create-managed-account"]
+        for name in names:
+            queue.send(
+                EVENTS[name],
+                RULE_ARN=f"{RULES}-contact-changed",
+                ERROR_CODE="AccessDeniedException",
+            )
+        aborted = EVENTS["execution-aborted"]
+        topic = queue.account.topic_arn
+        queue.send(aborted, RULE_ARN=f"{RULES}-recovery", ERROR_CODE="THROTTLING")
+        queue.send(aborted, RULE_ARN=f"{RULES}-execution-stopped", TARGET_ARN=topic)
+        queue.send(
+            '{"StateMachineArn": "x", "Input": "',
+            SCHEDULE_ARN=SCHEDULE,
+            EXECUTION_ID="d32c5kddcf5bb8c3",
+            SCHEDULED_TIME="2026-11-25T03:00:00Z",
+            ERROR_CODE="AccessDeniedException",
+        )
+        garbage = queue.send("Severine Padlockton", ERROR_CODE="SDK_CLIENT_ERROR")
+
+        told = redrive("--yes")
+
+        about = {EVENTS[name]["detail"]["eventID"]: EVENTS[name]["detail"] for name in names}
+        expected = {
+            **{event_id: detail["eventName"] for event_id, detail in about.items()},
+            aborted["id"]: "ABORTED",
+            "d32c5kddcf5bb8c3": f"{STACK_NAME}-schedule",
+        }
+        assert 1 == told.code
+        assert expected == {
+            name.removeprefix("redrive-"): trigger["event_name"]
+            for name, trigger in queue.started.items()
+        }
+        assert [garbage] == queue.visible()
+        warning = f"warning: message {garbage} (unknown origin, SDK_CLIENT_ERROR) is not understood"
+        assert warning in told.err
+        assert "6 redriven, 1 left in the queue" == told.error
+        assert any("ended as ABORTED" in text for text in queue.published)
+        changed = EVENTS[names[0]]["detail"]["eventID"]
+        assert (
+            f" ({STACK_NAME}-contact-changed, AccessDeniedException): contact_changed {changed}, "
+            f"started as redrive-{changed}\n" in told.out
+        )
+        assert not shown(told)
+
+    def test_again(self, queue: Queue, redrive: Redrive) -> None:
+        """An event that was redriven before is not started again, and its message goes."""
+        event_id = EVENTS["delete-alternate-contact"]["detail"]["eventID"]
+        queue.started[f"redrive-{event_id}"] = {}
+        queue.send(EVENTS["delete-alternate-contact"])
+
+        told = redrive("--yes")
+
+        assert 0 == told.code
+        assert f"{event_id}, was started before as redrive-{event_id}\n" in told.out
+        assert [] == queue.visible()
+
+    @pytest.mark.parametrize("error", [refusal("AccessDeniedException"), KeyboardInterrupt()])
+    def test_ended_in_the_middle(
+        self, queue: Queue, redrive: Redrive, error: BaseException
+    ) -> None:
+        """Whatever ends it, a message that was not redriven is in the queue at once."""
+        queue.send(EVENTS["put-contact-information"])
+
+        def end(*_: Any) -> None:
+            raise error
+
+        queue.account.aws.answers["stepfunctions.StartExecution"] = end
+
+        told = redrive("--yes")
+
+        assert (130 if isinstance(error, KeyboardInterrupt) else 1, "") == (told.code, told.out)
+        assert 1 == len(queue.visible())
+
+    def test_question(self, queue: Queue, redrive: Redrive) -> None:
+        """Without a yes, nothing is touched."""
+        queue.send(EVENTS["put-contact-information-root"])
+
+        refused = redrive(answer="no\n")
+        left = queue.visible()
+        agreed = redrive(answer="y\n")
+
+        assert (1, "error: not confirmed; nothing was done") == (refused.code, refused.error)
+        assert f"About 1 messages in {STACK_NAME}-dlq. Start the execution of each?" in refused.err
+        assert 1 == len(left)
+        assert 0 == agreed.code
+        assert [] == queue.visible()
+
+    def test_forwarded(self, queue: Queue, redrive: Redrive) -> None:
+        """What could not be forwarded from another region starts its execution in this one."""
+        there = "us-west-2"
+        sqs: Any = boto3.client("sqs", there)
+        url = sqs.create_queue(QueueName="forwarding")["QueueUrl"]
+        name = f"{STACK_NAME}-forwarding"
+        queue.account.stacks.put(name, region=there, outputs={"DeadLetterQueueUrl": url})
+        for event in ("set-additional-contacts", "set-contact-address-denied"):
+            sqs.send_message(QueueUrl=url, MessageBody=json.dumps(EVENTS[event]))
+
+        told = redrive("--yes", "--forwarding-region", there)
+
+        event_id = EVENTS["set-additional-contacts"]["detail"]["eventID"]
+        assert (0, "2 redriven, 0 left in the queue\n") == (told.code, told.err)
+        assert f"contact_changed {event_id}, started as redrive-{event_id}" in told.out
+        assert "SetContactAddress starts nothing, deleted" in told.out
+        assert [f"redrive-{event_id}"] == list(queue.started)
+
+    @pytest.mark.usefixtures("queue")
+    def test_nothing_is_forwarded(self, redrive: Redrive) -> None:
+        told = redrive("--yes", "--forwarding-region", "eu-west-1")
+
+        assert f"error: there is no stack {STACK_NAME}-forwarding in eu-west-1" == told.error
+
+    @pytest.mark.usefixtures("queue")
+    def test_empty(self, redrive: Redrive) -> None:
+        """An empty queue is no failure."""
+        told = redrive("--yes")
+
+        assert (0, "", "0 redriven, 0 left in the queue\n") == (told.code, told.out, told.err)
+
+
+def shown(told: Told) -> list[str]:
+    """Return the values of contacts that the command printed."""
+    values = set(leaves(SOURCE_CONTACTS)) | {
+        text
+        for event in EVENTS.values()
+        for text in leaves(event["detail"].get("requestParameters"))
+    }
+    return [
+        text for text in values if len(text) > 4 and text != MEMBER and text in told.out + told.err
+    ]
