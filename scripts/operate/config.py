@@ -1,17 +1,14 @@
 """Shows, checks and changes the configuration: scripts/config.sh."""
 
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from botocore.exceptions import ClientError
 from contact_sync.config import SyncConfig
 
 from operate import configuration
-from operate.aws import Aws, code_of, open_aws
+from operate.aws import Aws, open_aws
 from operate.console import OK, OperateError, confirm, note, out, warn
+from operate.exclusions import ACCOUNT, exclusion_faults
 from operate.options import Parser, account_id, add_where, add_yes, unit_id
 from operate.stacks import Stack, get_stack
 
@@ -22,7 +19,6 @@ COMMANDS = {
     "exclude ID...": "no longer sync these accounts, and accounts under these OUs",
     "include ID...": "sync them again",
 }
-LOOKED_UP_AT_ONCE = 8
 
 EPILOG = """\
 The difference is shown before it is written. Accounts and OUs are looked up in the organization.
@@ -120,48 +116,8 @@ def _checked_words(options: Namespace) -> list[str]:
 
 
 def _look_up(aws: Aws, stack: Stack, config: SyncConfig) -> None:
-    """Refuse exclusions that would protect nobody; warn of accounts that are not there."""
-    manager = stack.parameters["ManagementAccountId"]
-    if manager in config.excluded_accounts:
-        raise OperateError(
-            f"excluded_accounts: {manager} is the management account, which is never written: "
-            "leave it out. If another account was meant, its contacts would be overwritten"
-        )
-    organizations = aws.client("organizations")
-    for unit in _missing(
-        config.excluded_organizational_units,
-        lambda one: organizations.describe_organizational_unit(OrganizationalUnitId=one),
-        "OrganizationalUnitNotFoundException",
-    ):
-        raise OperateError(
-            f"excluded_organizational_units: {unit} does not exist in the organization: list them "
-            "with 'aws organizations list-organizational-units-for-parent'"
-        )
-    for account in _missing(
-        config.excluded_accounts,
-        lambda one: organizations.describe_account(AccountId=one),
-        "AccountNotFoundException",
-    ):
-        warn(
-            f"excluded_accounts: {account} is not in the organization. If it is a typo, the "
-            "account that was meant is not protected"
-        )
-
-
-def _missing(ids: Iterable[str], describe: Callable[[str], Any], code: str) -> list[str]:
-    """Return those that do not exist."""
-
-    def is_missing(one: str) -> bool:
-        try:
-            describe(one)
-        except ClientError as error:
-            if code_of(error) != code:
-                raise
-            return True
-        return False
-
-    some = list(dict.fromkeys(ids))
-    with ThreadPoolExecutor(LOOKED_UP_AT_ONCE) as pool:
-        return [
-            one for one, missing in zip(some, pool.map(is_missing, some), strict=True) if missing
-        ]
+    """Refuse exclusions that are surely wrong; warn of accounts that are not there."""
+    for kind, fault in exclusion_faults(aws, stack.parameters["ManagementAccountId"], config):
+        if kind != ACCOUNT:
+            raise OperateError(fault)
+        warn(fault)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import boto3
 import pytest
 from operate import __main__
 from operate.options import Parser, account_id, add_list, add_where, add_yes, contact_type
@@ -30,9 +31,18 @@ def _whole_account(server: OrganizationServer) -> Iterator[Deployed]:
         yield account
 
 
+@pytest.fixture(scope="session", name="session")
+def _session() -> boto3.Session:
+    """One session for all commands: each of them would read the services' models anew."""
+    return boto3.Session()
+
+
 @pytest.fixture(name="account")
-def _account(whole_account: Deployed) -> Deployed:
+def _account(
+    whole_account: Deployed, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> Deployed:
     """The environment `dev`, with three drifted members."""
+    monkeypatch.setattr("operate.aws.boto3.Session", lambda **_: session)
     whole_account.reset()
     return whole_account
 

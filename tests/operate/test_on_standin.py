@@ -1,6 +1,7 @@
 """Commands through their scripts, on the deployed machine: what no single answer of AWS shows."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,10 +32,9 @@ def _organization(whole_machine: Machine) -> Iterator[Machine]:
     whole_machine.stack.wait_for_executions(0)
 
 
-def run(organization: Machine, name: str, *options: str) -> Result:
-    """Run a command's script against the stand-in's dev environment."""
+def environment_of(organization: Machine) -> dict[str, str]:
     standin = organization.standin
-    environment = {
+    return {
         "PATH": os.environ["PATH"],
         "PYTHON": sys.executable,
         "AWS_ACCESS_KEY_ID": "999999999999",
@@ -44,9 +44,13 @@ def run(organization: Machine, name: str, *options: str) -> Result:
         "AWS_ENDPOINT_URL_ACCOUNT": standin.organization_url,
         "AWS_ENDPOINT_URL_ORGANIZATIONS": standin.organization_url,
     }
+
+
+def run(organization: Machine, name: str, *options: str) -> Result:
+    """Run a command's script against the stand-in's dev environment."""
     return subprocess.run(
         ["bash", REPOSITORY / f"scripts/{name}.sh", "--environment", "dev", *options],
-        env=environment,
+        env=environment_of(organization),
         check=False,
         capture_output=True,
         text=True,
@@ -80,5 +84,58 @@ def test_queued_request_is_followed(organization: Machine) -> None:
     assert 0 == told.returncode, told.stderr
     name, _, done_by, _, end = told.stdout.splitlines()
     assert 3 == len({name, holder.name, done_by})
-    assert told.stderr.startswith(f"Queued behind {holder.name}. Waiting for the run that ")
+    assert f"Queued behind {holder.name}. Waiting for the run that " in told.stderr
     assert f"{done_by} SUCCEEDED: [dev] contact sync success: 5 unchanged" == end
+
+
+def test_validate(organization: Machine) -> None:
+    """Of a stack as it was deployed every check passes; with --deep an event travels through a
+    rule, its dry run ends well, and nothing is left behind."""
+    trails = organization.standin.client("cloudtrail")
+    trails.create_trail(Name="organization", S3BucketName="b", IsMultiRegionTrail=True)
+    trails.start_logging(Name="organization")
+    organization.run()
+    organization.organization.clear_calls()
+    published = len(organization.messages())
+
+    told = run(organization, "validate", "--deep")
+
+    assert 0 == told.returncode, told.stdout
+    assert {"pass"} == {line.split()[0] for line in told.stdout.splitlines()}, told.stdout
+    for expected in (
+        "functions: 5 ready",
+        "rules: 11 enabled",
+        "trail: organization is logging",
+        "patterns: 18 events of AWS tell the rules what they should",
+    ):
+        assert f"pass  {expected}\n" in told.stdout
+    execution = organization.stack.executions()[-1]
+    assert f"pass  test event: a rule started {execution.name}\n" in told.stdout
+    assert True is execution.input()["dry_run"]
+    assert [] == organization.writes()
+    subjects = [message.subject for message in organization.messages()[published:]]
+    assert "[dev] Test of the contact sync's notifications" in subjects
+    assert [] == own_rules(organization)
+
+
+def test_validate_is_interrupted(organization: Machine) -> None:
+    """Ended in the middle, it takes its rule with it."""
+    command = ["bash", REPOSITORY / "scripts/validate.sh", "--environment", "dev", "--deep"]
+    with subprocess.Popen(
+        command,
+        env=environment_of(organization),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        while running.poll() is None and not own_rules(organization):
+            time.sleep(0.05)
+        running.send_signal(signal.SIGTERM)
+
+    assert 143 == running.returncode
+    assert [] == own_rules(organization)
+
+
+def own_rules(organization: Machine) -> list[str]:
+    events = organization.standin.client("events")
+    found = events.list_rules(NamePrefix="aws-contact-sync-dev-validate")["Rules"]
+    return [rule["Name"] for rule in found]

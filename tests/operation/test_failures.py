@@ -19,7 +19,6 @@ SCRIPTS = {
     "backup.sh": "--environment dev --output saved",
     "restore.sh": "--environment dev --yes",
     "rollback.sh": "--environment dev --force",
-    "validate.sh": "--environment dev",
 }
 EXPIRED = "An error occurred (ExpiredToken) when calling the DescribeStacks operation: expired"
 THROTTLED = (

@@ -49,7 +49,7 @@ RUN_BY = {
     "restore": "tests/operation/test_backup.py",
     "resync": "tests/operate/test_resync.py",
     "rollback": "tests/operation/test_rollback.py",
-    "validate": "tests/operation/test_validate.py",
+    "validate": "tests/operate/test_validate.py",
 }
 # Of the reader's own machine and account: the beginnings, and why they are not run.
 OUTSIDE = {

@@ -46,16 +46,18 @@ class Deployed:
 
     def reset(self, accounts: int = 3) -> None:
         """Begin again: so many drifted members, the default configuration, no answers set."""
+        caller = {"Account": MANAGEMENT_ACCOUNT_ID, "Arn": PRINCIPAL}
+        self.stacks.clear()
+        self.aws.reset({**self.stacks.answers(), "sts.GetCallerIdentity": caller})
         self.organization.reset(drifted_world(accounts))
         for table in (STATE_TABLE, CONFIG_TABLE):
             empty(self.dynamodb, table)
         self.sqs.delete_queue(QueueUrl=self.queue_url)
         self.sqs.create_queue(QueueName=f"{STACK}-dlq")
         self.configure({"contact_types": ["primary", "billing", "operations", "security"]})
-        self.stacks.clear()
         self._put_stack()
-        caller = {"Account": MANAGEMENT_ACCOUNT_ID, "Arn": PRINCIPAL}
-        self.aws.reset({**self.stacks.answers(), "sts.GetCallerIdentity": caller})
+        self.aws.calls.clear()
+        self.aws.sent.clear()
 
     @property
     def stack(self) -> dict[str, Any]:

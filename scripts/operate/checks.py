@@ -1,0 +1,119 @@
+"""How the checks of validate.sh work: each yields what is wrong, and returns what is well."""
+
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operate.aws import Aws, explain
+from operate.console import OperateError
+from operate.stacks import Stack
+
+PASS, WARN, FAIL = "pass", "warn", "fail"
+CALLS_AT_ONCE = 16
+
+Note = tuple[str, str]
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+def warn(text: str) -> Note:
+    """Return a note about what is for the user to decide."""
+    return WARN, text
+
+
+def fail(text: str) -> Note:
+    """Return a note about what keeps the synchronization from working."""
+    return FAIL, text
+
+
+@dataclass(frozen=True)
+class Site:
+    """The environment that is checked; `resources` has the names of each type."""
+
+    aws: Aws
+    stack: Stack
+    environment: str
+    resources: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def read_resources(self) -> None:
+        """Read what the stack is made of."""
+        for one in self.stack.resources():
+            if "PhysicalResourceId" in one:
+                self.resources[one["ResourceType"]].append(one["PhysicalResourceId"])
+
+    @property
+    def manager(self) -> str:
+        """The management account, as the stack has it."""
+        return self.stack.parameters.get("ManagementAccountId", "")
+
+    @property
+    def are_triggers_on(self) -> bool:
+        """Whether events and the schedule should start executions."""
+        return self.stack.parameters.get("Triggers") != "DISABLED"
+
+    @property
+    def deploy(self) -> str:
+        """What to type to deploy again."""
+        return f"scripts/deploy.sh --environment {self.environment}"
+
+    @property
+    def repair(self) -> str:
+        """What to type where a resource was changed by hand: a deployment does not see that."""
+        return f"{self.deploy} --repair"
+
+
+Check = Callable[[Site], Generator[Note, None, str]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check found."""
+
+    name: str
+    notes: list[Note]
+    text: str
+
+    @property
+    def level(self) -> str:
+        """The worst that was noted."""
+        return max((level for level, _ in self.notes), key=(PASS, WARN, FAIL).index, default=PASS)
+
+    @property
+    def told(self) -> str:
+        """The notes, or what is well."""
+        return "; ".join(text for _, text in self.notes) or self.text
+
+
+def result_of(check: Check, site: Site) -> Result:
+    """Make one check; what AWS refuses is its failure."""
+    notes: list[Note] = []
+    text = ""
+
+    def collect() -> Generator[Note, None, None]:
+        nonlocal text
+        text = yield from check(site)
+
+    try:
+        notes.extend(collect())
+    except (ClientError, BotoCoreError) as error:
+        notes.append(fail(explain(error, site.aws.profile)))
+    except OperateError as error:
+        notes.append(fail(str(error)))
+    return Result(check.__name__.replace("_", " "), notes, text)
+
+
+def each(call: Callable[[Item], Answer], items: Iterable[Item]) -> list[tuple[Item, Answer]]:
+    """Call for every item, all at once; return each with its answer."""
+    some = list(items)
+    with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+        return list(zip(some, pool.map(call, some), strict=True))
+
+
+def pages(client: Any, operation: str, key: str, **given: Any) -> list[Any]:
+    """Return what all pages of an operation have."""
+    found = client.get_paginator(operation).paginate(**given)
+    return [one for page in found for one in page.get(key, [])]

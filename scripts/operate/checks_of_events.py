@@ -1,0 +1,153 @@
+"""Checks of what starts executions, and of who is told."""
+
+from collections.abc import Generator
+
+from operate.checks import Check, Note, Site, each, fail, pages, warn
+from operate.stacks import find_stack
+
+FORWARDING_GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+Notes = Generator[Note, None, str]
+
+
+def rules(site: Site) -> Notes:
+    """Check that each rule is enabled, and has a target."""
+    client = site.aws.client("events")
+    targets = [site.stack.output(name) for name in ("StateMachineArn", "NotificationTopicArn")]
+    found = pages(client, "list_rules", "Rules", NamePrefix=f"{site.stack.name}-")
+    states = {one["Name"]: one["State"] for one in found}
+    used = {
+        name
+        for _, names in each(
+            lambda one: pages(client, "list_rule_names_by_target", "RuleNames", TargetArn=one),
+            targets,
+        )
+        for name in names
+    }
+    names = site.resources["AWS::Events::Rule"]
+    for name in names:
+        if name not in states:
+            yield fail(f"{name} was deleted by hand: {site.repair}")
+        elif name not in used:
+            yield fail(f"{name} has no target: {site.repair}")
+        elif states[name] == "DISABLED" and site.are_triggers_on:
+            yield warn(f"{name} is disabled: aws events enable-rule --name {name}")
+    if not site.are_triggers_on:
+        yield warn("no event starts an execution, because Triggers is DISABLED")
+    return f"{len(names)} enabled"
+
+
+def schedule(site: Site) -> Notes:
+    """Check that every account is compared now and then."""
+    names = site.resources["AWS::Scheduler::Schedule"]
+    if not names:
+        yield warn(
+            "there is none: what is changed inside a member stays, and what a lost event told is "
+            "not found; deploy with --schedule"
+        )
+    client = site.aws.client("scheduler")
+    for name in names:
+        last = name.rpartition("/")[2]
+        state = client.get_schedule(GroupName=site.stack.name, Name=last)["State"]
+        if state != "ENABLED":
+            yield warn(f"it is {state}: it follows Triggers, or was switched off by hand")
+    return "enabled"
+
+
+def trail(site: Site) -> Notes:
+    """Check that changes are events. Which events a trail has, deploy.sh looks at in detail."""
+    home = site.aws.events_region
+    for one in site.aws.client("cloudtrail", home).describe_trails()["trailList"]:
+        if one.get("IsMultiRegionTrail") or one["HomeRegion"] == home:
+            client = site.aws.client("cloudtrail", one["HomeRegion"])
+            if client.get_trail_status(Name=one["TrailARN"])["IsLogging"]:
+                return f"{one['Name']} is logging"
+    yield warn(
+        f"none is logging in {home}, so that no change is an event: create one for management "
+        "events; until then only the schedule finds changes"
+    )
+    return ""
+
+
+def forwarding(site: Site) -> Notes:
+    """Check the stacks that forward events from where they come up."""
+    tower = site.stack.parameters.get("ControlTowerRegion", "")
+    regions = {tower: "ControlTower"} if tower else {}
+    events_home = site.aws.events_region
+    regions[events_home] = "Both" if tower == events_home else "Account"
+    regions.pop(site.aws.region, None)
+    for region, kind in regions.items():
+        yield from _forwarding_of(site, region, kind)
+    told = ", ".join(f"{kind} from {region}" for region, kind in regions.items())
+    return told or f"not needed: the events come up in {site.aws.region}"
+
+
+def _forwarding_of(site: Site, region: str, kind: str) -> Generator[Note, None, None]:
+    name = f"{site.stack.name}-forwarding"
+    found = find_stack(site.aws, name, region)
+    if not found:
+        yield fail(f"there is no {name} in {region}: {site.deploy}")
+        return
+    has = found.parameters
+    if found.status not in FORWARDING_GOOD:
+        yield fail(f"{name} in {region} is {found.status}: see its events, then {site.deploy}")
+    if has.get("HomeRegion") != site.aws.region:
+        yield fail(
+            f"{name} in {region} forwards to {has.get('HomeRegion')}, and the stack is in "
+            f"{site.aws.region}: {site.deploy}"
+        )
+    if has.get("Kind") not in (kind, "Both"):
+        yield fail(
+            f"{name} in {region} forwards the events of {has.get('Kind')}, and those of {kind} are "
+            f"needed: {site.deploy}"
+        )
+    triggers = site.stack.parameters.get("Triggers")
+    if has.get("Triggers") != triggers:
+        yield warn(
+            f"{name} in {region} has Triggers {has.get('Triggers')}, and the stack {triggers}: "
+            f"{site.deploy}"
+        )
+    yield from _forwarding_rules(site, region, name)
+
+
+def _forwarding_rules(site: Site, region: str, name: str) -> Generator[Note, None, None]:
+    client = site.aws.client("events", region)
+    found = pages(client, "list_rules", "Rules", NamePrefix=f"{name}-")
+    wrong = f"delete {name} in {region}, then {site.deploy}"
+    if not found:
+        yield fail(f"{name} in {region} has no rule: {wrong}")
+    for rule in found:
+        if rule["State"] == "DISABLED" and site.are_triggers_on:
+            enable = f"aws events enable-rule --region {region} --name {rule['Name']}"
+            yield warn(f"{rule['Name']} in {region} is disabled: {enable}")
+        targets = client.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+        bus = f":{site.aws.region}:{site.manager}:event-bus/default"
+        if not any(one["Arn"].endswith(bus) for one in targets):
+            yield fail(f"{rule['Name']} in {region} does not forward to {site.aws.region}: {wrong}")
+
+
+def topic(site: Site) -> Notes:
+    """Check that somebody is told."""
+    arn = site.stack.output("NotificationTopicArn")
+    client = site.aws.client("sns")
+    attributes = client.get_topic_attributes(TopicArn=arn)["Attributes"]
+    if attributes.get("KmsMasterKeyId", "").endswith("alias/aws/sns"):
+        yield fail(f"its key alias/aws/sns keeps alarms from publishing: {site.repair}")
+    found = pages(client, "list_subscriptions_by_topic", "Subscriptions", TopicArn=arn)
+    pending = sum(one["SubscriptionArn"] == "PendingConfirmation" for one in found)
+    email = site.stack.parameters.get("NotificationEmail", "")
+    if pending:
+        yield warn(
+            f"{pending} subscriptions wait: open the link in the e-mail that AWS sent; after 48 "
+            "hours AWS forgets them"
+        )
+    elif email and email not in {one["Endpoint"] for one in found}:
+        # AWS removes what nobody confirms, and CloudFormation sees no change.
+        yield warn(
+            f"the address of NotificationEmail is not subscribed: {site.deploy} subscribes it again"
+        )
+    elif not found:
+        yield warn("nobody is subscribed: deploy with --notification-email, or aws sns subscribe")
+    return f"{len(found) - pending} subscribed"
+
+
+CHECKS: tuple[Check, ...] = (rules, schedule, trail, forwarding, topic)

@@ -1,0 +1,180 @@
+"""Checks of the account and of what the stack is made of."""
+
+from collections.abc import Generator
+
+from contact_sync.aws.organization import ACCOUNT_MANAGEMENT
+
+from operate.checks import Check, Note, Site, each, fail, pages, warn
+
+GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+Notes = Generator[Note, None, str]
+
+
+def stack(site: Site) -> Notes:
+    """Check how its last operation ended."""
+    status = site.stack.status
+    told = f"{site.stack.name} is {status}"
+    if status == "UPDATE_ROLLBACK_COMPLETE":
+        yield warn(
+            f"{told}: the last deployment failed and the one before is in use; deploy again, and "
+            f"where that changes nothing: {site.repair}"
+        )
+    elif status.endswith("_IN_PROGRESS"):
+        yield warn(f"{told}: validate again when that has ended")
+    elif status not in GOOD:
+        free = f"scripts/rollback.sh --environment {site.environment}"
+        yield fail(f"{told}: {free} frees it, then deploy again")
+    return told
+
+
+def partition(site: Site) -> Notes:
+    """Say where nothing was tried."""
+    name = site.aws.partition
+    if name != "aws":
+        yield warn(
+            f"nothing of this was tried in {name}: not verified are the names of events, the "
+            "request quotas, and that a contact may be changed at all (in China the country and "
+            "the company of a primary contact may not); begin with a dry run"
+        )
+    return name
+
+
+def termination_protection(site: Site) -> Notes:
+    """Check that prod cannot be deleted by mistake."""
+    if site.environment != "prod":
+        return f"not meant for {site.environment}"
+    if not site.stack.described.get("EnableTerminationProtection"):
+        yield warn(
+            "off: aws cloudformation update-termination-protection "
+            f"--enable-termination-protection --stack-name {site.stack.name}"
+        )
+    return "on"
+
+
+def account(site: Site) -> Notes:
+    """Check that the stack is in the account that it takes for its own."""
+    caller, _ = site.aws.caller
+    if caller != site.manager:
+        yield fail(
+            f"the stack is in {caller}, and its ManagementAccountId is {site.manager}: deploy it "
+            "into the management account"
+        )
+    return f"{site.manager}, as the stack's ManagementAccountId"
+
+
+def organization(site: Site) -> Notes:
+    """Check what the contacts of members need."""
+    client = site.aws.client("organizations")
+    found = client.describe_organization()["Organization"]
+    if found["MasterAccountId"] != site.manager:
+        yield fail(
+            f"its management account is {found['MasterAccountId']}: deploy into that account"
+        )
+    if found["FeatureSet"] != "ALL":
+        yield fail("not all features are enabled: aws organizations enable-all-features")
+    trusted = pages(client, "list_aws_service_access_for_organization", "EnabledServicePrincipals")
+    if ACCOUNT_MANAGEMENT not in {one["ServicePrincipal"] for one in trusted}:
+        yield fail(
+            "it does not trust account management: aws organizations enable-aws-service-access "
+            f"--service-principal {ACCOUNT_MANAGEMENT}"
+        )
+    return f"all features, and trusted access for {ACCOUNT_MANAGEMENT}"
+
+
+def functions(site: Site) -> Notes:
+    """Check that they can be invoked, with their variables."""
+    client = site.aws.client("lambda")
+    names = site.resources["AWS::Lambda::Function"]
+    for name, told in each(lambda one: client.get_function_configuration(FunctionName=one), names):
+        state, update = told.get("State"), told.get("LastUpdateStatus")
+        if state not in ("Active", "Inactive") or update == "Failed":
+            yield fail(f"{name} is {state}, its last update {update}: {site.repair}")
+        # Of the variables only one is read; where it is lost, all of them are.
+        variables = told.get("Environment", {}).get("Variables", {})
+        if variables.get("RUNS_BUCKET_NAME") != site.stack.output("RunsBucketName"):
+            yield fail(f"{name} has lost its environment variables: {site.repair}")
+    return f"{len(names)} ready"
+
+
+def state_machine(site: Site) -> Notes:
+    """Check that it can be started."""
+    arn = site.stack.output("StateMachineArn")
+    client = site.aws.client("stepfunctions")
+    status = client.describe_state_machine(stateMachineArn=arn)["status"]
+    if status != "ACTIVE":
+        yield fail(f"it is {status}: {site.repair}")
+    return "active"
+
+
+def tables(site: Site) -> Notes:
+    """Check that they can be read, and are kept as they should be."""
+    client = site.aws.client("dynamodb")
+    names = [site.stack.output(f"{name}TableName") for name in ("Config", "State")]
+    for name, told in each(lambda one: client.describe_table(TableName=one)["Table"], names):
+        if told["TableStatus"] not in ("ACTIVE", "UPDATING"):
+            yield fail(
+                f"{name} is {told['TableStatus']}: without its key or its data, delete the stack, "
+                "deploy, and restore a backup"
+            )
+        if told.get("SSEDescription", {}).get("Status") not in ("ENABLED", "UPDATING"):
+            yield warn(f"{name} is not encrypted with the stack's key: {site.repair}")
+    if site.environment == "prod":
+        answers = each(lambda one: client.describe_continuous_backups(TableName=one), names)
+        for name, told in answers:
+            recovery = told["ContinuousBackupsDescription"].get(
+                "PointInTimeRecoveryDescription", {}
+            )
+            if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
+                yield warn(f"{name} has no point-in-time recovery: {site.repair}")
+    return "2 active"
+
+
+def key(site: Site) -> Notes:
+    """Check the key that everything is encrypted with."""
+    alias = f"alias/{site.stack.name}"
+    state = site.aws.client("kms").describe_key(KeyId=alias)["KeyMetadata"]["KeyState"]
+    if state != "Enabled":
+        yield fail(
+            f"{alias} is {state}, so nothing can be read: aws kms cancel-key-deletion, then aws "
+            "kms enable-key"
+        )
+    return "enabled"
+
+
+def alarms(site: Site) -> Notes:
+    """Check that they are there, publish, and are quiet."""
+    client = site.aws.client("cloudwatch")
+    prefix = f"{site.stack.name}-"
+    found = pages(client, "describe_alarms", "MetricAlarms", AlarmNamePrefix=prefix)
+    by_name = {one["AlarmName"]: one for one in found}
+    names = site.resources["AWS::CloudWatch::Alarm"]
+    for name in names:
+        told = by_name.get(name)
+        if not told:
+            yield fail(f"{name} was deleted by hand: {site.repair}")
+            continue
+        if told["StateValue"] == "ALARM":
+            yield warn(f"{name} is in alarm: see {site.stack.output('DashboardUrl')}")
+        if not told["ActionsEnabled"]:
+            yield warn(
+                f"{name} tells nobody: aws cloudwatch enable-alarm-actions --alarm-names {name}"
+            )
+    return f"{len(names)}, none in alarm"
+
+
+def dead_letters(site: Site) -> Notes:
+    """Look for events that started nothing."""
+    name = "ApproximateNumberOfMessages"
+    url = site.stack.output("DeadLetterQueueUrl")
+    answer = site.aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+    if (count := answer["Attributes"][name]) != "0":
+        redrive = f"scripts/redrive-dlq.sh --environment {site.environment}"
+        yield warn(f"{count} events started nothing: {redrive}")
+    return "none"
+
+
+BEFORE: tuple[Check, ...] = (
+    *(stack, partition, termination_protection, account, organization),
+    *(functions, state_machine, tables, key),
+)
+AFTER: tuple[Check, ...] = (alarms, dead_letters)

@@ -1,0 +1,210 @@
+"""The checks of validate.sh --deep: what happens when something happens."""
+
+import json
+import os
+import time
+from collections.abc import Generator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operate.checks import Check, Note, Site, each, fail, pages, warn
+from operate.console import note
+from operate.following import Ended, Follower
+
+SAMPLES_FOLDER = Path(__file__).parents[2] / "tests/events"
+TEST_SOURCE = "aws-contact-sync.validate"
+# A new rule is not in force at once, and an event before that is lost.
+EVENT_ATTEMPTS = 8
+POLLS_AN_EVENT = 8
+POLL_SECONDS = 2
+LATEST_EXECUTIONS = 20
+# What a run needs besides its calls of the Account API, and how far from the estimate is odd.
+SPARE_SECONDS = 60
+MOST_ESTIMATES = 2
+
+# A rule of the stack, an event of tests/events that it is for, or must not be.
+SAMPLES = """\
+contact-changed put-alternate-contact True
+contact-changed put-alternate-contact-member False
+billing-contact-changed set-additional-contacts True
+billing-contact-changed put-contact-information-console True
+contact-changed put-contact-information-console False
+account-created create-account-result True
+account-joined account-joined-organization-invited True
+unnamed-account-joined account-joined-organization-unnamed True
+managed-account-created create-managed-account True
+managed-account-updated update-managed-account True
+account-departed account-departed-organization-left True
+account-closed close-account-result True
+recovery execution-failed True
+recovery execution-failed-recovery False
+recovery execution-succeeded False
+execution-stopped execution-aborted True
+execution-stopped execution-failed-recovery True
+execution-stopped execution-failed False"""
+SAMPLE_ACCOUNT = "999999999999"
+SAMPLE_MACHINE = (
+    f"arn:aws:states:us-east-1:{SAMPLE_ACCOUNT}:stateMachine:aws-contact-sync-dev-contact-sync"
+)
+Notes = Generator[Note, None, str]
+
+
+def sample_event(name: str, machine_arn: str, account: str) -> str:
+    """Return the event as it would be in this account, of this state machine."""
+    event = (SAMPLES_FOLDER / f"{name}.json").read_text()
+    event = event.replace(f'{SAMPLE_MACHINE}"', f'{machine_arn}"')
+    event = event.replace(f"{_executions(SAMPLE_MACHINE)}:", f"{_executions(machine_arn)}:")
+    return event.replace(SAMPLE_ACCOUNT, account)
+
+
+class DeepChecks:
+    """Checks one after the other; the last two look at the execution that the second started."""
+
+    def __init__(self, site: Site) -> None:
+        self._events = site.aws.client("events")
+        self._states = site.aws.client("stepfunctions")
+        self._machine = site.stack.output("StateMachineArn")
+        self._follower = Follower(site.aws, site.stack)
+        self._execution: str | None = None
+        self._ended: Ended | None = None
+
+    def all(self) -> tuple[Check, ...]:
+        """Return the checks, in their order."""
+        return (self.patterns, self.test_message, self.test_event, self.dry_run, self.time)
+
+    def patterns(self, site: Site) -> Notes:
+        """Ask each rule about events; PutEvents takes no event of an AWS service."""
+        prefix = f"{site.stack.name}-"
+        found = pages(self._events, "list_rules", "Rules", NamePrefix=prefix)
+        patterns = {one["Name"].removeprefix(prefix): one["EventPattern"] for one in found}
+        samples = [line.split() for line in SAMPLES.splitlines()]
+        known = [one for one in samples if one[0] in patterns]
+        for rule in dict.fromkeys(rule for rule, *_ in samples if rule not in patterns):
+            yield fail(f"{prefix}{rule} was deleted by hand: {site.repair}")
+
+        def matches(sample: list[str]) -> bool:
+            rule, name, _ = sample
+            event = sample_event(name, self._machine, site.manager)
+            answer = self._events.test_event_pattern(EventPattern=patterns[rule], Event=event)
+            return bool(answer["Result"])
+
+        for (rule, name, wanted), told in each(matches, known):
+            if str(told) != wanted:
+                yield fail(
+                    f"{prefix}{rule} should say {wanted} to {name}: it was changed by hand: "
+                    f"{site.repair}"
+                )
+        return f"{len(known)} events of AWS tell the rules what they should"
+
+    def test_message(self, site: Site) -> Notes:
+        """Publish a message."""
+        site.aws.client("sns").publish(
+            TopicArn=site.stack.output("NotificationTopicArn"),
+            Subject=f"[{site.environment}] Test of the contact sync's notifications",
+            Message="scripts/validate.sh --deep sent this to see whether it arrives. "
+            "Nothing is to be done.",
+        )
+        yield from ()
+        return "published; each subscriber should have it now"
+
+    def test_event(self, site: Site) -> Notes:
+        """Send an event through a rule of its own, which starts a dry run."""
+        changed = f"{site.stack.name}-contact-changed"
+        targets = self._events.list_targets_by_rule(Rule=changed)["Targets"]
+        if not targets or "RoleArn" not in targets[0]:
+            yield fail(f"{changed} has no role that could start it")
+            return ""
+        token = f"validate-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
+        known = self._latest()
+        rule = f"{site.stack.name}-{token}"
+        try:
+            self._put_rule(rule, token, targets[0]["RoleArn"])
+            self._execution = self._started_by(token, known)
+        finally:
+            self._remove_rule(rule)
+        if not self._execution:
+            yield fail(f"it started nothing: see the role of {changed}, and the dead letters")
+        return f"a rule started {self._execution}"
+
+    def dry_run(self, _: Site) -> Notes:
+        """Follow the dry run that the event started, or one that is started now."""
+        if not self._execution:
+            given = json.dumps({"dry_run": True, "reason": "scripts/validate.sh --deep"})
+            answer = self._states.start_execution(stateMachineArn=self._machine, input=given)
+            self._execution = answer["executionArn"].rpartition(":")[2]
+        note(f"Following the dry run {self._execution}")
+        ended = self._ended = self._follower.follow(str(self._execution))
+        if not ended.succeeded:
+            yield fail(f"{ended.status}: {ended.error}: {ended.told}")
+        return ended.told
+
+    def time(self, _: Site) -> Notes:
+        """Compare the time of the dry run with its estimate by the Account API's quotas."""
+        if not (self._ended and self._ended.succeeded):
+            return "not looked at, as there was no dry run"
+        item = self._follower.run_item(self._ended.name)
+        took, expected = item.get("seconds"), item.get("estimated_seconds")
+        accounts = sum(item.get("accounts", {}).values())
+        if took is None or expected is None:
+            yield warn("the run recorded no time: deploy this version")
+        elif took > expected * MOST_ESTIMATES + SPARE_SECONDS:
+            yield warn(
+                f"the run of {accounts} accounts took {took} s, and the quotas allow {expected} s: "
+                "other tools may use them too; lower QuotaShare, or look at the dashboard for "
+                "throttling"
+            )
+        return f"{took} s for {accounts} accounts; the quotas allow {expected} s"
+
+    def _put_rule(self, rule: str, token: str, role_arn: str) -> None:
+        trigger = {
+            "source": "test",
+            "event_name": "Test",
+            "event_id": token,
+            "event_time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        }
+        given = {"dry_run": True, "reason": "scripts/validate.sh --deep", "trigger": trigger}
+        pattern = {"source": [TEST_SOURCE], "detail": {"token": [token]}}
+        self._events.put_rule(
+            Name=rule, Description="Test; may be deleted.", EventPattern=json.dumps(pattern)
+        )
+        target = {"Id": "test", "Arn": self._machine, "RoleArn": role_arn}
+        self._events.put_targets(Rule=rule, Targets=[{**target, "Input": json.dumps(given)}])
+
+    def _started_by(self, token: str, known: set[str]) -> str | None:
+        """Put the event until it starts an execution; return its name."""
+        entry = {
+            "Source": TEST_SOURCE,
+            "DetailType": "Test",
+            "Detail": json.dumps({"token": token}),
+        }
+        for _ in range(EVENT_ATTEMPTS):
+            self._events.put_events(Entries=[entry])
+            for _ in range(POLLS_AN_EVENT):
+                for arn in self._latest() - known:
+                    told: Any = self._states.describe_execution(executionArn=arn)
+                    if token in told.get("input", ""):
+                        return arn.rpartition(":")[2]
+                time.sleep(POLL_SECONDS)
+        return None
+
+    def _latest(self) -> set[str]:
+        found = self._states.list_executions(
+            stateMachineArn=self._machine, maxResults=LATEST_EXECUTIONS
+        )
+        return {one["executionArn"] for one in found["executions"]}
+
+    def _remove_rule(self, rule: str) -> None:
+        with suppress(ClientError, BotoCoreError):
+            self._events.remove_targets(Rule=rule, Ids=["test"])
+        try:
+            self._events.delete_rule(Name=rule)
+        except (ClientError, BotoCoreError):
+            note(f"warning: the rule {rule} is left: aws events delete-rule --name {rule}")
+
+
+def _executions(machine_arn: str) -> str:
+    return machine_arn.replace(":stateMachine:", ":execution:")

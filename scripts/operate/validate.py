@@ -1,0 +1,98 @@
+"""Checks a deployed environment: scripts/validate.sh. No contact is ever written."""
+
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operate import checks_of_contacts, checks_of_events, checks_of_resources
+from operate.aws import explain, open_aws
+from operate.checks import CALLS_AT_ONCE, FAIL, WARN, Result, Site, fail, result_of
+from operate.console import FAILED, OK, OperateError, note, out, out_json
+from operate.deep_checks import DeepChecks
+from operate.options import Parser, add_json, add_where
+from operate.stacks import get_stack, stack_name
+
+CHECKS = (
+    *checks_of_resources.BEFORE,
+    *checks_of_events.CHECKS,
+    *checks_of_resources.AFTER,
+    *checks_of_contacts.CHECKS,
+)
+
+EPILOG = """\
+Prints a line for each check. `fail` keeps the synchronization from working; `warn` is for you to
+decide. No contact is written.
+
+exit codes:
+  0  no check failed
+  1  one did
+  2  wrong options
+
+examples:
+  scripts/validate.sh --environment prod
+  scripts/validate.sh --environment prod --json
+  scripts/validate.sh --environment prod --deep
+"""
+
+
+def parser() -> Parser:
+    """Return the options."""
+    made = Parser("validate", "Check a deployed environment.", EPILOG)
+    add_where(made)
+    add_json(made)
+    made.add_argument(
+        "--deep",
+        action="store_true",
+        help="also ask each rule about an event of AWS, publish a test message, send a test event "
+        "through a rule of its own, and follow the dry run that it starts",
+    )
+    return made
+
+
+def run(options: Namespace) -> int:
+    """Make every check, and show each as soon as those before it are done."""
+    results: list[Result] = []
+    for result in _results(options):
+        results.append(result)
+        if not options.json:
+            out(f"{result.level:<4}  {result.name}: {result.told}")
+    counts = Counter(result.level for result in results)
+    if options.json:
+        out_json(
+            {
+                "stack": stack_name(options.environment),
+                "failed": counts[FAIL],
+                "warnings": counts[WARN],
+                "checks": [
+                    {"name": one.name, "level": one.level, "told": one.told} for one in results
+                ],
+            }
+        )
+    note(f"{counts[FAIL]} failed, {counts[WARN]} warnings")
+    return FAILED if counts[FAIL] else OK
+
+
+def _results(options: Namespace) -> Iterator[Result]:
+    try:
+        aws = open_aws(options)
+        stack = get_stack(aws, options.environment)
+        site = Site(aws, stack, options.environment)
+        site.read_resources()
+    except OperateError as error:
+        yield Result("stack", [fail(str(error))], "")
+        return
+    except (ClientError, BotoCoreError) as error:
+        yield Result("stack", [fail(explain(error, options.profile))], "")
+        return
+    if "StateMachineArn" not in stack.outputs:
+        # There is nothing that the other checks could look at.
+        yield result_of(checks_of_resources.stack, site)
+        return
+    with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+        yield from pool.map(lambda check: result_of(check, site), CHECKS)
+    if options.deep:
+        for check in DeepChecks(site).all():
+            yield result_of(check, site)

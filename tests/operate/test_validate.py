@@ -1,0 +1,710 @@
+"""Checking a deployed environment: `validate`."""
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from operate import deep_checks
+from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
+from support.aws import Operate, Told, refusal
+from support.deployed import STACK, Deployed
+from support.moto_stack import STATE_TABLE
+from support.search import contact_values
+
+MANAGEMENT = "999999999999"
+STRANGER = "123456789012"
+BASIC = (
+    "stack, partition, termination protection, account, organization, functions, state machine, "
+    "tables, key, rules, schedule, trail, forwarding, topic, alarms, dead letters, configuration, "
+    "exclusions, source contacts, last run"
+).split(", ")
+DEEP = "patterns, test message, test event, dry run, time".split(", ")
+RULES = [f"{STACK}-{name}" for name in ("contact-changed", "account-joined", "recovery")]
+ALARM = f"{STACK}-dlq-messages"
+HANDLER = f"{STACK}-contact-sync-handler"
+REPAIR = "scripts/deploy.sh --environment dev --repair"
+
+
+@dataclass
+class Healthy:
+    """A healthy environment; a test breaks the answers."""
+
+    account: Deployed
+    operate: Operate
+
+    def __post_init__(self) -> None:
+        self.account.aws.answers |= {
+            "lambda.GetFunctionConfiguration": {
+                "State": "Active",
+                "LastUpdateStatus": "Successful",
+                "Environment": {"Variables": {"RUNS_BUCKET_NAME": "runs-bucket"}},
+            },
+            "stepfunctions.DescribeStateMachine": {"status": "ACTIVE"},
+            "dynamodb.DescribeTable": {
+                "Table": {"TableStatus": "ACTIVE", "SSEDescription": {"Status": "ENABLED"}}
+            },
+            "kms.DescribeKey": {"KeyMetadata": {"KeyState": "Enabled"}},
+            "events.ListRules": {"Rules": [{"Name": n, "State": "ENABLED"} for n in RULES]},
+            "events.ListRuleNamesByTarget": {"RuleNames": RULES},
+            "scheduler.GetSchedule": {"State": "ENABLED"},
+            "cloudtrail.DescribeTrails": {
+                "trailList": [
+                    {
+                        "Name": "organization",
+                        "TrailARN": "arn",
+                        "HomeRegion": "eu-west-1",
+                        "IsMultiRegionTrail": True,
+                    }
+                ]
+            },
+            "cloudtrail.GetTrailStatus": {"IsLogging": True},
+            "sns.GetTopicAttributes": {"Attributes": {"KmsMasterKeyId": "key"}},
+            "sns.ListSubscriptionsByTopic": {
+                "Subscriptions": [{"SubscriptionArn": "arn", "Endpoint": "team@example.com"}]
+            },
+            "cloudwatch.DescribeAlarms": {"MetricAlarms": [self.alarm()]},
+        }
+        resources = {
+            "AWS::Lambda::Function": [HANDLER],
+            "AWS::Events::Rule": RULES,
+            "AWS::Scheduler::Schedule": [f"{STACK}/{STACK}-schedule"],
+            "AWS::CloudWatch::Alarm": [ALARM],
+        }
+        self.account.stacks.resources[STACK] = [
+            {"ResourceType": kind, "PhysicalResourceId": name}
+            for kind, names in resources.items()
+            for name in names
+        ]
+        self.record_run("good", "success")
+
+    def alarm(self, **more: Any) -> dict[str, Any]:
+        return {"AlarmName": ALARM, "StateValue": "OK", "ActionsEnabled": True, **more}
+
+    def answer(self, name: str, answer: Any) -> None:
+        self.account.aws.answers[name] = answer
+
+    def record_run(self, name: str, status: str, **more: Any) -> None:
+        item = {"pk": "RUN", "sk": f"2026-11-2{len(name)}#{name}", "sync_id": name}
+        index = {"gsi1pk": f"RUN#{name}", "gsi1sk": "RUN"}
+        self.account.put(STATE_TABLE, {**item, **index, "status": status, **more})
+
+    def set_parameter(self, name: str, value: str) -> None:
+        parameters = self.account.stack["Parameters"]
+        parameters[:] = [one for one in parameters if one["ParameterKey"] != name]
+        parameters.append({"ParameterKey": name, "ParameterValue": value})
+
+    def validate(self, *options: str) -> Told:
+        return self.operate("validate", "--environment", "dev", *options)
+
+    def told(self, *options: str) -> dict[str, str]:
+        """Return what each check says, by its name."""
+        told = self.validate(*options)
+        matches = [
+            re.fullmatch("(pass|warn|fail)  ([a-z ]+): (.*)", line)
+            for line in told.out.splitlines()
+        ]
+        assert all(matches), told.out
+        found = {match[2]: f"{match[1]} {match[3]}" for match in matches if match}
+        assert told.code == any(line.startswith("fail") for line in found.values())
+        return found
+
+
+@pytest.fixture(name="site")
+def _site(account: Deployed, operate: Operate) -> Healthy:
+    return Healthy(account, operate)
+
+
+def test_healthy(site: Healthy) -> None:
+    told = site.validate()
+
+    assert (0, "0 failed, 0 warnings\n") == (told.code, told.err), told.out
+    assert BASIC == [line.split("  ")[1].split(":")[0] for line in told.out.splitlines()]
+    assert {"pass"} == {line.split()[0] for line in told.out.splitlines()}
+    values = contact_values(drifted_world(3))
+    assert [] == [value for value in values if value in told.out + told.err]
+
+
+@pytest.mark.case("E19")
+def test_it_is_fast(site: Healthy) -> None:
+    """Under 3 s at 30 ms a call, however many calls there are."""
+    site.account.aws.seconds = 0.03
+    started = time.monotonic()
+
+    told = site.validate()
+
+    assert 0 == told.code
+    assert 3 > time.monotonic() - started
+    assert 25 < site.account.aws.calls.total()
+
+
+def test_json(site: Healthy) -> None:
+    """One document, for pipelines."""
+    site.answer("kms.DescribeKey", {"KeyMetadata": {"KeyState": "Disabled"}})
+
+    told = site.validate("--json")
+
+    document = json.loads(told.out)
+    assert (1, STACK, 1, 0) == (
+        told.code,
+        document["stack"],
+        document["failed"],
+        document["warnings"],
+    )
+    assert BASIC == [check["name"] for check in document["checks"]]
+    (failed,) = [check for check in document["checks"] if check["level"] == "fail"]
+    assert "key" == failed["name"]
+    assert failed["told"].startswith(f"alias/{STACK} is Disabled")
+
+
+class TestStack:
+    @pytest.mark.parametrize(
+        ("status", "expected"),
+        [
+            ("ROLLBACK_COMPLETE", "fail {} is ROLLBACK_COMPLETE: scripts/rollback.sh"),
+            ("UPDATE_ROLLBACK_FAILED", "fail {} is UPDATE_ROLLBACK_FAILED: scripts/rollback.sh"),
+            ("DELETE_FAILED", "fail {} is DELETE_FAILED"),
+            ("UPDATE_IN_PROGRESS", "warn {} is UPDATE_IN_PROGRESS: validate again when that"),
+        ],
+    )
+    def test_status(self, site: Healthy, status: str, expected: str) -> None:
+        """A stack that exists is not yet one that works."""
+        site.account.stack["StackStatus"] = status
+
+        assert site.told()["stack"].startswith(expected.format(STACK))
+
+    @pytest.mark.case("E8")
+    def test_rolled_back(self, site: Healthy) -> None:
+        """Deploying again may change nothing; then the repair is named."""
+        site.account.stack["StackStatus"] = "UPDATE_ROLLBACK_COMPLETE"
+
+        told = site.told()["stack"]
+
+        assert told.startswith(f"warn {STACK} is UPDATE_ROLLBACK_COMPLETE: the last deployment")
+        assert told.endswith(REPAIR)
+
+    def test_missing(self, site: Healthy) -> None:
+        """Without a stack there is one failure, and nothing else to look at."""
+        told = site.told("--region", "eu-west-1")
+
+        assert ["stack"] == list(told)
+        assert told["stack"].startswith(f"fail there is no stack {STACK} in account 999999999999")
+
+    def test_failed_first_deployment(self, site: Healthy) -> None:
+        site.account.stack.update(StackStatus="ROLLBACK_COMPLETE", Outputs=[])
+
+        assert ["stack"] == list(site.told())
+
+    @pytest.mark.case("E4")
+    def test_expired_credentials(self, site: Healthy) -> None:
+        """It says so once, and fails."""
+        site.account.aws.fail("cloudformation.DescribeStacks", refusal("ExpiredToken"))
+
+        told = site.told()
+
+        assert ["stack"] == list(told)
+        assert told["stack"].startswith("fail the AWS credentials are expired or invalid")
+
+    def test_prod(self, site: Healthy) -> None:
+        """Of prod more is expected."""
+        name = "aws-contact-sync-prod"
+        site.account.stacks.stacks["us-east-1", name] = {**site.account.stack, "StackName": name}
+        site.account.stacks.resources[name] = []
+        told = site.operate("validate", "--environment", "prod").out
+
+        assert "warn  termination protection: off: aws cloudformation update-term" in told
+        assert "state has no point-in-time recovery" in told
+
+    @pytest.mark.case("D1")
+    def test_other_partitions(self, site: Healthy) -> None:
+        """What was never tried there is said."""
+        stacks = site.account.stacks.stacks
+        stacks["cn-north-1", STACK] = site.account.stack
+
+        told = site.told("--region", "cn-north-1")
+
+        assert told["partition"].startswith("warn nothing of this was tried in aws-cn: not verif")
+
+
+class TestResources:
+    """Each broken thing fails or warns with its remedy, and all of them are told in one go."""
+
+    @pytest.mark.parametrize(
+        ("call", "answer", "check", "expected"),
+        [
+            (
+                "sts.GetCallerIdentity",
+                {"Account": STRANGER, "Arn": "x"},
+                "account",
+                f"fail the stack is in {STRANGER}, and its ManagementAccountId is {MANAGEMENT}",
+            ),
+            (
+                "lambda.GetFunctionConfiguration",
+                {"State": "Active", "LastUpdateStatus": "Successful"},
+                "functions",
+                f"fail {HANDLER} has lost its environment variables: {REPAIR}",
+            ),
+            (
+                "stepfunctions.DescribeStateMachine",
+                {"status": "DELETING"},
+                "state machine",
+                f"fail it is DELETING: {REPAIR}",
+            ),
+            (
+                "dynamodb.DescribeTable",
+                {"Table": {"TableStatus": "INACCESSIBLE_ENCRYPTION_CREDENTIALS"}},
+                "tables",
+                "fail config is INACCESSIBLE_ENCRYPTION_CREDENTIALS: without its key",
+            ),
+            (
+                "dynamodb.DescribeTable",
+                refusal("AccessDeniedException"),
+                "tables",
+                "fail the AWS credentials do not suffice",
+            ),
+            (
+                "scheduler.GetSchedule",
+                {"State": "DISABLED"},
+                "schedule",
+                "warn it is DISABLED: it follows Triggers",
+            ),
+            (
+                "cloudtrail.GetTrailStatus",
+                {"IsLogging": False},
+                "trail",
+                "warn none is logging in us-east-1",
+            ),
+            (
+                "sns.GetTopicAttributes",
+                {"Attributes": {"KmsMasterKeyId": "arn:aws:kms:x:1:alias/aws/sns"}},
+                "topic",
+                "fail its key alias/aws/sns keeps alarms from publishing",
+            ),
+            (
+                "cloudwatch.DescribeAlarms",
+                {"MetricAlarms": []},
+                "alarms",
+                f"fail {ALARM} was deleted by hand: {REPAIR}",
+            ),
+            (
+                "cloudwatch.DescribeAlarms",
+                {
+                    "MetricAlarms": [
+                        {"AlarmName": ALARM, "StateValue": "ALARM", "ActionsEnabled": False}
+                    ]
+                },
+                "alarms",
+                f"warn {ALARM} is in alarm: see https://",
+            ),
+            (
+                "sqs.GetQueueAttributes",
+                {"Attributes": {"ApproximateNumberOfMessages": "2"}},
+                "dead letters",
+                "warn 2 events started nothing: scripts/redrive-dlq.sh --environment dev",
+            ),
+        ],
+    )
+    def test_broken(self, site: Healthy, call: str, answer: Any, check: str, expected: str) -> None:
+        site.answer(call, answer)
+
+        told = site.told()
+
+        assert BASIC == list(told)
+        assert told[check].startswith(expected)
+        assert [check] == [name for name, line in told.items() if not line.startswith("pass")]
+
+    def test_organization(self, site: Healthy) -> None:
+        world = {**drifted_world(3), "trusted_access": [], "feature_set": "CONSOLIDATED_BILLING"}
+        site.account.organization.reset(world)
+
+        told = site.told()["organization"]
+
+        assert "aws organizations enable-all-features" in told
+        assert told.endswith(
+            "aws organizations enable-aws-service-access --service-principal account.amazonaws.com"
+        )
+
+    @pytest.mark.case("E5")
+    def test_every_page_of_trusted_services(self, site: Healthy) -> None:
+        """The service may be on the second page."""
+
+        def page(_: str, given: Any) -> Any:
+            if "NextToken" in given:
+                return {"EnabledServicePrincipals": [{"ServicePrincipal": "account.amazonaws.com"}]}
+            other = {"ServicePrincipal": "access-analyzer.amazonaws.com"}
+            return {"EnabledServicePrincipals": [other], "NextToken": "2"}
+
+        site.answer("organizations.ListAWSServiceAccessForOrganization", page)
+
+        assert site.told()["organization"].startswith("pass ")
+
+    @pytest.mark.case("E8")
+    def test_rules(self, site: Healthy) -> None:
+        """What a deployment would not see, a repair puts right."""
+        site.answer(
+            "events.ListRules",
+            {
+                "Rules": [
+                    {"Name": RULES[0], "State": "DISABLED"},
+                    {"Name": RULES[1], "State": "ENABLED"},
+                ]
+            },
+        )
+        site.answer("events.ListRuleNamesByTarget", {"RuleNames": [RULES[0]]})
+
+        told = site.told()["rules"]
+
+        assert told == (
+            f"fail {RULES[0]} is disabled: aws events enable-rule --name {RULES[0]}; "
+            f"{RULES[1]} has no target: {REPAIR}; {RULES[2]} was deleted by hand: {REPAIR}"
+        )
+
+    def test_triggers_are_off(self, site: Healthy) -> None:
+        """Rules that are meant to be off are told once."""
+        site.set_parameter("Triggers", "DISABLED")
+        rules = [{"Name": name, "State": "DISABLED"} for name in RULES]
+        site.answer("events.ListRules", {"Rules": rules})
+
+        expected = "warn no event starts an execution, because Triggers is DISABLED"
+        assert expected == site.told()["rules"]
+
+
+class TestSubscription:
+    @pytest.mark.case("D7")
+    def test_vanished(self, site: Healthy) -> None:
+        """AWS forgets what nobody confirms, and CloudFormation sees no change."""
+        site.set_parameter("NotificationEmail", "other@example.com")
+
+        told = site.told()["topic"]
+
+        assert told == (
+            "warn the address of NotificationEmail is not subscribed: scripts/deploy.sh "
+            "--environment dev subscribes it again"
+        )
+
+    @pytest.mark.case("D7")
+    def test_pending(self, site: Healthy) -> None:
+        pending = {"SubscriptionArn": "PendingConfirmation", "Endpoint": "team@example.com"}
+        site.answer("sns.ListSubscriptionsByTopic", {"Subscriptions": [pending]})
+
+        told = site.told()["topic"]
+
+        assert told.startswith("warn 1 subscriptions wait: open the link in the e-mail")
+
+    def test_nobody(self, site: Healthy) -> None:
+        site.answer("sns.ListSubscriptionsByTopic", {"Subscriptions": []})
+
+        assert site.told()["topic"].startswith("warn nobody is subscribed: deploy with")
+
+
+class TestContacts:
+    def test_configuration(self, site: Healthy) -> None:
+        site.account.configure(None)
+
+        told = site.told()
+
+        assert told["configuration"].startswith("fail no configuration item with config_key")
+        assert told["configuration"].endswith("scripts/config.sh apply FILE --environment dev")
+        assert "pass not looked at, as the configuration is not valid" == told["exclusions"]
+
+    @pytest.mark.case("B9")
+    def test_exclusions(self, site: Healthy) -> None:
+        """An exclusion that names nobody may be a typo."""
+        excluded = ["100000000001", MANAGEMENT, STRANGER]
+        site.account.configure({"contact_types": ["billing"], "excluded_accounts": excluded})
+
+        told = site.told()["exclusions"]
+
+        assert told.startswith(f"warn excluded_accounts: {MANAGEMENT} is the management account")
+        assert f"; excluded_accounts: {STRANGER} is not in the organization" in told
+        assert "100000000001" not in told
+
+    def test_excluded_unit_that_is_gone(self, site: Healthy) -> None:
+        """Every run refuses it."""
+        units = ["ou-exam-workloads", "ou-exam-nowhere1"]
+        item = {"contact_types": ["billing"], "excluded_organizational_units": units}
+        site.account.configure(item)
+
+        told = site.told()["exclusions"]
+
+        assert told.startswith("fail excluded_organizational_units: ou-exam-nowhere1 does not")
+
+    @pytest.mark.case("B10")
+    @pytest.mark.parametrize(
+        ("policy", "expected"), [("keep", "stays in the members"), ("delete", "is deleted in")]
+    )
+    def test_deleted_contact(self, site: Healthy, policy: str, expected: str) -> None:
+        site.account.organization.set_contact(MANAGEMENT, "SECURITY", None)
+        site.account.configure(
+            {"contact_types": ["billing", "security"], "on_source_deleted": policy}
+        )
+
+        told = site.told()["source contacts"]
+
+        assert told.startswith(
+            f"warn the management account has no security contact: it {expected}"
+        )
+
+    @pytest.mark.case("B8")
+    def test_shared_address(self, site: Healthy) -> None:
+        """Compliance checks want the contacts different; the address is not shown."""
+        for name in ("BILLING", "SECURITY"):
+            contact = {**SOURCE_CONTACTS[name], "EmailAddress": "One@example.com"}
+            site.account.organization.set_contact(MANAGEMENT, name, contact)
+
+        told = site.told()["source contacts"]
+
+        assert told == (
+            "warn billing and security share one e-mail address: compliance checks want them "
+            "different"
+        )
+
+    @pytest.mark.case("B4")
+    def test_invalid_contact(self, site: Healthy) -> None:
+        contact = {**SOURCE_CONTACTS["PRIMARY"], "PhoneNumber": "0400 555 000"}
+        site.account.organization.set_contact(MANAGEMENT, "PRIMARY", contact)
+
+        told = site.told()["source contacts"]
+
+        assert told == (
+            "fail AWS would refuse it for members: primary.PhoneNumber has a form that the API "
+            "refuses; it is left out"
+        )
+
+    def test_no_contact(self, site: Healthy) -> None:
+        site.account.organization.set_contact(MANAGEMENT, "SECURITY", None)
+        site.account.configure({"contact_types": ["security"]})
+
+        assert site.told()["source contacts"].startswith("fail the management account has none of")
+
+    def test_last_run(self, site: Healthy) -> None:
+        """A dry run, and an execution without outcome, are not looked at."""
+        site.record_run("failed", "failure", error="InvalidConfigError")
+        site.record_run("dry-run", "success", dry_run=True)
+
+        told = site.told()["last run"]
+
+        assert told.startswith("warn failed was no success (failure, InvalidConfigError)")
+        assert "scripts/resync.sh --environment dev --retry-of failed repeats" in told
+
+    def test_no_run(self, site: Healthy) -> None:
+        key = {"pk": {"S": "RUN"}, "sk": {"S": "2026-11-24#good"}}
+        site.account.dynamodb.delete_item(TableName=STATE_TABLE, Key=key)
+
+        assert site.told()["last run"].startswith("warn none yet: scripts/resync.sh --environment ")
+
+
+class TestForwarding:
+    @pytest.fixture(autouse=True)
+    def _abroad(self, site: Healthy) -> None:
+        """The stack is in eu-west-1, events come up in us-east-1, Control Tower is in a third."""
+        stacks = site.account.stacks
+        stacks.stacks["eu-west-1", STACK] = site.account.stack
+        site.set_parameter("ControlTowerRegion", "eu-north-1")
+        for region, kind in (("us-east-1", "Account"), ("eu-north-1", "ControlTower")):
+            parameters = {"HomeRegion": "eu-west-1", "Kind": kind, "Triggers": "ENABLED"}
+            stacks.put(f"{STACK}-forwarding", region=region, parameters=parameters)
+        bus = f"arn:aws:events:eu-west-1:{MANAGEMENT}:event-bus/default"
+        site.answer("events.ListTargetsByRule", {"Targets": [{"Arn": bus}]})
+
+    def told(self, site: Healthy) -> str:
+        return site.told("--region", "eu-west-1")["forwarding"]
+
+    def forwarding(self, site: Healthy, region: str = "us-east-1") -> Any:
+        return site.account.stacks.stacks[region, f"{STACK}-forwarding"]
+
+    def test_healthy(self, site: Healthy) -> None:
+        assert "pass ControlTower from eu-north-1, Account from us-east-1" == self.told(site)
+
+    def test_missing(self, site: Healthy) -> None:
+        del site.account.stacks.stacks["eu-north-1", f"{STACK}-forwarding"]
+
+        assert self.told(site).startswith(f"fail there is no {STACK}-forwarding in eu-north-1: ")
+
+    def test_wrong(self, site: Healthy) -> None:
+        """A stack that serves another one, or whose rule was changed, forwards nothing to here."""
+        stack = site.account.stacks.put(
+            f"{STACK}-forwarding",
+            status="UPDATE_ROLLBACK_FAILED",
+            parameters={"HomeRegion": "eu-west-2", "Kind": "ControlTower", "Triggers": "DISABLED"},
+        )
+        site.answer("events.ListTargetsByRule", {"Targets": [{"Arn": "elsewhere"}]})
+
+        told = self.told(site)
+
+        name = stack["StackName"]
+        for expected in (
+            f"{name} in us-east-1 is UPDATE_ROLLBACK_FAILED",
+            f"{name} in us-east-1 forwards to eu-west-2, and the stack is in eu-west-1",
+            f"{name} in us-east-1 forwards the events of ControlTower, and those of Account",
+            f"{name} in us-east-1 has Triggers DISABLED, and the stack ENABLED",
+            "does not forward to eu-west-1",
+        ):
+            assert expected in told
+
+    def test_disabled_rule(self, site: Healthy) -> None:
+        rules = [{"Name": RULES[0], "State": "DISABLED"}]
+        site.answer("events.ListRules", {"Rules": rules})
+
+        enable = f"aws events enable-rule --region us-east-1 --name {RULES[0]}"
+        assert f"{RULES[0]} in us-east-1 is disabled: {enable}" in self.told(site)
+
+    def test_no_rule(self, site: Healthy) -> None:
+        site.answer("events.ListRules", {"Rules": []})
+
+        assert f"{STACK}-forwarding in us-east-1 has no rule: delete" in self.told(site)
+
+    def test_not_needed(self, site: Healthy) -> None:
+        site.set_parameter("ControlTowerRegion", "")
+
+        expected = "pass not needed: the events come up in us-east-1"
+        assert expected == site.told()["forwarding"]
+
+
+class TestDeep:
+    """On the stand-in, test_on_standin.py sends the event through a real rule."""
+
+    @pytest.fixture(autouse=True)
+    def _deep(self, site: Healthy) -> None:
+        wanted = [line.split() for line in deep_checks.SAMPLES.splitlines()]
+        names = dict.fromkeys(rule for rule, *_ in wanted)
+        rules = [
+            {"Name": f"{STACK}-{name}", "State": "ENABLED", "EventPattern": json.dumps(name)}
+            for name in names
+        ]
+        self.answers = {
+            (json.dumps(rule), deep_checks.sample_event(event, self.arn(site), MANAGEMENT)): (
+                answer == "True"
+            )
+            for rule, event, answer in wanted
+        }
+        self.started: dict[str, Any] = {}
+        self.put: Any = None
+        states = "stepfunctions."
+        site.account.aws.answers |= {
+            "events.ListRules": {"Rules": rules},
+            "events.ListRuleNamesByTarget": {"RuleNames": [one["Name"] for one in rules]},
+            "events.TestEventPattern": lambda _, given: {
+                "Result": self.answers[given["EventPattern"], given["Event"]]
+            },
+            "events.ListTargetsByRule": {"Targets": [{"Id": "x", "RoleArn": "role"}]},
+            "events.PutRule": {},
+            "events.PutTargets": self._put_targets,
+            "events.PutEvents": self._put_events,
+            "events.RemoveTargets": {},
+            "events.DeleteRule": {},
+            f"{states}ListExecutions": lambda *_: {
+                "executions": [{"executionArn": arn} for arn in self.started]
+            },
+            f"{states}DescribeExecution": lambda _, given: self._described(given["executionArn"]),
+            f"{states}StartExecution": lambda _, given: self._start(site, "hand", given["input"]),
+            "sns.Publish": {"MessageId": "x"},
+        }
+        self.site = site
+        site.record_run("event", "success", dry_run=True, seconds=3, estimated_seconds=2)
+
+    def arn(self, site: Healthy) -> str:
+        return site.account.machine_arn
+
+    def _put_targets(self, _: str, given: Any) -> Any:
+        self.put = given["Targets"][0]["Input"]
+        return {}
+
+    def _put_events(self, *_: Any) -> Any:
+        return self._start(self.site, "event", self.put)
+
+    def _start(self, site: Healthy, name: str, given: str) -> Any:
+        arn = f"{self.arn(site).replace(':stateMachine:', ':execution:')}:{name}"
+        self.started[arn] = given
+        return {"executionArn": arn}
+
+    def _described(self, arn: str) -> Any:
+        output = json.dumps({"summary": "[dev] dry run success"})
+        given = {"executionArn": arn, "input": self.started[arn], "output": output}
+        return {"status": "SUCCEEDED", **given}
+
+    def test_healthy(self, site: Healthy) -> None:
+        told = site.told("--deep")
+
+        assert [*BASIC, *DEEP] == list(told)
+        assert "pass 18 events of AWS tell the rules what they should" == told["patterns"]
+        assert "pass a rule started event" == told["test event"]
+        assert "pass [dev] dry run success" == told["dry run"]
+        assert "pass 3 s for 0 accounts; the quotas allow 2 s" == told["time"]
+        (given,) = [json.loads(text) for text in self.started.values()]
+        assert True is given["dry_run"]
+        assert "test" == given["trigger"]["source"]
+        assert 1 == site.account.aws.calls["events.DeleteRule"]
+
+    def test_changed_pattern(self, site: Healthy) -> None:
+        member = deep_checks.sample_event(
+            "put-alternate-contact-member", self.arn(site), MANAGEMENT
+        )
+        self.answers['"contact-changed"', member] = True
+
+        told = site.told("--deep")["patterns"]
+
+        assert told.startswith(
+            f"fail {STACK}-contact-changed should say False to put-alternate-contact-member: "
+        )
+
+    def test_no_role(self, site: Healthy) -> None:
+        """The dry run is started by hand then."""
+        site.answer("events.ListTargetsByRule", {"Targets": []})
+
+        told = site.told("--deep")
+
+        expected = f"fail {STACK}-contact-changed has no role that could start it"
+        assert expected == told["test event"]
+        assert told["dry run"].startswith("pass ")
+        assert told["time"].startswith("warn the run recorded no time")
+
+    def test_event_starts_nothing(self, site: Healthy) -> None:
+        site.answer("events.PutEvents", {"FailedEntryCount": 0})
+
+        told = site.told("--deep")
+
+        assert told["test event"].startswith("fail it started nothing: see the role of ")
+        assert 1 == site.account.aws.calls["events.DeleteRule"]
+
+    @pytest.mark.parametrize(("seconds", "level"), [(660, "pass"), (661, "warn")])
+    def test_time(self, site: Healthy, seconds: int, level: str) -> None:
+        """A run that takes twice as long as it should, and a minute, is reported."""
+        site.record_run(
+            "event",
+            "success",
+            dry_run=True,
+            seconds=seconds,
+            estimated_seconds=300,
+            accounts={"unchanged": 1000},
+        )
+
+        assert site.told("--deep")["time"].startswith(f"{level} ")
+
+    def test_interrupted(self, site: Healthy) -> None:
+        """Ended in the middle, it takes its rule with it."""
+
+        def interrupt(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        site.answer("events.PutEvents", interrupt)
+
+        told = site.validate("--deep")
+
+        assert 130 == told.code
+        assert 1 == site.account.aws.calls["events.DeleteRule"]
+
+
+def test_samples_are_of_the_stack() -> None:
+    """The rules are asked about events of this account and machine, in any partition."""
+    arn = "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:aws-contact-sync-prod"
+
+    event = json.loads(deep_checks.sample_event("execution-failed", arn, "123456789012"))
+
+    assert "123456789012" == event["account"]
+    assert arn == event["detail"]["stateMachineArn"]
+    execution = arn.replace(":stateMachine:", ":execution:")
+    assert event["resources"][0].startswith(f"{execution}:")
+    assert "999999999999" not in json.dumps(event)
