@@ -158,9 +158,46 @@ class TestNames:
         }
 
         assert outputs == {name: stack.output(name) for name in outputs}
-        assert {*outputs, "DefaultConfiguration", "TerminationProtection"} == (
-            set(stack.template["Outputs"])
-        )
+        others = {"ControlTowerRegion", "DefaultConfiguration", "Release", "TerminationProtection"}
+        assert outputs.keys() | others == set(stack.template["Outputs"])
+
+
+class TestBoundary:
+    """An organization may demand a permissions boundary of every role."""
+
+    BOUNDARY = "arn:aws:iam::999999999999:policy/boundary"
+
+    @pytest.mark.case("E9")
+    @pytest.mark.parametrize("boundary", [BOUNDARY, ""])
+    def test_every_role(self, expanded: dict[str, Any], boundary: str) -> None:
+        """Also those that SAM makes for rules, and the forwarding stack's."""
+        stacks = [
+            Stack(expanded, PermissionsBoundary=boundary),
+            Stack(forwarding_template(), HomeRegion="eu-west-1", PermissionsBoundary=boundary),
+        ]
+
+        roles = [role for stack in stacks for role in stack.of_type("AWS::IAM::Role").values()]
+
+        assert 18 == len(roles)
+        assert {boundary} == {role.get("PermissionsBoundary", "") for role in roles}
+
+
+class TestReplacement:
+    HOLDS_DATA = ("DynamoDB::Table", "S3::Bucket", "SecretsManager::Secret", "SQS::Queue")
+
+    @pytest.mark.case("E10")
+    def test_is_kept_when_it_is_replaced(self, expanded: dict[str, Any]) -> None:
+        """An update that replaces what holds data, or its key, leaves the old one behind."""
+        kinds = {f"AWS::{kind}" for kind in (*self.HOLDS_DATA, "KMS::Key")}
+        policies = {
+            (name, resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
+            for template in (expanded, forwarding_template())
+            for name, resource in template["Resources"].items()
+            if resource["Type"] in kinds
+        }
+
+        assert 7 == len(policies)
+        assert {("Delete", "Retain")} == {policy[1:] for policy in policies}
 
 
 class TestEnvironments:
@@ -365,10 +402,10 @@ class TestData:
 
     def test_nothing_is_left_to_block_the_next_deployment(self, expanded: dict[str, Any]) -> None:
         """No resource with a fixed name outlives its stack, and no rollback is refused."""
-        text = json.dumps(expanded["Resources"])
+        resources = expanded["Resources"]
 
-        assert "Retain" not in text
-        assert "DeletionProtectionEnabled" not in text
+        assert {"Delete"} == {each.get("DeletionPolicy", "Delete") for each in resources.values()}
+        assert "DeletionProtectionEnabled" not in json.dumps(resources)
 
     def test_dashboard_shows_what_the_guide_lists(self, stack: Stack) -> None:
         """Invocations, errors and duration of every function, tables, queue and executions."""
