@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from botocore.exceptions import ClientError
-from contact_sync.contacts import ALTERNATE_TYPES, Contact, ContactType
+from contact_sync.contacts import Contact, ContactType
 
 from operate.aws import Aws, code_of
 
@@ -27,10 +27,3 @@ def _read(aws: Aws, contact_type: ContactType) -> Contact | None:
             return None
         raise
     return Contact.from_api(contact_type, found)
-
-
-def share_one_address(source: dict[ContactType, Contact | None]) -> bool:
-    """Return whether all alternate contacts have the same e-mail address."""
-    contacts = [source.get(name) for name in ALTERNATE_TYPES]
-    addresses = {one.to_api().get("EmailAddress", "").lower() for one in contacts if one}
-    return all(contacts) and len(addresses) == 1

@@ -25,6 +25,21 @@ class Stack:
         """Return its status, such as UPDATE_COMPLETE."""
         return str(self.described["StackStatus"])
 
+    @property
+    def id(self) -> str:
+        """Its ID, which names it even when it is deleted."""
+        return str(self.described["StackId"])
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether CloudFormation works on it."""
+        return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+
+    @property
+    def client(self) -> Any:
+        """CloudFormation in its region."""
+        return self.aws.client("cloudformation", self.region)
+
     @cached_property
     def parameters(self) -> dict[str, str]:
         """Its parameters by name."""
@@ -52,14 +67,12 @@ class Stack:
 
     def resources(self) -> Iterator[dict[str, Any]]:
         """Yield its resources as ListStackResources tells of them."""
-        client = self.aws.client("cloudformation", self.region)
-        for page in client.get_paginator("list_stack_resources").paginate(StackName=self.name):
+        for page in self.client.get_paginator("list_stack_resources").paginate(StackName=self.id):
             yield from page["StackResourceSummaries"]
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield its events, the newest first."""
-        client = self.aws.client("cloudformation", self.region)
-        for page in client.get_paginator("describe_stack_events").paginate(StackName=self.name):
+        for page in self.client.get_paginator("describe_stack_events").paginate(StackName=self.id):
             yield from page["StackEvents"]
 
 

@@ -21,7 +21,8 @@ def _operate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(scope="session", name="server")
 def _server() -> Iterator[OrganizationServer]:
-    with OrganizationServer({}) as server:
+    # Nothing waits, so the rates are those of hours.
+    with OrganizationServer({}, speed=10_000) as server:
         yield server
 
 
@@ -51,7 +52,12 @@ def _account(
 def _slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Nothing waits; returns how long it would have waited."""
     slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        assert len(slept) < 1000, "it waits for ever"
+
+    monkeypatch.setattr(time, "sleep", sleep)
     return slept
 
 

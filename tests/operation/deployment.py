@@ -201,7 +201,8 @@ def project(
     for name in ("functions", "statemachine", "scripts"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored)
-    shutil.copyfile(REPOSITORY / "template.yaml", folder / "template.yaml")
+    for name in ("template.yaml", "pyproject.toml"):
+        shutil.copyfile(REPOSITORY / name, folder / name)
     (folder / "functions/requirements.txt").write_text("")
     if with_requirements:
         make_wheel(folder / "wheels")

@@ -133,7 +133,9 @@ ON_ALL_OF = {
 # What operators run, and of what these share with deploy.sh, what they use.
 OPERATING = "backup restore common tables".split()
 # Modules of scripts/operate that only deployers run.
-DEPLOYING: list[str] = []
+DEPLOYING = (
+    "change_sets deploy deployment forwarding operations packaging preflight releases runs trails"
+).split()
 # Of the modules that both use, what only a deployment calls.
 DEPLOYERS_OWN = {"cloudformation:DescribeStackEvents"}
 SHARED = {"cloudformation:DescribeStacks"}

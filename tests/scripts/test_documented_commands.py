@@ -44,7 +44,7 @@ RUN_BY = {
     "benchmark": "tests/scripts/test_benchmark.py",
     "config": "tests/operate/test_config.py",
     "demo": "tests/scripts/test_demo.py",
-    "deploy": "tests/operation/test_deploy.py",
+    "deploy": "tests/operate/test_deploy.py",
     "redrive-dlq": "tests/operate/test_redrive_dlq.py",
     "restore": "tests/operation/test_backup.py",
     "resync": "tests/operate/test_resync.py",
@@ -168,7 +168,7 @@ def test_options(sample: Sample) -> None:
     ("script", "options", "complaint"),
     [
         ("resync.sh", ["--type", "SECURITY"], "unknown contact type"),
-        ("deploy.sh", ["--environment", "prod"], "--account-id are required"),
+        ("deploy.sh", ["--environment", "prod"], "--account-id is required"),
         ("rollback.sh", ["--everything"], "unknown option"),
         ("demo.sh", ["--colour"], "unrecognized arguments"),
         ("test.sh", ["tests/nowhere"], "tests/nowhere"),

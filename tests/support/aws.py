@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
@@ -101,7 +102,12 @@ class FakeStacks:
 
     def put(self, name: str, *, region: str = "us-east-1", **described: Any) -> Json:
         """Put a stack; `described` has its status, parameters, outputs and tags as dictionaries."""
-        stack: Json = {"StackName": name, "StackStatus": described.pop("status", "CREATE_COMPLETE")}
+        stack: Json = {
+            "StackName": name,
+            "StackId": f"arn:aws:cloudformation:{region}:999999999999:stack/{name}/1",
+            "StackStatus": described.pop("status", "CREATE_COMPLETE"),
+            "CreationTime": datetime(2026, 1, 1, tzinfo=UTC),
+        }
         for key, (name_key, value_key) in _PAIRS.items():
             given = described.pop(key.lower(), {})
             stack[key] = [{name_key: name, value_key: value} for name, value in given.items()]
@@ -113,15 +119,15 @@ class FakeStacks:
         return {
             "cloudformation.DescribeStacks": self._describe,
             "cloudformation.ListStackResources": lambda _, given: {
-                "StackResourceSummaries": self.resources.get(given["StackName"], [])
+                "StackResourceSummaries": self.resources.get(name_of(given), [])
             },
             "cloudformation.DescribeStackEvents": lambda _, given: {
-                "StackEvents": self.events.get(given["StackName"], [])
+                "StackEvents": self.events.get(name_of(given), [])
             },
         }
 
     def _describe(self, region: str, given: Json) -> Any:
-        name = given.get("StackName")
+        name = name_of(given)
         found = [
             stack
             for (at, known), stack in self.stacks.items()
@@ -130,6 +136,12 @@ class FakeStacks:
         if name and not found:
             return refusal("ValidationError", f"Stack with id {name} does not exist")
         return {"Stacks": found}
+
+
+def name_of(given: Json) -> str | None:
+    """Return the name of the stack that a request names, by its name or its ID."""
+    name = given.get("StackName")
+    return name.split("/")[1] if name and name.startswith("arn:") else name
 
 
 _PAIRS = {

@@ -1,0 +1,166 @@
+"""Change sets: what a deployment would change, shown, then executed or discarded."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from operate.aws import Aws
+from operate.console import OperateError, note, warn
+from operate.operations import DEPLOYED, POLL_SECONDS, Operation
+from operate.stacks import find_stack
+
+Json = dict[str, Any]
+# CloudFormation has no code for it; the AWS CLI knows it by these words, too.
+NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+WORDS = {"SyncWithActual": "as it is", "Dynamic": "may change"}
+REPLACEMENTS = {"True": "replace", "Conditional": "may replace"}
+POLICIES = {"ReplaceAndDelete": "the old one is deleted", "ReplaceAndRetain": "the old one is kept"}
+HOLDS_DATA = (
+    "AWS::DynamoDB::Table",
+    "AWS::KMS::Key",
+    "AWS::S3::Bucket",
+    "AWS::SecretsManager::Secret",
+    "AWS::SQS::Queue",
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A stack as it is to be. `template` is its TemplateBody or TemplateURL."""
+
+    name: str
+    template: dict[str, str]
+    parameters: dict[str, str]
+    tags: dict[str, str]
+    role_arn: str | None = None
+    region: str | None = None
+    repair: bool = False
+
+
+@dataclass
+class ChangeSet:
+    """What CloudFormation would do."""
+
+    aws: Aws
+    wanted: Wanted
+    id: str
+    stack_id: str
+    is_new: bool
+    changes: list[Json] = field(default_factory=list)
+    is_empty: bool = False
+    _executed: bool = False
+
+    def show(self, tell: Callable[[str], None]) -> None:
+        """Tell each change, and warn of what would lose data."""
+        name = self.wanted.name
+        tell(f"Changes of {name}:" if not self.is_empty else f"No change: {name} is up to date")
+        for change in self.changes:
+            tell(f"  {_line(change)}")
+            if change["ResourceType"] in HOLDS_DATA and _is_lost(change):
+                warn(f"{change['LogicalResourceId']} loses what it holds")
+
+    def execute(self, token: str | None = None) -> None:
+        """Do it, and wait for the end; raise unless the stack is deployed."""
+        stack = find_stack(self.aws, self.wanted.name, self.wanted.region)
+        assert stack  # noqa: S101 - the change set is one of it
+        operation = Operation(stack)
+        request = {"ChangeSetName": self.id, **({"ClientRequestToken": token} if token else {})}
+        stack.client.execute_change_set(**request)
+        self._executed = True
+        status = operation.follow()
+        if status not in DEPLOYED:
+            raise OperateError(
+                f"{stack.name} was not deployed; it is {status}: see what failed above"
+            )
+
+    def discard(self) -> None:
+        """Remove it, unless it was executed, and the stack that exists only for it."""
+        client = self.aws.client("cloudformation", self.wanted.region)
+        if self._executed:
+            return
+        client.delete_change_set(ChangeSetName=self.id)
+        if self.is_new:
+            client.delete_stack(StackName=self.stack_id)
+
+
+@contextmanager
+def change_set(aws: Aws, wanted: Wanted) -> Iterator[ChangeSet]:
+    """Create a change set that makes the stack what is wanted; discard what was not executed."""
+    made = _create(aws, wanted)
+    try:
+        _wait(made)
+        yield made
+    finally:
+        made.discard()
+
+
+def apply(aws: Aws, wanted: Wanted) -> None:
+    """Make the stack what is wanted."""
+    with change_set(aws, wanted) as made:
+        if not made.is_empty:
+            made.execute()
+
+
+def _create(aws: Aws, wanted: Wanted) -> ChangeSet:
+    stack = find_stack(aws, wanted.name, wanted.region)
+    is_new = stack is None or stack.status == "REVIEW_IN_PROGRESS"
+    request = {
+        "StackName": wanted.name,
+        "ChangeSetName": f"contact-sync-{datetime.now(UTC):%Y%m%dT%H%M%S%f}",
+        "ChangeSetType": "CREATE" if is_new else "UPDATE",
+        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        "Parameters": [
+            {"ParameterKey": name, "ParameterValue": value}
+            for name, value in sorted(wanted.parameters.items())
+        ],
+        "Tags": [{"Key": name, "Value": value} for name, value in sorted(wanted.tags.items())],
+        **wanted.template,
+        **({"RoleARN": wanted.role_arn} if wanted.role_arn else {}),
+        **({"DeploymentMode": "REVERT_DRIFT"} if wanted.repair and not is_new else {}),
+    }
+    answer = aws.client("cloudformation", wanted.region).create_change_set(**request)
+    return ChangeSet(aws, wanted, answer["Id"], answer["StackId"], is_new)
+
+
+def _wait(made: ChangeSet) -> None:
+    """Wait until the changes are known; raise where CloudFormation refuses them."""
+    client = made.aws.client("cloudformation", made.wanted.region)
+    while True:
+        described = client.describe_change_set(ChangeSetName=made.id)
+        if described["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
+            break
+        time.sleep(POLL_SECONDS)
+    if described["Status"] == "CREATE_COMPLETE":
+        pages = client.get_paginator("describe_change_set").paginate(ChangeSetName=made.id)
+        made.changes = [change["ResourceChange"] for page in pages for change in page["Changes"]]
+        return
+    reason = described.get("StatusReason", "")
+    made.is_empty = any(text in reason for text in NO_CHANGES)
+    if not made.is_empty:
+        filters = {"FailedEvents": True}
+        events = client.describe_events(ChangeSetName=made.id, Filters=filters)["OperationEvents"]
+        for event in events:
+            why = event.get("ValidationStatusReason") or event.get("ResourceStatusReason", "")
+            note(f"  {event.get('LogicalResourceId', '')}: {why}")
+        raise OperateError(f"CloudFormation refuses the change of {made.wanted.name}: {reason}")
+
+
+def _line(change: Json) -> str:
+    """Return what happens to one resource, and to which of its properties."""
+    action = change["Action"]
+    word = REPLACEMENTS.get(change.get("Replacement", "")) or WORDS.get(action, action.lower())
+    targets = [detail["Target"] for detail in change.get("Details", [])]
+    names = sorted({target.get("Name") or target["Attribute"] for target in targets})
+    line = f"{word:<11} {change['LogicalResourceId']} ({change['ResourceType']})"
+    kept = POLICIES.get(change.get("PolicyAction", ""))
+    return line + (f": {', '.join(names)}" if names else "") + (f"; {kept}" if kept else "")
+
+
+def _is_lost(change: Json) -> bool:
+    """Return whether CloudFormation deletes the resource that there is."""
+    return "Delete" in change.get("PolicyAction", "") or (
+        change["Action"] == "Remove" and "PolicyAction" not in change
+    )

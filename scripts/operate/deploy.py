@@ -1,0 +1,214 @@
+"""Deploys one environment: checks, builds, shows what would change, deploys: scripts/deploy.sh."""
+
+import json
+import time
+from argparse import Namespace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from botocore.exceptions import ClientError
+from contact_sync.aws.items import to_item
+
+from operate import console
+from operate.aws import code_of, open_aws
+from operate.change_sets import ChangeSet, Wanted, change_set
+from operate.console import OK, OperateError, confirm, note, out, warn
+from operate.deploy_options import parser
+from operate.deployment import Deployment, open_deployment
+from operate.forwarding import keep_forwarding
+from operate.operations import delete_stack, going_on
+from operate.packaging import package
+from operate.preflight import TRUSTED_SERVICE, check, check_account
+from operate.releases import Releases, name_release, running_release, sam_bucket
+from operate.runs import running_executions
+from operate.stacks import Stack, get_stack
+
+__all__ = ["parser", "run"]
+
+CHANGES = 3
+RUN_POLL_SECONDS = 5
+
+
+def run(options: Namespace) -> int:
+    """Deploy, or with --plan only show what would change; return the exit code."""
+    aws = open_aws(options)
+    note("Checking what the deployment needs")
+    organization = check_account(aws, options.account_id)
+    deployment = open_deployment(options, aws)
+    own = {"ManagementAccountId": options.account_id, "OrganizationId": organization}
+    deployment.settings.given |= {**own, "Environment": options.environment}
+    check(deployment)
+    _show_settings(deployment)
+    if deployment.found and deployment.found.status == "ROLLBACK_COMPLETE":
+        if options.plan:
+            out(f"{deployment.name} failed on its first deployment: it would be made anew")
+            return CHANGES
+        _ask(deployment, f"Remove what the failed first deployment of {deployment.name} left?")
+        delete_stack(deployment.found)
+    with TemporaryDirectory(prefix="contact-sync-") as folder:
+        return _deploy(deployment, Path(folder))
+
+
+def _show_settings(deployment: Deployment) -> None:
+    status = deployment.found.status if deployment.found else "not deployed yet"
+    account, _ = deployment.aws.caller
+    note(f"{deployment.name} in account {account}, region {deployment.aws.region}: {status}")
+    for name, value in deployment.settings.values().items():
+        if name != "Release":
+            note(f"  {name}={value}")
+    for name, value in sorted(deployment.tags.items()):
+        note(f"  tag {name}={value}")
+    types, chosen = deployment.contact_types, deployment.options.contact_types
+    if not deployment.configuration:
+        note(f"  contact types: {', '.join(types)}")
+        if "primary" in types:
+            warn(
+                "'primary' replaces each member account's whole primary contact: name, company, "
+                "address, phone and website. Leave it out with --contact-types if they differ on "
+                "purpose."
+            )
+    elif chosen and set(chosen) != set(types):
+        warn(
+            f"there is a configuration already, with: {', '.join(types)}. It stays as it is; "
+            "--contact-types has no effect."
+        )
+    if not deployment.settings["NotificationEmail"]:
+        warn("nobody is notified: --notification-email says who should be")
+
+
+def _deploy(deployment: Deployment, folder: Path) -> int:
+    aws, options, settings = deployment.aws, deployment.options, deployment.settings
+    template = package(deployment, folder)
+    releases = _releases(deployment)
+    running = running_release(deployment.stack)
+    release = name_release(template, settings.values(), running)
+    settings.given["Release"] = releases.address(release)
+    releases.put_template(release, template)
+    wanted = Wanted(
+        name=deployment.name,
+        template=releases.template(release),
+        parameters=settings.values(),
+        tags=deployment.tags,
+        role_arn=options.role_arn,
+        repair=options.repair,
+    )
+    with change_set(aws, wanted) as changes:
+        changes.show(out if options.plan else note)
+        if options.plan:
+            if release != running:
+                releases.forget(release)
+            return OK if changes.is_empty else CHANGES
+        _execute(deployment, changes)
+    with going_on():
+        stack = get_stack(aws, options.environment)
+        releases.complete(release, stack.parameters)
+        _finish(deployment, stack)
+    return OK
+
+
+def _releases(deployment: Deployment) -> Releases:
+    # SAM has made its bucket by now, if there is no other.
+    bucket = deployment.bucket or sam_bucket(deployment.aws)
+    if not bucket:
+        raise OperateError("sam package has made no bucket: name one with --s3-bucket")
+    return Releases(deployment.aws, deployment.name, bucket)
+
+
+def _execute(deployment: Deployment, changes: ChangeSet) -> None:
+    if deployment.enable_trust or not changes.is_empty:
+        _ask(deployment, f"Deploy {deployment.name}?")
+    if deployment.enable_trust:
+        note(f"Enabling trusted access for {TRUSTED_SERVICE}")
+        client = deployment.aws.client("organizations")
+        client.enable_aws_service_access(ServicePrincipal=TRUSTED_SERVICE)
+    if not changes.is_empty:
+        _wait_for_run(deployment)
+        note(f"Deploying {deployment.name}")
+        changes.execute()
+        note(f"Deployed {deployment.name}")
+
+
+def _ask(deployment: Deployment, question: str) -> None:
+    confirm(question, deployment.aws.where(deployment.name), yes=deployment.options.yes)
+
+
+def _wait_for_run(deployment: Deployment) -> None:
+    """Wait for a run's end, whose children may not understand new functions."""
+    progress = console.Progress()
+    while deployment.stack and running_executions(deployment.stack):
+        if deployment.options.now:
+            warn("a run is under way: what it has left to do may fail")
+            return
+        progress.show("A run is under way: waiting for its end; --now would not wait")
+        time.sleep(RUN_POLL_SECONDS)
+    progress.clear()
+
+
+# After the stack is deployed.
+
+
+def _finish(deployment: Deployment, stack: Stack) -> None:
+    if stack.output("TerminationProtection") == "true":
+        stack.client.update_termination_protection(
+            StackName=stack.name, EnableTerminationProtection=True
+        )
+        note("Termination protection is on")
+    _write_configuration(deployment, stack)
+    former = deployment.found.parameters.get("ControlTowerRegion", "") if deployment.found else ""
+    keep_forwarding(deployment.aws, stack, deployment.options.role_arn, former)
+    _keep_subscription(stack)
+    _show_next(deployment)
+    out(stack.output("DashboardUrl"))
+
+
+def _write_configuration(deployment: Deployment, stack: Stack) -> None:
+    """Write the configuration where there is none."""
+    item = deployment.to_restore
+    if not item:
+        default = json.loads(stack.output("DefaultConfiguration"))
+        item = to_item({**default, "contact_types": deployment.contact_types})
+    try:
+        deployment.aws.client("dynamodb").put_item(
+            TableName=stack.output("ConfigTableName"),
+            Item=item,
+            ConditionExpression="attribute_not_exists(config_key)",
+        )
+    except ClientError as error:
+        if code_of(error) != "ConditionalCheckFailedException":
+            raise
+    else:
+        note(f"Wrote the {'backup' if deployment.to_restore else 'default'} configuration")
+
+
+def _keep_subscription(stack: Stack) -> None:
+    """Subscribe again where a pending subscription has vanished, as it does after two days."""
+    address = stack.parameters.get("NotificationEmail")
+    topic = stack.output("NotificationTopicArn")
+    client = stack.aws.client("sns")
+    pages = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+    found: list[dict[str, Any]] = [one for page in pages for one in page["Subscriptions"]]
+    if address and address not in {one["Endpoint"] for one in found}:
+        note(
+            f"The subscription of {address} was never confirmed and has vanished: it is made again"
+        )
+        client.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)
+        found.append({"Endpoint": address, "SubscriptionArn": "PendingConfirmation"})
+    waiting = [one["Endpoint"] for one in found if one["SubscriptionArn"] == "PendingConfirmation"]
+    if waiting:
+        note(
+            f"Not subscribed yet: {', '.join(waiting)} must follow the link in the message of AWS "
+            "Notifications; until then nobody is told of failures"
+        )
+
+
+def _show_next(deployment: Deployment) -> None:
+    options = deployment.options
+    where = f"--environment {options.environment} {deployment.aws.options()}"
+    if options.restore:
+        note("Next, restore the tables, then start rules and schedule:")
+        note(f"  scripts/restore.sh {where} --input {options.restore}")
+        note(f"  scripts/deploy.sh {where} --account-id {options.account_id} --resume")
+    else:
+        note("Next, see what a run would change, without changing anything:")
+        note(f"  scripts/resync.sh {where} --dry-run --follow")

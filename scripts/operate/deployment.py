@@ -1,0 +1,102 @@
+"""One deployment: what there is, and what the options, or a backup, want it to be."""
+
+import json
+from argparse import Namespace
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+from contact_sync.aws.items import from_item
+
+from operate.aws import Aws, code_of
+from operate.console import OperateError
+from operate.operations import wait_until_idle
+from operate.parameters import Settings, given_by
+from operate.releases import own_bucket
+from operate.stacks import Stack, stack_name
+
+Json = dict[str, Any]
+PAUSED = {"Triggers": "DISABLED"}
+
+
+@dataclass
+class Deployment:
+    """An environment before it is deployed.
+
+    `found` is its stack in whatever state, `bucket` the one for code and releases, None for SAM's
+    own, `configuration` the item that is stored, or `to_restore` in plain values.
+    """
+
+    options: Namespace
+    aws: Aws
+    name: str
+    found: Stack | None
+    settings: Settings
+    tags: dict[str, str]
+    bucket: str | None
+    configuration: Json = field(default_factory=dict)
+    to_restore: Json = field(default_factory=dict)
+    enable_trust: bool = False
+
+    @property
+    def stack(self) -> Stack | None:
+        """The stack, unless it has never been deployed."""
+        never = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
+        return self.found if self.found and self.found.status not in never else None
+
+    @property
+    def contact_types(self) -> list[str]:
+        """The types to synchronize: those configured, else chosen, else all."""
+        types: list[str] = self.configuration.get("contact_types") or self.options.contact_types
+        return types or ["primary", "billing", "operations", "security"]
+
+
+def open_deployment(options: Namespace, aws: Aws) -> Deployment:
+    """Look up what there is; where it is being changed, wait for the end."""
+    name = stack_name(options.environment)
+    found = wait_until_idle(aws, name)
+    settings = Settings(given_by(options), dict(found.parameters) if found else {})
+    tags = dict(found.tags) if found else {}
+    bucket = options.s3_bucket or own_bucket(found)
+    deployment = Deployment(options, aws, name, found, settings, tags, bucket)
+    if options.restore:
+        _read_backup(deployment, Path(options.restore))
+    elif deployment.stack:
+        deployment.configuration = _read_configuration(deployment.stack)
+    deployment.tags |= dict(tag.split("=", 1) for tag in options.tags)
+    return deployment
+
+
+def _read_configuration(stack: Stack) -> Json:
+    table = stack.outputs.get("ConfigTableName")
+    key = {"config_key": {"S": "default"}}
+    try:
+        client = stack.aws.client("dynamodb")
+        found = client.get_item(TableName=table, Key=key, ConsistentRead=True) if table else {}
+    except ClientError as error:
+        # Somebody deleted the table; --repair brings it back.
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+        return {}
+    return from_item(found.get("Item", {}))
+
+
+def _read_backup(deployment: Deployment, folder: Path) -> None:
+    """Take parameters, tags and configuration from a backup, and pause until it is restored."""
+    try:
+        deployment.settings.kept |= json.loads((folder / "parameters.json").read_text())
+        deployment.tags |= json.loads((folder / "tags.json").read_text())
+        tables = json.loads((folder / "config-table-backup.json").read_text())
+    except FileNotFoundError as error:
+        raise OperateError(
+            f"{folder} is no backup that can be deployed: it lacks {Path(error.filename).name}; "
+            "deploy with options instead, paused, then use scripts/restore.sh"
+        ) from error
+    except ValueError as error:
+        raise OperateError(f"{folder} is damaged: {error}") from error
+    deployment.settings.given |= PAUSED
+    items = [request["PutRequest"]["Item"] for each in tables.values() for request in each]
+    default = [item for item in items if item["config_key"] == {"S": "default"}]
+    deployment.to_restore = default[0] if default else {}
+    deployment.configuration = from_item(deployment.to_restore)

@@ -1,0 +1,49 @@
+"""The forwarding stacks, which send the events of other regions to the stack's."""
+
+from collections.abc import Iterator
+
+from operate.aws import Aws
+from operate.change_sets import Wanted, apply
+from operate.console import note
+from operate.operations import delete_stack
+from operate.parameters import ROOT
+from operate.stacks import Stack, find_stack
+
+TEMPLATE = ROOT / "scripts/forwarding.yaml"
+SHARED = ("ManagementAccountId", "NotificationEmail", "Triggers", "PermissionsBoundary")
+
+
+def forwarding_stack(name: str) -> str:
+    """Return the name of the stack's forwarding stacks."""
+    return f"{name}-forwarding"
+
+
+def regions_to_forward(aws: Aws, tower: str) -> dict[str, str]:
+    """Return what is forwarded from which region; `tower` is Control Tower's, empty for none."""
+    regions = {tower: "ControlTower"} if tower else {}
+    regions[aws.events_region] = "Both" if tower == aws.events_region else "Account"
+    return {region: kind for region, kind in regions.items() if region != aws.region}
+
+
+def keep_forwarding(aws: Aws, stack: Stack, role_arn: str | None, old_tower: str) -> None:
+    """Make the forwarding stacks what the stack needs, and delete that of a former region."""
+    wanted = regions_to_forward(aws, stack.parameters["ControlTowerRegion"])
+    for region, kind in wanted.items():
+        note(f"Forwarding the events of {region} ({kind})")
+        parameters = {name: stack.parameters[name] for name in SHARED}
+        parameters |= {"Kind": kind, "HomeRegion": aws.region}
+        template = {"TemplateBody": TEMPLATE.read_text()}
+        name = forwarding_stack(stack.name)
+        apply(aws, Wanted(name, template, parameters, stack.tags, role_arn, region))
+    former = set(regions_to_forward(aws, old_tower)) - set(wanted)
+    for found in find_forwarding(aws, stack.name, former):
+        note(f"Deleting {found.name} in {found.region}")
+        delete_stack(found)
+
+
+def find_forwarding(aws: Aws, name: str, regions: set[str]) -> Iterator[Stack]:
+    """Yield the forwarding stacks in these regions that serve the stack in this one."""
+    for region in sorted(regions):
+        found = find_stack(aws, forwarding_stack(name), region)
+        if found and found.parameters.get("HomeRegion") == aws.region:
+            yield found

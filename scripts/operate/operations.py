@@ -1,0 +1,84 @@
+"""Operations of CloudFormation: their events shown while they go on, and how they ended."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operate.aws import Aws
+from operate.console import OperateError, note
+from operate.stacks import Stack, find_stack
+
+POLL_SECONDS = 2
+DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """Say, when the command ends early, that CloudFormation does not."""
+    try:
+        yield
+    except (KeyboardInterrupt, BotoCoreError, ClientError):
+        note("What CloudFormation has begun goes on; run this again to finish.")
+        raise
+
+
+def wait_until_idle(aws: Aws, name: str, region: str | None = None) -> Stack | None:
+    """Wait while the stack is being changed, by whomever; return it, None where there is none."""
+    waiting = False
+    while (stack := find_stack(aws, name, region)) and stack.is_changing:
+        if not waiting:
+            note(f"{name} is {stack.status}: waiting for the end")
+        waiting = True
+        time.sleep(POLL_SECONDS)
+    return stack
+
+
+class Operation:
+    """What happens to a stack from now on; to be made before the operation begins."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._seen = next((str(event["EventId"]) for event in stack.events()), "")
+
+    def follow(self) -> str:
+        """Show the events until the operation ends; return the stack's status."""
+        with going_on():
+            while True:
+                for event in self._new_events():
+                    _show(event)
+                    status = str(event["ResourceStatus"])
+                    of_stack = event.get("PhysicalResourceId") == self._stack.id
+                    if of_stack and not status.endswith("_IN_PROGRESS"):
+                        return status
+                time.sleep(POLL_SECONDS)
+
+    def _new_events(self) -> list[dict[str, Any]]:
+        """Return the events since the last call, the oldest first."""
+        found = []
+        for event in self._stack.events():
+            if event["EventId"] == self._seen:
+                break
+            found.append(event)
+        if found:
+            self._seen = str(found[0]["EventId"])
+        return found[::-1]
+
+
+def _show(event: dict[str, Any]) -> None:
+    status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
+    if status.endswith("_FAILED") and "cancelled" not in reason:
+        note(f"  {status} {event['LogicalResourceId']}: {reason}")
+    elif status.endswith("_COMPLETE"):
+        note(f"  {status} {event['LogicalResourceId']}")
+
+
+def delete_stack(stack: Stack) -> None:
+    """Delete the stack and wait until it is gone; raise where something of it is left."""
+    operation = Operation(stack)
+    stack.client.delete_stack(StackName=stack.id)
+    status = operation.follow()
+    if status != "DELETE_COMPLETE":
+        raise OperateError(f"{stack.name} was not deleted; it is {status}: see what failed above")

@@ -1,0 +1,194 @@
+"""What a deployment needs, checked before the first change; all problems are told at once."""
+
+from collections.abc import Callable, Iterator
+
+from botocore.exceptions import ClientError
+from contact_sync.contacts import shared_addresses
+
+from operate.aws import Aws, code_of
+from operate.console import OperateError, note, warn
+from operate.deployment import PAUSED, Deployment
+from operate.forwarding import forwarding_stack
+from operate.packaging import missing_tools
+from operate.source import read_source
+from operate.trails import find_trail
+
+TRUSTED_SERVICE = "account.amazonaws.com"
+STUCK = ("UPDATE_FAILED", "UPDATE_ROLLBACK_FAILED")
+HALF = ("CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED")
+
+
+def check(deployment: Deployment) -> None:
+    """Raise unless all is well; decide the parameters that depend on what is there."""
+    problems = [problem for one in CHECKS for problem in one(deployment)]
+    for problem in problems:
+        note(f"failed: {problem}")
+    if problems:
+        count = f"{len(problems)} of the checks" if problems[1:] else "a check"
+        raise OperateError(f"{count} failed; nothing was changed")
+
+
+def check_account(aws: Aws, account_id: str) -> str:
+    """Return the organization's ID; raise unless signed in to its management account."""
+    account, _ = aws.caller
+    if account != account_id:
+        raise OperateError(
+            f"signed in to account {account}, not {account_id}: sign in there, or name another "
+            "--profile or --account-id; nothing was changed"
+        )
+    try:
+        organization = aws.client("organizations").describe_organization()["Organization"]
+    except ClientError as error:
+        if code_of(error) != "AWSOrganizationsNotInUseException":
+            raise
+        raise OperateError(
+            f"account {account} is in no organization: create one, or sign in to another account"
+        ) from error
+    if (management := organization["MasterAccountId"]) != account:
+        raise OperateError(
+            f"account {account} is not the organization's management account, which is "
+            f"{management}: deploy there; nothing was changed"
+        )
+    if organization["FeatureSet"] != "ALL":
+        raise OperateError(
+            "the organization has consolidated billing only: enable all features with "
+            "'aws organizations enable-all-features'; nothing was changed"
+        )
+    return str(organization["Id"])
+
+
+def _check_trust(deployment: Deployment) -> Iterator[str]:
+    client = deployment.aws.client("organizations")
+    pages = client.get_paginator("list_aws_service_access_for_organization").paginate()
+    trusted = {
+        one["ServicePrincipal"] for page in pages for one in page["EnabledServicePrincipals"]
+    }
+    if TRUSTED_SERVICE not in trusted:
+        deployment.enable_trust = deployment.options.enable_trusted_access
+        if not deployment.enable_trust:
+            yield (
+                "the organization does not trust account management: add --enable-trusted-access, "
+                "or use 'aws organizations enable-aws-service-access --service-principal "
+                f"{TRUSTED_SERVICE}'"
+            )
+
+
+def _check_stack(deployment: Deployment) -> Iterator[str]:
+    if not deployment.found:
+        return
+    name, status = deployment.name, deployment.found.status
+    command = f"scripts/rollback.sh --environment {deployment.options.environment}"
+    if status in STUCK:
+        yield f"{name} is stuck in {status}: free it with '{command}', then try again"
+    if status in HALF:
+        yield f"{name} is {status}: delete it with '{command} --delete', then try again"
+
+
+def _check_tools(deployment: Deployment) -> Iterator[str]:
+    runtime = deployment.settings["Runtime"]
+    yield from missing_tools(runtime, container=deployment.options.use_container)
+
+
+def _check_bucket(deployment: Deployment) -> Iterator[str]:
+    if deployment.options.s3_bucket:
+        try:
+            deployment.aws.client("s3").head_bucket(Bucket=deployment.bucket)
+        except ClientError as error:
+            yield f"--s3-bucket: {deployment.bucket} is not there, or not yours ({code_of(error)})"
+
+
+def _check_source(deployment: Deployment) -> Iterator[str]:
+    """Check the management account's contacts as the functions do, without telling a value."""
+    types = deployment.contact_types
+    source = read_source(deployment.aws, types)
+    for name, contact in source.items():
+        if contact is None:
+            warn(f"the management account has no {name} contact: it is left alone everywhere")
+        elif faults := contact.faults():
+            why = "; ".join(faults)
+            yield f"AWS would refuse the management account's {name} contact for members: {why}"
+    if not any(source.values()):
+        yield (
+            "the management account has none of the contacts to synchronize "
+            f"({', '.join(types)}): set them first"
+        )
+    for names in shared_addresses(source):
+        warn(f"{names} share one e-mail address; compliance checks want them different")
+
+
+def _check_others(deployment: Deployment) -> Iterator[str]:
+    """Let only one stack of an account act by itself, as all share the same quotas.
+
+    Every stack is seen from here, or from where events come up by its forwarding stack.
+    """
+    aws, name, settings = deployment.aws, deployment.name, deployment.settings
+    active = ""
+    for region in dict.fromkeys((aws.region, aws.events_region)):
+        pages = aws.client("cloudformation", region).get_paginator("describe_stacks").paginate()
+        for stack in (one for page in pages for one in page["Stacks"]):
+            values = {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])}
+            home = values.get("HomeRegion", region)
+            if stack["StackName"] in (name, forwarding_stack(name)):
+                if home != aws.region:
+                    command = f"--environment {deployment.options.environment} --delete"
+                    yield (
+                        f"{name} is deployed in {home} already: use --region {home}, or delete it "
+                        f"there with 'scripts/rollback.sh {command} --region {home}'"
+                    )
+            elif stack["StackName"].startswith("aws-contact-sync-") and "Triggers" in values:
+                other = stack["StackName"].removesuffix("-forwarding")
+                active = other if values["Triggers"] == "ENABLED" else active
+    yield from _share_triggers(deployment, active)
+    if not active and settings["Triggers"] == "DISABLED" and "Triggers" not in settings.given:
+        warn(f"rules and schedule of {name} are paused, and stay so: add --resume to start them")
+
+
+def _share_triggers(deployment: Deployment, active: str) -> Iterator[str]:
+    if active and deployment.settings.given.get("Triggers") == "ENABLED":
+        yield f"{active} acts by itself already, and only one stack may: deploy that with --paused"
+    elif active:
+        deployment.settings.decided |= PAUSED
+        warn(
+            f"{active} acts by itself, and all share the account's quotas: {deployment.name} is "
+            "deployed with rules and schedule paused, and runs only by hand"
+        )
+
+
+def _check_trail(deployment: Deployment) -> Iterator[str]:
+    """Decide whether the stack needs a trail; EventBridge sees contact changes only through one."""
+    settings = deployment.settings
+    if settings["Triggers"] == "ENABLED":
+        if trail := find_trail(deployment.aws):
+            note(f"Trail {trail} logs management events")
+        elif settings["CreateTrail"] == "never" or settings.given.get("CreateTrail") == "false":
+            warn("no trail logs management events: a change is found only by the schedule")
+        else:
+            note("No other trail logs management events: the stack has its own")
+            settings.decided["CreateTrail"] = "true"
+            return
+    if settings["CreateTrail"] != "never":
+        settings.decided["CreateTrail"] = "false"
+    yield from ()
+
+
+def _check_schedule(deployment: Deployment) -> Iterator[str]:
+    given = deployment.settings.given
+    if "ScheduleExpression" in given and "MostHoursWithoutRun" not in given:
+        hours = deployment.settings["MostHoursWithoutRun"]
+        warn(
+            f"the alarm no-full-run waits {hours} hours: if the schedule is rarer than that, add "
+            "--parameter MostHoursWithoutRun=HOURS, or 0 for no alarm"
+        )
+    yield from ()
+
+
+CHECKS: tuple[Callable[[Deployment], Iterator[str]], ...] = (
+    _check_tools,
+    _check_bucket,
+    _check_trust,
+    _check_stack,
+    _check_source,
+    _check_others,
+    _check_trail,
+    _check_schedule,
+)
