@@ -45,7 +45,7 @@ def name_release(template: str, parameters: dict[str, str], running: str) -> str
     return (
         running
         if running.endswith(f"-{digest}")
-        else f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{digest}"
+        else f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{digest}"
     )
 
 

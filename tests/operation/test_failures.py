@@ -14,11 +14,9 @@ from support.interrupted import SIGNALS, interrupt
 from support.machine import Machine
 
 STACK = "aws-contact-sync-dev"
-# Of deploy.sh the same is in test_deploy.py: it checks its tools first.
 SCRIPTS = {
     "backup.sh": "--environment dev --output saved",
     "restore.sh": "--environment dev --yes",
-    "rollback.sh": "--environment dev --force",
 }
 EXPIRED = "An error occurred (ExpiredToken) when calling the DescribeStacks operation: expired"
 THROTTLED = (
@@ -90,13 +88,6 @@ def test_another_account(cli: Cli, tmp_path: Path, script: str) -> None:
     """In an account without the stack, that is what is said, and no name is guessed."""
     environment = {**cli.environment, "AWS_ACCESS_KEY_ID": "100000000001"}
 
-    if script == "rollback.sh":
-        result = run(script, *SCRIPTS[script].split(), environment=environment)
-        assert (3, f"There is no stack {STACK} in this account and region") == (
-            result.returncode,
-            result.stderr.partition(":")[0],
-        )
-        return
     result = told(script, environment, tmp_path)
 
     assert f"there is no stack {STACK} in this account and region" in result.stdout + result.stderr
@@ -117,11 +108,6 @@ def test_failed_first_deployment(cli: Cli, tmp_path: Path, script: str) -> None:
     assert "ROLLBACK_COMPLETE" == status
     options = ("--region", "eu-central-1")
 
-    if script == "rollback.sh":
-        result = run(script, *SCRIPTS[script].split(), *options, environment=cli.environment)
-        assert 3 == result.returncode
-        assert "Remove it with --delete" in result.stderr
-        return
     result = told(script, cli.environment, tmp_path, *options)
 
     output = result.stdout + result.stderr

@@ -117,6 +117,7 @@ ON = {
     "organizations:EnableAWSServiceAccess": "*",
     "organizations:ListAWSServiceAccessForOrganization": "*",
     "s3:GetObject": "s3:::aws-sam-cli-managed-default-bucket/x",
+    "scheduler:UpdateSchedule": f"scheduler:{HERE}:schedule/{STACK}/{STACK}-schedule",
     "scheduler:GetSchedule": f"scheduler:{HERE}:schedule/{STACK}/{STACK}-schedule",
     "states:DescribeExecution": f"states:{HERE}:execution:{STACK}-contact-sync:1",
     "states:DescribeMapRun": f"states:{HERE}:mapRun:{STACK}-contact-sync/SyncAccounts:1",
@@ -134,7 +135,8 @@ ON_ALL_OF = {
 OPERATING = "backup restore common tables".split()
 # Modules of scripts/operate that only deployers run.
 DEPLOYING = (
-    "change_sets deploy deployment forwarding operations packaging preflight releases runs trails"
+    "change_sets delete deploy deployment forwarding operations packaging preflight releases "
+    "rollback runs trails"
 ).split()
 # Of the modules that both use, what only a deployment calls.
 DEPLOYERS_OWN = {"cloudformation:DescribeStackEvents"}

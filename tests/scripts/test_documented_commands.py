@@ -48,7 +48,7 @@ RUN_BY = {
     "redrive-dlq": "tests/operate/test_redrive_dlq.py",
     "restore": "tests/operation/test_backup.py",
     "resync": "tests/operate/test_resync.py",
-    "rollback": "tests/operation/test_rollback.py",
+    "rollback": "tests/operate/test_rollback.py",
     "validate": "tests/operate/test_validate.py",
 }
 # Of the reader's own machine and account: the beginnings, and why they are not run.
@@ -169,7 +169,7 @@ def test_options(sample: Sample) -> None:
     [
         ("resync.sh", ["--type", "SECURITY"], "unknown contact type"),
         ("deploy.sh", ["--environment", "prod"], "--account-id is required"),
-        ("rollback.sh", ["--everything"], "unknown option"),
+        ("rollback.sh", ["--environment", "dev", "--everything"], "unknown option"),
         ("demo.sh", ["--colour"], "unrecognized arguments"),
         ("test.sh", ["tests/nowhere"], "tests/nowhere"),
     ],

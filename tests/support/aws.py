@@ -1,5 +1,6 @@
 """AWS in process for the operating commands: moto, the strict organization, and set answers."""
 
+import copy
 import io
 import time
 from collections import Counter
@@ -135,7 +136,7 @@ class FakeStacks:
         ]
         if name and not found:
             return refusal("ValidationError", f"Stack with id {name} does not exist")
-        return {"Stacks": found}
+        return {"Stacks": copy.deepcopy(found)}
 
 
 def name_of(given: Json) -> str | None:

@@ -1,0 +1,141 @@
+"""Deletes one environment with all that it has: scripts/rollback.sh --delete."""
+
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from operate.aws import Aws, code_of
+from operate.console import OK, OperateError, confirm, confirm_name, note, warn
+from operate.forwarding import find_forwarding
+from operate.operations import POLL_SECONDS, delete_stack, wait_until_idle
+from operate.releases import own_bucket, sam_bucket
+from operate.rollback import back_up, nothing
+from operate.runs import running_executions
+from operate.stacks import Stack, find_stack, stack_name
+
+GONE = ("NoSuchBucket", "ResourceNotFoundException", "TrailNotFoundException")
+# What GetSchedule tells and UpdateSchedule does not take.
+TOLD = ("Arn", "CreationDate", "LastModificationDate", "ResponseMetadata")
+
+
+def delete(aws: Aws, options: Namespace) -> int:
+    """Delete stack, forwarding stacks and releases; return the exit code."""
+    name = stack_name(options.environment)
+    stack = find_stack(aws, name)
+    if stack and stack.status != "CREATE_IN_PROGRESS":
+        stack = wait_until_idle(aws, name)
+    tower = stack.parameters.get("ControlTowerRegion", "") if stack else ""
+    regions = {aws.events_region, tower} - {"", aws.region}
+    forwarding = list(find_forwarding(aws, name, regions))
+    bucket = own_bucket(stack) or sam_bucket(aws)
+    if not (stack or forwarding):
+        # An interrupted deletion leaves these.
+        if not bucket or not any(_keys(aws, bucket, f"{name}/")):
+            return nothing(f"There is no stack {name} in this account and region.")
+        note(f"{name} is gone, and its releases are left")
+    _ask(aws, options, name, stack)
+    if stack:
+        back_up(aws, options, stack)
+        _delete_main(aws, stack)
+    for each in forwarding:
+        note(f"Deleting {each.name} in {each.region}")
+        delete_stack(each)
+    if bucket:
+        _empty(aws, bucket, f"{name}/")
+    note(f"Deleted {name}")
+    return OK
+
+
+def _ask(aws: Aws, options: Namespace, name: str, stack: Stack | None) -> None:
+    if stack:
+        note(f"Deleting {name} ({stack.status}) takes its configuration, state and history with it")
+        if not options.backup_data:
+            warn("nothing is backed up without --backup-data")
+        if running_executions(stack):
+            warn("a run is under way, and will be stopped")
+    if options.environment == "prod":
+        question = f"Delete {name}?"
+        confirm_name(question, aws.where(name), name, given=options.confirm_name)
+    else:
+        confirm(f"Delete {name}?", aws.where(name), yes=options.yes)
+
+
+def _delete_main(aws: Aws, stack: Stack) -> None:
+    resources = [one for one in stack.resources() if one["ResourceStatus"] != "DELETE_COMPLETE"]
+
+    def of_type(kind: str) -> list[str]:
+        found = (one for one in resources if one["ResourceType"] == kind)
+        return [one["PhysicalResourceId"] for one in found if one.get("PhysicalResourceId")]
+
+    _pause(aws, stack, of_type("AWS::Events::Rule"), of_type("AWS::Scheduler::Schedule"))
+    _stop_runs(stack)
+    stack.client.update_termination_protection(
+        StackName=stack.id, EnableTerminationProtection=False
+    )
+    for trail in of_type("AWS::CloudTrail::Trail"):
+        _unless_gone(aws.client("cloudtrail").stop_logging, Name=trail)
+    # A bucket that holds something is not deleted, and CloudTrail delivers a while longer.
+    buckets = of_type("AWS::S3::Bucket")
+    for bucket in buckets:
+        _empty(aws, bucket)
+    note(f"Deleting {stack.name}")
+    try:
+        delete_stack(stack)
+    except OperateError:
+        note("Emptying the buckets again, then trying once more")
+        for bucket in buckets:
+            _empty(aws, bucket)
+        delete_stack(stack)
+
+
+def _pause(aws: Aws, stack: Stack, rules: list[str], schedules: list[str]) -> None:
+    """Let nothing start a run: the rule `recovery` would, for each that is stopped."""
+    for rule in rules:
+        _unless_gone(aws.client("events").disable_rule, Name=rule)
+    client = aws.client("scheduler")
+    for schedule in schedules:
+        found = _unless_gone(client.get_schedule, Name=schedule, GroupName=stack.name)
+        if found:
+            kept = {key: value for key, value in found.items() if key not in TOLD}
+            client.update_schedule(**{**kept, "State": "DISABLED"})
+
+
+def _stop_runs(stack: Stack) -> None:
+    """Stop what runs, for which the deletion of the state machine would wait for hours."""
+    client = stack.aws.client("stepfunctions")
+    for execution in running_executions(stack):
+        note(f"Stopping {execution.rpartition(':')[2]}")
+        client.stop_execution(executionArn=execution, cause="The stack is deleted.")
+    while running_executions(stack):
+        time.sleep(POLL_SECONDS)
+
+
+def _empty(aws: Aws, bucket: str, prefix: str = "") -> None:
+    client = aws.client("s3")
+    keys = [{"Key": key} for key in _keys(aws, bucket, prefix)]
+    for first in range(0, len(keys), 1000):
+        some = {"Objects": keys[first : first + 1000], "Quiet": True}
+        client.delete_objects(Bucket=bucket, Delete=some)
+
+
+def _keys(aws: Aws, bucket: str, prefix: str) -> Iterator[str]:
+    pages = aws.client("s3").get_paginator("list_objects_v2")
+    try:
+        for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+            yield from (found["Key"] for found in page.get("Contents", []))
+    except ClientError as error:
+        if code_of(error) not in GONE:
+            raise
+
+
+def _unless_gone(call: Any, **request: Any) -> Any:
+    """Call; None where what it is about is gone already."""
+    try:
+        return call(**request)
+    except ClientError as error:
+        if code_of(error) not in GONE:
+            raise
+    return None

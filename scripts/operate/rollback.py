@@ -1,0 +1,234 @@
+"""Takes one environment back to its previous release, or deletes it: scripts/rollback.sh."""
+
+import importlib
+from argparse import Namespace
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from operate.aws import Aws, code_of, open_aws
+from operate.change_sets import Wanted, change_set
+from operate.console import OK, OperateError, confirm, note, warn
+from operate.operations import Operation, wait_until_idle
+from operate.options import Parser, add_where, add_yes, text
+from operate.releases import Releases, own_bucket, running_release, sam_bucket
+from operate.runs import running_executions
+from operate.stacks import Stack, find_stack, stack_name
+
+NOTHING_TO_DO = 3
+# Of a ClientRequestToken: by it, an interrupted going back is known from an update.
+TOKEN = "back-to-"  # noqa: S105
+FREED = "UPDATE_ROLLBACK_COMPLETE"
+
+EPILOG = """\
+The previous release is the one before the release that runs; what is gone back from is forgotten.
+Going back changes code and settings; tables, and whether rules and schedule are paused, stay as
+they are. A stack that is stuck in an update is freed, which takes it back too.
+
+exit codes:
+  0  went back, or deleted
+  1  could not
+  2  wrong options
+  3  nothing to go back to, or nothing to delete
+
+examples:
+  scripts/rollback.sh --environment prod
+  scripts/rollback.sh --environment prod --backup-data
+  scripts/rollback.sh --environment dev --delete --backup-data
+  scripts/rollback.sh --environment prod --delete --yes --confirm-name aws-contact-sync-prod
+"""
+
+
+def parser() -> Parser:
+    """Return the options."""
+    made = Parser("rollback", "Go back to the previous release, or delete.", EPILOG)
+    add_where(made)
+    add_yes(made)
+    add = made.add_argument
+    add("--backup-data", action="store_true", help="save both tables first; no backup, no change")
+    add(
+        "--output",
+        type=text,
+        metavar="DIR",
+        help="where the backup goes (backup, or a new folder beside it)",
+    )
+    add("--delete", action="store_true", help="delete stack, data and releases instead")
+    add(
+        "--confirm-name",
+        type=text,
+        metavar="STACK",
+        help="the stack's name, which deleting prod wants to be typed",
+    )
+    return made
+
+
+def run(options: Namespace) -> int:
+    """Go back or delete; return the exit code."""
+    if options.output and not options.backup_data:
+        parser().error("--output is where --backup-data writes: add it")
+    aws = open_aws(options)
+    command = importlib.import_module("operate.delete").delete if options.delete else _go_back
+    return int(command(aws, options))
+
+
+def nothing(message: str) -> int:
+    """Say that there is nothing to do; return the exit code."""
+    note(message)
+    return NOTHING_TO_DO
+
+
+def back_up(aws: Aws, options: Namespace, stack: Stack) -> None:
+    """Save the tables if that was asked for, each time to a new folder; raise if it fails."""
+    if not options.backup_data:
+        return
+    if not any(one["ResourceType"] == "AWS::DynamoDB::Table" for one in stack.resources()):
+        note("There are no tables to back up")
+        return
+    backup = importlib.import_module("operate.backup")
+    where = ["--environment", options.environment, *aws.options().split()]
+    try:
+        given = backup.parser().read([*where, "--output", options.output or _new_folder()])
+        failed = backup.run(given) != OK
+    except OperateError as error:
+        raise OperateError(f"the backup failed, so nothing was changed: {error}") from error
+    if failed:
+        raise OperateError("the backup failed, so nothing was changed")
+
+
+def _new_folder() -> str:
+    return f"backup-{datetime.now(UTC):%Y%m%dT%H%M%SZ}" if Path("backup").exists() else "backup"
+
+
+def _go_back(aws: Aws, options: Namespace) -> int:
+    name = stack_name(options.environment)
+    stack = find_stack(aws, name)
+    if stack and stack.status == "UPDATE_IN_PROGRESS" and not _is_going_back(stack):
+        question = f"{name} is being updated. Cancel that, and go back to what it was before?"
+        return _free(aws, options, stack, question, stack.client.cancel_update_stack)
+    stack = wait_until_idle(aws, name)
+    if not stack or stack.status == "REVIEW_IN_PROGRESS":
+        return nothing(
+            f"There is no stack {name} in this account and region: nothing to go back to."
+        )
+    status = stack.status
+    if status == "UPDATE_FAILED":
+        question = f"The last update of {name} failed halfway. Go back to what it was before?"
+        return _free(aws, options, stack, question, stack.client.rollback_stack)
+    if status == "UPDATE_ROLLBACK_FAILED":
+        question = f"The last update of {name} failed, and so did undoing it. Try that again?"
+        return _free(aws, options, stack, question, stack.client.continue_update_rollback)
+    if status == "CREATE_FAILED" or status.startswith(("ROLLBACK_", "DELETE_")):
+        return nothing(
+            f"{name} is {status}, and was never deployed as a whole or is half deleted: nothing to "
+            "go back to. Remove it with --delete."
+        )
+    return _go_to_release(aws, options, stack)
+
+
+def _is_going_back(stack: Stack) -> bool:
+    newest: dict[str, Any] = next(stack.events(), {})
+    return str(newest.get("ClientRequestToken", "")).startswith(TOKEN)
+
+
+# A stack that is stuck.
+
+
+def _free(
+    aws: Aws, options: Namespace, stack: Stack, question: str, undo: Callable[..., Any]
+) -> int:
+    """Let CloudFormation undo an update, around what cannot be undone."""
+    _ask(aws, options, stack, question)
+    back_up(aws, options, stack)
+    operation = Operation(stack)
+    try:
+        undo(StackName=stack.id)
+    except ClientError as error:
+        # It may have ended while the question waited for its answer.
+        now = find_stack(aws, stack.name)
+        if code_of(error) != "ValidationError" or not now or now.status == stack.status:
+            raise
+        return _go_back(aws, options)
+    note("CloudFormation undoes the update")
+    status = operation.follow()
+    if status == "UPDATE_ROLLBACK_FAILED":
+        status = _skip(aws, options, stack)
+    if status != FREED:
+        raise OperateError(f"{stack.name} is {status}: see its events in the console")
+    note(f"{stack.name} is what it was before that update")
+    return OK
+
+
+def _skip(aws: Aws, options: Namespace, stack: Stack) -> str:
+    """Leave what cannot be undone as it is; return the stack's status."""
+    failed = [
+        str(one["LogicalResourceId"])
+        for one in stack.resources()
+        if one["ResourceStatus"] == "UPDATE_FAILED"
+    ]
+    if not failed:
+        raise OperateError(f"{stack.name} does not tell what could not be undone: see its events")
+    names = ", ".join(failed)
+    _ask(aws, options, stack, f"These could not be undone: {names}. Leave them as they are?")
+    operation = Operation(stack)
+    stack.client.continue_update_rollback(StackName=stack.id, ResourcesToSkip=failed)
+    warn(f"left as they are: {names}; deploy with --repair to set them right")
+    return operation.follow()
+
+
+# Going back.
+
+
+def _go_to_release(aws: Aws, options: Namespace, stack: Stack) -> int:
+    bucket = own_bucket(stack) or sam_bucket(aws)
+    releases = Releases(aws, stack.name, bucket or "")
+    # What is older than the stack was another stack's of this name.
+    names = releases.names(stack.described["CreationTime"]) if bucket else []
+    running = running_release(stack)
+    if not names:
+        return nothing(f"No release of {stack.name} is stored: nothing to go back to.")
+    target, left = names[-1], []
+    if running in names:
+        before, left = names[: names.index(running)], names[names.index(running) + 1 :]
+        if left:
+            note(f"{stack.name} has gone back to release {running} already")
+            return _forget(releases, left)
+        if not before:
+            return nothing(f"{stack.name} runs its only release, {running}: nothing to go back to.")
+        target, left = before[-1], [running]
+    else:
+        note("What runs now is no stored release: its deployment was interrupted, or made elsewise")
+    parameters = releases.parameters(target)
+    parameters |= {"Triggers": stack.parameters.get("Triggers", "ENABLED")}
+    _show_difference(stack.parameters, parameters)
+    wanted = Wanted(stack.name, releases.template(target), parameters, stack.tags)
+    with change_set(aws, wanted) as changes:
+        changes.show(note)
+        if changes.is_empty:
+            return nothing(f"{stack.name} is what release {target} is: nothing to go back to.")
+        _ask(aws, options, stack, f"Take {stack.name} back to release {target}?")
+        back_up(aws, options, stack)
+        if running_executions(stack):
+            warn("a run is under way: what it has left to do may fail")
+        changes.execute(f"{TOKEN}{target}")
+    note(f"{stack.name} runs release {target}; its tables are as they were. Check it with:")
+    note(f"  scripts/validate.sh --environment {options.environment} {aws.options()}")
+    return _forget(releases, left)
+
+
+def _show_difference(now: dict[str, str], then: dict[str, str]) -> None:
+    for name in sorted((now.keys() | then.keys()) - {"Release"}):
+        if now.get(name) != then.get(name):
+            note(f"  {name}: {now.get(name, '')} -> {then.get(name, '')}")
+
+
+def _forget(releases: Releases, names: list[str]) -> int:
+    for name in names:
+        releases.forget(name)
+    return OK
+
+
+def _ask(aws: Aws, options: Namespace, stack: Stack, question: str) -> None:
+    confirm(question, aws.where(stack.name), yes=options.yes)

@@ -1,0 +1,246 @@
+"""Deleting an environment: `rollback --delete`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from support.aws import Json, Operate, Told, refusal
+from support.deployed import PRINCIPAL, STACK, Deployed
+from support.deploying import BUCKET, Deploying, deploying
+
+ACCOUNT = "999999999999"
+PROD = "aws-contact-sync-prod"
+TRAIL_BUCKET = "trail-bucket"
+RESOURCES = {
+    "AWS::Events::Rule": f"{STACK}-recovery",
+    "AWS::Scheduler::Schedule": f"{STACK}-schedule",
+    "AWS::CloudTrail::Trail": f"{STACK}-trail",
+    "AWS::S3::Bucket": TRAIL_BUCKET,
+}
+SCHEDULE = {
+    "Arn": "arn:x",
+    "Name": f"{STACK}-schedule",
+    "GroupName": STACK,
+    "ScheduleExpression": "rate(1 day)",
+    "FlexibleTimeWindow": {"Mode": "OFF"},
+    "Target": {"Arn": "arn:m", "RoleArn": "arn:r"},
+    "State": "ENABLED",
+}
+CHANGES = (
+    "events.DisableRule",
+    "scheduler.UpdateSchedule",
+    "stepfunctions.StopExecution",
+    "cloudformation.UpdateTerminationProtection",
+    "cloudtrail.StopLogging",
+    "s3.DeleteObjects",
+    "cloudformation.DeleteStack",
+)
+Delete = Callable[..., Told]
+
+
+@pytest.fixture(name="cloud")
+def _cloud(account: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deploying:
+    """One release is deployed, with a trail whose bucket holds something."""
+    cloud = deploying(account, monkeypatch)
+    account.stacks.resources[STACK] = [
+        {"ResourceType": kind, "PhysicalResourceId": name, "ResourceStatus": "CREATE_COMPLETE"}
+        for kind, name in RESOURCES.items()
+    ]
+    cloud.aws.answers |= {
+        "events.DisableRule": {},
+        "scheduler.GetSchedule": SCHEDULE,
+        "scheduler.UpdateSchedule": {},
+        "stepfunctions.ListExecutions": {"executions": []},
+        "stepfunctions.StopExecution": {},
+        "cloudtrail.StopLogging": {},
+    }
+    s3: Any = boto3.client("s3")
+    s3.create_bucket(Bucket=TRAIL_BUCKET)
+    s3.put_object(Bucket=TRAIL_BUCKET, Key="log")
+    s3.put_object(Bucket=BUCKET, Key=f"{STACK}/releases/20260101T000000Z-1/parameters")
+    s3.put_object(Bucket=BUCKET, Key=f"{PROD}/releases/20260101T000000Z-1/parameters")
+    cloud.aws.sent.clear()
+    return cloud
+
+
+@pytest.fixture(name="delete")
+def _delete(operate: Operate) -> Delete:
+    def run(*words: Any, answer: str = "", environment: str = "dev") -> Told:
+        return operate("rollback", "--environment", environment, "--delete", *words, answer=answer)
+
+    return run
+
+
+def order(cloud: Deploying) -> list[str]:
+    """Return what was changed, each once, in the order of the first time."""
+    return list(dict.fromkeys(name for name, _ in cloud.aws.sent if name in CHANGES))
+
+
+class TestConfirmation:
+    def test_names_what_is_deleted(self, cloud: Deploying, delete: Delete) -> None:
+        told = delete(answer="n\n")
+
+        where = f"Account {ACCOUNT}, region us-east-1, stack {STACK}, signed in as {PRINCIPAL}"
+        assert where in told.err
+        assert f"Delete {STACK}? [y/N]" in told.err
+        assert "takes its configuration, state and history with it" in told.err
+        assert "warning: nothing is backed up without --backup-data" in told.err
+        assert [] == order(cloud)
+
+    @pytest.mark.case("E3")
+    @pytest.mark.parametrize(
+        ("words", "answer", "message"),
+        [
+            ([], "y\n", f"not confirmed: 'y' is not {PROD}; nothing was done"),
+            (["--force"], "", f"Without a terminal, add --yes --confirm-name {PROD}"),
+            (["--yes", "--confirm-name", STACK], "", f"'{STACK}' is not {PROD}"),
+        ],
+    )
+    def test_prod_wants_its_name(
+        self, cloud: Deploying, delete: Delete, words: list[str], answer: str, message: str
+    ) -> None:
+        cloud.account.stacks.put(PROD, EnableTerminationProtection=True)
+
+        told = delete(*words, answer=answer, environment="prod")
+
+        assert 1 == told.code
+        assert message in told.error
+        assert [] == order(cloud)
+
+    @pytest.mark.case("E3")
+    @pytest.mark.parametrize(
+        ("words", "answer"), [([], f"{PROD}\n"), (["--yes", "--confirm-name", PROD], "")]
+    )
+    def test_prod(self, cloud: Deploying, delete: Delete, words: list[str], answer: str) -> None:
+        cloud.account.stacks.put(PROD, EnableTerminationProtection=True)
+
+        told = delete(*words, answer=answer, environment="prod")
+
+        assert 0 == told.code, told.err
+        assert ("us-east-1", PROD) not in cloud.account.stacks.stacks
+
+
+class TestDelete:
+    def test_everything(self, cloud: Deploying, delete: Delete) -> None:
+        """Protected stack, bucket, forwarding stack and releases; of no other environment."""
+        cloud.stack["EnableTerminationProtection"] = True
+        parameters = {"HomeRegion": "us-east-1", "Triggers": "ENABLED"}
+        tower = "eu-west-1"
+        cloud.stack["Parameters"].append(
+            {"ParameterKey": "ControlTowerRegion", "ParameterValue": tower}
+        )
+        stacks = cloud.account.stacks
+        stacks.put(f"{STACK}-forwarding", region=tower, parameters=parameters)
+
+        told = delete("--yes")
+
+        assert 0 == told.code, told.err
+        assert f"Deleted {STACK}" == told.error
+        assert ["aws-sam-cli-managed-default"] == [name for _, name in stacks.stacks]
+        assert [f"{PROD}/releases/20260101T000000Z-1/parameters"] == cloud.objects()
+        assert [] == cloud.objects(TRAIL_BUCKET)
+        expected = [name for name in CHANGES if name != "stepfunctions.StopExecution"]
+        assert expected == order(cloud)
+        (schedule,) = cloud.sent("scheduler.UpdateSchedule")
+        assert {**SCHEDULE, "State": "DISABLED"} == {"Arn": "arn:x", **schedule}
+
+    @pytest.mark.case("D5")
+    def test_during_a_run(self, cloud: Deploying, delete: Delete, slept: list[float]) -> None:
+        """Rules and schedule are off before runs are stopped, or `recovery` would start another;
+        the stack is deleted once they have ended."""
+        run = {"executionArn": f"arn:aws:states:us-east-1:{ACCOUNT}:execution:m:daily"}
+        cloud.aws.answers["stepfunctions.ListExecutions"] = lambda *_: {
+            "executions": [] if len(slept) > 1 else [run]
+        }
+
+        told = delete("--yes")
+
+        assert 0 == told.code, told.err
+        assert "warning: a run is under way, and will be stopped" in told.err
+        assert "Stopping daily" in told.err
+        assert list(CHANGES) == order(cloud)
+        assert 2 == len(slept)
+
+    @pytest.mark.case("D6")
+    @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"])
+    def test_bucket_fills_again(self, cloud: Deploying, delete: Delete, status: str) -> None:
+        """CloudTrail delivers after StopLogging: emptied again, and tried once more."""
+        cloud.stack["StackStatus"] = status
+        cloud.operations.outcomes = ["DELETE_FAILED"]
+        usual = cloud.aws.answers["cloudformation.DeleteStack"]
+
+        def fill(region: str, given: Json) -> Any:
+            if cloud.operations.outcomes:
+                boto3.client("s3").put_object(Bucket=TRAIL_BUCKET, Key="late")
+            else:
+                assert [] == cloud.objects(TRAIL_BUCKET)
+            return usual(region, given)
+
+        cloud.aws.answers["cloudformation.DeleteStack"] = fill
+
+        told = delete("--yes")
+
+        assert 0 == told.code, told.err
+        assert "Emptying the buckets again, then trying once more" in told.err
+        assert 2 == len(cloud.sent("cloudformation.DeleteStack"))
+
+    @pytest.mark.case("D6")
+    def test_it_fails_twice(self, cloud: Deploying, delete: Delete) -> None:
+        cloud.operations.outcomes = ["DELETE_FAILED", "DELETE_FAILED"]
+
+        told = delete("--yes")
+
+        assert 1 == told.code
+        assert f"error: {STACK} was not deleted; it is DELETE_FAILED: see what failed above" == (
+            told.error
+        )
+        assert "  UPDATE_FAILED Broken: the name is taken" in told.err
+
+    def test_what_is_gone_already(self, cloud: Deploying, delete: Delete) -> None:
+        """Somebody deleted parts by hand."""
+        cloud.aws.answers |= {
+            "events.DisableRule": refusal("ResourceNotFoundException"),
+            "scheduler.GetSchedule": refusal("ResourceNotFoundException"),
+            "cloudtrail.StopLogging": refusal("TrailNotFoundException"),
+            "stepfunctions.ListExecutions": refusal("StateMachineDoesNotExist"),
+        }
+        cloud.account.stacks.resources[STACK][-1]["PhysicalResourceId"] = "no-such-bucket"
+
+        told = delete("--yes")
+
+        assert 0 == told.code, told.err
+
+    @pytest.mark.parametrize("status", ["REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"])
+    def test_never_deployed(self, cloud: Deploying, delete: Delete, status: str) -> None:
+        """There is nothing to back up."""
+        cloud.stack.update(StackStatus=status, Outputs=[], Parameters=[])
+
+        told = delete("--yes", "--backup-data")
+
+        assert 0 == told.code, told.err
+        assert "There are no tables to back up" in told.err
+
+    def test_interrupted_and_again(self, cloud: Deploying, delete: Delete) -> None:
+        """The stack is gone, its releases are left; then there is nothing more."""
+        del cloud.account.stacks.stacks["us-east-1", STACK]
+
+        told = delete("--yes")
+        again = delete("--yes")
+
+        assert 0 == told.code, told.err
+        assert f"{STACK} is gone, and its releases are left" in told.err
+        assert (3, f"There is no stack {STACK} in this account and region.") == (
+            again.code,
+            again.error,
+        )
+
+    def test_denied(self, cloud: Deploying, delete: Delete) -> None:
+        """What cannot be asked is not taken for absent."""
+        cloud.aws.answers["cloudformation.ListStackResources"] = refusal("AccessDenied")
+
+        told = delete("--yes", "--backup-data")
+
+        assert 1 == told.code
+        assert "error: the AWS credentials do not suffice" in told.error
+        assert [] == order(cloud)

@@ -1,0 +1,341 @@
+"""Going back to the previous release, and freeing a stack that is stuck: `rollback`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from operate.console import OperateError
+from operate.options import Parser, add_where
+from support.aws import Json, Operate, Told, refusal
+from support.deployed import PRINCIPAL, STACK, Deployed
+from support.deploying import Deploying, deploying
+
+ACCOUNT = "999999999999"
+TABLE = {"ResourceType": "AWS::DynamoDB::Table", "ResourceStatus": "CREATE_COMPLETE"}
+Rollback = Callable[..., Told]
+
+
+@pytest.fixture(name="cloud")
+def _cloud(account: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deploying:
+    cloud = deploying(account, monkeypatch)
+    account.stacks.resources[STACK] = [TABLE]
+    return cloud
+
+
+@pytest.fixture(name="releases")
+def _releases(cloud: Deploying, operate: Operate) -> list[str]:
+    """Three releases, of which the last one runs; they differ in code and log level."""
+    for number, level in enumerate(("ERROR", "WARNING", "DEBUG")):
+        cloud.template = f"code: {number}\n"
+        words = ["--environment", "dev", "--account-id", ACCOUNT, "--yes", "--log-level", level]
+        assert 0 == operate("deploy", *words).code
+    cloud.aws.sent.clear()
+    return cloud.releases()
+
+
+@pytest.fixture(name="rollback")
+def _rollback(operate: Operate) -> Rollback:
+    def run(*words: Any, answer: str = "", yes: bool = True) -> Told:
+        given = ["--environment", "dev", *words, *(["--force"] if yes else [])]
+        return operate("rollback", *given, answer=answer)
+
+    return run
+
+
+@pytest.fixture(name="backup")
+def _backup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
+    """A backup that only makes its folder; `result` is how it ends."""
+
+    def parser() -> Parser:
+        made = Parser("backup", "", "")
+        add_where(made)
+        made.add_argument("--output")
+        return made
+
+    def run(options: Any) -> int:
+        if isinstance(backup.result, Exception):
+            raise backup.result
+        backup.folders.append(options.output)
+        Path(options.output).mkdir()
+        return int(backup.result)
+
+    backup = SimpleNamespace(parser=parser, run=run, result=0, folders=[])
+    monkeypatch.setitem(__import__("sys").modules, "operate.backup", backup)
+    monkeypatch.chdir(tmp_path)
+    return backup
+
+
+class TestOptions:
+    @pytest.mark.case("E3")
+    def test_environment_is_required(self, operate: Operate) -> None:
+        for words in ([], ["--delete", "--force"]):
+            told = operate("rollback", *words)
+
+            assert (2, "error: --environment is required") == (
+                told.code,
+                told.err.splitlines()[0],
+            )
+
+    def test_output_without_backup(self, rollback: Rollback) -> None:
+        told = rollback("--output", "here")
+
+        assert 2 == told.code
+        assert "error: --output is where --backup-data writes: add it" == told.err.splitlines()[0]
+
+
+class TestNothing:
+    """Exit code 3, and nothing is touched."""
+
+    def test_no_stack(self, cloud: Deploying, rollback: Rollback) -> None:
+        del cloud.account.stacks.stacks["us-east-1", STACK]
+
+        told = rollback()
+
+        assert 3 == told.code
+        assert f"There is no stack {STACK} in this account and region: nothing to go" in told.error
+
+    @pytest.mark.parametrize("status", ["CREATE_FAILED", "ROLLBACK_COMPLETE", "DELETE_FAILED"])
+    def test_never_whole(self, cloud: Deploying, rollback: Rollback, status: str) -> None:
+        cloud.stack["StackStatus"] = status
+
+        told = rollback()
+
+        assert 3 == told.code
+        assert told.error.endswith("nothing to go back to. Remove it with --delete.")
+
+    @pytest.mark.usefixtures("cloud")
+    def test_no_release(self, rollback: Rollback) -> None:
+        assert f"No release of {STACK} is stored" in rollback().error
+
+    def test_releases_of_an_earlier_stack(
+        self, cloud: Deploying, rollback: Rollback, releases: list[str]
+    ) -> None:
+        """What an interrupted deletion left is not this stack's."""
+        newest = cloud.stack["CreationTime"].replace(year=2100)
+        cloud.stack["CreationTime"] = newest
+
+        assert f"No release of {STACK} is stored" in rollback().error
+        assert 3 == len(releases)
+
+
+class TestRelease:
+    def test_not_confirmed(self, cloud: Deploying, rollback: Rollback, releases: list[str]) -> None:
+        """It shows what changes, names where, and asks; anything but yes ends it."""
+        told = rollback(yes=False, answer="no\n")
+
+        assert (1, "") == (told.code, told.out)
+        assert "  LogLevel: DEBUG -> WARNING" in told.err
+        assert "modify      AccountListerFunction (AWS::Lambda::Function): Code" in told.err
+        where = f"Account {ACCOUNT}, region us-east-1, stack {STACK}, signed in as {PRINCIPAL}"
+        assert where in told.err
+        assert f"Take {STACK} back to release {releases[1]}? [y/N]" in told.err
+        assert releases[2] == cloud.running()
+        assert {} == cloud.operations.sets
+
+    def test_back_and_further_back(
+        self, cloud: Deploying, rollback: Rollback, releases: list[str]
+    ) -> None:
+        """Each time to the one before the release that runs; the rest of the stack stays."""
+        cloud.stack["Tags"] = [{"Key": "team", "Value": "security"}]
+
+        for left in (2, 1):
+            told = rollback()
+
+            assert 0 == told.code, told.err
+            assert f"{STACK} runs release {releases[left - 1]}; its tables are as" in told.err
+            assert releases[left - 1] == cloud.running()
+            assert releases[:left] == cloud.releases()
+            key = f"{STACK}/releases/{releases[left - 1]}/template.yaml"
+            assert cloud.sent("cloudformation.CreateChangeSet")[-1]["TemplateURL"].endswith(key)
+        assert {"team": "security"} == cloud.tags()
+        assert "ERROR" == cloud.parameters()["LogLevel"]
+
+        told = rollback()
+        assert 3 == told.code
+        assert f"{STACK} runs its only release, {releases[0]}: nothing to go back to." == told.error
+
+    def test_paused_stays_paused(
+        self, cloud: Deploying, operate: Operate, rollback: Rollback, releases: list[str]
+    ) -> None:
+        operate("deploy", "--environment", "dev", "--account-id", ACCOUNT, "--yes", "--paused")
+
+        assert 0 == rollback().code
+
+        assert (releases[1], "DISABLED") == (cloud.running(), cloud.parameters()["Triggers"])
+
+    @pytest.mark.case("E1")
+    def test_interrupted_and_again(
+        self, cloud: Deploying, rollback: Rollback, releases: list[str]
+    ) -> None:
+        """Ctrl-C while CloudFormation goes back, then again as advised: it is where it was going
+        to, neither forward to the bad release nor one further back."""
+        usual = cloud.aws.answers["cloudformation.DescribeStackEvents"]
+        execute = cloud.aws.answers["cloudformation.ExecuteChangeSet"]
+
+        def interrupt(*_: Any) -> Any:
+            raise KeyboardInterrupt
+
+        def interrupted(region: str, given: Json) -> Any:
+            cloud.aws.answers["cloudformation.DescribeStackEvents"] = interrupt
+            return execute(region, given)
+
+        cloud.aws.answers["cloudformation.ExecuteChangeSet"] = interrupted
+        told = rollback()
+        cloud.aws.answers["cloudformation.DescribeStackEvents"] = usual
+
+        assert 130 == told.code
+        assert "goes on; run this again to finish." in told.err
+
+        again = rollback()
+
+        assert 0 == again.code, again.err
+        assert f"{STACK} has gone back to release {releases[1]} already" in again.err
+        assert releases[1] == cloud.running()
+        assert releases[:2] == cloud.releases()
+
+    @pytest.mark.case("E1")
+    def test_again_while_it_goes_back(
+        self, cloud: Deploying, rollback: Rollback, releases: list[str], slept: list[float]
+    ) -> None:
+        """Going back is not cancelled as an update would be: it waits for the end."""
+        usual = cloud.aws.answers["cloudformation.DescribeStacks"]
+        assert 0 == rollback().code
+        before = cloud.parameters()
+        cloud.stack["StackStatus"] = "UPDATE_IN_PROGRESS"
+
+        def later(region: str, given: Json) -> Any:
+            if slept:
+                cloud.stack["StackStatus"] = "UPDATE_COMPLETE"
+            return usual(region, given)
+
+        slept.clear()
+        cloud.aws.answers["cloudformation.DescribeStacks"] = later
+        told = rollback()
+
+        assert f"{STACK} is UPDATE_IN_PROGRESS: waiting for the end" in told.err
+        assert not cloud.sent("cloudformation.CancelUpdateStack")
+        assert releases[1] == before["Release"].rpartition("/")[2]
+
+    def test_deployment_that_was_interrupted(
+        self, cloud: Deploying, rollback: Rollback, releases: list[str]
+    ) -> None:
+        """What runs is no release yet: back to the newest one."""
+        address = cloud.parameters()["Release"].replace(releases[2], "20990101T000000Z-1")
+        for one in cloud.stack["Parameters"]:
+            if one["ParameterKey"] == "Release":
+                one["ParameterValue"] = address
+
+        told = rollback()
+
+        assert 0 == told.code, told.err
+        assert "What runs now is no stored release" in told.err
+        assert releases == cloud.releases()
+        assert releases[2] == cloud.running()
+
+    def test_fails(self, cloud: Deploying, rollback: Rollback, releases: list[str]) -> None:
+        cloud.operations.outcomes = ["UPDATE_ROLLBACK_COMPLETE"]
+
+        told = rollback()
+
+        assert 1 == told.code
+        assert "  UPDATE_FAILED Broken: the name is taken" in told.err
+        assert releases == cloud.releases()
+
+
+class TestBackup:
+    @pytest.mark.case("E14")
+    def test_new_folder_each_time(
+        self, rollback: Rollback, releases: list[str], backup: SimpleNamespace
+    ) -> None:
+        assert 3 == len(releases)
+
+        for _ in range(2):
+            told = rollback("--backup-data")
+            assert 0 == told.code, told.err
+
+        first, second = backup.folders
+        assert "backup" == first
+        assert second.startswith("backup-20")
+
+    @pytest.mark.parametrize("result", [1, OperateError("no room")])
+    @pytest.mark.usefixtures("releases")
+    def test_fails(
+        self, cloud: Deploying, rollback: Rollback, backup: SimpleNamespace, result: Any
+    ) -> None:
+        """Without the backup that was asked for, nothing is changed."""
+        backup.result = result
+
+        for words in ([], ["--delete"]):
+            told = rollback("--backup-data", *words)
+
+            assert 1 == told.code
+            assert "error: the backup failed, so nothing was changed" in told.error
+        changed = {name for name, _ in cloud.aws.sent if name.startswith("cloudformation.")}
+        assert not changed & {"cloudformation.ExecuteChangeSet", "cloudformation.DeleteStack"}
+
+
+class TestStuck:
+    @pytest.mark.parametrize(
+        ("status", "operation", "question"),
+        [
+            ("UPDATE_IN_PROGRESS", "CancelUpdateStack", "is being updated. Cancel that, and go"),
+            ("UPDATE_FAILED", "RollbackStack", "failed halfway. Go back to what it was before?"),
+            ("UPDATE_ROLLBACK_FAILED", "ContinueUpdateRollback", "and so did undoing it. Try"),
+        ],
+    )
+    def test_freed(
+        self, cloud: Deploying, rollback: Rollback, status: str, operation: str, question: str
+    ) -> None:
+        cloud.stack["StackStatus"] = status
+
+        told = rollback(yes=False, answer="y\n")
+
+        assert 0 == told.code, told.err
+        assert question in told.err
+        assert f"{STACK} is what it was before that update" in told.err
+        assert 1 == len(cloud.sent(f"cloudformation.{operation}"))
+
+    def test_ended_meanwhile(
+        self, cloud: Deploying, rollback: Rollback, releases: list[str]
+    ) -> None:
+        """An update that ended before it could be cancelled is gone back from."""
+        cloud.stack["StackStatus"] = "UPDATE_IN_PROGRESS"
+
+        def ended(*_: Any) -> Exception:
+            cloud.stack["StackStatus"] = "UPDATE_COMPLETE"
+            return refusal("ValidationError", "CancelUpdateStack cannot be called")
+
+        cloud.aws.answers["cloudformation.CancelUpdateStack"] = ended
+
+        told = rollback()
+
+        assert 0 == told.code, told.err
+        assert releases[1] == cloud.running()
+
+    def test_around_what_cannot_be_undone(self, cloud: Deploying, rollback: Rollback) -> None:
+        cloud.stack["StackStatus"] = "UPDATE_ROLLBACK_FAILED"
+        cloud.operations.outcomes = ["UPDATE_ROLLBACK_FAILED", "UPDATE_ROLLBACK_COMPLETE"]
+        failed = {**TABLE, "LogicalResourceId": "StateTable", "ResourceStatus": "UPDATE_FAILED"}
+        cloud.account.stacks.resources[STACK] = [failed]
+
+        told = rollback()
+
+        assert 0 == told.code, told.err
+        assert "left as they are: StateTable; deploy with --repair to set them right" in told.err
+        sent = cloud.sent("cloudformation.ContinueUpdateRollback")
+        assert [None, ["StateTable"]] == [one.get("ResourcesToSkip") for one in sent]
+
+    def test_still_stuck(self, cloud: Deploying, rollback: Rollback) -> None:
+        cloud.stack["StackStatus"] = "UPDATE_ROLLBACK_FAILED"
+        cloud.operations.outcomes = ["UPDATE_ROLLBACK_FAILED"] * 2
+        failed = {**TABLE, "LogicalResourceId": "StateTable", "ResourceStatus": "UPDATE_FAILED"}
+        cloud.account.stacks.resources[STACK] = [failed]
+
+        told = rollback()
+
+        assert (1, f"error: {STACK} is UPDATE_ROLLBACK_FAILED: see its events in the console") == (
+            told.code,
+            told.error,
+        )
