@@ -56,6 +56,7 @@ OUTSIDE = {
     "git clone": "the repository's address is the reader's",
     "cd aws-contact-sync": "where git clone left it",
     "aws configure": "asks for the reader's own keys; the scripts take what it writes",
+    "sudo dnf install": "of CloudShell's system",
     "export AWS_PROFILE=": "read by the AWS CLI itself; --profile is tested instead",
 }
 # Of the guide: the section of the README that replaces it, and a word of the replacement.
@@ -66,7 +67,7 @@ REPLACED = {
 PORTABLE = {"$(date -d": ("Troubleshooting", "$(date +%s)")}
 # Before a command, and read by what it starts.
 VARIABLES = ("AWS_REGION", "LIVE_ACCOUNT", "LIVE_ENVIRONMENT")
-OTHER_LANGUAGES = ("json", "mermaid", "sql")
+OTHER_LANGUAGES = ("json", "mermaid", "sql", "yaml")
 
 
 KINDS = (
@@ -162,6 +163,17 @@ def test_options(sample: Sample) -> None:
 
     assert "" == check_options(script, words)
     assert started == "bash" or os.access(script, os.X_OK)
+
+
+@of_kind("yaml")
+def test_workflow(sample: Sample) -> None:
+    """Each command of a workflow takes its options, and none waits for an answer."""
+    commands = re.findall(r"run: bash scripts/([\w-]+)\.sh (.*)", sample.text)
+
+    assert ["deploy", "validate"] == [name for name, _ in commands]
+    for name, options in commands:
+        assert "" == check_options(REPOSITORY / f"scripts/{name}.sh", options.split())
+    assert "--yes" in commands[0][1]
 
 
 @pytest.mark.parametrize(

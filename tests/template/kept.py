@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
-from template.stack import NAMES, REGION, Stack, expand, forwarding_template, source_template
+from support.stack import NAMES, REGION, Stack, expand, forwarding_template, source_template
 
 KEPT = Path(__file__).parents[1] / "support/releases/v2/named.json"
 Json = dict[str, Any]

@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 import pytest
+from support.stack import Stack
 from template.kept import KEPT, named_resources, stacks
-from template.stack import Stack
 
 
 def replaced(now: dict[str, Any]) -> list[str]:
