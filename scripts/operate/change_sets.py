@@ -53,6 +53,11 @@ class ChangeSet:
     is_empty: bool = False
     _executed: bool = False
 
+    @property
+    def address(self) -> dict[str, str]:
+        """What names it in a request; permissions are those of the stack."""
+        return {"StackName": self.wanted.name, "ChangeSetName": self.id}
+
     def show(self, tell: Callable[[str], None]) -> None:
         """Tell each change, and warn of what would lose data."""
         name = self.wanted.name
@@ -67,8 +72,8 @@ class ChangeSet:
         stack = find_stack(self.aws, self.wanted.name, self.wanted.region)
         assert stack  # noqa: S101 - the change set is one of it
         operation = Operation(stack)
-        request = {"ChangeSetName": self.id, **({"ClientRequestToken": token} if token else {})}
-        stack.client.execute_change_set(**request)
+        request = {"ClientRequestToken": token} if token else {}
+        stack.client.execute_change_set(**self.address, **request)
         self._executed = True
         status = operation.follow()
         if status not in DEPLOYED:
@@ -81,7 +86,7 @@ class ChangeSet:
         client = self.aws.client("cloudformation", self.wanted.region)
         if self._executed:
             return
-        client.delete_change_set(ChangeSetName=self.id)
+        client.delete_change_set(**self.address)
         if self.is_new:
             client.delete_stack(StackName=self.stack_id)
 
@@ -129,19 +134,19 @@ def _wait(made: ChangeSet) -> None:
     """Wait until the changes are known; raise where CloudFormation refuses them."""
     client = made.aws.client("cloudformation", made.wanted.region)
     while True:
-        described = client.describe_change_set(ChangeSetName=made.id)
+        described = client.describe_change_set(**made.address)
         if described["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
             break
         time.sleep(POLL_SECONDS)
     if described["Status"] == "CREATE_COMPLETE":
-        pages = client.get_paginator("describe_change_set").paginate(ChangeSetName=made.id)
+        pages = client.get_paginator("describe_change_set").paginate(**made.address)
         made.changes = [change["ResourceChange"] for page in pages for change in page["Changes"]]
         return
     reason = described.get("StatusReason", "")
     made.is_empty = any(text in reason for text in NO_CHANGES)
     if not made.is_empty:
         filters = {"FailedEvents": True}
-        events = client.describe_events(ChangeSetName=made.id, Filters=filters)["OperationEvents"]
+        events = client.describe_events(**made.address, Filters=filters)["OperationEvents"]
         for event in events:
             why = event.get("ValidationStatusReason") or event.get("ResourceStatusReason", "")
             note(f"  {event.get('LogicalResourceId', '')}: {why}")
