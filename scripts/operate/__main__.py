@@ -15,7 +15,16 @@ from operate.console import OperateError
 
 # The module of each has `parser()`, which makes its options, and `run(options)`, which returns the
 # exit code; only the one that is asked for is imported.
-COMMANDS = ("config", "deploy", "redrive-dlq", "resync", "rollback", "validate")
+COMMANDS = (
+    "backup",
+    "config",
+    "deploy",
+    "redrive-dlq",
+    "restore",
+    "resync",
+    "rollback",
+    "validate",
+)
 
 
 def main(arguments: Sequence[str]) -> int:

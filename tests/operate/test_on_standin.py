@@ -135,6 +135,25 @@ def test_validate_is_interrupted(organization: Machine) -> None:
     assert [] == own_rules(organization)
 
 
+def test_there_and_back(organization: Machine, tmp_path: Path) -> None:
+    """What a run left in the tables is the same after backup, loss and restoration."""
+    organization.run()
+    organization.run({"dry_run": True})
+    before = [item for item in organization.items() if item["pk"] != "LOCK"]
+    saved = str(tmp_path / "saved")
+
+    backed_up = run(organization, "backup", "--output", saved)
+    for item in organization.items():
+        organization.delete(item["pk"], item["sk"])
+    organization.put_config(None)
+    restored = run(organization, "restore", "--input", saved, "--yes")
+
+    assert (0, f"{saved}\n") == (backed_up.returncode, backed_up.stdout)
+    assert 0 == restored.returncode, restored.stderr
+    assert sorted(before, key=repr) == sorted(organization.items(), key=repr)
+    assert "SUCCEEDED" == organization.run().describe()["status"]
+
+
 def own_rules(organization: Machine) -> list[str]:
     events = organization.standin.client("events")
     found = events.list_rules(NamePrefix="aws-contact-sync-dev-validate")["Rules"]

@@ -40,13 +40,13 @@ PLACEHOLDERS = {
 
 # Where tests run the scripts in full, with the options that the documents have.
 RUN_BY = {
-    "backup": "tests/operation/test_backup.py",
+    "backup": "tests/operate/test_backup.py",
     "benchmark": "tests/scripts/test_benchmark.py",
     "config": "tests/operate/test_config.py",
     "demo": "tests/scripts/test_demo.py",
     "deploy": "tests/operate/test_deploy.py",
     "redrive-dlq": "tests/operate/test_redrive_dlq.py",
-    "restore": "tests/operation/test_backup.py",
+    "restore": "tests/operate/test_backup.py",
     "resync": "tests/operate/test_resync.py",
     "rollback": "tests/operate/test_rollback.py",
     "validate": "tests/operate/test_validate.py",

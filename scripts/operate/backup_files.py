@@ -1,0 +1,178 @@
+"""The files of a backup: the tables' items, which BatchWriteItem takes as they are, and the stack.
+
+An item keeps DynamoDB's own types from the table to the file, so nothing is converted on the way.
+Lock and queue are left out: they are true of the running stack only.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from operate.console import OperateError
+from operate.stacks import Stack
+
+Json = dict[str, Any]
+
+ITEMS_A_FILE = 25  # what BatchWriteItem takes
+MANIFEST = "manifest.json"
+# Of the stack, for `deploy.sh --restore`; older backups lack them.
+PARAMETERS, TAGS = "parameters.json", "tags.json"
+LOCK = {"S": "LOCK"}
+SHOWN_KEYS = 5
+_KEYS = ("config_key", "pk", "sk")
+
+
+def table_names(stack: Stack) -> dict[str, str]:
+    """Return the names of the stack's tables: of the configuration, and of the state."""
+    return {"config": stack.output("ConfigTableName"), "state": stack.output("StateTableName")}
+
+
+def read_table(stack: Stack, table: str) -> Iterator[Json]:
+    """Yield the items of a table, without lock and queue."""
+    pages = stack.aws.client("dynamodb").get_paginator("scan")
+    for page in pages.paginate(TableName=table, ConsistentRead=True):
+        yield from (item for item in page["Items"] if not _is_lock(item))
+
+
+def lock_holder(stack: Stack) -> str | None:
+    """Return the execution that holds the lock, None if none does."""
+    answer = stack.aws.client("dynamodb").get_item(
+        TableName=stack.output("StateTableName"), Key={"pk": LOCK, "sk": LOCK}, ConsistentRead=True
+    )
+    holder = answer.get("Item", {}).get("holder", {}).get("S")
+    return str(holder) if holder else None
+
+
+def write_backup(stack: Stack, folder: Path) -> None:
+    """Write all files, the manifest last: without it there is no backup."""
+    packed = {
+        name: pack(read_table(stack, table), folder, name, table)
+        for name, table in table_names(stack).items()
+    }
+    _write(folder / PARAMETERS, stack.parameters)
+    _write(folder / TAGS, stack.tags)
+    created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    _write(folder / MANIFEST, {"created_at": created_at, "tables": packed})
+
+
+def pack(items: Iterable[Json], folder: Path, name: str, table: str) -> Json:
+    """Write a table's items to files, and return what the manifest says of the table."""
+    left, count = iter(items), 0
+    files: list[str] = []
+    while some := list(islice(left, ITEMS_A_FILE)):
+        if any(_has_binary({"M": item}) for item in some):
+            # Version 1 of the AWS CLI would write the base64 text, version 2 the bytes.
+            raise OperateError(f"{table} has binary values, which cannot be restored exactly")
+        number = f"-{len(files) + 1:05}" if files else ""
+        files.append(f"{name}-table-backup{number}.json")
+        _write(folder / files[-1], {table: [{"PutRequest": {"Item": item}} for item in some]})
+        count += len(some)
+    return {"table": table, "items": count, "files": files}
+
+
+def check(folder: Path, tables: Mapping[str, str]) -> dict[str, Json]:
+    """Return the manifest; raise unless every file is there, whole, and for these tables."""
+    manifest = _manifest(folder, tables)
+    for name, table in tables.items():
+        entry = manifest[name]
+        if entry["table"] != table:
+            raise OperateError(f"{folder} is a backup of {entry['table']}, not of {table}")
+        found = sum(len(requests_of(folder / file, table)) for file in entry["files"])
+        if found != entry["items"]:
+            raise OperateError(f"{folder}: {found} items of {table}, but it had {entry['items']}")
+    return manifest
+
+
+def requests_of(file: Path, table: str) -> list[Json]:
+    """Return the requests in a file; raise unless BatchWriteItem would take it."""
+    try:
+        content = json.loads(file.read_bytes())
+        requests: list[Json] = content[table]
+        items = [request["PutRequest"]["Item"] for request in requests]
+    except OSError as error:
+        raise OperateError(f"{file}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise OperateError(f"{file} is no request to write items of {table}") from None
+    if len(content) != 1 or not 1 <= len(items) <= ITEMS_A_FILE:
+        raise OperateError(f"{file} is no request to write 1 to {ITEMS_A_FILE} items of {table}")
+    if any(_is_lock(item) for item in items):
+        raise OperateError(f"{file} has the lock, which must not be restored")
+    return requests
+
+
+def compare(held: Iterable[Json], folder: Path, entry: Json) -> int:
+    """Raise unless the table has every item of the backup; return how many others it has."""
+    now = {_key(item): item for item in held}
+    table, count = entry["table"], 0
+    missing, different = [], []
+    for request in (one for file in entry["files"] for one in requests_of(folder / file, table)):
+        item = request["PutRequest"]["Item"]
+        count += 1
+        if (found := now.get(_key(item))) is None:
+            missing.append(_key(item))
+        elif _normal({"M": found}) != _normal({"M": item}):
+            different.append(_key(item))
+    if keys := missing + different:
+        more = ", ..." if len(keys) > SHOWN_KEYS else ""
+        raise OperateError(
+            f"{table} does not agree with the backup: of {count} items {len(missing)} are missing "
+            f"and {len(different)} differ: {', '.join(keys[:SHOWN_KEYS])}{more}"
+        )
+    return len(now) - count
+
+
+def count_of(number: int) -> str:
+    """Return so many items in words."""
+    return "1 item" if number == 1 else f"{number} items"
+
+
+def told(manifest: Mapping[str, Json]) -> str:
+    """Return what a backup has: a line for each table."""
+    return "\n".join(
+        f"{entry['table']}: {count_of(entry['items'])} in {len(entry['files'])} files"
+        for entry in manifest.values()
+    )
+
+
+def _write(file: Path, content: Any) -> None:
+    file.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _manifest(folder: Path, names: Iterable[str]) -> dict[str, Json]:
+    try:
+        tables = json.loads(folder.joinpath(MANIFEST).read_bytes())["tables"]
+        wanted = ("table", "items", "files")
+        return {name: {part: tables[name][part] for part in wanted} for name in names}
+    except (FileNotFoundError, NotADirectoryError):
+        raise OperateError(f"{folder} holds no backup: it has no {MANIFEST}") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise OperateError(f"{folder}/{MANIFEST} is not readable") from None
+
+
+def _is_lock(item: Json) -> bool:
+    return item.get("pk") == LOCK
+
+
+def _has_binary(value: Json) -> bool:
+    """Return whether an attribute value has bytes anywhere in it."""
+    ((kind, content),) = value.items()
+    if kind not in ("L", "M"):
+        return kind in ("B", "BS")
+    return any(_has_binary(part) for part in (content if kind == "L" else content.values()))
+
+
+def _key(item: Json) -> str:
+    return " ".join(item[name]["S"] for name in _KEYS if name in item)
+
+
+def _normal(value: Json) -> Json:
+    """Return an attribute value with its sets in one order, which DynamoDB does not keep."""
+    ((kind, content),) = value.items()
+    if kind == "L":
+        return {kind: [_normal(part) for part in content]}
+    if kind == "M":
+        return {kind: {name: _normal(part) for name, part in content.items()}}
+    return {kind: sorted(content) if kind in ("SS", "NS") else content}
