@@ -11,8 +11,7 @@ Usage: scripts/test.sh [--fast] [PYTEST OPTION...]
 
   scripts/test.sh --fast            format, lint, types, and the tests of tests/unit, tests/adapters
                                     and tests/handlers: about a minute, for every save
-  scripts/test.sh                   all static checks and tests but those of tests/operation
-  scripts/test.sh tests/operation   the static checks, then the tests of deploy.sh and rollback.sh
+  scripts/test.sh                   all static checks and tests
   scripts/test.sh tests/unit        the static checks, then only these tests
 USAGE
 }

@@ -20,7 +20,7 @@ ITEMS_A_FILE = 25  # what BatchWriteItem takes
 MANIFEST = "manifest.json"
 # Of the stack, for `deploy.sh --restore`; older backups lack them.
 PARAMETERS, TAGS = "parameters.json", "tags.json"
-LOCK = {"S": "LOCK"}
+LOCK, SLOTS = {"S": "LOCK"}, {"S": "SLOTS"}
 SHOWN_KEYS = 5
 _KEYS = ("config_key", "pk", "sk")
 
@@ -34,7 +34,7 @@ def read_table(stack: Stack, table: str) -> Iterator[Json]:
     """Yield the items of a table, without lock and queue."""
     pages = stack.aws.client("dynamodb").get_paginator("scan")
     for page in pages.paginate(TableName=table, ConsistentRead=True):
-        yield from (item for item in page["Items"] if not _is_lock(item))
+        yield from (item for item in page["Items"] if not _is_passing(item))
 
 
 def lock_holder(stack: Stack) -> str | None:
@@ -98,7 +98,7 @@ def requests_of(file: Path, table: str) -> list[Json]:
         raise OperateError(f"{file} is no request to write items of {table}") from None
     if len(content) != 1 or not 1 <= len(items) <= ITEMS_A_FILE:
         raise OperateError(f"{file} is no request to write 1 to {ITEMS_A_FILE} items of {table}")
-    if any(_is_lock(item) for item in items):
+    if any(_is_passing(item) for item in items):
         raise OperateError(f"{file} has the lock, which must not be restored")
     return requests
 
@@ -152,8 +152,9 @@ def _manifest(folder: Path, names: Iterable[str]) -> dict[str, Json]:
         raise OperateError(f"{folder}/{MANIFEST} is not readable") from None
 
 
-def _is_lock(item: Json) -> bool:
-    return item.get("pk") == LOCK
+def _is_passing(item: Json) -> bool:
+    """Return whether the item is of runs under way: lock, queue, or time slots of calls."""
+    return item.get("pk") in (LOCK, SLOTS)
 
 
 def _has_binary(value: Json) -> bool:

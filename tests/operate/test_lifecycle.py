@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from operation.deployment import EMAIL, Project, project
 from support.cli import Result, run
+from support.project import EMAIL, Project, project
 
 Json = dict[str, Any]
 EXCLUDED = "100000000002"

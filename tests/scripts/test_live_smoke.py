@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from operation.operate import environment_of
+from scripts.operating import environment_of
 from standin.organization.worlds import drifted_world
 from support.cli import REPOSITORY, Cli
 from support.machine import Machine
