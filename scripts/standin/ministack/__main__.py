@@ -8,6 +8,7 @@ from ministack.app import main as serve
 from standin.ministack import (  # noqa: F401  imported for the hooks they register
     changesets,
     cloudformation,
+    demands,
     distributed_map,
     evaluations,
     events,
