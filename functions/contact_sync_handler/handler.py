@@ -15,7 +15,7 @@ from contact_sync.metrics import Metric, counting_errors, emit
 from contact_sync.observability import logged, logger
 from contact_sync.request import MAX_HOPS, TriggerSource, parse_request
 
-from contact_sync_handler.run_control import Decision, Run, RunControl
+from contact_sync_handler.run_control import LockDecision, Run, RunControl
 
 if TYPE_CHECKING:
     from contact_sync.config import SyncConfig
@@ -57,7 +57,7 @@ def check_request(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
 def take_lock(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
     """Queue the request and take the lock; return {decision, holder, settle_seconds}."""
     turn = control().take_lock(run)
-    if turn.decision is Decision.TAKEN and run.request.source == TriggerSource.RECOVERY:
+    if turn.decision is LockDecision.TAKEN and run.request.source == TriggerSource.RECOVERY:
         emit({Metric.RECOVERIES: 1}, run.sync_id)
     return {
         "decision": turn.decision.value,

@@ -32,7 +32,7 @@ LOCK_ATTEMPTS = 20
 ABORTED = "ABORTED"
 
 
-class Decision(StrEnum):
+class LockDecision(StrEnum):
     """What an execution does after it asked for the lock."""
 
     TAKEN = "taken"
@@ -53,7 +53,7 @@ class Run:
 class Turn:
     """The decision, who holds the lock, and the seconds to wait before the plan."""
 
-    decision: Decision
+    decision: LockDecision
     holder: str | None = None
     settle_seconds: int = 0
 
@@ -84,13 +84,13 @@ class RunControl:
             if seen.holder not in (None, run.sync_id):
                 holder = self.executions.describe(seen.holder)
                 if not _is_dead(holder, seen):
-                    return Turn(Decision.QUEUED, seen.holder)
+                    return Turn(LockDecision.QUEUED, seen.holder)
                 self._bury(holder)
                 continue
             if not self.lock.has_queued():
-                return Turn(Decision.NOTHING_TO_DO)
+                return Turn(LockDecision.NOTHING_TO_DO)
             if self.lock.take(run.sync_id, datetime.now(UTC)):
-                return Turn(Decision.TAKEN, run.sync_id, self._settle_seconds())
+                return Turn(LockDecision.TAKEN, run.sync_id, self._settle_seconds())
         raise ServiceUnavailableError("take the lock: it kept changing")
 
     def release_lock(self, run: Run, *, map_failed: bool) -> bool:

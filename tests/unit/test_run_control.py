@@ -10,7 +10,7 @@ from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidRequestError, ServiceUnavailableError
 from contact_sync.request import RunRequest
 from contact_sync_handler import run_control
-from contact_sync_handler.run_control import Decision, RunControl, Turn
+from contact_sync_handler.run_control import LockDecision, RunControl, Turn
 from support.builders import (
     EARLIER,
     MEMBER,
@@ -86,7 +86,7 @@ def at_operation(number: int, meanwhile: Callable[[], None]) -> Callable[[str], 
 def test_a_free_lock_is_taken_with_the_request_queued() -> None:
     given = Given()
     turn = given.control.take_lock(make_run(account_ids=[MEMBER], reason="moved"))
-    assert Turn(Decision.TAKEN, SYNC_ID, 0) == turn
+    assert Turn(LockDecision.TAKEN, SYNC_ID, 0) == turn
     assert {"holder": SYNC_ID, "since": NOW.isoformat()} == given.lock.item
     (queued,) = given.lock.requests.values()
     assert make_queued(queued.name, queued.request, make_run().started_at) == queued
@@ -96,7 +96,7 @@ def test_a_free_lock_is_taken_with_the_request_queued() -> None:
 @pytest.mark.parametrize("status", ["RUNNING", "PENDING_REDRIVE"])
 def test_a_living_holder_keeps_the_lock_and_the_request_waits(status: str) -> None:
     given = Given("first", make_execution(status, "first"))
-    assert Turn(Decision.QUEUED, "first") == given.control.take_lock(make_run())
+    assert Turn(LockDecision.QUEUED, "first") == given.control.take_lock(make_run())
     assert ("first", [SYNC_ID]) == (given.holder, given.waiting)
 
 
@@ -104,7 +104,7 @@ def test_a_living_holder_keeps_the_lock_and_the_request_waits(status: str) -> No
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "SUCCEEDED"])
 def test_a_dead_holder_loses_the_lock_and_its_late_writes_are_waited_for(status: str) -> None:
     given = Given("dead", make_execution(status)).queues("waits")
-    assert Turn(Decision.TAKEN, SYNC_ID, QUIET) == given.control.take_lock(make_run())
+    assert Turn(LockDecision.TAKEN, SYNC_ID, QUIET) == given.control.take_lock(make_run())
     assert (SYNC_ID, QUIET_UNTIL.isoformat()) == (given.holder, given.lock.item["quiet_until"])
     assert [SYNC_ID, "waits"] == given.waiting
 
@@ -133,7 +133,7 @@ def test_the_outcome_that_a_dead_holder_recorded_itself_stays() -> None:
 @pytest.mark.parametrize("minutes", [0, 59])
 def test_a_holder_that_is_not_known_yet_is_alive(minutes: int) -> None:
     given = Given("first", since=(NOW - timedelta(minutes=minutes)).isoformat())
-    assert Turn(Decision.QUEUED, "first") == given.control.take_lock(make_run())
+    assert Turn(LockDecision.QUEUED, "first") == given.control.take_lock(make_run())
     assert "first" == given.holder
 
 
@@ -142,7 +142,7 @@ def test_a_holder_that_is_not_known_yet_is_alive(minutes: int) -> None:
 )
 def test_a_holder_that_is_not_known_for_an_hour_is_dead(item: dict[str, str]) -> None:
     given = Given("dead", **item)
-    assert Turn(Decision.TAKEN, SYNC_ID, QUIET) == given.control.take_lock(make_run())
+    assert Turn(LockDecision.TAKEN, SYNC_ID, QUIET) == given.control.take_lock(make_run())
 
 
 def test_what_an_aborted_holder_had_taken_is_dropped_and_the_rest_is_kept() -> None:
@@ -208,7 +208,7 @@ def test_a_request_that_another_run_did_meanwhile_leaves_nothing_to_do() -> None
         given.lock.requests.clear()
 
     given.lock.before = at_operation(2, do_it)
-    assert Turn(Decision.NOTHING_TO_DO) == given.control.take_lock(make_run())
+    assert Turn(LockDecision.NOTHING_TO_DO) == given.control.take_lock(make_run())
 
 
 def continuation() -> Any:
@@ -217,26 +217,26 @@ def continuation() -> Any:
 
 def test_a_continuation_does_what_is_queued_and_brings_no_request() -> None:
     given = Given().queues("waits")
-    assert Turn(Decision.TAKEN, "next") == given.control.take_lock(continuation())
+    assert Turn(LockDecision.TAKEN, "next") == given.control.take_lock(continuation())
     assert ["waits"] == given.waiting
 
 
 @pytest.mark.rule(7)
 def test_a_continuation_with_nothing_queued_has_nothing_to_do() -> None:
     given = Given()
-    assert Turn(Decision.NOTHING_TO_DO) == given.control.take_lock(continuation())
+    assert Turn(LockDecision.NOTHING_TO_DO) == given.control.take_lock(continuation())
     assert given.holder is None
 
 
 def test_a_continuation_frees_a_dead_holders_lock_also_with_nothing_to_do() -> None:
     given = Given("dead", make_execution())
-    assert Turn(Decision.NOTHING_TO_DO) == given.control.take_lock(continuation())
+    assert Turn(LockDecision.NOTHING_TO_DO) == given.control.take_lock(continuation())
     assert {"quiet_until": QUIET_UNTIL.isoformat()} == given.lock.item
 
 
 def test_what_version_1_queued_is_something_to_do() -> None:
     given = Given(pending={"account_ids": [OTHER]})
-    assert Decision.TAKEN is given.control.take_lock(continuation()).decision
+    assert LockDecision.TAKEN is given.control.take_lock(continuation()).decision
 
 
 # Settling before the plan
@@ -270,7 +270,7 @@ def test_the_plan_waits_for_writes_in_flight_and_never_longer_than_they_last(
 def test_a_recovery_takes_the_dead_runs_lock_and_asks_for_everything() -> None:
     given = Given("dead", make_execution(error="Lambda.Unknown")).queues("dead", "behind")
     turn = given.control.take_lock(make_recovery_run())
-    assert Turn(Decision.TAKEN, "recovery-1", QUIET) == turn
+    assert Turn(LockDecision.TAKEN, "recovery-1", QUIET) == turn
     assert ["behind", "dead", "recovery-1"] == given.waiting
     assert RunRequest(reasons=["recovery of dead"]) == given.lock.requests["recovery-1"].request
 
@@ -278,13 +278,13 @@ def test_a_recovery_takes_the_dead_runs_lock_and_asks_for_everything() -> None:
 @pytest.mark.rule(7)
 def test_a_recovery_asks_for_everything_also_where_the_dead_run_never_came_to_its_request() -> None:
     given = Given(None, make_execution())
-    assert Decision.TAKEN is given.control.take_lock(make_recovery_run()).decision
+    assert LockDecision.TAKEN is given.control.take_lock(make_recovery_run()).decision
     assert ["recovery-1"] == given.waiting
 
 
 def test_a_recovery_waits_behind_another_holder() -> None:
     given = Given("other", make_execution(), make_execution("RUNNING", "other"))
-    assert Turn(Decision.QUEUED, "other") == given.control.take_lock(make_recovery_run())
+    assert Turn(LockDecision.QUEUED, "other") == given.control.take_lock(make_recovery_run())
     assert ("other", ["recovery-1"]) == (given.holder, given.waiting)
 
 
@@ -293,7 +293,7 @@ def test_a_recovery_waits_behind_another_holder() -> None:
 def test_a_run_that_ended_with_a_named_error_is_not_repeated(waiting: list[str]) -> None:
     given = Given("dead", make_execution(error="InvalidConfigError")).queues(*waiting)
     decision = given.control.take_lock(make_recovery_run()).decision
-    assert (Decision.TAKEN if waiting else Decision.NOTHING_TO_DO) is decision
+    assert (LockDecision.TAKEN if waiting else LockDecision.NOTHING_TO_DO) is decision
     assert waiting == given.waiting
     assert given.holder != "dead"
 
@@ -304,7 +304,7 @@ def test_abort_means_stop_for_what_the_run_had_taken_alone(described: str) -> No
     given = Given("dead", make_execution(described)).queues("dead", "taken", "behind")
     given.had_run(taken=["dead", "taken"])
     recovery = make_recovery_run(status="ABORTED")
-    assert Turn(Decision.TAKEN, "recovery-1", QUIET) == given.control.take_lock(recovery)
+    assert Turn(LockDecision.TAKEN, "recovery-1", QUIET) == given.control.take_lock(recovery)
     assert ["behind"] == given.waiting
     assert "aborted" == given.dead["status"]
 
@@ -312,7 +312,7 @@ def test_abort_means_stop_for_what_the_run_had_taken_alone(described: str) -> No
 def test_after_an_abort_with_nothing_behind_it_there_is_nothing_to_do() -> None:
     given = Given("dead", make_execution("ABORTED")).queues("dead")
     recovery = make_recovery_run(status="ABORTED")
-    assert Turn(Decision.NOTHING_TO_DO) == given.control.take_lock(recovery)
+    assert Turn(LockDecision.NOTHING_TO_DO) == given.control.take_lock(recovery)
     assert (None, []) == (given.holder, given.waiting)
 
 
@@ -321,13 +321,13 @@ def test_after_an_abort_with_nothing_behind_it_there_is_nothing_to_do() -> None:
 def test_a_dead_dry_run_never_leads_to_a_real_run(described: str) -> None:
     dead = make_execution(described, execution_input={"dry_run": True})
     given = Given(None, dead)
-    assert Turn(Decision.NOTHING_TO_DO) == given.control.take_lock(make_recovery_run())
+    assert Turn(LockDecision.NOTHING_TO_DO) == given.control.take_lock(make_recovery_run())
     assert [] == given.waiting
 
 
 def test_an_input_that_is_no_object_is_no_dry_run() -> None:
     given = Given(None, make_execution(execution_input=["dry_run"]))
-    assert Decision.TAKEN is given.control.take_lock(make_recovery_run()).decision
+    assert LockDecision.TAKEN is given.control.take_lock(make_recovery_run()).decision
 
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT"])
@@ -337,7 +337,7 @@ def test_the_event_is_believed_where_the_answer_still_shows_a_living_run(
 ) -> None:
     given = Given("dead", make_execution(described))
     turn = given.control.take_lock(make_recovery_run(status=status))
-    assert (Decision.TAKEN, "recovery-1") == (turn.decision, given.holder)
+    assert (LockDecision.TAKEN, "recovery-1") == (turn.decision, given.holder)
     assert ("failure", status) == (given.dead["status"], given.dead["error"])
 
 
@@ -346,7 +346,7 @@ def test_a_run_that_was_redriven_after_its_end_is_alive(seconds: int) -> None:
     dead = make_execution("RUNNING", redriven_at=NOW + timedelta(seconds=seconds))
     given = Given("dead", dead)
     recovery = make_recovery_run(event_time=NOW.isoformat())
-    assert Turn(Decision.QUEUED, "dead") == given.control.take_lock(recovery)
+    assert Turn(LockDecision.QUEUED, "dead") == given.control.take_lock(recovery)
     assert ("dead", [], {}) == (given.holder, given.waiting, given.dead)
 
 
@@ -377,7 +377,7 @@ def test_two_recoveries_of_one_run_do_not_both_work() -> None:
     given = Given("dead", make_execution(), make_execution("RUNNING", "recovery-1"))
     first = given.control.take_lock(make_recovery_run())
     second = given.control.take_lock(make_recovery_run(sync_id="recovery-2"))
-    assert (Decision.TAKEN, Decision.QUEUED) == (first.decision, second.decision)
+    assert (LockDecision.TAKEN, LockDecision.QUEUED) == (first.decision, second.decision)
 
 
 # Releasing the lock
@@ -430,7 +430,7 @@ def test_a_run_that_ends_while_another_asks_does_not_miss_its_request(number: in
 
     given.lock.before = at_operation(number, end)
     turn = given.control.take_lock(make_run())
-    assert starts_next == [True] or turn.decision is Decision.TAKEN
+    assert starts_next == [True] or turn.decision is LockDecision.TAKEN
 
 
 @pytest.mark.rule(7)
@@ -444,7 +444,7 @@ def test_a_request_made_while_a_run_ends_is_not_missed(number: int) -> None:
 
     given.lock.before = at_operation(number, ask)
     starts_next = given.control.release_lock(make_run("first"), map_failed=False)
-    assert starts_next or [Decision.TAKEN] == [turn.decision for turn in turns]
+    assert starts_next or [LockDecision.TAKEN] == [turn.decision for turn in turns]
 
 
 # Retrying what failed in a run
