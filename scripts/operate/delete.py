@@ -38,7 +38,7 @@ def delete(aws: Aws, options: Namespace) -> int:
         note(f"{name} is gone, and its releases are left")
     _ask(aws, options, name, stack)
     if stack:
-        back_up(aws, options, stack)
+        back_up(options, stack)
         _delete_main(aws, stack)
     for each in forwarding:
         note(f"Deleting {each.name} in {each.region}")

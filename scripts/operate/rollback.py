@@ -3,15 +3,14 @@
 import importlib
 from argparse import Namespace
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from operate import backup
 from operate.aws import Aws, code_of, open_aws
 from operate.change_sets import Wanted, change_set
-from operate.console import OK, OperateError, confirm, note, warn
+from operate.console import OK, OperateError, confirm, note, out, warn
 from operate.operations import Operation, wait_until_idle
 from operate.options import Parser, add_where, add_yes, text
 from operate.releases import Releases, own_bucket, running_release, sam_bucket
@@ -80,26 +79,17 @@ def nothing(message: str) -> int:
     return NOTHING_TO_DO
 
 
-def back_up(aws: Aws, options: Namespace, stack: Stack) -> None:
+def back_up(options: Namespace, stack: Stack) -> None:
     """Save the tables if that was asked for, each time to a new folder; raise if it fails."""
     if not options.backup_data:
         return
     if not any(one["ResourceType"] == "AWS::DynamoDB::Table" for one in stack.resources()):
         note("There are no tables to back up")
         return
-    backup = importlib.import_module("operate.backup")
-    where = ["--environment", options.environment, *aws.options().split()]
     try:
-        given = backup.parser().read([*where, "--output", options.output or _new_folder()])
-        failed = backup.run(given) != OK
+        out(str(backup.back_up(stack, backup.folder_for(options.output))))
     except OperateError as error:
         raise OperateError(f"the backup failed, so nothing was changed: {error}") from error
-    if failed:
-        raise OperateError("the backup failed, so nothing was changed")
-
-
-def _new_folder() -> str:
-    return f"backup-{datetime.now(UTC):%Y%m%dT%H%M%SZ}" if Path("backup").exists() else "backup"
 
 
 def _go_back(aws: Aws, options: Namespace) -> int:
@@ -141,7 +131,7 @@ def _free(
 ) -> int:
     """Let CloudFormation undo an update, around what cannot be undone."""
     _ask(aws, options, stack, question)
-    back_up(aws, options, stack)
+    back_up(options, stack)
     operation = Operation(stack)
     try:
         undo(StackName=stack.id)
@@ -209,7 +199,7 @@ def _go_to_release(aws: Aws, options: Namespace, stack: Stack) -> int:
         if changes.is_empty:
             return nothing(f"{stack.name} is what release {target} is: nothing to go back to.")
         _ask(aws, options, stack, f"Take {stack.name} back to release {target}?")
-        back_up(aws, options, stack)
+        back_up(options, stack)
         if running_executions(stack):
             warn("a run is under way: what it has left to do may fail")
         changes.execute(f"{TOKEN}{target}")

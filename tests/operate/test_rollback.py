@@ -1,13 +1,12 @@
 """Going back to the previous release, and freeing a stack that is stuck: `rollback`."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from operate.console import OperateError
-from operate.options import Parser, add_where
 from support.aws import Json, Operate, Told, refusal
 from support.deployed import PRINCIPAL, STACK, Deployed
 from support.deploying import Deploying, deploying
@@ -42,29 +41,6 @@ def _rollback(operate: Operate) -> Rollback:
         return operate("rollback", *given, answer=answer)
 
     return run
-
-
-@pytest.fixture(name="backup")
-def _backup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
-    """A backup that only makes its folder; `result` is how it ends."""
-
-    def parser() -> Parser:
-        made = Parser("backup", "", "")
-        add_where(made)
-        made.add_argument("--output")
-        return made
-
-    def run(options: Any) -> int:
-        if isinstance(backup.result, Exception):
-            raise backup.result
-        backup.folders.append(options.output)
-        Path(options.output).mkdir()
-        return int(backup.result)
-
-    backup = SimpleNamespace(parser=parser, run=run, result=0, folders=[])
-    monkeypatch.setitem(__import__("sys").modules, "operate.backup", backup)
-    monkeypatch.chdir(tmp_path)
-    return backup
 
 
 class TestOptions:
@@ -245,33 +221,41 @@ class TestRelease:
 
 
 class TestBackup:
+    @pytest.fixture(autouse=True)
+    def _folder(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.chdir(tmp_path)
+
     @pytest.mark.case("E14")
-    def test_new_folder_each_time(
-        self, rollback: Rollback, releases: list[str], backup: SimpleNamespace
-    ) -> None:
-        assert 3 == len(releases)
+    @pytest.mark.usefixtures("releases")
+    def test_new_folder_each_time(self, rollback: Rollback) -> None:
+        told = [rollback("--backup-data") for _ in range(2)]
 
-        for _ in range(2):
-            told = rollback("--backup-data")
-            assert 0 == told.code, told.err
+        assert [0, 0] == [each.code for each in told], told
+        first, second = (Path(each.out.strip()) for each in told)
+        assert "backup" == first.name
+        assert second.name.startswith("backup-20")
+        for folder in (first, second):
+            parameters = json.loads((folder / "parameters.json").read_text())
+            assert parameters["Release"]
 
-        first, second = backup.folders
-        assert "backup" == first
-        assert second.startswith("backup-20")
-
-    @pytest.mark.parametrize("result", [1, OperateError("no room")])
     @pytest.mark.usefixtures("releases")
     def test_fails(
-        self, cloud: Deploying, rollback: Rollback, backup: SimpleNamespace, result: Any
+        self, cloud: Deploying, rollback: Rollback, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Without the backup that was asked for, nothing is changed."""
-        backup.result = result
+
+        def fail(*_: Any) -> None:
+            raise OperateError("no room")
+
+        monkeypatch.setattr("operate.backup.write_backup", fail)
 
         for words in ([], ["--delete"]):
             told = rollback("--backup-data", *words)
 
-            assert 1 == told.code
-            assert "error: the backup failed, so nothing was changed" in told.error
+            assert (1, "error: the backup failed, so nothing was changed: no room") == (
+                told.code,
+                told.error,
+            )
         changed = {name for name, _ in cloud.aws.sent if name.startswith("cloudformation.")}
         assert not changed & {"cloudformation.ExecuteChangeSet", "cloudformation.DeleteStack"}
 

@@ -11,13 +11,23 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from scripts.operating import environment_of
 from standin.organization.worlds import drifted_world
 from support.cli import REPOSITORY, Cli
 from support.machine import Machine
 
 MANAGEMENT = "999999999999"
 MEMBER = "100000000001"
+
+
+def environment_of(cli: Cli, **more: str) -> dict[str, str]:
+    organization = cli.machine.standin.organization_url
+    return {
+        **cli.environment,
+        "AWS_ENDPOINT_URL_ACCOUNT": organization,
+        "AWS_ENDPOINT_URL_ORGANIZATIONS": organization,
+        "PYTHON": sys.executable,
+        **more,
+    }
 
 
 def smoke(environment: dict[str, str], *options: str) -> str:

@@ -70,18 +70,7 @@ NEEDED = {
     ),
 }
 
-# Commands whose name is not the action's.
-ACTIONS = {
-    "cloudformation deploy": ["CreateChangeSet", "DescribeChangeSet", "ExecuteChangeSet"],
-    "s3 cp": ["GetObject", "PutObject"],
-    "s3 rm": ["ListBucket", "DeleteObject"],
-    "s3api list-objects-v2": ["ListBucket"],
-    "organizations enable-aws-service-access": ["EnableAWSServiceAccess"],
-    "organizations list-aws-service-access-for-organization": [
-        "ListAWSServiceAccessForOrganization"
-    ],
-}
-SERVICES = {"s3api": "s3", "stepfunctions": "states"}
+SERVICES = {"stepfunctions": "states"}
 # Of each action that the scripts call, the resource that they call it on; "*" where the action
 # takes none. From the Service Authorization Reference.
 QUEUE, TOPIC = f"sqs:{HERE}:{STACK}-dlq", f"sns:{HERE}:{STACK}-notifications"
@@ -142,10 +131,7 @@ DEPLOYERS_OWN = {"cloudformation:DescribeStackEvents"}
 HANDED_OVER = {"iam:PassRole"}
 
 # Allowed to everybody.
-FREE = {"sts get-caller-identity", "configure get", "sts:GetCallerIdentity"}
-COMMAND = re.compile(
-    r'\b(?:aws_cli|call_aws|ask|aws_unless (?:"[^"]*"|\S+))\s+([a-z0-9]+)\s+([a-z0-9-]+)'
-)
+FREE = {"sts:GetCallerIdentity"}
 
 
 def as_list(value: str | list[str]) -> list[str]:
@@ -161,21 +147,7 @@ def allows(policy: Json, action: str, resource: str) -> bool:
     )
 
 
-def actions_of(scripts: Iterable[Path]) -> set[str]:
-    """Return what the scripts call, as IAM names it."""
-    found = set()
-    known = {*Session().get_available_services(), *SERVICES}
-    for script in scripts:
-        for service, operation in COMMAND.findall(script.read_text().replace("\\\n", " ")):
-            command = f"{service} {operation}"
-            if command not in FREE and service in known:
-                name = "".join(word.capitalize() for word in operation.split("-"))
-                for action in ACTIONS.get(command, [name]):
-                    found.add(f"{SERVICES.get(service, service)}:{action}")
-    return found
-
-
-def actions_of_modules(modules: Iterable[Path]) -> set[str]:
+def actions_of(modules: Iterable[Path]) -> set[str]:
     """Return what Python modules call: methods, and names, of operations of their clients."""
     found = set()
     for module in modules:
@@ -211,19 +183,18 @@ def test_every_resource_can_be_made(template: Callable[[], Json]) -> None:
     assert [] == [kind for kind in sorted(kinds) if not allows(DEPLOYER, *NEEDED[kind])]
 
 
-def test_every_command_of_the_scripts() -> None:
-    """What a script calls is allowed to who deploys, where the script calls it."""
-    called = actions_of(REPOSITORY.glob("scripts/**/*.sh"))
-    called |= actions_of_modules(modules().values())
+def test_every_call_of_the_commands() -> None:
+    """What a command calls is allowed to who deploys, where the command calls it."""
+    called = actions_of(modules().values())
 
     assert 50 < len(called)
     assert [] == missing(DEPLOYER, called | HANDED_OVER)
 
 
-def test_every_command_of_operators() -> None:
+def test_every_call_of_operators() -> None:
     """Who does not deploy can do everything else, and does not get more."""
     operating = [path for name, path in modules().items() if name not in DEPLOYING]
-    needed = (actions_of_modules(operating) | HANDED_OVER) - DEPLOYERS_OWN
+    needed = (actions_of(operating) | HANDED_OVER) - DEPLOYERS_OWN
     encryption = {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 
     assert [] == missing(OPERATOR, needed)
