@@ -93,7 +93,7 @@ class Follower:
     def _until_end(self, name: str) -> Ended:
         arn = self.arn_of(name)
         while True:
-            told = self._ask(name, lambda: self._states.describe_execution(executionArn=arn))
+            told = self.ask(name, lambda: self._states.describe_execution(executionArn=arn))
             if told["status"] not in ("RUNNING", "PENDING_REDRIVE"):
                 self._progress.clear()
                 return _ended(name, told)
@@ -104,14 +104,14 @@ class Follower:
         """Wait until a run has done the queued request; return its name."""
         gone = idle = 0
         while gone <= MOST_POLLS_WITHOUT_REQUEST and idle <= MOST_POLLS_WITHOUT_HOLDER:
-            is_queued = bool(self._ask(name, lambda: self._item(keys.queued(name))))
+            is_queued = bool(self.ask(name, lambda: self._item(keys.queued(name))))
             # A run notes that it did the request before it removes it from the queue.
-            run = self._ask(name, lambda: self.run_item(name)).get("done_by")
+            run = self.ask(name, lambda: self.run_item(name)).get("done_by")
             if run:
                 self._progress.clear()
                 return str(run)
             gone = 0 if is_queued else gone + 1
-            holder = self._ask(name, lambda: self._item(keys.LOCK)).get("holder")
+            holder = self.ask(name, lambda: self._item(keys.LOCK)).get("holder")
             idle = 0 if holder else idle + 1
             if holder and (told := self._progress_of(self.arn_of(holder))):
                 self._progress.show(f"{holder}: {told}")
@@ -143,7 +143,7 @@ class Follower:
         )
         return from_item(answer.get("Item", {}))
 
-    def _ask(self, name: str, call: Callable[[], Any]) -> Any:
+    def ask(self, name: str, call: Callable[[], Any]) -> Any:
         """Return what AWS says; repeat a call that the network, or AWS, fails."""
         for failed in range(MOST_FAILED_POLLS + 1):
             try:

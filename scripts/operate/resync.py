@@ -4,7 +4,6 @@ import json
 import time
 from argparse import ArgumentTypeError, Namespace
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from contact_sync.aws.items import from_item, to_item
@@ -13,7 +12,7 @@ from contact_sync.comparison import CHANGED
 from contact_sync.errors import error_class
 
 from operate.aws import Aws, console_link, open_aws
-from operate.console import OK, note, out, out_json
+from operate.console import OK, OperateError, note, out, out_json
 from operate.following import (
     RUN_FAILED,
     ConnectionLostError,
@@ -170,12 +169,14 @@ def _follow(aws: Aws, stack: Stack, name: str, options: Namespace) -> int:
     again = f"bash scripts/resync.sh --environment {options.environment}{where} --attach {name}"
     try:
         ended = follower.follow(name)
-        changes = _changes(aws, stack, follower, ended) if ended.is_dry_run else {}
+        changes = _changes(aws, stack, follower, ended.name) if ended.is_dry_run else {}
     except ConnectionLostError as lost:
         raise ConnectionLostError(f"{lost}. To follow it again: {again}") from None
     except KeyboardInterrupt:
         note(f"No longer following; the execution goes on: {again}")
         raise
+    if options.fail_on_drift and not ended.is_dry_run:
+        raise OperateError(f"{ended.name} is not a dry run, so it does not show what differs")
     following = _next(ended, changes, options.environment, where)
     if options.json:
         _show_json(ended, changes, following)
@@ -190,15 +191,14 @@ def _follow(aws: Aws, stack: Stack, name: str, options: Namespace) -> int:
 Changes = dict[str, dict[str, str]]
 
 
-def _changes(aws: Aws, stack: Stack, follower: Follower, ended: Ended) -> Changes:
+def _changes(aws: Aws, stack: Stack, follower: Follower, name: str) -> Changes:
     """Read what the dry run would change, once the index shows all of it."""
     for look in range(MOST_LOOKS):
-        counts = follower.run_item(ended.name).get("accounts", {})
-        items = list(_account_items(aws, stack, ended.name))
-        if len(items) >= sum(counts.get(status, 0) for status in ("updated", "failed")):
+        time.sleep(LOOK_SECONDS if look else 0)
+        counts = follower.ask(name, lambda: follower.run_item(name)).get("accounts", {})
+        items = follower.ask(name, lambda: _account_items(aws, stack, name))
+        if len(items) >= counts.get("updated", 0) + counts.get("failed", 0):
             break
-        if look < MOST_LOOKS - 1:
-            time.sleep(LOOK_SECONDS)
     changes = {
         item["pk"].removeprefix("ACCOUNT#"): {
             name: status for name, status in item["statuses"].items() if status in CHANGED
@@ -208,15 +208,19 @@ def _changes(aws: Aws, stack: Stack, follower: Follower, ended: Ended) -> Change
     return {account: types for account, types in sorted(changes.items()) if types}
 
 
-def _account_items(aws: Aws, stack: Stack, name: str) -> Iterable[dict[str, Any]]:
-    pages = aws.client("dynamodb").get_paginator("query")
-    for page in pages.paginate(
-        TableName=stack.output("StateTableName"),
-        IndexName=INDEX,
-        KeyConditionExpression="gsi1pk = :run",
-        ExpressionAttributeValues=to_item({":run": f"RUN#{name}"}),
-    ):
-        yield from (one for item in page["Items"] if "statuses" in (one := from_item(item)))
+def _account_items(aws: Aws, stack: Stack, name: str) -> list[dict[str, Any]]:
+    pages = (
+        aws.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=stack.output("StateTableName"),
+            IndexName=INDEX,
+            KeyConditionExpression="gsi1pk = :run",
+            ExpressionAttributeValues=to_item({":run": f"RUN#{name}"}),
+        )
+    )
+    items = [from_item(item) for page in pages for item in page["Items"]]
+    return [item for item in items if "statuses" in item]
 
 
 def _next(ended: Ended, changes: Changes, environment: str, where: str) -> str | None:

@@ -363,7 +363,21 @@ class TestDryRun:
         told = resync("--dry-run", "--follow")
 
         assert 0 == told.code
-        assert 4 == len(slept)
+        assert [0, 1, 1, 1, 1] == slept
+
+    @pytest.mark.case("E16")
+    def test_network_comes_back(self, resync: Resync, machine: Machine) -> None:
+        """An outage after the run's end is no failed run either."""
+        machine.account.aws.fail("dynamodb.Query", UNREACHABLE, times=3)
+
+        assert 5 == resync("--dry-run", "--fail-on-drift").code
+
+    def test_no_dry_run(self, resync: Resync) -> None:
+        """Of an execution that is none, drift cannot be told."""
+        told = resync("--attach", "f00d", "--fail-on-drift")
+
+        assert 1 == told.code
+        assert told.error.startswith("error: f00d is not a dry run")
 
     def test_json(self, resync: Resync) -> None:
         told = resync("--dry-run", "--follow", "--json")

@@ -2,7 +2,7 @@
 
 import copy
 import io
-import time
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,25 +19,28 @@ from operate.__main__ import main
 Json = dict[str, Any]
 Answer = Any  # a value, an exception, or a function of region and parameters that returns either
 
-_real_sleep = time.sleep
-
 
 @dataclass
 class FakeAws:
     """Answers calls as `answers` says, by `service.Operation`; all others go to moto.
 
-    An exception is raised. `seconds` is how long each call takes; `calls` counts them.
+    An exception is raised. `calls` counts the calls, and `threads` those of each thread.
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
-    seconds: float = 0.0
     calls: Counter[str] = field(default_factory=Counter)
+    threads: Counter[int] = field(default_factory=Counter)
     sent: list[tuple[str, Json]] = field(default_factory=list)
 
     def reset(self, answers: dict[str, Answer]) -> None:
         """Begin again with these answers."""
-        self.answers, self.seconds = answers, 0.0
+        self.answers = answers
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the calls."""
         self.calls.clear()
+        self.threads.clear()
         self.sent.clear()
 
     def fail(self, name: str, error: Exception, times: int = 1) -> None:
@@ -59,8 +62,8 @@ class FakeAws:
         def call(client: Any, operation: str, parameters: Json) -> Any:
             name = f"{client.meta.service_model.service_name}.{operation}"
             self.calls[name] += 1
+            self.threads[threading.get_ident()] += 1
             self.sent.append((name, parameters))
-            _real_sleep(self.seconds)
             if name in self.answers:
                 found = self._answer(self.answers[name], client.meta.region_name, parameters)
                 if found is not None:

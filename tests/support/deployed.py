@@ -56,8 +56,7 @@ class Deployed:
         self.sqs.create_queue(QueueName=f"{STACK}-dlq")
         self.configure({"contact_types": ["primary", "billing", "operations", "security"]})
         self._put_stack()
-        self.aws.calls.clear()
-        self.aws.sent.clear()
+        self.aws.forget()
 
     @property
     def stack(self) -> dict[str, Any]:
