@@ -8,6 +8,7 @@ rules and the schedule from their targets, and those that an AWS service makes o
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from permissions.policy import Principal, Request
@@ -129,6 +130,7 @@ def key_of(stack: Stack, resource: str) -> str | None:
     return _keys(stack).get(table) or _keys(stack).get(bucket)
 
 
+@cache
 def _keys(stack: Stack) -> dict[str, str]:
     """Return the keys of everything that holds data, by ARN."""
     found = {}
@@ -169,6 +171,7 @@ def _of_the_runtime(role: str, function: Json) -> Iterator[Call]:
             yield Call(role, action, "*")
 
 
+@cache
 def _role_of(stack: Stack, arn: str) -> str:
     return next(role for role in stack.of_type("AWS::IAM::Role") if stack.arn(role) == arn)
 

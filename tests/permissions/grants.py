@@ -1,6 +1,7 @@
 """What the policies of a stack's roles grant."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from support.stack import Stack
@@ -17,6 +18,7 @@ class Grant:
     resource: str
 
 
+@cache
 def documents(stack: Stack, role: str) -> list[Json]:
     """Return every policy of a role, attached ones included."""
     managed = {
