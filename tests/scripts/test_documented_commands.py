@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -391,3 +392,10 @@ def test_portable(sample: Sample) -> None:
         if written in sample.text:
             assert README.name != sample.document
             assert replacement in section_of(section)
+
+
+@pytest.mark.case("E11")
+@pytest.mark.parametrize("sample", samples_of(README), ids=str)
+def test_no_comment_follows_a_command(sample: Sample) -> None:
+    """A shell that reads what is pasted, such as zsh, takes one for arguments."""
+    assert sample.language != "bash" or sample.words == shlex.split(sample.text)

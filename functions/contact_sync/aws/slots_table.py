@@ -72,7 +72,7 @@ class SlotsTable:
                     ConditionExpression=update[1],
                     ExpressionAttributeNames={"#next": "next"},
                     ExpressionAttributeValues=to_item(values),
-                    ReturnValues="UPDATED_NEW",
+                    ReturnValues="ALL_NEW",
                 )
             except ClientError as error:
                 if error_code(error) == "ConditionalCheckFailedException":
