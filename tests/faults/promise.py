@@ -457,6 +457,10 @@ class Trial:
             is_whole = error and error[1] not in (*ABOUT_ACCOUNTS, "LockLostError")
             if (is_whole and self._may_fail_whole()) or _names(message.body, *pair):
                 return True
+        # A change that finds nothing different but an invalid contact asks for nothing else: what
+        # was told before stands.
+        if self.was_invalid and any(_names(one.body, *pair) for one in self.system.messages()):
+            return True
         settings = self.config["notification_settings"]
         if not settings["notify_on_partial_failure"] or self.system.topic_refused(since):
             texts = [json.dumps(item, default=str) for item in self.system.items()]

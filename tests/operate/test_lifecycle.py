@@ -13,6 +13,11 @@ EXCLUDED = "100000000002"
 EMAIL = "team@example.com"
 
 
+@pytest.fixture(autouse=True, name="slept")
+def _slept() -> None:
+    """Time passes here: the tests wait for other programs."""
+
+
 @pytest.fixture(scope="module", name="cloud")
 def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """An organization whose rules demand tags and a boundary, with a trail of its own."""
