@@ -110,9 +110,10 @@ def without_release(parameters: dict[str, str]) -> dict[str, str]:
 
 
 def stored(cloud: Project) -> list[Json]:
-    """Return what both tables hold but the lock, in one order."""
+    """Return what both tables hold but lock and time slots, in one order."""
     dynamodb = cloud.standin.client("dynamodb")
     items: list[Json] = []
     for name in ("config", "state"):
         items += dynamodb.scan(TableName=f"aws-contact-sync-dev-{name}")["Items"]
-    return sorted((item for item in items if item.get("pk") != {"S": "LOCK"}), key=repr)
+    passing = ({"S": "LOCK"}, {"S": "SLOTS"})
+    return sorted((item for item in items if item.get("pk") not in passing), key=repr)
