@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from faults.cases import SERVICE_CALLS, Case
 from faults.clock import text
-from faults.promise import DEAD, Trial
+from faults.promise import DEAD, Asked, Pair, Trial
 from faults.rules import Template, status_event
 from standin.organization import OrganizationClient
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
@@ -219,6 +219,10 @@ class MachineTrial(Trial):
         self.check_quiet()
         self.check_repaired(execution)
         self._check_writes()
+
+    def _last_work(self, _pair: Pair, _asked: Asked) -> tuple[float, str]:
+        """From outside it is not seen which run worked on a contact last: what was told stands."""
+        return -1.0, ""
 
     def _check_writes(self) -> None:
         """No account was written that never was in scope; nor the management account."""

@@ -123,11 +123,10 @@ def test_what_is_unknown_is_found(tmp_path: Path) -> None:
 
 def check_options(script: Path, options: list[str]) -> str:
     """Return what the script's own parser has against the options; it calls nothing."""
-    program = script.with_suffix(".py")
     if script.stem in COMMANDS:
         return check_operating_options(script.stem, options)
-    if program.exists():
-        command = [sys.executable, str(program), "--check-options", *options]
+    if (script.with_suffix("") / "__main__.py").exists():
+        command = [sys.executable, "-P", "-m", script.stem, "--check-options", *options]
     elif script.name == "test.sh":
         paths = [option for option in options if option.startswith("tests")]
         return " ".join(path for path in paths if not (REPOSITORY / path).exists())
@@ -135,7 +134,10 @@ def check_options(script: Path, options: list[str]) -> str:
         text = script.read_text().removesuffix('main "$@"\n')
         text = text.replace('$(dirname -- "${BASH_SOURCE[0]}")', str(script.parent))
         command = ["bash", "-c", f'{text}\nread_options "$@"', script.name, *options]
-    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{REPOSITORY / 'scripts'}:{REPOSITORY / 'functions'}",
+    }
     told = subprocess.run(
         command, cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
     )
