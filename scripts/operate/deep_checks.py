@@ -2,9 +2,10 @@
 
 import json
 import os
+import signal
 import time
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -123,10 +124,12 @@ class DeepChecks:
         known = self._latest()
         rule = f"{site.stack.name}-{token}"
         try:
-            self._put_rule(rule, token, targets[0]["RoleArn"])
+            with uninterrupted():
+                self._put_rule(rule, token, targets[0]["RoleArn"])
             self._execution = self._started_by(token, known)
         finally:
-            self._remove_rule(rule)
+            with uninterrupted():
+                self._remove_rule(rule)
         if not self._execution:
             yield fail(f"it started nothing: see the role of {changed}, and the dead letters")
         return f"a rule started {self._execution}"
@@ -208,6 +211,23 @@ class DeepChecks:
                 return
             time.sleep(POLL_SECONDS)
         note(f"warning: the rule {rule} is left: aws events delete-rule --name {rule}")
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C, or being told to end, wait: a call that is cut off may still be carried out."""
+    received: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: received.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for one in received:
+            signal.raise_signal(one)
 
 
 def _executions(machine_arn: str) -> str:

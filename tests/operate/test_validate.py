@@ -2,12 +2,14 @@
 
 import json
 import re
+import signal
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from operate import deep_checks
+from operate.deep_checks import uninterrupted
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
 from support.aws import Operate, Told, refusal
 from support.deployed import STACK, Deployed
@@ -714,3 +716,12 @@ def test_samples_are_of_the_stack() -> None:
     execution = arn.replace(":stateMachine:", ":execution:")
     assert event["resources"][0].startswith(f"{execution}:")
     assert "999999999999" not in json.dumps(event)
+
+
+def test_an_interruption_waits_for_the_call() -> None:
+    """A call that is cut off may still be carried out, and leave the test rule behind."""
+    called = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        called.append("put rule")
+    assert ["put rule"] == called
