@@ -721,7 +721,12 @@ def test_samples_are_of_the_stack() -> None:
 def test_an_interruption_waits_for_the_call() -> None:
     """A call that is cut off may still be carried out, and leave the test rule behind."""
     called = []
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        signal.raise_signal(signal.SIGINT)
-        called.append("put rule")
+
+    def put_rule() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            called.append("put rule")
+
+    with pytest.raises(KeyboardInterrupt):
+        put_rule()
     assert ["put rule"] == called
