@@ -149,8 +149,7 @@ class InProcessTrial(Trial):
             call
             for call in self.system.member_calls
             if (call.account_id, call.type) == pair
-            # A contact that failed before is not tried again by a change of another one.
-            and (asked.heals or call.at >= asked.at)
+            and (self._need_not_try_again(asked) or call.at >= asked.at)
             and "processor" in call.function
         ]
         if calls:

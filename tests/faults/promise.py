@@ -381,9 +381,20 @@ class Trial:
         """Tell whether the contact is what the system wrote."""
         return False
 
-    def _last_work(self, _pair: Pair, asked: Asked) -> tuple[float, str]:
-        """Return when which execution last worked on the contact, if after the request."""
-        return asked.at, ""
+    def _last_work(self, pair: Pair, asked: Asked) -> tuple[float, str]:
+        """Return when which execution last worked on the contact; what it told of that stands.
+
+        Work from before the request counts only where the request need not try the contact again.
+        """
+        raise NotImplementedError
+
+    def _need_not_try_again(self, asked: Asked) -> bool:
+        """Tell whether the request may leave alone what failed before.
+
+        A change that heals is one of another contact; and one that finds nothing different but an
+        invalid contact asks for that alone.
+        """
+        return asked.heals or self.was_invalid
 
     def _promised(self) -> Iterator[tuple[Pair, Asked]]:
         """Yield what the last request that covers it promises."""
@@ -457,10 +468,6 @@ class Trial:
             is_whole = error and error[1] not in (*ABOUT_ACCOUNTS, "LockLostError")
             if (is_whole and self._may_fail_whole()) or _names(message.body, *pair):
                 return True
-        # A change that finds nothing different but an invalid contact asks for nothing else: what
-        # was told before stands.
-        if self.was_invalid and any(_names(one.body, *pair) for one in self.system.messages()):
-            return True
         settings = self.config["notification_settings"]
         if not settings["notify_on_partial_failure"] or self.system.topic_refused(since):
             texts = [json.dumps(item, default=str) for item in self.system.items()]

@@ -220,9 +220,16 @@ class MachineTrial(Trial):
         self.check_repaired(execution)
         self._check_writes()
 
-    def _last_work(self, _pair: Pair, _asked: Asked) -> tuple[float, str]:
-        """From outside it is not seen which run worked on a contact last: what was told stands."""
-        return -1.0, ""
+    def _last_work(self, pair: Pair, asked: Asked) -> tuple[float, str]:
+        since_boot = time.monotonic() - time.time()
+        calls = [
+            call["time"] + since_boot
+            for call in self.system.organization.calls()
+            if (call["account_id"], (call["contact_type"] or "PRIMARY").lower()) == pair
+        ]
+        if self._need_not_try_again(asked):
+            return max(calls, default=-1.0 if asked.heals else asked.at), ""
+        return max((at for at in calls if at >= asked.at), default=asked.at), ""
 
     def _check_writes(self) -> None:
         """No account was written that never was in scope; nor the management account."""
