@@ -55,10 +55,14 @@ class Site:
         """Whether events and the schedule should start executions."""
         return self.stack.parameters.get("Triggers") != "DISABLED"
 
+    def command(self, script: str) -> str:
+        """Return what to type to start another script for this environment."""
+        return f"scripts/{script}.sh --environment {self.environment} {self.aws.options()}"
+
     @property
     def deploy(self) -> str:
         """What to type to deploy again."""
-        return f"scripts/deploy.sh --environment {self.environment}"
+        return f"{self.command('deploy')} --account-id {self.manager}"
 
     @property
     def repair(self) -> str:

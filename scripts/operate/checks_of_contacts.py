@@ -21,7 +21,7 @@ def configuration(site: Site) -> Notes:
     try:
         _config(site)
     except OperateError as error:
-        yield fail(f"{error}: scripts/config.sh apply FILE --environment {site.environment}")
+        yield fail(f"{error}: {site.command('config')} apply FILE")
     return "valid"
 
 
@@ -67,7 +67,7 @@ def last_run(site: Site) -> Notes:
     )
     runs = [from_item(item) for item in answer["Items"]]
     run = next((one for one in runs if one.get("status") and not one.get("dry_run")), None)
-    resync = f"scripts/resync.sh --environment {site.environment}"
+    resync = site.command("resync")
     if not run:
         yield warn(f"none yet: {resync} --dry-run --follow")
         return ""

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 
 from operate.checks import Check, Note, Site, each, fail, pages, warn
+from operate.forwarding import forwarding_stack, regions_to_forward
 from operate.stacks import find_stack
 
 FORWARDING_GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
@@ -71,10 +72,7 @@ def trail(site: Site) -> Notes:
 def forwarding(site: Site) -> Notes:
     """Check the stacks that forward events from where they come up."""
     tower = site.stack.parameters.get("ControlTowerRegion", "")
-    regions = {tower: "ControlTower"} if tower else {}
-    events_home = site.aws.events_region
-    regions[events_home] = "Both" if tower == events_home else "Account"
-    regions.pop(site.aws.region, None)
+    regions = regions_to_forward(site.aws, tower)
     for region, kind in regions.items():
         yield from _forwarding_of(site, region, kind)
     told = ", ".join(f"{kind} from {region}" for region, kind in regions.items())
@@ -82,7 +80,7 @@ def forwarding(site: Site) -> Notes:
 
 
 def _forwarding_of(site: Site, region: str, kind: str) -> Generator[Note, None, None]:
-    name = f"{site.stack.name}-forwarding"
+    name = forwarding_stack(site.stack.name)
     found = find_stack(site.aws, name, region)
     if not found:
         yield fail(f"there is no {name} in {region}: {site.deploy}")

@@ -22,8 +22,7 @@ def stack(site: Site) -> Notes:
     elif status.endswith("_IN_PROGRESS"):
         yield warn(f"{told}: validate again when that has ended")
     elif status not in GOOD:
-        free = f"scripts/rollback.sh --environment {site.environment}"
-        yield fail(f"{told}: {free} frees it, then deploy again")
+        yield fail(f"{told}: {site.command('rollback')} frees it, then deploy again")
     return told
 
 
@@ -168,8 +167,7 @@ def dead_letters(site: Site) -> Notes:
     url = site.stack.output("DeadLetterQueueUrl")
     answer = site.aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
     if (count := answer["Attributes"][name]) != "0":
-        redrive = f"scripts/redrive-dlq.sh --environment {site.environment}"
-        yield warn(f"{count} events started nothing: {redrive}")
+        yield warn(f"{count} events started nothing: {site.command('redrive-dlq')}")
     return "none"
 
 

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operate.aws import Aws, code_of, open_aws
 from operate.console import FAILED, OK, OperateError, confirm, note, out, warn
 from operate.dead_letters import Letter, Plan, plan
+from operate.forwarding import forwarding_stack
 from operate.options import Parser, add_where, add_yes, region
 from operate.stacks import Stack, find_stack, get_stack
 
@@ -59,9 +60,10 @@ def run(options: Namespace) -> int:
     at, queued_by = aws.region, stack
     if options.forwarding_region:
         at = options.forwarding_region
-        found = find_stack(aws, f"{stack.name}-forwarding", at)
+        name = forwarding_stack(stack.name)
+        found = find_stack(aws, name, at)
         if not found:
-            raise OperateError(f"there is no stack {stack.name}-forwarding in {at}")
+            raise OperateError(f"there is no stack {name} in {at}")
         queued_by = found
     queue = Queue(aws.client("sqs", at), queued_by.output("DeadLetterQueueUrl"))
     redrive = Redrive(aws, queue, stack)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from operate import deep_checks
+from operate import deep_checks, deploy
 from operate.deep_checks import uninterrupted
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
 from support.aws import Operate, Told, refusal
@@ -27,7 +27,9 @@ DEEP = "patterns, test message, test event, dry run, time".split(", ")
 RULES = [f"{STACK}-{name}" for name in ("contact-changed", "account-joined", "recovery")]
 ALARM = f"{STACK}-dlq-messages"
 HANDLER = f"{STACK}-contact-sync-handler"
-REPAIR = "scripts/deploy.sh --environment dev --repair"
+HERE = "--environment dev --region us-east-1"
+DEPLOY = f"scripts/deploy.sh {HERE} --account-id 999999999999"
+REPAIR = f"{DEPLOY} --repair"
 
 
 @dataclass
@@ -310,7 +312,7 @@ class TestResources:
                 "sqs.GetQueueAttributes",
                 {"Attributes": {"ApproximateNumberOfMessages": "2"}},
                 "dead letters",
-                "warn 2 events started nothing: scripts/redrive-dlq.sh --environment dev",
+                f"warn 2 events started nothing: scripts/redrive-dlq.sh {HERE}",
             ),
         ],
     )
@@ -388,8 +390,7 @@ class TestSubscription:
         told = site.told()["topic"]
 
         assert told == (
-            "warn the address of NotificationEmail is not subscribed: scripts/deploy.sh "
-            "--environment dev subscribes it again"
+            f"warn the address of NotificationEmail is not subscribed: {DEPLOY} subscribes it again"
         )
 
     @pytest.mark.case("D7")
@@ -414,7 +415,7 @@ class TestContacts:
         told = site.told()
 
         assert told["configuration"].startswith("fail no configuration item with config_key")
-        assert told["configuration"].endswith("scripts/config.sh apply FILE --environment dev")
+        assert told["configuration"].endswith(f"scripts/config.sh {HERE} apply FILE")
         assert "pass not looked at, as the configuration is not valid" == told["exclusions"]
 
     @pytest.mark.case("B9")
@@ -495,7 +496,7 @@ class TestContacts:
         told = site.told()["last run"]
 
         assert told.startswith("warn failed was no success (failure, InvalidConfigError)")
-        assert "scripts/resync.sh --environment dev --retry-of failed repeats" in told
+        assert f"scripts/resync.sh {HERE} --retry-of failed repeats" in told
 
     def test_no_run(self, site: Healthy) -> None:
         key = {"pk": {"S": "RUN"}, "sk": {"S": "2026-11-24#good"}}
@@ -716,6 +717,11 @@ def test_samples_are_of_the_stack() -> None:
     execution = arn.replace(":stateMachine:", ":execution:")
     assert event["resources"][0].startswith(f"{execution}:")
     assert "999999999999" not in json.dumps(event)
+
+
+@pytest.mark.parametrize("told", [DEPLOY, REPAIR])
+def test_what_it_says_to_type_can_be_typed(told: str) -> None:
+    deploy.parser().read(told.split()[1:])
 
 
 def test_an_interruption_waits_for_the_call() -> None:
