@@ -106,10 +106,11 @@ def _pause(aws: Aws, stack: Stack, rules: list[str], schedules: list[str]) -> No
 def _stop_runs(stack: Stack) -> None:
     """Stop what runs, for which the deletion of the state machine would wait for hours."""
     client = stack.aws.client("stepfunctions")
-    for execution in running_executions(stack):
-        note(f"Stopping {execution.rpartition(':')[2]}")
-        client.stop_execution(executionArn=execution, cause="The stack is deleted.")
-    while running_executions(stack):
+    # Somebody may start another one by hand meanwhile.
+    while running := running_executions(stack):
+        for execution in running:
+            note(f"Stopping {execution.rpartition(':')[2]}")
+            client.stop_execution(executionArn=execution, cause="The stack is deleted.")
         time.sleep(POLL_SECONDS)
 
 
@@ -118,7 +119,10 @@ def _empty(aws: Aws, bucket: str, prefix: str = "") -> None:
     keys = [{"Key": key} for key in _keys(aws, bucket, prefix)]
     for first in range(0, len(keys), 1000):
         some = {"Objects": keys[first : first + 1000], "Quiet": True}
-        client.delete_objects(Bucket=bucket, Delete=some)
+        for refused in client.delete_objects(Bucket=bucket, Delete=some).get("Errors", []):
+            raise OperateError(
+                f"{bucket} keeps {refused['Key']}: {refused['Code']}: {refused.get('Message', '')}"
+            )
 
 
 def _keys(aws: Aws, bucket: str, prefix: str) -> Iterator[str]:

@@ -162,6 +162,32 @@ class TestDelete:
         assert list(CHANGES) == order(cloud)
         assert 2 == len(slept)
 
+    @pytest.mark.case("D5")
+    def test_another_run_is_started_meanwhile(
+        self, cloud: Deploying, delete: Delete, slept: list[float]
+    ) -> None:
+        runs = [f"arn:aws:states:us-east-1:{ACCOUNT}:execution:m:{name}" for name in ("a", "b")]
+        cloud.aws.answers["stepfunctions.ListExecutions"] = lambda *_: {
+            "executions": [{"executionArn": arn} for arn in runs[len(slept) : len(slept) + 1]]
+        }
+
+        told = delete("--yes")
+
+        assert 0 == told.code, told.err
+        stopped = cloud.sent("stepfunctions.StopExecution")
+        assert runs == [given["executionArn"] for given in stopped]
+
+    def test_bucket_keeps_an_object(self, cloud: Deploying, delete: Delete) -> None:
+        """What S3 refuses of many is in its answer, and no error of the call."""
+        refused = {"Key": "AWSLogs/1", "Code": "AccessDenied", "Message": "Access Denied"}
+        cloud.aws.answers["s3.DeleteObjects"] = {"Errors": [refused]}
+
+        told = delete("--yes")
+
+        assert 1 == told.code
+        assert f"error: {TRAIL_BUCKET} keeps AWSLogs/1: AccessDenied: Access Denied" == told.error
+        assert [] == cloud.sent("cloudformation.DeleteStack")
+
     @pytest.mark.case("D6")
     @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"])
     def test_bucket_fills_again(self, cloud: Deploying, delete: Delete, status: str) -> None:
