@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from contact_sync.aws.items import from_item
+from contact_sync.contacts import ContactType
 
 from operate.aws import Aws, code_of
 from operate.console import OperateError
@@ -49,7 +50,7 @@ class Deployment:
     def contact_types(self) -> list[str]:
         """The types to synchronize: those configured, else chosen, else all."""
         types: list[str] = self.configuration.get("contact_types") or self.options.contact_types
-        return types or ["primary", "billing", "operations", "security"]
+        return types or [str(name) for name in ContactType]
 
 
 def open_deployment(options: Namespace, aws: Aws) -> Deployment:
