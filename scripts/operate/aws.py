@@ -2,8 +2,10 @@
 
 import os
 import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore import exceptions as botocore
@@ -46,6 +48,12 @@ SIGN_IN = (
     botocore.TokenRetrievalError,
     botocore.LoginError,
 )
+
+
+CALLS_AT_ONCE = 16
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 class Aws:
@@ -96,6 +104,19 @@ class Aws:
     def options(self) -> str:
         """Return the options that lead another command to the same place."""
         return f"--region {self.region}{_named(self.profile)}"
+
+
+def pages(client: Any, operation: str, key: str, **given: Any) -> list[Any]:
+    """Return what all pages of an operation have."""
+    found = client.get_paginator(operation).paginate(**given)
+    return [one for page in found for one in page.get(key, [])]
+
+
+def each(call: Callable[[Item], Answer], items: Iterable[Item]) -> list[tuple[Item, Answer]]:
+    """Call for every item, some at once; return each with its answer."""
+    some = list(items)
+    with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+        return list(zip(some, pool.map(call, some), strict=True))
 
 
 def console_link(execution_arn: str) -> str:

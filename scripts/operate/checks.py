@@ -1,10 +1,8 @@
 """How the checks of validate.sh work: each yields what is wrong, and returns what is well."""
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -13,11 +11,8 @@ from operate.console import OperateError
 from operate.stacks import Stack
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
-CALLS_AT_ONCE = 16
 
 Note = tuple[str, str]
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 
 
 def warn(text: str) -> Note:
@@ -108,16 +103,3 @@ def result_of(check: Check, site: Site) -> Result:
     except OperateError as error:
         notes.append(fail(str(error)))
     return Result(check.__name__.replace("_", " "), notes, text)
-
-
-def each(call: Callable[[Item], Answer], items: Iterable[Item]) -> list[tuple[Item, Answer]]:
-    """Call for every item, all at once; return each with its answer."""
-    some = list(items)
-    with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-        return list(zip(some, pool.map(call, some), strict=True))
-
-
-def pages(client: Any, operation: str, key: str, **given: Any) -> list[Any]:
-    """Return what all pages of an operation have."""
-    found = client.get_paginator(operation).paginate(**given)
-    return [one for page in found for one in page.get(key, [])]

@@ -2,7 +2,8 @@
 
 from collections.abc import Generator
 
-from operate.checks import Check, Note, Site, each, fail, pages, warn
+from operate.aws import each, pages
+from operate.checks import Check, Note, Site, fail, warn
 from operate.forwarding import forwarding_stack, regions_to_forward
 from operate.stacks import find_stack
 

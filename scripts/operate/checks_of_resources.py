@@ -4,7 +4,8 @@ from collections.abc import Generator
 
 from contact_sync.aws.organization import ACCOUNT_MANAGEMENT
 
-from operate.checks import Check, Note, Site, each, fail, pages, warn
+from operate.aws import each, pages
+from operate.checks import Check, Note, Site, fail, warn
 
 GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 Notes = Generator[Note, None, str]

@@ -12,7 +12,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operate.checks import Check, Note, Site, each, fail, pages, warn
+from operate.aws import each, pages
+from operate.checks import Check, Note, Site, fail, warn
 from operate.console import note
 from operate.following import Ended, Follower
 

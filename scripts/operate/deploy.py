@@ -5,13 +5,12 @@ import time
 from argparse import Namespace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from botocore.exceptions import ClientError
 from contact_sync.aws.items import to_item
 
 from operate import console
-from operate.aws import code_of, open_aws
+from operate.aws import code_of, open_aws, pages
 from operate.change_sets import ChangeSet, Wanted, change_set
 from operate.console import OK, OperateError, confirm, note, out, warn
 from operate.deploy_options import parser
@@ -186,8 +185,7 @@ def _keep_subscription(stack: Stack) -> None:
     address = stack.parameters.get("NotificationEmail")
     topic = stack.output("NotificationTopicArn")
     client = stack.aws.client("sns")
-    pages = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
-    found: list[dict[str, Any]] = [one for page in pages for one in page["Subscriptions"]]
+    found = pages(client, "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic)
     if address and address not in {one["Endpoint"] for one in found}:
         note(
             f"The subscription of {address} was never confirmed and has vanished: it is made again"

@@ -1,16 +1,14 @@
 """Exclusions that protect nobody: a typo overwrites the account that was meant."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from botocore.exceptions import ClientError
 from contact_sync.config import SyncConfig
 
-from operate.aws import Aws, code_of
+from operate.aws import Aws, code_of, each
 
 MANAGER, UNIT, ACCOUNT = "manager", "unit", "account"
-LOOKED_UP_AT_ONCE = 8
 
 
 def exclusion_faults(aws: Aws, manager: str, config: SyncConfig) -> Iterator[tuple[str, str]]:
@@ -54,6 +52,4 @@ def _missing(ids: Iterable[str], describe: Callable[[str], Any], code: str) -> l
             return True
         return False
 
-    some = list(dict.fromkeys(ids))
-    with ThreadPoolExecutor(LOOKED_UP_AT_ONCE) as pool:
-        return [one for one, gone in zip(some, pool.map(is_missing, some), strict=True) if gone]
+    return [one for one, gone in each(is_missing, dict.fromkeys(ids)) if gone]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from botocore.exceptions import ClientError
 from contact_sync.contacts import shared_addresses
 
-from operate.aws import Aws, code_of
+from operate.aws import Aws, code_of, pages
 from operate.console import OperateError, note, warn
 from operate.deployment import PAUSED, Deployment
 from operate.forwarding import forwarding_stack
@@ -59,11 +59,8 @@ def check_account(aws: Aws, account_id: str) -> str:
 
 def _check_trust(deployment: Deployment) -> Iterator[str]:
     client = deployment.aws.client("organizations")
-    pages = client.get_paginator("list_aws_service_access_for_organization").paginate()
-    trusted = {
-        one["ServicePrincipal"] for page in pages for one in page["EnabledServicePrincipals"]
-    }
-    if TRUSTED_SERVICE not in trusted:
+    trusted = pages(client, "list_aws_service_access_for_organization", "EnabledServicePrincipals")
+    if TRUSTED_SERVICE not in {one["ServicePrincipal"] for one in trusted}:
         deployment.enable_trust = deployment.options.enable_trusted_access
         if not deployment.enable_trust:
             yield (
@@ -124,8 +121,7 @@ def _check_others(deployment: Deployment) -> Iterator[str]:
     aws, name, settings = deployment.aws, deployment.name, deployment.settings
     active = ""
     for region in dict.fromkeys((aws.region, aws.events_region)):
-        pages = aws.client("cloudformation", region).get_paginator("describe_stacks").paginate()
-        for stack in (one for page in pages for one in page["Stacks"]):
+        for stack in pages(aws.client("cloudformation", region), "describe_stacks", "Stacks"):
             values = {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])}
             home = values.get("HomeRegion", region)
             if stack["StackName"] in (name, forwarding_stack(name)):

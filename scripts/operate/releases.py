@@ -10,7 +10,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from operate.aws import Aws
+from operate.aws import Aws, pages
 from operate.stacks import Stack, find_stack
 
 # The stack of the bucket that `sam package` makes.
@@ -79,13 +79,10 @@ class Releases:
 
     def names(self, since: datetime) -> list[str]:
         """Return the releases that were completed since then, the oldest first."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=self._prefix
-        )
+        place = {"Bucket": self.bucket, "Prefix": self._prefix}
         return sorted(
             found["Key"].split("/")[-2]
-            for page in pages
-            for found in page.get("Contents", [])
+            for found in pages(self._s3, "list_objects_v2", "Contents", **place)
             if found["Key"].endswith("/parameters") and found["LastModified"] >= since
         )
 

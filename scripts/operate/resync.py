@@ -9,9 +9,10 @@ from typing import Any
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.aws.runs_table import INDEX
 from contact_sync.comparison import CHANGED
+from contact_sync.contacts import ContactType
 from contact_sync.errors import error_class
 
-from operate.aws import Aws, console_link, open_aws
+from operate.aws import Aws, console_link, open_aws, pages
 from operate.console import OK, OperateError, note, out, out_json
 from operate.following import (
     RUN_FAILED,
@@ -80,7 +81,7 @@ def parser() -> Parser:
         "--type",
         contact_type,
         metavar="T",
-        help="only these contacts: primary, billing, operations, security",
+        help=f"only these contacts: {', '.join(ContactType)}",
     )
     add = made.add_argument
     add("--dry-run", action="store_true", help="compare and report, write to no account")
@@ -209,18 +210,16 @@ def _changes(aws: Aws, stack: Stack, follower: Follower, name: str) -> Changes:
 
 
 def _account_items(aws: Aws, stack: Stack, name: str) -> list[dict[str, Any]]:
-    pages = (
-        aws.client("dynamodb")
-        .get_paginator("query")
-        .paginate(
-            TableName=stack.output("StateTableName"),
-            IndexName=INDEX,
-            KeyConditionExpression="gsi1pk = :run",
-            ExpressionAttributeValues=to_item({":run": f"RUN#{name}"}),
-        )
+    found = pages(
+        aws.client("dynamodb"),
+        "query",
+        "Items",
+        TableName=stack.output("StateTableName"),
+        IndexName=INDEX,
+        KeyConditionExpression="gsi1pk = :run",
+        ExpressionAttributeValues=to_item({":run": f"RUN#{name}"}),
     )
-    items = [from_item(item) for page in pages for item in page["Items"]]
-    return [item for item in items if "statuses" in item]
+    return [item for item in map(from_item, found) if "statuses" in item]
 
 
 def _next(ended: Ended, changes: Changes, environment: str, where: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from botocore.exceptions import ClientError
 
-from operate.aws import code_of
+from operate.aws import code_of, pages
 from operate.stacks import Stack
 
 
@@ -12,12 +12,11 @@ def running_executions(stack: Stack) -> list[str]:
     if not machine:
         return []
     client = stack.aws.client("stepfunctions")
-    pages = client.get_paginator("list_executions").paginate(
-        stateMachineArn=machine, statusFilter="RUNNING"
-    )
+    of_machine = {"stateMachineArn": machine, "statusFilter": "RUNNING"}
     try:
-        return [str(one["executionArn"]) for page in pages for one in page["executions"]]
+        found = pages(client, "list_executions", "executions", **of_machine)
     except ClientError as error:
         if code_of(error) == "StateMachineDoesNotExist":
             return []
         raise
+    return [str(one["executionArn"]) for one in found]

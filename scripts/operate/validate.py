@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operate import checks_of_contacts, checks_of_events, checks_of_resources
-from operate.aws import explain, open_aws
-from operate.checks import CALLS_AT_ONCE, FAIL, WARN, Result, Site, fail, result_of
+from operate.aws import CALLS_AT_ONCE, explain, open_aws
+from operate.checks import FAIL, WARN, Result, Site, fail, result_of
 from operate.console import FAILED, OK, OperateError, note, out, out_json
 from operate.deep_checks import DeepChecks
 from operate.options import Parser, add_json, add_where
