@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from contact_sync.errors import SyncError
+from contact_sync.observability import logger
 from contact_sync.quotas import Quota
 
 # Calls of different processes arrive in another order than they were sent.
@@ -83,5 +84,9 @@ class Pacer:
     def _take(self, operation: str, count: int = 1) -> int:
         try:
             return self._slots.take(operation, count)
-        except SyncError:
+        except SyncError as error:
+            logger.warning(
+                "The shared time slots failed: this process uses its part of the quota by itself.",
+                error=type(error).__name__,
+            )
             return self._spare.take(operation, count)

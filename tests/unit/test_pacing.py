@@ -90,10 +90,15 @@ def test_a_refused_call_leaves_slots_to_whoever_else_calls(time: FakeTime) -> No
     assert [pytest.approx((pacing.LEFT_AFTER_REFUSAL + 1) / 10, abs=0.01)] == time.slept
 
 
-def test_without_the_shared_slots_the_processs_own_share_is_used(time: FakeTime) -> None:
+def test_without_the_shared_slots_the_processs_own_share_is_used(
+    time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
     paced = Pacer(NoSlots(), spare=OwnSlots(QUOTAS, processes=4))
     wait(paced, 11, "Put")
     paced.refused("Put")
     wait(paced, 1, "Put")
     expected = (10 + pacing.LEFT_AFTER_REFUSAL + 1) * 4 / 5
     assert pytest.approx(expected) == sum(time.slept)
+    assert {"The shared time slots failed: this process uses its part of the quota by itself."} == {
+        record.message for record in caplog.records
+    }
