@@ -23,7 +23,6 @@ TEST_SOURCE = "aws-contact-sync.validate"
 EVENT_ATTEMPTS = 8
 POLLS_AN_EVENT = 8
 POLL_SECONDS = 2
-REMOVE_ATTEMPTS = 3
 LATEST_EXECUTIONS = 20
 # What a run needs besides its calls of the Account API, and how far from the estimate is odd.
 SPARE_SECONDS = 60
@@ -203,20 +202,17 @@ class DeepChecks:
         return {one["executionArn"] for one in found["executions"]}
 
     def _remove_rule(self, rule: str) -> None:
-        # A call that was interrupted may still be carried out, and give the rule its target again.
-        for _ in range(REMOVE_ATTEMPTS):
-            with suppress(ClientError, BotoCoreError):
-                self._events.remove_targets(Rule=rule, Ids=["test"])
-            with suppress(ClientError, BotoCoreError):
-                self._events.delete_rule(Name=rule)
-                return
-            time.sleep(POLL_SECONDS)
-        note(f"warning: the rule {rule} is left: aws events delete-rule --name {rule}")
+        with suppress(ClientError, BotoCoreError):
+            self._events.remove_targets(Rule=rule, Ids=["test"])
+        try:
+            self._events.delete_rule(Name=rule)
+        except (ClientError, BotoCoreError):
+            note(f"warning: the rule {rule} is left: aws events delete-rule --name {rule}")
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C, or being told to end, wait: a call that is cut off may still be carried out."""
+    """Let Ctrl-C and SIGTERM wait: a call that is cut off may still be carried out."""
     received: list[int] = []
     handlers = {
         number: signal.signal(number, lambda number, _: received.append(number))

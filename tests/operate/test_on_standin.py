@@ -1,6 +1,7 @@
 """Commands through their scripts, on the deployed machine: what no single answer of AWS shows."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -119,6 +120,27 @@ def test_validate(organization: Machine) -> None:
     assert [] == organization.writes()
     subjects = [message.subject for message in organization.messages()[published:]]
     assert "[dev] Test of the contact sync's notifications" in subjects
+    assert [] == own_rules(organization)
+
+
+def test_validate_is_interrupted(organization: Machine) -> None:
+    """Ended in the middle, it takes its rule with it."""
+    # The rule starts nothing, so validate.sh waits for minutes.
+    fault = {"service": "events", "operation": "StartExecution", "error": "NO_PERMISSIONS"}
+    organization.standin.set_faults([{**fault, "times": None}])
+    command = ["bash", REPOSITORY / "scripts/validate.sh", "--environment", "dev", "--deep"]
+    with subprocess.Popen(
+        command,
+        env=environment_of(organization),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        while running.poll() is None and not own_rules(organization):
+            time.sleep(0.05)
+        running.send_signal(signal.SIGTERM)
+    organization.standin.clear_faults()
+
+    assert 143 == running.returncode
     assert [] == own_rules(organization)
 
 
