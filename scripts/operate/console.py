@@ -4,6 +4,10 @@ import json
 import sys
 from typing import Any
 
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
 OK, FAILED, WRONG_OPTIONS = 0, 1, 2
 YES = ("y", "yes")
 
@@ -74,19 +78,24 @@ class Progress:
 
     def __init__(self) -> None:
         self._shown = ""
+        self._status: Status | None = None
 
     def show(self, text: str) -> None:
         """Show the text in place of what was shown before."""
         if not text or text == self._shown:
             return
-        if sys.stderr.isatty():
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-        else:
-            note(text)
         self._shown = text
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            note(text)
+        elif self._status:
+            self._status.update(Text(text))
+        else:
+            self._status = console.status(Text(text))
+            self._status.start()
 
     def clear(self) -> None:
-        """Remove the line, before anything else is said."""
-        if self._shown and sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-        self._shown = ""
+        """Remove the line, before anything else is said; until then the cursor is hidden."""
+        if self._status:
+            self._status.stop()
+        self._status, self._shown = None, ""

@@ -135,13 +135,15 @@ def _ask(deployment: Deployment, question: str) -> None:
 def _wait_for_run(deployment: Deployment) -> None:
     """Wait for a run's end, whose children may not understand new functions."""
     progress = console.Progress()
-    while deployment.stack and running_executions(deployment.stack):
-        if deployment.options.now:
-            warn("a run is under way: what it has left to do may fail")
-            return
-        progress.show("A run is under way: waiting for its end; --now would not wait")
-        time.sleep(RUN_POLL_SECONDS)
-    progress.clear()
+    try:
+        while deployment.stack and running_executions(deployment.stack):
+            if deployment.options.now:
+                warn("a run is under way: what it has left to do may fail")
+                return
+            progress.show("A run is under way: waiting for its end; --now would not wait")
+            time.sleep(RUN_POLL_SECONDS)
+    finally:
+        progress.clear()
 
 
 # After the stack is deployed.
