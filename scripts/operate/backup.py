@@ -17,9 +17,9 @@ DEFAULT = Path("backup")
 EPILOG = """\
 Writes at most 25 items a file: config-table-backup.json, state-table-backup.json,
 state-table-backup-00002.json and so on; parameters.json and tags.json of the stack; and counts
-the items again. Lock and queue are left out. The folder appears once all is there, for its owner
-alone, and its name goes to stdout. scripts/restore.sh writes the tables back; scripts/deploy.sh
---restore DIR deploys a stack that was deleted.
+the items again. Lock, queue and time slots are left out. The folder appears once all is there, for
+its owner alone, and its name goes to stdout. scripts/restore.sh writes the tables back;
+scripts/deploy.sh --restore DIR deploys a stack that was deleted.
 
 exit codes:
   0  the backup is complete

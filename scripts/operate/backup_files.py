@@ -1,7 +1,7 @@
 """The files of a backup: the tables' items, which BatchWriteItem takes as they are, and the stack.
 
 An item keeps DynamoDB's own types from the table to the file, so nothing is converted on the way.
-Lock and queue are left out: they are true of the running stack only.
+Lock, queue and time slots are left out: they are true of the running stack only.
 """
 
 import json
@@ -31,10 +31,10 @@ def table_names(stack: Stack) -> dict[str, str]:
 
 
 def read_table(stack: Stack, table: str) -> Iterator[Json]:
-    """Yield the items of a table, without lock and queue."""
+    """Yield the items of a table, without those of runs under way."""
     pages = stack.aws.client("dynamodb").get_paginator("scan")
     for page in pages.paginate(TableName=table, ConsistentRead=True):
-        yield from (item for item in page["Items"] if not _is_passing(item))
+        yield from (item for item in page["Items"] if not _is_of_running(item))
 
 
 def lock_holder(stack: Stack) -> str | None:
@@ -98,7 +98,7 @@ def requests_of(file: Path, table: str) -> list[Json]:
         raise OperateError(f"{file} is no request to write items of {table}") from None
     if len(content) != 1 or not 1 <= len(items) <= ITEMS_A_FILE:
         raise OperateError(f"{file} is no request to write 1 to {ITEMS_A_FILE} items of {table}")
-    if any(_is_passing(item) for item in items):
+    if any(_is_of_running(item) for item in items):
         raise OperateError(f"{file} has the lock, which must not be restored")
     return requests
 
@@ -152,7 +152,7 @@ def _manifest(folder: Path, names: Iterable[str]) -> dict[str, Json]:
         raise OperateError(f"{folder}/{MANIFEST} is not readable") from None
 
 
-def _is_passing(item: Json) -> bool:
+def _is_of_running(item: Json) -> bool:
     """Return whether the item is of runs under way: lock, queue, or time slots of calls."""
     return item.get("pk") in (LOCK, SLOTS)
 
