@@ -15,23 +15,24 @@ import random
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
-from unittest import mock
+from typing import Any, NamedTuple, TypeVar, cast
 
 import boto3
 import botocore.client
+import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from faults.cases import Conditions
 from faults.clock import Clock, text
-from faults.functions import ApiCall, Call, KilledError, Pool
+from faults.functions import ApiCall, Call, KilledError, Pool, private_modules
 from faults.interpreter import Interpreter, StateError, Steps, load_definition
 from faults.rules import Rule, Template, status_event
+from moto import mock_aws
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
-from standin.organization import OrganizationClient
+from standin.organization import OrganizationClient, OrganizationServer
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 from support.moto_stack import BUCKET, CONFIG_TABLE, STATE_TABLE, Cloud
 
@@ -715,13 +716,34 @@ class System:
 original_api_call: Any = botocore.client.BaseClient._make_api_call
 
 
-def between_clients_and_services(system: System) -> Any:
-    """Patch botocore for as long as the context lasts."""
+Made = TypeVar("Made", bound=System)
 
-    def call(client: Any, operation: str, request: Json) -> Any:
-        return system.api_call(client, operation, request)
 
-    return mock.patch.object(botocore.client.BaseClient, "_make_api_call", call)
+@contextmanager
+def in_process(make: Callable[[Cloud, Clock], Made]) -> Iterator[Made]:
+    """Make a system over moto and the strict organization; every AWS call of the functions goes
+    through it."""
+    clock = Clock()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        OrganizationServer({}, clock=clock.monotonic) as server,
+        mock_aws(),
+        private_modules(),
+    ):
+        patch.setenv("AWS_ENDPOINT_URL_ACCOUNT", server.url)
+        patch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", server.url)
+        patch.setenv("STATE_MACHINE_ARN", MACHINE_ARN)
+        patch.setenv("QUOTA_SHARE", "1000000")  # nothing is paced
+        patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+        system = make(Cloud(OrganizationClient(server.url)), clock)
+        # Else pytest would keep every line of every case.
+        patch.setattr(logging.getLogger("contact-sync"), "propagate", False)
+
+        def call(client: Any, operation: str, request: Json) -> Any:
+            return system.api_call(client, operation, request)
+
+        patch.setattr(botocore.client.BaseClient, "_make_api_call", call)
+        yield system
 
 
 def digits_only(phone: str) -> str:

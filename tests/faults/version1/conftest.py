@@ -1,16 +1,10 @@
 """The bench that every case starts from, new for each test."""
 
-import logging
 from collections.abc import Iterator
 
 import pytest
-from faults.clock import Clock
-from faults.functions import private_modules
-from faults.system import MACHINE_ARN, between_clients_and_services
+from faults.system import in_process
 from faults.version1.bench import Bench
-from moto import mock_aws
-from standin.organization import OrganizationClient, OrganizationServer
-from support.moto_stack import Cloud
 from support.stack import Stack, expand, source_template
 
 
@@ -21,23 +15,8 @@ def _stack() -> Stack:
 
 @pytest.fixture(scope="module", name="whole_bench")
 def _whole_bench(stack: Stack) -> Iterator[Bench]:
-    clock = Clock()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        OrganizationServer({}, clock=clock.monotonic) as server,
-        mock_aws(),
-        private_modules(),
-    ):
-        patch.setenv("AWS_ENDPOINT_URL_ACCOUNT", server.url)
-        patch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", server.url)
-        patch.setenv("STATE_MACHINE_ARN", MACHINE_ARN)
-        patch.setenv("QUOTA_SHARE", "1000000")  # nothing is paced
-        patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-        bench = Bench(Cloud(OrganizationClient(server.url)), clock, stack)
-        # Else pytest would keep every line of every case.
-        patch.setattr(logging.getLogger("contact-sync"), "propagate", False)
-        with between_clients_and_services(bench):
-            yield bench
+    with in_process(lambda cloud, clock: Bench(cloud, clock, stack)) as bench:
+        yield bench
 
 
 @pytest.fixture(name="bench")
