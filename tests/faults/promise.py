@@ -586,6 +586,8 @@ def _mentions(message: Message, name: str) -> bool:
 def _names(text: str, account_id: str, contact_type: str) -> bool:
     """Tell whether a line names the account, the contact and an error."""
     return any(
-        account_id in line and contact_type in line and re.search(r"[A-Z]\w+Error|ontested", line)
+        account_id in line
+        and contact_type in line
+        and re.search(r"[A-Z]\w+(Error|Exception)|ontested", line)
         for line in text.splitlines()
     )
