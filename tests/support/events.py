@@ -375,8 +375,12 @@ DERIVED: dict[str, tuple[str, Json]] = {
     "execution-aborted-recovery": (STOPPED_BY_HAND, BY_RECOVERY),
     "execution-timed-out-recovery": ("execution-timed-out", BY_RECOVERY),
     "execution-failed-recovery-compact": (
-        ENDED,
+        "execution-failed-recovery",
         {"detail.input": json.dumps(json.loads(RECOVERY_INPUT), separators=(",", ":"))},
+    ),
+    "execution-failed-recovery-published": (
+        "execution-failed-recovery",
+        {"detail.error": "ServiceUnavailableError"},
     ),
     "execution-failed-recovery-other-machine": (f"{ENDED}-other-machine", BY_RECOVERY),
     "execution-succeeded-recovery": ("execution-succeeded", BY_RECOVERY),

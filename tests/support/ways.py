@@ -344,6 +344,15 @@ WAYS = {
         "SNS.AccessDeniedException",
         faults=[refused("sns", "Publish", times=13)],
     ),
+    "recovery, result cannot be published": Way(
+        f"{START} TakeLock {RECORD} {RELEASE} {FAILURE}",
+        "NotPublishedError",
+        trigger(
+            "recovery",
+            execution_arn="arn:aws:states:us-east-1:999999999999:execution:any:long-gone",
+        ),
+        faults=[refused("sns", "Publish", times=13)],
+    ),
     "change": Way(f"{CHANGE} IsSourceSettled {END}", input=CHANGED),
     "change, and the source differs after it": Way(
         f"{CHANGE} IsSourceSettled RepeatChange {END}",
