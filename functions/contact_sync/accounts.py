@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated, Any
 
 ACTIVE = "ACTIVE"
 PENDING_ACTIVATION = "PENDING_ACTIVATION"
@@ -12,6 +13,23 @@ NOT_FOUND = "not in the organization"
 JUST_JOINED = "just joined"
 # A new account may deny its contacts for a while.
 JOINING_TIME = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What text has to match; pydantic understands it, and need not be imported to say it."""
+
+    regex: str
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> dict[str, str]:
+        """Return the schema of text that matches."""
+        return {"type": "str", "pattern": self.regex}
+
+
+ACCOUNT_ID = Pattern(r"^[0-9]{12}$")
+ORGANIZATIONAL_UNIT_ID = Pattern(r"^ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$")
+AccountId = Annotated[str, ACCOUNT_ID]
+OrganizationalUnitId = Annotated[str, ORGANIZATIONAL_UNIT_ID]
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from contact_sync.accounts import AccountId, OrganizationalUnitId
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidConfigError
 from contact_sync.validation import (
-    AccountId,
     ContactTypeName,
-    OrganizationalUnitId,
     StrictModel,
     choices,
     faults,

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
     PlainSerializer,
     PlainValidator,
     ValidationError,
@@ -14,6 +13,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from contact_sync.accounts import ACCOUNT_ID, ORGANIZATIONAL_UNIT_ID
 from contact_sync.contacts import ContactType
 from contact_sync.errors import listed
 
@@ -82,12 +82,10 @@ def choices(enum: Any, what: str) -> Any:
     return Annotated[enum, PlainValidator(find), PlainSerializer(str)]
 
 
-AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
-OrganizationalUnitId = Annotated[str, Field(pattern=r"^ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$")]
 ContactTypeName = choices(ContactType, "contact type")
 WANTED_PATTERNS = {
-    r"^[0-9]{12}$": "expected an account ID: 12 digits, in quotes",
-    r"^ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$": (
+    ACCOUNT_ID.regex: "expected an account ID: 12 digits, in quotes",
+    ORGANIZATIONAL_UNIT_ID.regex: (
         "expected the ID of an organizational unit, such as ou-ab12-34cd56ef"
     ),
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
+from typing import TYPE_CHECKING
 
 from contact_sync.aws.executions import ALIVE, UNKNOWN, Execution, Executions
 from contact_sync.aws.lock_table import Lock, LockTable, QueuedRequest
@@ -14,12 +15,13 @@ from contact_sync.request import (
     MAX_MERGED_ACCOUNTS,
     WITHOUT_REQUEST,
     RunRequest,
-    SyncRequest,
-    Trigger,
     TriggerSource,
     parse_request,
     run_request,
 )
+
+if TYPE_CHECKING:
+    from contact_sync.request_checks import SyncRequest, Trigger
 
 # A processor that passed the fence writes for as long as its function may run (template: 120 s).
 QUIET_TIME = timedelta(seconds=130)
@@ -46,7 +48,7 @@ class Run:
 
     sync_id: str
     started_at: str
-    request: SyncRequest
+    request: "SyncRequest"
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class RunControl:
             return RunRequest.from_stored(item["request"])
         return _asked_by(execution)
 
-    def _recover(self, trigger: Trigger) -> RunRequest | None:
+    def _recover(self, trigger: "Trigger") -> RunRequest | None:
         """Free the lock of the dead execution; return what to ask for in its place."""
         dead = self.executions.describe(str(trigger.execution_arn).rpartition(":")[2])
         if dead.is_alive and _is_redriven(dead, trigger.event_time):

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from contact_sync.account_sync import LOST_DIGIT
 from contact_sync.aws import keys
@@ -17,6 +17,7 @@ from contact_sync.comparison import Status
 from contact_sync.contacts import ContactType
 from contact_sync.errors import LockLostError
 from contact_sync.metrics import Metric, emit
+from contact_sync.request import RunRequest, trigger_of
 
 from sync_reporter.message import body, subject
 from sync_reporter.outcome import (
@@ -28,9 +29,6 @@ from sync_reporter.outcome import (
     run_outcome,
 )
 from sync_reporter.report import RunReport
-
-if TYPE_CHECKING:
-    from contact_sync.request import RunRequest
 
 MAX_CAUSE_CHARACTERS = 2_000
 # What a child returns for its account; one that failed leaves its whole record instead.
@@ -169,19 +167,9 @@ class Reporter:
         return True
 
 
-def _request(item: Mapping[str, Any]) -> "RunRequest":
+def _request(item: Mapping[str, Any]) -> RunRequest:
     """Return what the run was asked for."""
-    # Only a run that ends needs this slow import, not each cold start.
-    from contact_sync.request import RunRequest  # noqa: PLC0415
-
     return RunRequest.from_stored(item.get("request", {}))
-
-
-def _trigger(end: RunEnd) -> Mapping[str, Any]:
-    """Return what started an execution that ended before it was planned."""
-    from contact_sync.request import trigger_of  # noqa: PLC0415 - as above
-
-    return trigger_of(end.execution_input)
 
 
 def _is_lost(end: RunEnd, lock: Lock) -> bool:
@@ -207,7 +195,7 @@ def _report(end: RunEnd, item: Mapping[str, Any], lock: Lock, counts: RunCounts)
         sync_id=end.sync_id,
         started_at=end.started_at,
         dry_run=end.dry_run,
-        trigger=item.get("trigger") or _trigger(end),
+        trigger=item.get("trigger") or trigger_of(end.execution_input),
         reasons=item.get("request", {}).get("reasons", []),
         outcome=_lost(lock) if is_lost else _outcome(end, item, counts),
         counts=counts,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contact_sync.request import Trigger
+from contact_sync.request_checks import Trigger
 from pydantic import ValidationError
 
 Json = dict[str, Any]

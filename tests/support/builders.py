@@ -11,7 +11,8 @@ from contact_sync.aws.executions import Execution
 from contact_sync.aws.lock_table import QueuedRequest
 from contact_sync.comparison import FAILURES, Status, Write
 from contact_sync.contacts import ABSENT, Contact, ContactType
-from contact_sync.request import RunRequest, SyncRequest, parse_request
+from contact_sync.request import RunRequest, parse_request
+from contact_sync.request_checks import SyncRequest
 from contact_sync_handler.run_control import Run
 from sync_reporter.outcome import AccountResult, ContactRecord, RunCounts, RunOutcome, RunStatus
 from sync_reporter.report import RunReport

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from contact_sync.request import Trigger, parse_request
+from contact_sync.request import parse_request
+from contact_sync.request_checks import Trigger
 from operate import resync
 from support.event_rules import requires, transform
 from support.events import EVENTS, MATCHERS, MATCHING, MEMBER, STOPPED, matched

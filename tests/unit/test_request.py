@@ -402,7 +402,7 @@ def requests(draw: st.DrawFn) -> RunRequest:
 def unordered(request: RunRequest) -> dict[str, Any]:
     return {
         name: frozenset(value) if isinstance(value, list) else value
-        for name, value in request.model_dump().items()
+        for name, value in vars(request).items()
     }
 
 

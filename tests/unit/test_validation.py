@@ -4,7 +4,8 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import pytest
-from contact_sync.validation import AccountId, ContactTypeName, StrictModel, choices, faults
+from contact_sync.accounts import AccountId
+from contact_sync.validation import ContactTypeName, StrictModel, choices, faults
 from pydantic import Field, ValidationError
 
 

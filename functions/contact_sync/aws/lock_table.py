@@ -10,11 +10,10 @@ from botocore.exceptions import ClientError
 from contact_sync.aws import keys
 from contact_sync.aws.clients import error_code, named_errors
 from contact_sync.aws.items import from_item, to_item
+from contact_sync.request import RunRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-    from contact_sync.request import RunRequest
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class QueuedRequest:
     name: str
     started_at: str
     queued_at: datetime
-    request: "RunRequest"
+    request: RunRequest
 
 
 class LockTable:
@@ -165,9 +164,6 @@ class LockTable:
 
 def _queued(item: Mapping[str, Any]) -> QueuedRequest:
     """Read a queued request; of an unreadable one only the name counts."""
-    # sync-reporter reads no request, and does not wait for this slow import.
-    from contact_sync.request import RunRequest  # noqa: PLC0415
-
     name = str(item["sk"]).removeprefix(keys.QUEUE)
     queued_at = _time(item.get("queued_at")) or datetime.fromisoformat("1970-01-01T00:00:00+00:00")
     started_at = str(item.get("started_at", ""))

@@ -1,0 +1,88 @@
+"""The checks of the execution input and of stored requests.
+
+Slow to import, for pydantic: contact_sync.request alone does, with the first request.
+"""
+
+from functools import cache
+from typing import Annotated, Any, Self
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from contact_sync.accounts import AccountId, OrganizationalUnitId
+from contact_sync.errors import InvalidRequestError
+from contact_sync.request import ABOUT_ONE_ACCOUNT, MAX_HOPS, RunRequest, TriggerSource
+from contact_sync.validation import ContactTypeName, StrictModel, choices, faults
+
+Text = Annotated[str, Field(min_length=1, max_length=1_000)]
+TriggerSourceName = choices(TriggerSource, "source")
+
+
+class Trigger(StrictModel):
+    """Set by rules, the schedule and the machine: identifiers and names, never event values.
+
+    `hop` counts the executions that one change has started because the source had not settled.
+    """
+
+    source: TriggerSourceName  # type: ignore[valid-type] # built at run time
+    event_id: Text
+    event_name: Text
+    event_time: Text
+    account_id: AccountId | None = None
+    execution_arn: Text | None = None
+    hop: Annotated[int, Field(ge=0, le=MAX_HOPS)] = 0
+
+    @model_validator(mode="after")
+    def _names_its_subject(self) -> Self:
+        if self.source in ABOUT_ONE_ACCOUNT and self.account_id is None:
+            raise ValueError(f"account_id is required for {self.source}")
+        if self.source == TriggerSource.RECOVERY and self.execution_arn is None:
+            raise ValueError("execution_arn is required for recovery")
+        return self
+
+
+class SyncRequest(StrictModel):
+    """The execution input; `{}` is a full resync."""
+
+    dry_run: bool = False
+    account_ids: Annotated[list[AccountId], Field(min_length=1)] | None = None
+    organizational_units: Annotated[list[OrganizationalUnitId], Field(min_length=1)] | None = None
+    contact_types: Annotated[list[ContactTypeName], Field(min_length=1)] | None = None
+    retry_of: Text | None = None
+    reason: Text | None = None
+    trigger: Trigger | None = None
+
+    @property
+    def source(self) -> TriggerSource | None:
+        """Return what started the execution, None for a person."""
+        return self.trigger.source if self.trigger else None
+
+    @model_validator(mode="after")
+    def _retry_stands_alone(self) -> Self:
+        scope = (self.account_ids, self.organizational_units, self.contact_types)
+        if self.retry_of and any(part is not None for part in scope):
+            raise ValueError(
+                "retry_of stands alone, without account_ids, organizational_units and contact_types"
+            )
+        return self
+
+
+def checked_input(content: Any) -> SyncRequest:
+    """Check an execution's input; raise InvalidRequestError naming each fault."""
+    try:
+        return SyncRequest.model_validate(content)
+    except ValidationError as error:
+        reasons = faults(error, SyncRequest, content)
+        raise InvalidRequestError(f"execution input: {reasons}") from None
+
+
+def checked_stored(stored: Any) -> RunRequest:
+    """Read a stored request; one that cannot be read asks for everything."""
+    try:
+        return _run_requests().validate_python(stored)
+    except ValidationError:
+        return RunRequest()
+
+
+@cache
+def _run_requests() -> TypeAdapter[RunRequest]:
+    return TypeAdapter(RunRequest)
