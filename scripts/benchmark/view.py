@@ -48,16 +48,21 @@ def bill(lines: Sequence[Line], accounts: int) -> str:
 
 
 def import_table(imports: Json) -> str:
-    """Return time and memory of each import, and the ratio of its time to that of the base."""
+    """Return time and memory of each import, and the ratio of its time to that of the base.
+
+    Beside an import is the time until the first request is read, where that imports more.
+    """
     seconds = {"": imports["base_seconds"], **imports["import_seconds"]}
     ratios = {"": 1.0, **imports["import_ratios"]}
-    rows: list[Row] = [("", "ms", "ratio", "peak MB")]
+    requests = imports["request_seconds"]
+    rows: list[Row] = [("", "ms", "ratio", "peak MB", "with first request, ms")]
     rows += [
         (
             name or "boto3 and Powertools Logger",
             f"{seconds[name] * 1000:.0f}",
             f"{ratios[name]:.2f}",
             f"{imports['import_bytes'][name] / 2**20:.0f}",
+            f"{requests[name] * 1000:.0f}" if name in requests else "-",
         )
         for name in seconds
     ]
