@@ -671,7 +671,7 @@ class System:
     def _account_call(self, call: Call, client: Any, operation: str, request: Json) -> Any:
         account_id = request.get("AccountId", MANAGEMENT_ACCOUNT_ID)
         denied_until = self.joined.get(account_id, 0.0) + self.conditions.joins_denied
-        accepted = False
+        is_sent, accepted = True, False
         try:
             if account_id in self.left or (account_id in self.joined and self.now() < denied_until):
                 raise _client_error("AccessDeniedException", operation)
@@ -684,9 +684,13 @@ class System:
             if account_id == MANAGEMENT_ACCOUNT_ID and not accepted:
                 self.faults.struck.append((self.now(), {}))
             raise
+        except KilledError:  # while it waited for its time slot
+            is_sent = False
+            raise
         finally:
             name = request.get("AlternateContactType", "primary").lower()
-            if account_id != MANAGEMENT_ACCOUNT_ID or not operation.startswith("Get"):
+            is_read_of_source = account_id == MANAGEMENT_ACCOUNT_ID and operation.startswith("Get")
+            if is_sent and not is_read_of_source:
                 made = (self.now(), call.owner, call.function, operation, account_id, name)
                 value = request.get("ContactInformation", request)
                 self.member_calls.append(MemberCall(*made, value, accepted, call.is_given_up))
