@@ -1,5 +1,6 @@
 """Which cases: kept ones, then new ones for as long as there is time; or as the caller says."""
 
+import itertools
 import os
 import random
 import secrets
@@ -49,8 +50,16 @@ def check(number: int, run: Callable[[Case], None]) -> None:
         raise BrokenPromiseError(
             f"{type(error).__name__}: {error}\n"
             f"Repeat it: FAULTS_CASE={number} python -m pytest tests/faults\n"
+            f"If it passes alone, where all processes are new: {_run_up_to(number)}\n"
             f"{described(case)}"
         ) from error
+
+
+def _run_up_to(number: int) -> str:
+    rng = random.Random(SEED)  # noqa: S311 - as in numbers
+    drawn = (count for count in itertools.count(1) if rng.randrange(2**32) == number)
+    count = 1 if CASE or number in KEPT else next(drawn)
+    return f"FAULTS_SEED={SEED} FAULTS_CASES={count}"
 
 
 def _fails(case: Case, run: Callable[[Case], None]) -> bool:
