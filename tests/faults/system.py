@@ -6,6 +6,7 @@ service. Planned faults fail a call before it is made or after it was carried ou
 function in the middle. What is stopped or given up may go on for a while, as it does in Lambda.
 """
 
+import gc
 import heapq
 import io
 import itertools
@@ -747,7 +748,9 @@ def in_process(make: Callable[[Cloud, Clock], Made]) -> Iterator[Made]:
             return system.api_call(client, operation, request)
 
         patch.setattr(botocore.client.BaseClient, "_make_api_call", call)
+        gc.freeze()  # what is loaded now stays: collecting it took a tenth of the time
         yield system
+        gc.unfreeze()
 
 
 def digits_only(phone: str) -> str:
