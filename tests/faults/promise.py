@@ -123,6 +123,8 @@ class Trial:
         self.refused_at: dict[str, float] = {}
         self.known: set[Pair] | None = None
         self.ever_in_scope = eligible(case.world, case.config)
+        # Executions of a time when failed accounts were not published.
+        self.untold: set[str] = set()
         self.was_hopeless = self.was_invalid = False
         self.ready_at = -1.0  # when the account that joined lets its contacts be read
         self.number = 0
@@ -141,6 +143,8 @@ class Trial:
             case "redrive":
                 self._redrive(what["which"])
             case "configure":
+                if self._is_silent():
+                    self.untold |= {one.name for one in self.system.executions()}
                 self.config = what
                 self.system.configure(what)
             case "pass":
@@ -468,14 +472,17 @@ class Trial:
             is_whole = error and error[1] not in (*ABOUT_ACCOUNTS, "LockLostError")
             if (is_whole and self._may_fail_whole()) or _names(message.body, *pair):
                 return True
-        settings = self.config["notification_settings"]
-        if not settings["notify_on_partial_failure"] or self.system.topic_refused(since):
+        if self._is_silent() or worker in self.untold or self.system.topic_refused(since):
             texts = [json.dumps(item, default=str) for item in self.system.items()]
             return any(
                 pair[0] in text and worker in text and _names(text, *pair) and "fail" in text
                 for text in texts
             )
         return False
+
+    def _is_silent(self) -> bool:
+        """Tell whether failed accounts are not published."""
+        return not self.config["notification_settings"]["notify_on_partial_failure"]
 
     def _may_fail_whole(self) -> bool:
         return self._is_hopeless() or self.system.last_fault() > -1 or bool(self.stops)
@@ -528,8 +535,7 @@ class Trial:
                 assert self._is_known(one), told
 
     def _is_known(self, dead: Execution) -> bool:
-        settings = self.config["notification_settings"]
-        if dead.error in ABOUT_ACCOUNTS and not settings["notify_on_partial_failure"]:
+        if dead.error in ABOUT_ACCOUNTS and (self._is_silent() or dead.name in self.untold):
             return True
         if self.system.topic_refused(0.0):
             return True
