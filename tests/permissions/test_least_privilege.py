@@ -263,6 +263,24 @@ def test_a_pattern_names_only_what_has_no_name_yet(stack: Stack, forwarding: Sta
     assert expected == patterns - set(map(stack.arn, stack.of_type("AWS::Logs::LogGroup")))
 
 
+@pytest.mark.case("D8")
+@pytest.mark.parametrize("action", ["states:DescribeExecution", "states:StopExecution"])
+def test_a_map_reaches_its_children_by_both_forms_of_their_name(stack: Stack, action: str) -> None:
+    executions = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{stack.name}-contact-sync"
+    forms = {f"{executions}:*", f"{executions}/SyncAccounts:*"}
+    roles = {
+        one.role
+        for one in granted(stack)
+        if (one.action, one.resource) == (action, f"{executions}/SyncAccounts:*")
+    }
+
+    assert 1 == len(roles)
+    assert forms == {
+        one.resource for one in granted(stack) if one.role in roles and one.action == action
+    }
+    assert "states:RedriveExecution" not in {one.action for one in granted(stack)}
+
+
 @pytest.mark.rule(13)
 def test_nobody_writes_to_the_management_account(stack: Stack) -> None:
     """Its contacts are the source."""

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contact_sync import errors
-from contact_sync.request import MAX_INPUT
+from contact_sync import errors, request
 from support import asl
 
 from statemachine import reference
@@ -120,6 +119,7 @@ def test_every_task_of_one_integration_repeats_alike_and_catches_every_error() -
     assert "Retry" not in SYNC_ACCOUNTS
 
 
+@pytest.mark.case("D1")
 def test_every_integration_is_named_for_the_partition_that_it_runs_in() -> None:
     resources = [state["Resource"] for state in (*TASKS.values(), SYNC_ACCOUNTS["ItemReader"])]
     assert all(one.startswith("arn:${Partition}:states:::") for one in resources)
@@ -231,7 +231,7 @@ def test_the_largest_input_that_is_passed_on(letters: str) -> None:
 
     assert passed_on(most)
     assert not passed_on(most + 1)
-    assert f"{most:,}" in MAX_INPUT
+    assert f"{most:,}" in request.MAX_INPUT
 
 
 def test_the_largest_payload_fits() -> None:

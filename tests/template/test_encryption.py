@@ -93,6 +93,7 @@ class TestTrail:
             deny["Condition"],
         )
 
+    @pytest.mark.case("D2")
     def test_key(self, trailed: Stack) -> None:
         """This trail, and no other, encrypts with the key."""
         [use] = [

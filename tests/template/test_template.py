@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from contact_sync.config import parse_config
 from support import asl
-from support.stack import ROOT, Stack, forwarding_template
+from support.stack import ROOT, Stack, forwarding_template, source_template
 from template import function_code
 
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -180,6 +180,20 @@ class TestBoundary:
 
         assert 18 == len(roles)
         assert {boundary} == {role.get("PermissionsBoundary", "") for role in roles}
+
+
+class TestRules:
+    @pytest.mark.case("D9")
+    def test_what_starts_the_machine_is_written_as_its_events(self) -> None:
+        """SAM makes rule, target and role of an event."""
+        rules = [
+            name
+            for name, resource in source_template()["Resources"].items()
+            if resource["Type"] == "AWS::Events::Rule"
+            and "ContactSyncStateMachine" in str(resource["Properties"]["Targets"])
+        ]
+
+        assert [] == rules
 
 
 class TestReplacement:

@@ -89,10 +89,10 @@ def test_a_source_that_is_set_back_reaches_every_account(bench: Bench, contact_t
     bench.end_faults()
     bench.wind(600)
 
-    bench.change(contact_type, SOURCE[contact_type])
+    back = bench.change(contact_type, SOURCE[contact_type])
     bench.settle()
 
-    assert [SOURCE[contact_type]] * 3 == bench.contacts(contact_type, *MEMBERS)
+    assert [SOURCE[contact_type]] * 3 == bench.contacts(contact_type, *MEMBERS), ending(back)
 
 
 @pytest.mark.case("A3")
@@ -135,10 +135,10 @@ def test_a_change_that_is_read_stale_at_first_arrives(bench: Bench, lag: float) 
     bench.wind(DAY)
     bench.let_reads_lag(lag)
 
-    bench.change("SECURITY", NEW)
+    change = bench.change("SECURITY", NEW)
     bench.settle()
 
-    assert [NEW] * 2 == bench.contacts("SECURITY", TWO, THREE)
+    assert [NEW] * 2 == bench.contacts("SECURITY", TWO, THREE), ending(change)
 
 
 @pytest.mark.case("A5")
@@ -367,10 +367,10 @@ def test_what_is_queued_survives_an_outage(bench: Bench, fault: str) -> None:
     bench.faults.plans = [{**plan, "match": match} for match in matches]
     bench.settle()
     bench.end_faults()
-    for failed in [one for one in bench.executions() if one.status == "FAILED"]:
-        bench.do({"retry_of": failed.name})
+    failed = [one for one in bench.executions() if one.status == "FAILED"]
+    repeated = [bench.do({"retry_of": one.name}) for one in failed]
 
-    assert SOURCE["SECURITY"] == bench.contact(TWO, "SECURITY")
+    assert SOURCE["SECURITY"] == bench.contact(TWO, "SECURITY"), list(map(ending, repeated))
 
 
 @pytest.mark.case("A15")
