@@ -6,9 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from operate.__main__ import COMMANDS
 
 REPOSITORY = Path(__file__).parents[2]
+COMMANDS = (
+    *("backup", "config", "deploy", "redrive-dlq", "restore"),
+    *("resync", "rollback", "validate"),
+)
 SCRIPTS = [f"scripts/{name}.sh" for name in COMMANDS]
 
 
@@ -67,6 +70,14 @@ def test_spaces_and_debug(copy: Path) -> None:
 
     assert (0, "") == (told.returncode, told.stderr)
     assert [] == list((copy / "scripts").rglob("__pycache__"))
+
+
+@pytest.mark.case("E20")
+def test_a_value_after_an_equals_sign() -> None:
+    """As most programs take it."""
+    told = run("bash", "scripts/resync.sh", "--environment=prod", "--help")
+
+    assert (0, "") == (told.returncode, told.stderr)
 
 
 @pytest.mark.case("E20")
