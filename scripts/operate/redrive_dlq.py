@@ -9,10 +9,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operate.aws import Aws, code_of, open_aws
 from operate.console import FAILED, OK, OperateError, confirm, note, out, warn
-from operate.dead_letters import Letter, Plan, plan
+from operate.dead_letters import Letter, Plan, Rules
 from operate.forwarding import forwarding_stack
 from operate.options import Parser, add_where, add_yes, region
-from operate.stacks import Stack, find_stack, get_stack
+from operate.stacks import find_stack, get_stack
 
 # For so long a message is hidden from others; then it is in the queue again, whatever happened.
 HOLD_SECONDS = 900
@@ -66,7 +66,8 @@ def run(options: Namespace) -> int:
             raise OperateError(f"there is no stack {name} in {at}")
         queued_by = found
     queue = Queue(aws.client("sqs", at), queued_by.output("DeadLetterQueueUrl"))
-    redrive = Redrive(aws, queue, stack)
+    rules = Rules(stack, forwarded=bool(options.forwarding_region))
+    redrive = Redrive(aws, queue, rules)
     if not options.yes:
         question = f"About {queue.count()} messages in {queue.name}. Start the execution of each?"
         confirm(question, aws.where(stack.name), yes=False)
@@ -133,7 +134,7 @@ class Redrive:
 
     aws: Aws
     queue: Queue
-    stack: Stack
+    rules: Rules
     done: int = 0
     left: set[str] = field(default_factory=set)
 
@@ -141,10 +142,11 @@ class Redrive:
         """Redrive message by message, until none is visible."""
         while letters := self.queue.receive():
             for letter in letters:
-                self._one(letter, plan(letter, self.stack.output("StateMachineArn")))
+                self._one(letter)
 
-    def _one(self, letter: Letter, planned: Plan) -> None:
-        if planned.action == "leave":
+    def _one(self, letter: Letter) -> None:
+        planned = self.rules.plan(letter)
+        if not planned:
             # A message comes again where the others take longer than it is held.
             if letter.message_id not in self.left:
                 warn(f"message {letter.message_id} ({letter.origin}) is not understood; it stays")
@@ -157,17 +159,14 @@ class Redrive:
 
     def _do(self, planned: Plan) -> str:
         """Do what is planned; return in words what that was."""
-        if planned.action == "drop":
+        if not planned.target:
             return " starts nothing, deleted"
-        if planned.action == "publish":
-            topic = self.stack.output("NotificationTopicArn")
-            self.aws.client("sns").publish(TopicArn=topic, Message=planned.payload)
+        if not planned.name:
+            self.aws.client("sns").publish(TopicArn=planned.target, Message=planned.payload)
             return ", published"
         try:
             self.aws.client("stepfunctions").start_execution(
-                stateMachineArn=self.stack.output("StateMachineArn"),
-                name=planned.name,
-                input=planned.payload,
+                stateMachineArn=planned.target, name=planned.name, input=planned.payload
             )
         except ClientError as error:
             # One that was started before by this name is what is wanted, too.

@@ -6,8 +6,9 @@ from typing import Any
 
 import boto3
 import pytest
-from operate import dead_letters
-from operate.dead_letters import Letter, Plan
+from operate.aws import Aws
+from operate.dead_letters import Letter, Plan, Rules, execution_name
+from operate.stacks import get_stack
 from standin.organization.worlds import SOURCE_CONTACTS
 from support.aws import Operate, Told, refusal
 from support.deployed import STACK as STACK_NAME
@@ -18,6 +19,11 @@ from support.stack import ACCOUNT, Stack, expand, forwarding_template, source_te
 
 RULES = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/{STACK_NAME}"
 SCHEDULE = f"arn:aws:scheduler:us-east-1:{ACCOUNT}:schedule/{STACK_NAME}/{STACK_NAME}-schedule"
+SCHEDULED = {
+    "SCHEDULE_ARN": SCHEDULE,
+    "EXECUTION_ID": "d32c5kddcf5bb8c3",
+    "SCHEDULED_TIME": "2026-11-25T03:00:00Z",
+}
 Redrive = Callable[..., Told]
 
 
@@ -26,14 +32,45 @@ def _stack() -> Stack:
     return Stack(expand(source_template()))
 
 
+@pytest.fixture(scope="module", name="deployed_rules")
+def _deployed_rules(stack: Stack) -> dict[str, Any]:
+    """The rules of the template by their name."""
+    return {rule["Name"]: rule for rule in stack.of_type("AWS::Events::Rule").values()}
+
+
 @pytest.fixture(scope="module", name="forwarding")
 def _forwarding() -> Stack:
     return Stack(forwarding_template(), HomeRegion="eu-west-1", Kind="Both")
 
 
-@pytest.fixture(name="machine_arn")
-def _machine_arn(stack: Stack) -> str:
-    return stack.arn("ContactSyncStateMachine")
+@pytest.fixture(name="environment", autouse=True)
+def _environment(account: Deployed, stack: Stack, deployed_rules: dict[str, Any]) -> Deployed:
+    """The environment with the machine, the topic and the rules of the template."""
+    own = {
+        "StateMachineArn": "ContactSyncStateMachine",
+        "NotificationTopicArn": "NotificationTopic",
+    }
+    for output in account.stack["Outputs"]:
+        if output["OutputKey"] in own:
+            output["OutputValue"] = stack.arn(own[output["OutputKey"]])
+    patterns = [
+        {"Name": name, "EventPattern": json.dumps(rule["EventPattern"])}
+        for name, rule in deployed_rules.items()
+    ]
+    account.aws.answers |= {
+        "events.ListRules": {"Rules": patterns},
+        "events.ListTargetsByRule": lambda _, given: {
+            "Targets": deployed_rules[given["Rule"]]["Targets"]
+        },
+        "events.TestEventPattern": lambda _, given: {
+            "Result": matches(json.loads(given["EventPattern"]), json.loads(given["Event"]))
+        },
+    }
+    return account
+
+
+def rules(*, forwarded: bool = False) -> Rules:
+    return Rules(get_stack(Aws("us-east-1", None), "dev"), forwarded=forwarded)
 
 
 def letter(body: Any, **attributes: str) -> Letter:
@@ -42,176 +79,138 @@ def letter(body: Any, **attributes: str) -> Letter:
 
 class TestMapping:
     @pytest.mark.parametrize("name", EVENTS)
-    def test_agrees_with_the_rules(self, stack: Stack, machine_arn: str, name: str) -> None:
-        """An event starts what the rule would have started, and one without a rule nothing."""
-        rules = stack.of_type("AWS::Events::Rule").values()
-        inputs = [
-            transform(target["InputTransformer"], EVENTS[name])
-            for rule in rules
-            for target in rule["Targets"]
-            if target["Arn"] == machine_arn and matches(rule["EventPattern"], EVENTS[name])
-        ]
-
-        found = dead_letters.execution_input(letter(EVENTS[name]), machine_arn)
-
-        assert inputs == ([] if found is None else [found])
-
-    @pytest.mark.parametrize("name", EVENTS)
-    def test_agrees_with_the_forwarding_rules(
-        self, stack: Stack, forwarding: Stack, machine_arn: str, name: str
+    def test_agrees_with_the_rules(
+        self, stack: Stack, deployed_rules: dict[str, Any], name: str
     ) -> None:
-        """What is forwarded only for the stack's rules to leave it out is dropped, nothing else."""
-        patterns = [
-            [
-                rule["EventPattern"]
-                for rule in each.of_type("AWS::Events::Rule").values()
-                if rule["Targets"][0]["Arn"] != stack.arn("NotificationTopic")
-            ]
-            for each in (stack, forwarding)
+        """An event starts what its rule would have started, and one without a rule nothing."""
+        machine, found = stack.arn("ContactSyncStateMachine"), rules()
+        expected = [
+            (rule, transform(target["InputTransformer"], EVENTS[name]))
+            for rule, properties in deployed_rules.items()
+            for target in properties["Targets"]
+            if target["Arn"] == machine and matches(properties["EventPattern"], EVENTS[name])
         ]
-        here, forwarded = (
-            any(matches(pattern, EVENTS[name]) for pattern in found) for found in patterns
-        )
 
-        action = dead_letters.plan(letter(EVENTS[name]), machine_arn).action
+        planned = [
+            (rule, json.loads(one.payload))
+            for rule in deployed_rules
+            if (one := found.plan(letter(EVENTS[name], RULE_ARN=f"rule/{rule}")))
+            and one.target == machine
+        ]
 
-        if here:
-            assert "start" == action
-        elif forwarded:
-            assert "drop" == action
+        assert expected == planned
+
+    def test_forwarded(self, deployed_rules: dict[str, Any], forwarding: Stack) -> None:
+        """What is forwarded only for the stack's rules to leave it out starts nothing."""
+        forwarded = [
+            event
+            for event in EVENTS.values()
+            if any(
+                matches(rule["EventPattern"], event)
+                for rule in forwarding.of_type("AWS::Events::Rule").values()
+            )
+        ]
+        found = rules(forwarded=True)
+
+        for event in forwarded:
+            starts = any(matches(one["EventPattern"], event) for one in deployed_rules.values())
+            planned = found.plan(letter(event))
+
+            assert planned
+            assert bool(planned.target) == starts
+
+    def test_event_of_no_rule_stays(self) -> None:
+        """In the stack's own queue is only what a rule matched, or somebody changed the rule."""
+        denied = letter(EVENTS["set-contact-address-denied"])
+
+        assert rules().plan(denied) is None
 
     @pytest.mark.parametrize("missing", ["eventID", "eventTime"])
-    def test_incomplete_event_is_not_dropped(self, machine_arn: str, missing: str) -> None:
+    def test_incomplete_event_is_not_dropped(self, missing: str) -> None:
         """A change that cannot be identified is left for somebody to look at."""
         event = EVENTS["put-alternate-contact"]
         detail = {key: value for key, value in event["detail"].items() if key != missing}
 
-        planned = dead_letters.plan(letter({**event, "detail": detail}), machine_arn)
+        assert rules(forwarded=True).plan(letter({**event, "detail": detail})) is None
 
-        assert "leave" == planned.action
+    @pytest.mark.parametrize("text", ["Severine Padlockton", "a\tb", "", 7])
+    def test_no_identifiers(self, text: Any) -> None:
+        """A trigger that has any text of people in it is not understood."""
+        event = EVENTS["put-alternate-contact"]
+
+        planned = rules().plan(letter({**event, "detail": {**event["detail"], "eventID": text}}))
+
+        assert planned is None
 
     @pytest.mark.parametrize(
         "name", ["execution-aborted", "execution-failed-recovery", "execution-timed-out"]
     )
-    def test_agrees_with_the_notice(self, stack: Stack, machine_arn: str, name: str) -> None:
+    def test_agrees_with_the_notice(self, stack: Stack, name: str) -> None:
         """What the topic did not get of a stopped execution is the line that the rule writes."""
         (target,) = stack.properties("ExecutionStoppedRule")["Targets"]
         expected = transform(target["InputTransformer"], EVENTS[name])
-        sent = letter(EVENTS[name], TARGET_ARN=target["Arn"])
 
-        planned = dead_letters.plan(sent, machine_arn)
+        planned = rules().plan(letter(EVENTS[name], RULE_ARN=f"{RULES}-execution-stopped"))
 
-        assert ("publish", expected) == (planned.action, planned.payload)
+        assert Plan("notice of a stopped execution", target["Arn"], expected) == planned
 
-    def test_agrees_with_the_schedule(self, stack: Stack, machine_arn: str) -> None:
+    def test_agrees_with_the_schedule(self, stack: Stack) -> None:
         """The schedule's input is rebuilt of the attributes, whatever the body says."""
         text = stack.properties("Schedule")["Target"]["Input"]
         expected = text.replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3").replace(
             "<aws.scheduler.scheduled-time>", "2026-11-25T03:00:00Z"
         )
-        attributes = {
-            "SCHEDULE_ARN": SCHEDULE,
-            "EXECUTION_ID": "d32c5kddcf5bb8c3",
-            "SCHEDULED_TIME": "2026-11-25T03:00:00Z",
-        }
 
-        found = dead_letters.execution_input(letter(None, **attributes), machine_arn)
+        planned = rules().plan(letter(None, **SCHEDULED))
 
-        assert json.loads(expected) == found
-
-    @pytest.mark.parametrize("key", ["Input", "input"])
-    @pytest.mark.parametrize("as_text", [True, False])
-    def test_given_input(self, machine_arn: str, key: str, as_text: bool) -> None:  # noqa: FBT001
-        """An input that is made already is taken, alone or in a request to Step Functions."""
-        given = {"trigger": trigger(source="schedule")}
-        request = {"StateMachineArn": machine_arn, key: json.dumps(given) if as_text else given}
-
-        for body in (given, request):
-            assert given == dead_letters.execution_input(letter(body), machine_arn)
+        assert planned
+        assert json.loads(expected) == json.loads(planned.payload)
 
     @pytest.mark.parametrize(
-        "body",
-        [
-            None,
-            7,
-            [],
-            {},
-            {"detail": {}},
-            {"detail": []},
-            {"Input": "no JSON"},
-            {"trigger": "schedule"},
-            {"trigger": {}},
-            {"trigger": {"source": "schedule"}},
-        ],
+        "attributes",
+        [{"EXECUTION_ID": ""}, {"SCHEDULED_TIME": "now\n"}, {"SCHEDULE_ARN": "Severine Padlock"}],
     )
-    def test_garbage(self, machine_arn: str, body: Any) -> None:
+    def test_odd_schedule(self, attributes: dict[str, str]) -> None:
+        assert rules().plan(letter(None, **(SCHEDULED | attributes))) is None
+
+    @pytest.mark.parametrize("body", [None, 7, [], {}, {"detail": {}}, {"trigger": "schedule"}])
+    def test_garbage(self, body: Any) -> None:
         """What is no event of a rule is not understood."""
-        assert dead_letters.execution_input(letter(body), machine_arn) is None
+        assert rules(forwarded=True).plan(letter(body)) is None
 
-    @pytest.mark.parametrize(
-        "change",
-        [
-            {"source": "elsewhere"},
-            {"source": "account_joined"},
-            {"source": "account_joined", "account_id": "1"},
-            {"source": "recovery"},
-            {"source": "recovery", "execution_arn": "arn:aws:states:::execution:other:f00d"},
-            {"event_id": ""},
-            {"event_id": 7},
-            {"event_name": "Severine Padlockton"},
-            {"event_name": "a\tb"},
-            {"event_time": "now\n"},
-            {"contact": "x"},
-        ],
-    )
-    def test_no_identifiers(self, machine_arn: str, change: dict[str, Any]) -> None:
-        """A trigger that is incomplete, or has any text in it, is not understood."""
-        body = {"trigger": {**trigger(source="schedule"), **change}}
+    def test_refused_event(self, environment: Deployed) -> None:
+        """EventBridge takes no event that lacks what every event has."""
+        environment.aws.answers["events.TestEventPattern"] = refusal("ValidationException")
 
-        assert dead_letters.execution_input(letter(body), machine_arn) is None
+        assert rules().plan(letter(EVENTS["put-alternate-contact"])) is None
 
-    @pytest.mark.parametrize(
-        "more", [{"reason": "call Severine"}, {"account_ids": [MEMBER]}, {"contact_types": []}]
-    )
-    def test_no_input_of_a_rule(self, machine_arn: str, more: dict[str, Any]) -> None:
-        """An input that no rule makes is not understood."""
-        body = {"trigger": trigger(source="schedule"), **more}
-
-        assert dead_letters.execution_input(letter(body), machine_arn) is None
-
-    def test_plan_has_identifiers_only(self, machine_arn: str) -> None:
+    def test_plan_has_identifiers_only(self) -> None:
         """Nothing of what an event says of contacts or people is in the plan of its message."""
+        found = rules(forwarded=True)
         for name, event in EVENTS.items():
             texts = {
                 text
                 for text in leaves(event["detail"].get("requestParameters"))
                 if len(text) > 4 and text != MEMBER
             }
-            planned = str(dead_letters.plan(letter(event), machine_arn))
+            planned = str(found.plan(letter(event)))
 
             assert [] == [text for text in texts if text in planned], name
 
-    def test_odd_attributes_are_not_shown(self, machine_arn: str) -> None:
+    def test_odd_attributes_are_not_shown(self) -> None:
         """What should name a rule and an error, and does not, is left out."""
         sent = letter(None, RULE_ARN="rule/a\tb", ERROR_CODE="Severine Padlockton")
 
-        planned = dead_letters.plan(sent, machine_arn)
-
-        assert (Plan("leave"), "unknown origin, no error code") == (planned, sent.origin)
+        assert "unknown origin, no error code" == sent.origin
 
     def test_name(self) -> None:
         """An event has one name, which Step Functions takes."""
-        odd = dead_letters.execution_name({"trigger": {"event_id": "a:b/c"}})
+        odd = execution_name("a:b/c")
 
-        assert "redrive-1a2b" == dead_letters.execution_name({"trigger": {"event_id": "1a2b"}})
-        assert odd == dead_letters.execution_name({"trigger": {"event_id": "a:b/c"}})
+        assert "redrive-1a2b" == execution_name("1a2b")
+        assert odd == execution_name("a:b/c")
         assert 80 >= len(odd) == len(odd.encode())
         assert ":" not in odd
-
-
-def trigger(**changes: Any) -> dict[str, Any]:
-    given = {"event_id": "1a2b", "event_name": "x", "event_time": "2026-11-25T03:00:00Z"}
-    return {**given, **changes}
 
 
 def leaves(value: Any) -> Iterator[str]:
@@ -223,20 +222,17 @@ def leaves(value: Any) -> Iterator[str]:
 
 
 @pytest.fixture(name="queue")
-def _queue(account: Deployed, machine_arn: str) -> "Queue":
-    return Queue(account, machine_arn)
+def _queue(environment: Deployed) -> "Queue":
+    return Queue(environment)
 
 
 class Queue:
     """The dead-letter queue, and a machine that remembers what was started."""
 
-    def __init__(self, account: Deployed, machine_arn: str) -> None:
+    def __init__(self, account: Deployed) -> None:
         self.account = account
         self.started: dict[str, Any] = {}
         self.published: list[str] = []
-        for output in account.stack["Outputs"]:
-            if output["OutputKey"] == "StateMachineArn":
-                output["OutputValue"] = machine_arn
         account.aws.answers |= {
             "stepfunctions.StartExecution": self._start,
             "sns.Publish": self._publish,
@@ -283,23 +279,20 @@ def _redrive(operate: Operate, monkeypatch: pytest.MonkeyPatch) -> Redrive:
 class TestRedrive:
     def test_every_origin(self, queue: Queue, redrive: Redrive) -> None:
         """Each message's execution is started and the message deleted; garbage stays."""
-        names = ["put-alternate-contact-pascal", "create-account-result", "create-managed-account"]
-        for name in names:
-            queue.send(
-                EVENTS[name],
-                RULE_ARN=f"{RULES}-contact-changed",
-                ERROR_CODE="AccessDeniedException",
-            )
+        names = {
+            "put-alternate-contact-pascal": "contact-changed",
+            "create-account-result": "account-created",
+            "create-managed-account": "managed-account-created",
+        }
+        for name, rule in names.items():
+            queue.send(EVENTS[name], RULE_ARN=f"{RULES}-{rule}", ERROR_CODE="AccessDeniedException")
         aborted = EVENTS["execution-aborted"]
-        topic = queue.account.topic_arn
         queue.send(aborted, RULE_ARN=f"{RULES}-recovery", ERROR_CODE="THROTTLING")
-        queue.send(aborted, RULE_ARN=f"{RULES}-execution-stopped", TARGET_ARN=topic)
+        queue.send(aborted, RULE_ARN=f"{RULES}-execution-stopped")
         queue.send(
             '{"StateMachineArn": "x", "Input": "',
-            SCHEDULE_ARN=SCHEDULE,
-            EXECUTION_ID="d32c5kddcf5bb8c3",
-            SCHEDULED_TIME="2026-11-25T03:00:00Z",
             ERROR_CODE="AccessDeniedException",
+            **SCHEDULED,
         )
         garbage = queue.send("Severine Padlockton", ERROR_CODE="SDK_CLIENT_ERROR")
 
@@ -321,7 +314,7 @@ class TestRedrive:
         assert warning in told.err
         assert "6 redriven, 1 left in the queue" == told.error
         assert any("ended as ABORTED" in text for text in queue.published)
-        changed = EVENTS[names[0]]["detail"]["eventID"]
+        changed = EVENTS["put-alternate-contact-pascal"]["detail"]["eventID"]
         assert (
             f" ({STACK_NAME}-contact-changed, AccessDeniedException): contact_changed {changed}, "
             f"started as redrive-{changed}\n" in told.out
