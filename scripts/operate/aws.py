@@ -182,5 +182,5 @@ def _show_call(model: Any, **_: Any) -> None:
 
 
 def open_aws(options: Any) -> Aws:
-    """Return the session that the options of `add_where` ask for."""
+    """Return the session that the options ask for."""
     return Aws(options.region, options.profile)

@@ -9,7 +9,7 @@ from pathlib import Path
 from operate.aws import open_aws
 from operate.backup_files import check, lock_holder, table_names, told, write_backup
 from operate.console import OK, OperateError, note, out, warn
-from operate.options import Parser, add_where, text
+from operate.options import Parser, text
 from operate.stacks import Stack, get_stack
 
 DEFAULT = Path("backup")
@@ -35,14 +35,8 @@ examples:
 def parser() -> Parser:
     """Return the options."""
     made = Parser("backup", "Save tables, parameters and tags of one environment.", EPILOG)
-    add_where(made)
-    made.add_argument(
-        "--output",
-        type=text,
-        metavar="DIR",
-        help="the folder to write to, which may not hold anything yet (backup; where that is used, "
-        "a new one beside it)",
-    )
+    meaning = "the folder to write to, empty or new (backup, or where that is used one beside it)"
+    made.value("--output", text, "DIR", meaning)
     return made
 
 

@@ -9,7 +9,7 @@ from operate import configuration
 from operate.aws import Aws, open_aws
 from operate.console import OK, OperateError, confirm, note, out, warn
 from operate.exclusions import ACCOUNT, exclusion_faults
-from operate.options import Parser, account_id, add_where, add_yes, unit_id
+from operate.options import Parser, account_id, unit_id
 from operate.stacks import Stack, get_stack
 
 COMMANDS = {
@@ -41,12 +41,14 @@ def parser() -> Parser:
     """Return the options."""
     commands = "\n".join(f"  {name:<15} {text}" for name, text in COMMANDS.items())
     made = Parser(
-        "config", f"Show, check and change the configuration.\n\ncommands:\n{commands}", EPILOG
+        "config",
+        f"Show, check and change the configuration.\n\ncommands:\n{commands}",
+        EPILOG,
+        required=False,
     )
     made.add_argument("command", type=_command, metavar="COMMAND", help="what to do, see above")
     made.add_argument("words", nargs="*", metavar="FILE or ID", help="a file, or IDs")
-    add_where(made, required=False)
-    add_yes(made)
+    made.yes()
     return made
 
 

@@ -1,11 +1,10 @@
 """The options of scripts/deploy.sh."""
 
+from typing import Any
+
 from operate.options import (
     Parser,
     account_id,
-    add_list,
-    add_where,
-    add_yes,
     contact_type,
     matching,
     one_of,
@@ -38,98 +37,47 @@ examples:
 def parser() -> Parser:
     """Return the options."""
     made = Parser("deploy", "Deploy one environment, or update it.", EPILOG)
-    add_where(made)
-    add_yes(made)
-    add = made.add_argument
-    add(
-        "--account-id",
-        required=True,
-        type=account_id,
-        metavar="ID",
-        help="the organization's management account, which must be the one signed in to",
-    )
-    add("--plan", action="store_true", help="only show what would change")
-    add("--notification-email", type=email, metavar="ADDRESS", help="who is notified")
-    add(
-        "--schedule",
-        type=schedule,
-        metavar="WHEN",
-        help='when every account is compared, in UTC: "rate(1 day)", "cron(0 3 * * ? *)" or off',
-    )
-    add_list(
-        made,
-        "--contact-types",
-        contact_type,
-        metavar="T",
-        help="of the default configuration (all four); no effect once there is one",
-    )
-    add("--log-level", type=level, metavar="LEVEL", help="DEBUG, INFO, WARNING or ERROR")
-    add_list(
-        made,
-        "--tags",
-        tag,
-        metavar="KEY=VALUE",
-        help="of the stack and what it has, added to its own",
-    )
-    add(
-        "--parameter",
-        action="append",
-        default=[],
-        type=assignment,
-        metavar="NAME=VALUE",
-        help="any other parameter of template.yaml, such as QuotaShare=0.5; repeatable",
-    )
+    made.yes()
+    meaning = "the organization's management account, which must be the one signed in to"
+    made.value("--account-id", account_id, "ID", meaning, required=True)
+    made.flag("--plan", meaning="only show what would change")
+    made.value("--notification-email", email, "ADDRESS", "who is notified")
+    meaning = 'when all is compared, in UTC: "rate(1 day)", "cron(0 3 * * ? *)" or off'
+    made.value("--schedule", schedule, "WHEN", meaning)
+    meaning = "of the default configuration (all four); no effect once there is one"
+    made.values("--contact-types", contact_type, "T", meaning)
+    made.value("--log-level", level, "LEVEL", "DEBUG, INFO, WARNING or ERROR")
+    made.values("--tags", tag, "KEY=VALUE", "of the stack and what it has, added to its own")
+    meaning = "any other parameter of template.yaml, such as QuotaShare=0.5; repeatable"
+    made.value("--parameter", assignment, "NAME=VALUE", meaning, action="append", default=[])
     _add_triggers(made)
     _add_surroundings(made)
-    add("--repair", action="store_true", help="also undo what was changed past CloudFormation")
-    add("--now", action="store_true", help="do not wait for the end of a run")
+    made.flag("--repair", meaning="also undo what was changed past CloudFormation")
+    made.flag("--now", meaning="do not wait for the end of a run")
     return made
 
 
 def _add_triggers(made: Parser) -> None:
-    triggers = made.add_mutually_exclusive_group()
-    for name, value, meaning in (
-        ("--paused", "DISABLED", "rules and schedule start nothing; runs only by hand"),
-        ("--resume", "ENABLED", "rules and schedule start runs again"),
-    ):
-        triggers.add_argument(
-            name, dest="triggers", action="store_const", const=value, help=meaning
-        )
-    triggers.add_argument(
-        "--restore",
-        type=text,
-        metavar="DIR",
-        help="deploy paused, with a backup's parameters, tags and configuration",
-    )
+    add: Any = made.add_mutually_exclusive_group().add_argument
+    to: Any = {"dest": "triggers", "action": "store_const"}
+    add("--paused", const="DISABLED", help="rules and schedule start nothing", **to)
+    add("--resume", const="ENABLED", help="rules and schedule start runs again", **to)
+    meaning = "deploy paused, with a backup's parameters, tags and configuration"
+    add("--restore", type=text, metavar="DIR", help=meaning)
 
 
 def _add_surroundings(made: Parser) -> None:
-    add = made.add_argument
-    add(
-        "--no-trail",
-        action="store_true",
-        help="never make a trail: without another, only the schedule finds changes; remembered",
-    )
-    add(
-        "--control-tower-region",
-        type=tower_region,
-        metavar="R",
-        help="Control Tower's home region, if it is not the stack's; or none",
-    )
-    add(
-        "--enable-trusted-access",
-        action="store_true",
-        help="let the organization trust account management, where it does not yet",
-    )
-    add(
-        "--permissions-boundary",
-        type=policy,
-        metavar="ARN",
-        help="policy that bounds every role of the stack; or none",
-    )
-    add("--role-arn", type=role, metavar="ARN", help="role that CloudFormation deploys with")
-    add("--s3-bucket", type=text, metavar="B", help="for code and releases, instead of SAM's own")
-    add("--use-container", action="store_true", help="build in a container, without that Python")
+    meaning = "never make a trail: without another, only the schedule finds changes; remembered"
+    made.flag("--no-trail", meaning=meaning)
+    meaning = "Control Tower's home region, if it is not the stack's; or none"
+    made.value("--control-tower-region", tower_region, "R", meaning)
+    meaning = "let the organization trust account management, where it does not yet"
+    made.flag("--enable-trusted-access", meaning=meaning)
+    meaning = "policy that bounds every role of the stack; or none"
+    made.value("--permissions-boundary", policy, "ARN", meaning)
+    made.value("--role-arn", role, "ARN", "role that CloudFormation deploys with")
+    made.value("--s3-bucket", text, "B", "for code and releases, instead of SAM's own")
+    made.flag("--use-container", meaning="build in a container, without that Python")
 
 
 email = matching("e-mail address", r"[^@\s]+@[^@\s]+\.[^@\s]+", "one such as admin@example.com")

@@ -14,9 +14,12 @@ ENVIRONMENTS = ("dev", "staging", "prod")
 
 
 class Parser(argparse.ArgumentParser):
-    """Options of one command: a fault on stderr with the usage, exit code 2, no abbreviations."""
+    """Options of one command: a fault on stderr with the usage, exit code 2, no abbreviations.
 
-    def __init__(self, command: str, description: str, epilog: str) -> None:
+    Every command has those that say which environment is meant, where, and who is signed in.
+    """
+
+    def __init__(self, command: str, description: str, epilog: str, **environment: Any) -> None:
         super().__init__(
             prog=f"scripts/{command}.sh",
             description=description,
@@ -24,6 +27,34 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        named = one_of("environment", ENVIRONMENTS)
+        needed = {"required": True} | environment
+        self.value("--environment", named, "ENV", "dev, staging or prod", **needed)
+        self.value("--region", region, "R", "region of the stack (the profile's own)")
+        self.value("--profile", text, "P", "AWS profile to sign in with")
+
+    def value(
+        self, name: str, check: Callable[[str], Any], shown: str, meaning: str, **more: Any
+    ) -> None:
+        """Add an option with a value."""
+        self.add_argument(name, type=check, metavar=shown, help=meaning, **more)
+
+    def values(self, name: str, check: Callable[[str], str], shown: str, meaning: str) -> None:
+        """Add an option that takes several values, with commas or spaces, and can be repeated."""
+        more: Any = {"action": _Extend, "nargs": "+", "default": []}
+        self.value(name, check_all(check), shown, meaning, **more)
+
+    def flag(self, *names: str, meaning: str) -> None:
+        """Add an option without a value."""
+        self.add_argument(*names, action="store_true", help=meaning)
+
+    def yes(self) -> None:
+        """Add `--yes`, which the deployment guide also calls `--force`."""
+        self.flag("--yes", "--force", meaning="do not ask")
+
+    def json(self) -> None:
+        """Add `--json`."""
+        self.flag("--json", meaning="print one JSON document to stdout")
 
     def read(self, arguments: Sequence[str]) -> Namespace:
         """Return the options; exit with 2 where one is unknown or wrong."""
@@ -40,36 +71,6 @@ class Parser(argparse.ArgumentParser):
         note(f"error: {re.sub(r': expected .* arguments?$', ' needs a value', told)}\n")
         note(self.format_usage().rstrip())
         raise SystemExit(WRONG_OPTIONS)
-
-
-def add_where(parser: Parser, *, required: bool = True) -> None:
-    """Add the options that every command has: which environment, where, and signed in as whom."""
-    parser.add_argument(
-        "--environment",
-        required=required,
-        type=one_of("environment", ENVIRONMENTS),
-        metavar="ENV",
-        help="dev, staging or prod",
-    )
-    parser.add_argument(
-        "--region", type=region, metavar="R", help="region of the stack (the profile's own)"
-    )
-    parser.add_argument("--profile", type=text, metavar="P", help="AWS profile to sign in with")
-
-
-def add_yes(parser: Parser) -> None:
-    """Add `--yes`, which the deployment guide also calls `--force`."""
-    parser.add_argument("--yes", "--force", action="store_true", help="do not ask")
-
-
-def add_json(parser: Parser) -> None:
-    """Add `--json`."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document to stdout")
-
-
-def add_list(parser: Parser, name: str, check: Callable[[str], str], **more: Any) -> None:
-    """Add an option that takes several values, with commas or spaces, and can be repeated."""
-    parser.add_argument(name, action=_Extend, nargs="+", default=[], type=check_all(check), **more)
 
 
 class _Extend(Action):

@@ -11,7 +11,7 @@ from operate.aws import Aws, code_of, open_aws
 from operate.console import FAILED, OK, OperateError, confirm, note, out, warn
 from operate.dead_letters import Letter, Plan, Rules
 from operate.forwarding import forwarding_stack
-from operate.options import Parser, add_where, add_yes, region
+from operate.options import Parser, region
 from operate.stacks import find_stack, get_stack
 
 # For so long a message is hidden from others; then it is in the queue again, whatever happened.
@@ -42,14 +42,9 @@ def parser() -> Parser:
         "Start what the events in the dead-letter queue should have started, and delete them.",
         EPILOG,
     )
-    add_where(made)
-    add_yes(made)
-    made.add_argument(
-        "--forwarding-region",
-        type=region,
-        metavar="R",
-        help="the queue of the forwarding stack in this region, in place of the stack's own",
-    )
+    made.yes()
+    meaning = "the queue of the forwarding stack in this region, in place of the stack's own"
+    made.value("--forwarding-region", region, "R", meaning)
     return made
 
 

@@ -19,7 +19,7 @@ from operate.backup_files import (
     told,
 )
 from operate.console import OK, OperateError, confirm, note, out
-from operate.options import Parser, add_where, add_yes, text
+from operate.options import Parser, text
 from operate.stacks import Stack, get_stack
 
 MOST_ATTEMPTS = 8
@@ -42,11 +42,8 @@ examples:
 def parser() -> Parser:
     """Return the options."""
     made = Parser("restore", "Write a backup into the tables of a deployed stack.", EPILOG)
-    add_where(made)
-    add_yes(made)
-    made.add_argument(
-        "--input", type=text, metavar="DIR", help="the folder that backup.sh wrote (backup)"
-    )
+    made.yes()
+    made.value("--input", text, "DIR", "the folder that backup.sh wrote (backup)")
     return made
 
 

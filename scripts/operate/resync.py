@@ -21,16 +21,7 @@ from operate.following import (
     Follower,
     show_execution,
 )
-from operate.options import (
-    Parser,
-    account_id,
-    add_json,
-    add_list,
-    add_where,
-    contact_type,
-    execution_name,
-    unit_id,
-)
+from operate.options import Parser, account_id, contact_type, execution_name, unit_id
 from operate.stacks import Stack, get_stack
 
 DRIFT = 5
@@ -71,40 +62,18 @@ examples:
 def parser() -> Parser:
     """Return the options."""
     made = Parser("resync", "Start the contact sync by hand: for every account, or some.", EPILOG)
-    add_where(made)
-    add_list(made, "--account", account_id, metavar="ID", help="only these accounts")
-    add_list(
-        made, "--ou", unit_id, metavar="ID", help="only accounts under these OUs, at any depth"
-    )
-    add_list(
-        made,
-        "--type",
-        contact_type,
-        metavar="T",
-        help=f"only these contacts: {', '.join(ContactType)}",
-    )
-    add = made.add_argument
-    add("--dry-run", action="store_true", help="compare and report, write to no account")
-    add(
-        "--retry-of",
-        type=execution_name,
-        metavar="NAME",
-        help="only the accounts that failed in this run; not with --account, --ou or --type",
-    )
-    add("--reason", type=_reason, metavar="TEXT", help="free text for the audit trail")
-    add("--follow", action="store_true", help="show the progress, and wait for the result")
-    add(
-        "--attach",
-        type=execution_name,
-        metavar="NAME",
-        help="follow this execution, and start none",
-    )
-    add(
-        "--fail-on-drift",
-        action="store_true",
-        help="of a dry run: follow it, and exit with 5 if it would change anything",
-    )
-    add_json(made)
+    made.values("--account", account_id, "ID", "only these accounts")
+    made.values("--ou", unit_id, "ID", "only accounts under these OUs, at any depth")
+    made.values("--type", contact_type, "T", f"only these contacts: {', '.join(ContactType)}")
+    made.flag("--dry-run", meaning="compare and report, write to no account")
+    meaning = "only the accounts that failed in this run; not with --account, --ou or --type"
+    made.value("--retry-of", execution_name, "NAME", meaning)
+    made.value("--reason", _reason, "TEXT", "free text for the audit trail")
+    made.flag("--follow", meaning="show the progress, and wait for the result")
+    made.value("--attach", execution_name, "NAME", "follow this execution, and start none")
+    meaning = "of a dry run: follow it, and exit with 5 if it would change anything"
+    made.flag("--fail-on-drift", meaning=meaning)
+    made.json()
     return made
 
 

@@ -12,7 +12,7 @@ from operate.aws import Aws, code_of, open_aws
 from operate.change_sets import Wanted, change_set
 from operate.console import OK, OperateError, confirm, note, out, warn
 from operate.operations import Operation, wait_until_idle
-from operate.options import Parser, add_where, add_yes, text
+from operate.options import Parser, text
 from operate.releases import Releases, own_bucket, running_release, sam_bucket
 from operate.runs import running_executions
 from operate.stacks import Stack, find_stack, stack_name
@@ -44,23 +44,11 @@ examples:
 def parser() -> Parser:
     """Return the options."""
     made = Parser("rollback", "Go back to the previous release, or delete.", EPILOG)
-    add_where(made)
-    add_yes(made)
-    add = made.add_argument
-    add("--backup-data", action="store_true", help="save both tables first; no backup, no change")
-    add(
-        "--output",
-        type=text,
-        metavar="DIR",
-        help="where the backup goes (backup, or a new folder beside it)",
-    )
-    add("--delete", action="store_true", help="delete stack, data and releases instead")
-    add(
-        "--confirm-name",
-        type=text,
-        metavar="STACK",
-        help="the stack's name, which deleting prod wants to be typed",
-    )
+    made.yes()
+    made.flag("--backup-data", meaning="save both tables first; no backup, no change")
+    made.value("--output", text, "DIR", "where the backup goes (backup, or a folder beside it)")
+    made.flag("--delete", meaning="delete stack, data and releases instead")
+    made.value("--confirm-name", text, "STACK", "the stack's name, which deleting prod asks for")
     return made
 
 

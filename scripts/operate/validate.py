@@ -12,7 +12,7 @@ from operate.aws import CALLS_AT_ONCE, explain, open_aws
 from operate.checks import FAIL, WARN, Result, Site, fail, result_of
 from operate.console import FAILED, OK, OperateError, note, out, out_json
 from operate.deep_checks import DeepChecks
-from operate.options import Parser, add_json, add_where
+from operate.options import Parser
 from operate.stacks import get_stack, stack_name
 
 CHECKS = (
@@ -22,6 +22,10 @@ CHECKS = (
     *checks_of_contacts.CHECKS,
 )
 
+DEEP = (
+    "also ask each rule about an event of AWS, publish a test message, send a test event through "
+    "a rule of its own, and follow the dry run that it starts"
+)
 EPILOG = """\
 Prints a line for each check. `fail` keeps the synchronization from working; `warn` is for you to
 decide. No contact is written.
@@ -41,14 +45,8 @@ examples:
 def parser() -> Parser:
     """Return the options."""
     made = Parser("validate", "Check a deployed environment.", EPILOG)
-    add_where(made)
-    add_json(made)
-    made.add_argument(
-        "--deep",
-        action="store_true",
-        help="also ask each rule about an event of AWS, publish a test message, send a test event "
-        "through a rule of its own, and follow the dry run that it starts",
-    )
+    made.json()
+    made.flag("--deep", meaning=DEEP)
     return made
 
 

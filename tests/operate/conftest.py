@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from operate import __main__
-from operate.options import Parser, account_id, add_list, add_where, add_yes, contact_type
+from operate.options import Parser, account_id, contact_type
 from standin.organization import OrganizationServer
 from support.aws import Operate, operator
 from support.deployed import Deployed, deployed
@@ -67,10 +67,9 @@ def _command(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     def parser() -> Parser:
         made = Parser("probe", "Probes.", "examples:\n  scripts/probe.sh --environment dev")
-        add_where(made)
-        add_yes(made)
-        add_list(made, "--account", account_id, metavar="ID", help="only these")
-        add_list(made, "--type", contact_type, metavar="T", help="only these")
+        made.yes()
+        made.values("--account", account_id, "ID", "only these")
+        made.values("--type", contact_type, "T", "only these")
         return made
 
     command = SimpleNamespace(parser=parser, run=lambda _: 0)
