@@ -1,8 +1,4 @@
 #!/usr/bin/env bash
 # Deploys one environment, or updates it: see --help.
-self="${BASH_SOURCE[0]}"                                                            #
-while link=$(readlink "$self"); do                                                  #
-  case "$link" in /*) self="$link" ;; *) self="$(dirname -- "$self")/$link" ;; esac #
-done                                                                                #
 # shellcheck source=scripts/lib/operate.sh
-source "$(dirname -- "$self")/lib/operate.sh" deploy "$@" #
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib/operate.sh" deploy "$@" #

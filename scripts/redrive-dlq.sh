@@ -1,8 +1,4 @@
 #!/usr/bin/env bash
 # Does what the events in the dead-letter queue should have done: see --help.
-self="${BASH_SOURCE[0]}"                                                            #
-while link=$(readlink "$self"); do                                                  #
-  case "$link" in /*) self="$link" ;; *) self="$(dirname -- "$self")/$link" ;; esac #
-done                                                                                #
 # shellcheck source=scripts/lib/operate.sh
-source "$(dirname -- "$self")/lib/operate.sh" redrive-dlq "$@" #
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib/operate.sh" redrive-dlq "$@" #
