@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from operate.console import OperateError
 from operate.stacks import Stack
@@ -21,8 +21,6 @@ MANIFEST = "manifest.json"
 # Of the stack, for `deploy.sh --restore`; older backups lack them.
 PARAMETERS, TAGS = "parameters.json", "tags.json"
 LOCK, SLOTS = {"S": "LOCK"}, {"S": "SLOTS"}
-SHOWN_KEYS = 5
-_KEYS = ("config_key", "pk", "sk")
 
 
 def table_names(stack: Stack) -> dict[str, str]:
@@ -63,9 +61,6 @@ def pack(items: Iterable[Json], folder: Path, name: str, table: str) -> Json:
     left, count = iter(items), 0
     files: list[str] = []
     while some := list(islice(left, ITEMS_A_FILE)):
-        if any(_has_binary({"M": item}) for item in some):
-            # Version 1 of the AWS CLI would write the base64 text, version 2 the bytes.
-            raise OperateError(f"{table} has binary values, which cannot be restored exactly")
         number = f"-{len(files) + 1:05}" if files else ""
         files.append(f"{name}-table-backup{number}.json")
         _write(folder / files[-1], {table: [{"PutRequest": {"Item": item}} for item in some]})
@@ -75,15 +70,24 @@ def pack(items: Iterable[Json], folder: Path, name: str, table: str) -> Json:
 
 def check(folder: Path, tables: Mapping[str, str]) -> dict[str, Json]:
     """Return the manifest; raise unless every file is there, whole, and for these tables."""
-    manifest = _manifest(folder, tables)
+    try:
+        manifest = json.loads(folder.joinpath(MANIFEST).read_bytes())["tables"]
+        entries = {
+            name: {part: manifest[name][part] for part in ("table", "items", "files")}
+            for name in tables
+        }
+    except (FileNotFoundError, NotADirectoryError):
+        raise OperateError(f"{folder} holds no backup: it has no {MANIFEST}") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise OperateError(f"{folder}/{MANIFEST} is not readable") from None
     for name, table in tables.items():
-        entry = manifest[name]
+        entry = entries[name]
         if entry["table"] != table:
             raise OperateError(f"{folder} is a backup of {entry['table']}, not of {table}")
         found = sum(len(requests_of(folder / file, table)) for file in entry["files"])
         if found != entry["items"]:
             raise OperateError(f"{folder}: {found} items of {table}, but it had {entry['items']}")
-    return manifest
+    return entries
 
 
 def requests_of(file: Path, table: str) -> list[Json]:
@@ -103,77 +107,23 @@ def requests_of(file: Path, table: str) -> list[Json]:
     return requests
 
 
-def compare(held: Iterable[Json], folder: Path, entry: Json) -> int:
-    """Raise unless the table has every item of the backup; return how many others it has."""
-    now = {_key(item): item for item in held}
-    table, count = entry["table"], 0
-    missing, different = [], []
-    for request in (one for file in entry["files"] for one in requests_of(folder / file, table)):
-        item = request["PutRequest"]["Item"]
-        count += 1
-        if (found := now.get(_key(item))) is None:
-            missing.append(_key(item))
-        elif _normal({"M": found}) != _normal({"M": item}):
-            different.append(_key(item))
-    if keys := missing + different:
-        more = ", ..." if len(keys) > SHOWN_KEYS else ""
-        raise OperateError(
-            f"{table} does not agree with the backup: of {count} items {len(missing)} are missing "
-            f"and {len(different)} differ: {', '.join(keys[:SHOWN_KEYS])}{more}"
-        )
-    return len(now) - count
-
-
-def count_of(number: int) -> str:
-    """Return so many items in words."""
-    return "1 item" if number == 1 else f"{number} items"
-
-
 def told(manifest: Mapping[str, Json]) -> str:
     """Return what a backup has: a line for each table."""
     return "\n".join(
-        f"{entry['table']}: {count_of(entry['items'])} in {len(entry['files'])} files"
+        f"{entry['table']}: {entry['items']} items in {len(entry['files'])} files"
         for entry in manifest.values()
     )
 
 
 def _write(file: Path, content: Any) -> None:
-    file.write_text(json.dumps(content, indent=1) + "\n")
+    file.write_text(json.dumps(content, indent=1, default=_refuse_binary) + "\n")
 
 
-def _manifest(folder: Path, names: Iterable[str]) -> dict[str, Json]:
-    try:
-        tables = json.loads(folder.joinpath(MANIFEST).read_bytes())["tables"]
-        wanted = ("table", "items", "files")
-        return {name: {part: tables[name][part] for part in wanted} for name in names}
-    except (FileNotFoundError, NotADirectoryError):
-        raise OperateError(f"{folder} holds no backup: it has no {MANIFEST}") from None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise OperateError(f"{folder}/{MANIFEST} is not readable") from None
+def _refuse_binary(_: object) -> NoReturn:
+    # Version 1 of the AWS CLI would write the base64 text, version 2 the bytes.
+    raise OperateError("a table has binary values, which cannot be restored exactly")
 
 
 def _is_of_running(item: Json) -> bool:
     """Return whether the item is of runs under way: lock, queue, or time slots of calls."""
     return item.get("pk") in (LOCK, SLOTS)
-
-
-def _has_binary(value: Json) -> bool:
-    """Return whether an attribute value has bytes anywhere in it."""
-    ((kind, content),) = value.items()
-    if kind not in ("L", "M"):
-        return kind in ("B", "BS")
-    return any(_has_binary(part) for part in (content if kind == "L" else content.values()))
-
-
-def _key(item: Json) -> str:
-    return " ".join(item[name]["S"] for name in _KEYS if name in item)
-
-
-def _normal(value: Json) -> Json:
-    """Return an attribute value with its sets in one order, which DynamoDB does not keep."""
-    ((kind, content),) = value.items()
-    if kind == "L":
-        return {kind: [_normal(part) for part in content]}
-    if kind == "M":
-        return {kind: {name: _normal(part) for name, part in content.items()}}
-    return {kind: sorted(content) if kind in ("SS", "NS") else content}

@@ -1,4 +1,4 @@
-"""Writes a backup into the tables of a deployed stack, and compares them: scripts/restore.sh."""
+"""Writes a backup into the tables of a deployed stack: scripts/restore.sh."""
 
 import time
 from argparse import Namespace
@@ -10,10 +10,7 @@ from operate.backup import DEFAULT
 from operate.backup_files import (
     Json,
     check,
-    compare,
-    count_of,
     lock_holder,
-    read_table,
     requests_of,
     table_names,
     told,
@@ -29,8 +26,8 @@ EPILOG = """\
 What the tables have besides stays. It can be repeated.
 
 exit codes:
-  0  the tables agree with the backup
-  1  they do not, or nothing was written
+  0  all of the backup is written
+  1  it is not, or not all
   2  wrong options
 
 examples:
@@ -68,10 +65,7 @@ def run(options: Namespace) -> int:
     except KeyboardInterrupt:
         note("Part of the backup is written; run this again to write all of it.")
         raise
-    for name, table in tables.items():
-        others = compare(read_table(stack, table), folder, manifest[name])
-        more = f"; {count_of(others)} more that the backup does not have" if others else ""
-        out(f"{table}: {count_of(manifest[name]['items'])} as in the backup{more}")
+    out(f"restored: {folder}")
     return OK
 
 
