@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
+from contact_sync.errors import SyncError
 
 from operate import aws, console
 from operate.console import OperateError
@@ -43,7 +44,7 @@ def _told(run: Any, options: Any) -> int:
     except OperateError as error:
         console.error(str(error))
         return error.exit_code
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, SyncError) as error:
         console.error(aws.explain(error, getattr(options, "profile", None)))
         _trace()
         return console.FAILED

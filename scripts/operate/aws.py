@@ -12,9 +12,20 @@ from botocore import exceptions as botocore
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
+from contact_sync.errors import (
+    AccessDeniedError,
+    ApiRefusedError,
+    ServiceUnavailableError,
+    SyncError,
+    ThrottledError,
+)
 
 from operate.console import OperateError, note
 
+# What ends a command, or a check, with one line.
+FAILURES = (ClientError, BotoCoreError, OperateError, SyncError)
+# Raised by the functions' adapters in place of AWS's refusal, which a command may tell.
+HIDING = (AccessDeniedError, ApiRefusedError, ServiceUnavailableError, ThrottledError)
 # Defaults differ between botocore versions, and legacy mode does not repeat the Account API's 429.
 CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 6},
@@ -131,10 +142,18 @@ def code_of(error: ClientError) -> str:
     return str(error.response["Error"]["Code"])
 
 
-def explain(error: ClientError | BotoCoreError, profile: str | None) -> str:
+def explain(error: BaseException, profile: str | None) -> str:
     """Return one line: what is wrong, and what to do where that is known."""
+    if isinstance(error, HIDING) and error.__context__:
+        error = error.__context__
     if isinstance(error, ClientError):
         return _explain_refusal(error, profile)
+    if isinstance(error, BotoCoreError):
+        return _explain_failure(error, profile)
+    return f"{error} ({error.command})" if isinstance(error, SyncError) else str(error)
+
+
+def _explain_failure(error: BotoCoreError, profile: str | None) -> str:
     told = " ".join(str(error).split())
     if isinstance(error, SIGN_IN):
         command = "aws login" if isinstance(error, botocore.LoginError) else "aws sso login"

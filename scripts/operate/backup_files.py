@@ -11,6 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
+from contact_sync.aws.lock_table import LockTable
+
 from operate.console import OperateError
 from operate.stacks import Stack
 
@@ -37,11 +39,8 @@ def read_table(stack: Stack, table: str) -> Iterator[Json]:
 
 def lock_holder(stack: Stack) -> str | None:
     """Return the execution that holds the lock, None if none does."""
-    answer = stack.aws.client("dynamodb").get_item(
-        TableName=stack.output("StateTableName"), Key={"pk": LOCK, "sk": LOCK}, ConsistentRead=True
-    )
-    holder = answer.get("Item", {}).get("holder", {}).get("S")
-    return str(holder) if holder else None
+    client = stack.aws.client("dynamodb")
+    return LockTable(client, stack.output("StateTableName")).read().holder
 
 
 def write_backup(stack: Stack, folder: Path) -> None:

@@ -4,15 +4,13 @@ from collections import defaultdict
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from operate.aws import Aws, explain
-from operate.console import OperateError
+from operate.aws import FAILURES, Aws, explain
 from operate.stacks import Stack
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
 
 Note = tuple[str, str]
+Notes = Generator[Note, None, str]
 
 
 def warn(text: str) -> Note:
@@ -65,7 +63,7 @@ class Site:
         return f"{self.deploy} --repair"
 
 
-Check = Callable[[Site], Generator[Note, None, str]]
+Check = Callable[[Site], Notes]
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,6 @@ def result_of(check: Check, site: Site) -> Result:
 
     try:
         notes.extend(collect())
-    except (ClientError, BotoCoreError) as error:
+    except FAILURES as error:
         notes.append(fail(explain(error, site.aws.profile)))
-    except OperateError as error:
-        notes.append(fail(str(error)))
     return Result(check.__name__.replace("_", " "), notes, text)

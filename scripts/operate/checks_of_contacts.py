@@ -1,19 +1,15 @@
 """Checks of what a run reads: the configuration, its exclusions, the source, and the last run."""
 
-from collections.abc import Generator
-
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.config import OnSourceDeleted, SyncConfig
-from contact_sync.contacts import shared_addresses
 
-from operate.checks import Check, Note, Site, fail, warn
+from operate.checks import Check, Notes, Site, fail, warn
 from operate.configuration import checked, read_item
 from operate.console import OperateError
 from operate.exclusions import UNIT, exclusion_faults
-from operate.source import read_source
+from operate.source import source_notes
 
 LATEST_RUNS = 20
-Notes = Generator[Note, None, str]
 
 
 def configuration(site: Site) -> Notes:
@@ -41,19 +37,8 @@ def source_contacts(site: Site) -> Notes:
     config = _valid_config(site)
     if not config:
         return "not looked at, as the configuration is not valid"
-    source = read_source(site.aws, config.ordered_types)
-    if not any(source.values()):
-        yield fail("the management account has none of the configured contacts: set them first")
-        return ""
     lost = "is deleted in" if config.on_source_deleted == OnSourceDeleted.DELETE else "stays in"
-    for name, contact in source.items():
-        if not contact:
-            yield warn(f"the management account has no {name} contact: it {lost} the members")
-        elif faults := contact.faults():
-            yield fail(f"AWS would refuse it for members: {', '.join(faults)}; it is left out")
-    for names in shared_addresses(source):
-        yield warn(f"{names} share one e-mail address: compliance checks want them different")
-    return f"{', '.join(source)} set, by the rules for members"
+    return (yield from source_notes(site.aws, config.ordered_types, lost))
 
 
 def last_run(site: Site) -> Notes:

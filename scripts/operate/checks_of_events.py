@@ -3,12 +3,11 @@
 from collections.abc import Generator
 
 from operate.aws import each, pages
-from operate.checks import Check, Note, Site, fail, warn
+from operate.checks import Check, Note, Notes, Site, fail, warn
 from operate.forwarding import forwarding_stack, regions_to_forward
 from operate.stacks import find_stack
 
 FORWARDING_GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
-Notes = Generator[Note, None, str]
 
 
 def rules(site: Site) -> Notes:

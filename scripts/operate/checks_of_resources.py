@@ -1,14 +1,11 @@
 """Checks of the account and of what the stack is made of."""
 
-from collections.abc import Generator
-
-from contact_sync.aws.organization import ACCOUNT_MANAGEMENT
+from contact_sync.aws.organization import ACCOUNT_MANAGEMENT, OrganizationClient
 
 from operate.aws import each, pages
-from operate.checks import Check, Note, Site, fail, warn
+from operate.checks import Check, Notes, Site, fail, warn
 
 GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
-Notes = Generator[Note, None, str]
 
 
 def stack(site: Site) -> Notes:
@@ -64,20 +61,8 @@ def account(site: Site) -> Notes:
 
 def organization(site: Site) -> Notes:
     """Check what the contacts of members need."""
-    client = site.aws.client("organizations")
-    found = client.describe_organization()["Organization"]
-    if found["MasterAccountId"] != site.manager:
-        yield fail(
-            f"its management account is {found['MasterAccountId']}: deploy into that account"
-        )
-    if found["FeatureSet"] != "ALL":
-        yield fail("not all features are enabled: aws organizations enable-all-features")
-    trusted = pages(client, "list_aws_service_access_for_organization", "EnabledServicePrincipals")
-    if ACCOUNT_MANAGEMENT not in {one["ServicePrincipal"] for one in trusted}:
-        yield fail(
-            "it does not trust account management: aws organizations enable-aws-service-access "
-            f"--service-principal {ACCOUNT_MANAGEMENT}"
-        )
+    OrganizationClient(site.aws.client("organizations")).check(site.manager)
+    yield from ()
     return f"all features, and trusted access for {ACCOUNT_MANAGEMENT}"
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operate.aws import each, pages
-from operate.checks import Check, Note, Site, fail, warn
+from operate.checks import Check, Notes, Site, fail, warn
 from operate.console import note
 from operate.following import Ended, Follower
 
@@ -52,7 +52,6 @@ SAMPLE_ACCOUNT = "999999999999"
 SAMPLE_MACHINE = (
     f"arn:aws:states:us-east-1:{SAMPLE_ACCOUNT}:stateMachine:aws-contact-sync-dev-contact-sync"
 )
-Notes = Generator[Note, None, str]
 
 
 def sample_event(name: str, machine_arn: str, account: str) -> str:

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from botocore.exceptions import ClientError
 from contact_sync.aws.items import to_item
+from contact_sync.aws.organization import ACCOUNT_MANAGEMENT
 
 from operate import console
 from operate.aws import code_of, open_aws, pages
@@ -18,7 +19,7 @@ from operate.deployment import Deployment, open_deployment
 from operate.forwarding import keep_forwarding
 from operate.operations import delete_stack, going_on
 from operate.packaging import package
-from operate.preflight import TRUSTED_SERVICE, check, check_account
+from operate.preflight import check, check_account
 from operate.releases import Releases, name_release, running_release, sam_bucket
 from operate.runs import running_executions
 from operate.stacks import Stack, get_stack
@@ -118,9 +119,9 @@ def _execute(deployment: Deployment, changes: ChangeSet) -> None:
     if deployment.enable_trust or not changes.is_empty:
         _ask(deployment, f"Deploy {deployment.name}?")
     if deployment.enable_trust:
-        note(f"Enabling trusted access for {TRUSTED_SERVICE}")
+        note(f"Enabling trusted access for {ACCOUNT_MANAGEMENT}")
         client = deployment.aws.client("organizations")
-        client.enable_aws_service_access(ServicePrincipal=TRUSTED_SERVICE)
+        client.enable_aws_service_access(ServicePrincipal=ACCOUNT_MANAGEMENT)
     if not changes.is_empty:
         _wait_for_run(deployment)
         note(f"Deploying {deployment.name}")

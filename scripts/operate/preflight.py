@@ -1,19 +1,21 @@
 """What a deployment needs, checked before the first change; all problems are told at once."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from botocore.exceptions import ClientError
-from contact_sync.contacts import shared_addresses
+from contact_sync.aws.organization import OrganizationClient
+from contact_sync.errors import TrustedAccessRequiredError
 
 from operate.aws import Aws, code_of, pages
+from operate.checks import FAIL
 from operate.console import OperateError, note, warn
 from operate.deployment import PAUSED, Deployment
 from operate.forwarding import forwarding_stack
 from operate.packaging import missing_tools
-from operate.source import read_source
+from operate.source import source_notes
 from operate.trails import find_trail
 
-TRUSTED_SERVICE = "account.amazonaws.com"
 STUCK = ("UPDATE_FAILED", "UPDATE_ROLLBACK_FAILED")
 HALF = ("CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED")
 
@@ -36,38 +38,20 @@ def check_account(aws: Aws, account_id: str) -> str:
             f"signed in to account {account}, not {account_id}: sign in there, or name another "
             "--profile or --account-id; nothing was changed"
         )
-    try:
-        organization = aws.client("organizations").describe_organization()["Organization"]
-    except ClientError as error:
-        if code_of(error) != "AWSOrganizationsNotInUseException":
-            raise
-        raise OperateError(
-            f"account {account} is in no organization: create one, or sign in to another account"
-        ) from error
-    if (management := organization["MasterAccountId"]) != account:
-        raise OperateError(
-            f"account {account} is not the organization's management account, which is "
-            f"{management}: deploy there; nothing was changed"
-        )
-    if organization["FeatureSet"] != "ALL":
-        raise OperateError(
-            "the organization has consolidated billing only: enable all features with "
-            "'aws organizations enable-all-features'; nothing was changed"
-        )
-    return str(organization["Id"])
+    organizations = aws.client("organizations")
+    with suppress(TrustedAccessRequiredError):  # told with what else is missing
+        OrganizationClient(organizations).check(account_id)
+    return str(organizations.describe_organization()["Organization"]["Id"])
 
 
 def _check_trust(deployment: Deployment) -> Iterator[str]:
-    client = deployment.aws.client("organizations")
-    trusted = pages(client, "list_aws_service_access_for_organization", "EnabledServicePrincipals")
-    if TRUSTED_SERVICE not in {one["ServicePrincipal"] for one in trusted}:
+    organization = OrganizationClient(deployment.aws.client("organizations"))
+    try:
+        organization.check(deployment.options.account_id)
+    except TrustedAccessRequiredError as error:
         deployment.enable_trust = deployment.options.enable_trusted_access
         if not deployment.enable_trust:
-            yield (
-                "the organization does not trust account management: add --enable-trusted-access, "
-                "or use 'aws organizations enable-aws-service-access --service-principal "
-                f"{TRUSTED_SERVICE}'"
-            )
+            yield f"{error} Add --enable-trusted-access, or use '{error.command}'"
 
 
 def _check_stack(deployment: Deployment) -> Iterator[str]:
@@ -96,21 +80,11 @@ def _check_bucket(deployment: Deployment) -> Iterator[str]:
 
 def _check_source(deployment: Deployment) -> Iterator[str]:
     """Check the management account's contacts as the functions do, without telling a value."""
-    types = deployment.contact_types
-    source = read_source(deployment.aws, types)
-    for name, contact in source.items():
-        if contact is None:
-            warn(f"the management account has no {name} contact: it is left alone everywhere")
-        elif faults := contact.faults():
-            why = "; ".join(faults)
-            yield f"AWS would refuse the management account's {name} contact for members: {why}"
-    if not any(source.values()):
-        yield (
-            "the management account has none of the contacts to synchronize "
-            f"({', '.join(types)}): set them first"
-        )
-    for names in shared_addresses(source):
-        warn(f"{names} share one e-mail address; compliance checks want them different")
+    for level, text in source_notes(deployment.aws, deployment.contact_types, "stays in"):
+        if level == FAIL:
+            yield text
+        else:
+            warn(text)
 
 
 def _check_others(deployment: Deployment) -> Iterator[str]:

@@ -5,12 +5,10 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from operate import checks_of_contacts, checks_of_events, checks_of_resources
-from operate.aws import CALLS_AT_ONCE, explain, open_aws
+from operate.aws import CALLS_AT_ONCE, FAILURES, explain, open_aws
 from operate.checks import FAIL, WARN, Result, Site, fail, result_of
-from operate.console import FAILED, OK, OperateError, note, out, out_json
+from operate.console import FAILED, OK, note, out, out_json
 from operate.deep_checks import DeepChecks
 from operate.options import Parser
 from operate.stacks import get_stack, stack_name
@@ -79,10 +77,7 @@ def _results(options: Namespace) -> Iterator[Result]:
         stack = get_stack(aws, options.environment)
         site = Site(aws, stack, options.environment)
         site.read_resources()
-    except OperateError as error:
-        yield Result("stack", [fail(str(error))], "")
-        return
-    except (ClientError, BotoCoreError) as error:
+    except FAILURES as error:
         yield Result("stack", [fail(explain(error, options.profile))], "")
         return
     if "StateMachineArn" not in stack.outputs:

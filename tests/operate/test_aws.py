@@ -7,9 +7,21 @@ from typing import Any
 
 import pytest
 from botocore import exceptions as botocore
+from contact_sync.aws.clients import named_errors
+from contact_sync.errors import OrganizationNotInUseError, SyncError
 from operate.aws import explain, open_aws
 from operate.stacks import get_stack
 from support.aws import Operate, refusal
+
+
+def hidden(refused: Exception) -> Exception:
+    """Return what the functions' adapters raise in place of a refusal."""
+    try:
+        with named_errors("describe"):
+            raise refused
+    except SyncError as error:
+        return error
+    raise AssertionError
 
 
 class TestErrors:
@@ -27,6 +39,8 @@ class TestErrors:
                 "do not suffice: Any: AccessDenied",
             ),
             (refusal("ThrottlingException"), "try again in a minute"),
+            (hidden(refusal("ExpiredToken")), "sign in again, for example with"),
+            (OrganizationNotInUseError("Deploy"), "Deploy (aws organizations describe-org"),
             (refusal("Odd", "what\nit says"), "Any: Odd: what it says"),
             (botocore.NoCredentialsError(), "no AWS credentials: sign in with"),
             (botocore.EndpointConnectionError(endpoint_url="x"), "AWS cannot be reached"),
