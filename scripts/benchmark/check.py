@@ -87,6 +87,12 @@ def import_verdicts(imports: Mapping[str, Any], bounds: Mapping[str, Any]) -> It
     yield Verdict("package_bytes", imports["package_bytes"], bounds["package_bytes"])
 
 
+def validation_verdict(validation: Mapping[str, Any], bounds: Mapping[str, Any]) -> Verdict:
+    """Compare the time of validate.sh."""
+    what = f"validate.sh, seconds of {validation['checks']} checks at 30 ms a call"
+    return Verdict(what, validation["seconds"], bounds["validation_seconds"])
+
+
 def run_name(measured: Mapping[str, Any]) -> str:
     """Name a run with its speed."""
     return f"{measured['name']} at speed {measured['scenario']['speed']:g}"

@@ -81,6 +81,7 @@ class Options:
     check: bool
     long: bool
     imports: bool
+    validation: bool
     earlier: tuple[Path, ...]
     json_file: Path | None
     plot_file: Path | None
@@ -91,12 +92,14 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options | None:
     given = _parser().parse_args(arguments)
     if given.check_options:
         return None
-    named = any((given.check, given.long, given.imports, given.earlier))
+    only = (given.imports, given.validation, given.earlier)
+    named = any((given.check, given.long, *only))
     return Options(
         scenarios=() if named else tuple(_scenarios(given)),
         check=given.check,
         long=given.long,
         imports=given.imports or given.check,
+        validation=given.validation or given.check,
         earlier=given.earlier,
         json_file=given.json,
         plot_file=given.plot,
@@ -149,8 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument(
         "--check",
         action="store_true",
-        help="measure what scripts/benchmark/bounds.json names for CI, imports too, and fail "
-        "with each figure that is off; takes six minutes",
+        help="measure what scripts/benchmark/bounds.json names for CI, with imports and "
+        "validate.sh, and fail with each figure that is off; takes six minutes",
     )
     mode.add_argument(
         "--long",
@@ -161,6 +164,11 @@ def _parser() -> argparse.ArgumentParser:
         "--imports",
         action="store_true",
         help="only measure the import of each handler, and the size of the package",
+    )
+    mode.add_argument(
+        "--validation",
+        action="store_true",
+        help="only measure validate.sh on a deployed stack, at 30 ms for each call of AWS",
     )
     mode.add_argument(
         "--from",

@@ -22,11 +22,13 @@ from benchmark.check import (
     run_name,
     run_verdicts,
     scaling_verdicts,
+    validation_verdict,
 )
 from benchmark.imports import measure_imports
 from benchmark.options import Options, Planned, Scenario, planned
 from benchmark.plot import Panel, svg
 from benchmark.run import measure
+from benchmark.validation import measure_validation
 from benchmark.view import bill, import_table, run_table
 
 Json = dict[str, Any]
@@ -56,6 +58,7 @@ class _Session:
         self.planned = self._plan()
         self.runs: list[Json] = []
         self.imports: Json | None = None
+        self.validation: Json | None = None
 
     def run(self) -> int:
         """Measure, show, write, and return the exit code."""
@@ -65,6 +68,8 @@ class _Session:
             self.runs.append(self._measure(one))
         if self.options.imports:
             self.imports = self._measure_imports()
+        if self.options.validation:
+            self.validation = self._measure_validation()
         self._show()
         verdicts = list(self._verdicts())
         self._write(verdicts)
@@ -92,6 +97,15 @@ class _Session:
             if all(one.holds for one in import_verdicts(imports, self.bounds)):
                 break
         return imports
+
+    def _measure_validation(self) -> Json:
+        """Measure validate.sh, again if it took too long."""
+        for _ in range(ATTEMPTS):
+            _tell("validate.sh ...")
+            validation = measure_validation()
+            if validation_verdict(validation, self.bounds).holds:
+                break
+        return validation
 
     def _is_well(self, one: Planned, run: Json) -> bool:
         scaling = scaling_verdicts([*self.runs, run], self.bounds["scaling_difference"])
@@ -127,6 +141,8 @@ class _Session:
         )
         if self.imports:
             yield from import_verdicts(self.imports, self.bounds)
+        if self.validation:
+            yield validation_verdict(self.validation, self.bounds)
         if not (self.options.check or self.options.long):
             return
         for one, run in pairs:
@@ -156,6 +172,7 @@ class _Session:
                     accounts: [vars(line) for line in lines] for accounts, lines in self._bills()
                 },
                 "imports": self.imports,
+                "validation": self.validation,
                 "verdicts": [{**vars(one), "holds": one.holds} for one in verdicts],
             }
             _write(self.options.json_file, json.dumps(document, indent=2) + "\n")

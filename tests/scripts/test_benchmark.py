@@ -18,6 +18,7 @@ from benchmark.check import (
     memory_verdicts,
     run_verdicts,
     scaling_verdicts,
+    validation_verdict,
 )
 from benchmark.floor import (
     Unused,
@@ -407,6 +408,15 @@ class TestCheck:
         off = [one.what for one in import_verdicts(imports, load_bounds()) if not one.holds]
 
         assert ["slow: import, in boto3 + Logger", "package_bytes"] == off
+
+    @pytest.mark.case("E19")
+    @pytest.mark.parametrize(("seconds", "holds"), [(3.0, True), (3.1, False)])
+    def test_validation(self, seconds: float, holds: bool) -> None:  # noqa: FBT001
+        """validate.sh takes three seconds at most."""
+        verdict = validation_verdict({"seconds": seconds, "checks": 20}, load_bounds())
+
+        assert holds == verdict.holds
+        assert "validate.sh, seconds of 20 checks at 30 ms a call" == verdict.what
 
     @pytest.mark.parametrize("section", ["check", "long"])
     def test_planned(self, section: str) -> None:
