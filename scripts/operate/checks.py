@@ -1,8 +1,7 @@
 """How the checks of validate.sh work: each yields what is wrong, and returns what is well."""
 
-from collections import defaultdict
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from operate.aws import FAILURES, Aws, explain
 from operate.stacks import Stack
@@ -25,18 +24,11 @@ def fail(text: str) -> Note:
 
 @dataclass(frozen=True)
 class Site:
-    """The environment that is checked; `resources` has the names of each type."""
+    """The environment that is checked."""
 
     aws: Aws
     stack: Stack
     environment: str
-    resources: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def read_resources(self) -> None:
-        """Read what the stack is made of."""
-        for one in self.stack.resources():
-            if "PhysicalResourceId" in one:
-                self.resources[one["ResourceType"]].append(one["PhysicalResourceId"])
 
     @property
     def manager(self) -> str:

@@ -24,7 +24,7 @@ def rules(site: Site) -> Notes:
         )
         for name in names
     }
-    names = site.resources["AWS::Events::Rule"]
+    names = site.stack.names["AWS::Events::Rule"]
     for name in names:
         if name not in states:
             yield fail(f"{name} was deleted by hand: {site.repair}")
@@ -39,7 +39,7 @@ def rules(site: Site) -> Notes:
 
 def schedule(site: Site) -> Notes:
     """Check that every account is compared now and then."""
-    names = site.resources["AWS::Scheduler::Schedule"]
+    names = site.stack.names["AWS::Scheduler::Schedule"]
     if not names:
         yield warn(
             "there is none: what is changed inside a member stays, and what a lost event told is "

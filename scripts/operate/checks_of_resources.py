@@ -69,7 +69,7 @@ def organization(site: Site) -> Notes:
 def functions(site: Site) -> Notes:
     """Check that they can be invoked, with their variables."""
     client = site.aws.client("lambda")
-    names = site.resources["AWS::Lambda::Function"]
+    names = site.stack.names["AWS::Lambda::Function"]
     for name, told in each(lambda one: client.get_function_configuration(FunctionName=one), names):
         state, update = told.get("State"), told.get("LastUpdateStatus")
         if state not in ("Active", "Inactive") or update == "Failed":
@@ -132,7 +132,7 @@ def alarms(site: Site) -> Notes:
     prefix = f"{site.stack.name}-"
     found = pages(client, "describe_alarms", "MetricAlarms", AlarmNamePrefix=prefix)
     by_name = {one["AlarmName"]: one for one in found}
-    names = site.resources["AWS::CloudWatch::Alarm"]
+    names = site.stack.names["AWS::CloudWatch::Alarm"]
     for name in names:
         told = by_name.get(name)
         if not told:

@@ -17,8 +17,6 @@ from operate.runs import running_executions
 from operate.stacks import Stack, find_stack, stack_name
 
 GONE = ("NoSuchBucket", "ResourceNotFoundException", "TrailNotFoundException")
-# What GetSchedule tells and UpdateSchedule does not take.
-TOLD = ("Arn", "CreationDate", "LastModificationDate", "ResponseMetadata")
 
 
 def delete(aws: Aws, options: Namespace) -> int:
@@ -64,21 +62,15 @@ def _ask(aws: Aws, options: Namespace, name: str, stack: Stack | None) -> None:
 
 
 def _delete_main(aws: Aws, stack: Stack) -> None:
-    resources = [one for one in stack.resources() if one["ResourceStatus"] != "DELETE_COMPLETE"]
-
-    def of_type(kind: str) -> list[str]:
-        found = (one for one in resources if one["ResourceType"] == kind)
-        return [one["PhysicalResourceId"] for one in found if one.get("PhysicalResourceId")]
-
-    _pause(aws, stack, of_type("AWS::Events::Rule"), of_type("AWS::Scheduler::Schedule"))
+    _pause(aws, stack)
     _stop_runs(stack)
     stack.client.update_termination_protection(
         StackName=stack.id, EnableTerminationProtection=False
     )
-    for trail in of_type("AWS::CloudTrail::Trail"):
+    for trail in stack.names["AWS::CloudTrail::Trail"]:
         _unless_gone(aws.client("cloudtrail").stop_logging, Name=trail)
     # A bucket that holds something is not deleted, and CloudTrail delivers a while longer.
-    buckets = of_type("AWS::S3::Bucket")
+    buckets = stack.names["AWS::S3::Bucket"]
     for bucket in buckets:
         _empty(aws, bucket)
     note(f"Deleting {stack.name}")
@@ -91,16 +83,13 @@ def _delete_main(aws: Aws, stack: Stack) -> None:
         delete_stack(stack)
 
 
-def _pause(aws: Aws, stack: Stack, rules: list[str], schedules: list[str]) -> None:
+def _pause(aws: Aws, stack: Stack) -> None:
     """Let nothing start a run: the rule `recovery` would, for each that is stopped."""
-    for rule in rules:
+    for rule in stack.names["AWS::Events::Rule"]:
         _unless_gone(aws.client("events").disable_rule, Name=rule)
-    client = aws.client("scheduler")
-    for schedule in schedules:
-        found = _unless_gone(client.get_schedule, Name=schedule, GroupName=stack.name)
-        if found:
-            kept = {key: value for key, value in found.items() if key not in TOLD}
-            client.update_schedule(**{**kept, "State": "DISABLED"})
+    for schedule in stack.names["AWS::Scheduler::Schedule"]:
+        delete = aws.client("scheduler").delete_schedule
+        _unless_gone(delete, Name=schedule.rpartition("/")[2], GroupName=stack.name)
 
 
 def _stop_runs(stack: Stack) -> None:
@@ -135,11 +124,10 @@ def _keys(aws: Aws, bucket: str, prefix: str) -> Iterator[str]:
             raise
 
 
-def _unless_gone(call: Any, **request: Any) -> Any:
-    """Call; None where what it is about is gone already."""
+def _unless_gone(call: Any, **request: Any) -> None:
+    """Call; nothing where what it is about is gone already."""
     try:
-        return call(**request)
+        call(**request)
     except ClientError as error:
         if code_of(error) not in GONE:
             raise
-    return None

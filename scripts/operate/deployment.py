@@ -11,6 +11,7 @@ from contact_sync.aws.items import from_item
 from contact_sync.contacts import ContactType
 
 from operate.aws import Aws, code_of
+from operate.configuration import read_item
 from operate.console import OperateError
 from operate.operations import wait_until_idle
 from operate.parameters import Settings, given_by
@@ -71,16 +72,14 @@ def open_deployment(options: Namespace, aws: Aws) -> Deployment:
 
 def _read_configuration(stack: Stack) -> Json:
     table = stack.outputs.get("ConfigTableName")
-    key = {"config_key": {"S": "default"}}
     try:
-        client = stack.aws.client("dynamodb")
-        found = client.get_item(TableName=table, Key=key, ConsistentRead=True) if table else {}
+        item = read_item(stack.aws, table) if table else None
     except ClientError as error:
         # Somebody deleted the table; --repair brings it back.
         if code_of(error) != "ResourceNotFoundException":
             raise
         return {}
-    return from_item(found.get("Item", {}))
+    return from_item(item or {})
 
 
 def _read_backup(deployment: Deployment, folder: Path) -> None:

@@ -71,7 +71,7 @@ def back_up(options: Namespace, stack: Stack) -> None:
     """Save the tables if that was asked for, each time to a new folder; raise if it fails."""
     if not options.backup_data:
         return
-    if not any(one["ResourceType"] == "AWS::DynamoDB::Table" for one in stack.resources()):
+    if not stack.names["AWS::DynamoDB::Table"]:
         note("There are no tables to back up")
         return
     try:

@@ -1,5 +1,6 @@
 """The stack of one environment as CloudFormation describes it."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -69,6 +70,15 @@ class Stack:
         """Yield its resources as ListStackResources tells of them."""
         for page in self.client.get_paginator("list_stack_resources").paginate(StackName=self.id):
             yield from page["StackResourceSummaries"]
+
+    @cached_property
+    def names(self) -> dict[str, list[str]]:
+        """The names of what it is made of, by type."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for one in self.resources():
+            if one.get("PhysicalResourceId") and one.get("ResourceStatus") != "DELETE_COMPLETE":
+                found[one["ResourceType"]].append(one["PhysicalResourceId"])
+        return found
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield its events, the newest first."""

@@ -18,18 +18,9 @@ RESOURCES = {
     "AWS::CloudTrail::Trail": f"{STACK}-trail",
     "AWS::S3::Bucket": TRAIL_BUCKET,
 }
-SCHEDULE = {
-    "Arn": "arn:x",
-    "Name": f"{STACK}-schedule",
-    "GroupName": STACK,
-    "ScheduleExpression": "rate(1 day)",
-    "FlexibleTimeWindow": {"Mode": "OFF"},
-    "Target": {"Arn": "arn:m", "RoleArn": "arn:r"},
-    "State": "ENABLED",
-}
 CHANGES = (
     "events.DisableRule",
-    "scheduler.UpdateSchedule",
+    "scheduler.DeleteSchedule",
     "stepfunctions.StopExecution",
     "cloudformation.UpdateTerminationProtection",
     "cloudtrail.StopLogging",
@@ -49,8 +40,7 @@ def _cloud(account: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deploying:
     ]
     cloud.aws.answers |= {
         "events.DisableRule": {},
-        "scheduler.GetSchedule": SCHEDULE,
-        "scheduler.UpdateSchedule": {},
+        "scheduler.DeleteSchedule": {},
         "stepfunctions.ListExecutions": {"executions": []},
         "stepfunctions.StopExecution": {},
         "cloudtrail.StopLogging": {},
@@ -142,8 +132,8 @@ class TestDelete:
         assert [] == cloud.objects(TRAIL_BUCKET)
         expected = [name for name in CHANGES if name != "stepfunctions.StopExecution"]
         assert expected == order(cloud)
-        (schedule,) = cloud.sent("scheduler.UpdateSchedule")
-        assert {**SCHEDULE, "State": "DISABLED"} == {"Arn": "arn:x", **schedule}
+        deleted = {"Name": f"{STACK}-schedule", "GroupName": STACK}
+        assert [deleted] == cloud.sent("scheduler.DeleteSchedule")
 
     @pytest.mark.case("D5")
     def test_during_a_run(self, cloud: Deploying, delete: Delete, slept: list[float]) -> None:
@@ -227,7 +217,7 @@ class TestDelete:
         """Somebody deleted parts by hand."""
         cloud.aws.answers |= {
             "events.DisableRule": refusal("ResourceNotFoundException"),
-            "scheduler.GetSchedule": refusal("ResourceNotFoundException"),
+            "scheduler.DeleteSchedule": refusal("ResourceNotFoundException"),
             "cloudtrail.StopLogging": refusal("TrailNotFoundException"),
             "stepfunctions.ListExecutions": refusal("StateMachineDoesNotExist"),
         }

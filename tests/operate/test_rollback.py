@@ -12,7 +12,11 @@ from support.deployed import PRINCIPAL, STACK, Deployed
 from support.deploying import Deploying, deploying
 
 ACCOUNT = "999999999999"
-TABLE = {"ResourceType": "AWS::DynamoDB::Table", "ResourceStatus": "CREATE_COMPLETE"}
+TABLE = {
+    "ResourceType": "AWS::DynamoDB::Table",
+    "ResourceStatus": "CREATE_COMPLETE",
+    "PhysicalResourceId": "state",
+}
 Rollback = Callable[..., Told]
 
 
