@@ -64,8 +64,22 @@ class ChangeSet:
         tell(f"Changes of {name}:" if not self.is_empty else f"No change: {name} is up to date")
         for change in self.changes:
             tell(f"  {_line(change)}")
-            if change["ResourceType"] in HOLDS_DATA and _is_lost(change):
+            if _loses_data(change):
                 warn(f"{change['LogicalResourceId']} loses what it holds")
+
+    def document(self) -> list[Json]:
+        """Return the changes for --json: of each, what happens to which resource, and how."""
+        return [
+            {
+                "action": change["Action"],
+                "resource": change["LogicalResourceId"],
+                "type": change["ResourceType"],
+                "replacement": change.get("Replacement"),
+                "properties": _properties(change),
+                "loses_data": _loses_data(change),
+            }
+            for change in self.changes
+        ]
 
     def execute(self, token: str | None = None) -> None:
         """Do it, and wait for the end; raise unless the stack is deployed."""
@@ -157,15 +171,19 @@ def _line(change: Json) -> str:
     """Return what happens to one resource, and to which of its properties."""
     action = change["Action"]
     word = REPLACEMENTS.get(change.get("Replacement", "")) or WORDS.get(action, action.lower())
-    targets = [detail["Target"] for detail in change.get("Details", [])]
-    names = sorted({target.get("Name") or target["Attribute"] for target in targets})
+    names = _properties(change)
     line = f"{word:<11} {change['LogicalResourceId']} ({change['ResourceType']})"
     kept = POLICIES.get(change.get("PolicyAction", ""))
     return line + (f": {', '.join(names)}" if names else "") + (f"; {kept}" if kept else "")
 
 
-def _is_lost(change: Json) -> bool:
-    """Return whether CloudFormation deletes the resource that there is."""
-    return "Delete" in change.get("PolicyAction", "") or (
-        change["Action"] == "Remove" and "PolicyAction" not in change
-    )
+def _properties(change: Json) -> list[str]:
+    targets = [detail["Target"] for detail in change.get("Details", [])]
+    return sorted({target.get("Name") or target["Attribute"] for target in targets})
+
+
+def _loses_data(change: Json) -> bool:
+    """Return whether CloudFormation deletes the resource that there is, and what it holds."""
+    policy = change.get("PolicyAction")
+    is_deleted = "Delete" in policy if policy else change["Action"] == "Remove"
+    return is_deleted and change["ResourceType"] in HOLDS_DATA

@@ -5,15 +5,16 @@ import time
 from argparse import Namespace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from botocore.exceptions import ClientError
 from contact_sync.aws.items import to_item
 from contact_sync.aws.organization import ACCOUNT_MANAGEMENT
 
 from operate import console
-from operate.aws import code_of, open_aws, pages
+from operate.aws import open_aws, pages
 from operate.change_sets import ChangeSet, Wanted, change_set
-from operate.console import OK, OperateError, confirm, note, out, warn
+from operate.configuration import read_item, write
+from operate.console import OK, OperateError, confirm, note, out, out_json, warn
 from operate.deploy_options import parser
 from operate.deployment import Deployment, open_deployment
 from operate.forwarding import keep_forwarding
@@ -42,7 +43,8 @@ def run(options: Namespace) -> int:
     _show_settings(deployment)
     if deployment.found and deployment.found.status == "ROLLBACK_COMPLETE":
         if options.plan:
-            out(f"{deployment.name} failed on its first deployment: it would be made anew")
+            told = f"{deployment.name} failed on its first deployment: it would be made anew"
+            _tell(deployment, told, changes=[], anew=True)
             return CHANGES
         _ask(deployment, f"Remove what the failed first deployment of {deployment.name} left?")
         delete_stack(deployment.found)
@@ -94,8 +96,9 @@ def _deploy(deployment: Deployment, folder: Path) -> int:
         repair=options.repair,
     )
     with change_set(aws, wanted) as changes:
-        changes.show(out if options.plan else note)
+        changes.show(out if options.plan and not options.json else note)
         if options.plan:
+            _tell(deployment, "", changes=changes.document())
             if release != running:
                 releases.forget(release)
             return OK if changes.is_empty else CHANGES
@@ -104,7 +107,17 @@ def _deploy(deployment: Deployment, folder: Path) -> int:
         stack = get_stack(aws, options.environment)
         releases.complete(release, stack.parameters)
         _finish(deployment, stack)
+    address = stack.output("DashboardUrl")
+    _tell(deployment, address, changes=changes.document(), release=release, dashboard=address)
     return OK
+
+
+def _tell(deployment: Deployment, text: str, **document: Any) -> None:
+    """Print the result: the text, or with --json the document."""
+    if deployment.options.json:
+        out_json({"stack": deployment.name, **document})
+    elif text:
+        out(text)
 
 
 def _releases(deployment: Deployment) -> Releases:
@@ -161,26 +174,18 @@ def _finish(deployment: Deployment, stack: Stack) -> None:
     keep_forwarding(deployment.aws, stack, deployment.options.role_arn, former)
     _keep_subscription(stack)
     _show_next(deployment)
-    out(stack.output("DashboardUrl"))
 
 
 def _write_configuration(deployment: Deployment, stack: Stack) -> None:
     """Write the configuration where there is none."""
-    item = deployment.to_restore
+    table, item = stack.output("ConfigTableName"), deployment.to_restore
+    if read_item(deployment.aws, table):
+        return
     if not item:
         default = json.loads(stack.output("DefaultConfiguration"))
         item = to_item({**default, "contact_types": deployment.contact_types})
-    try:
-        deployment.aws.client("dynamodb").put_item(
-            TableName=stack.output("ConfigTableName"),
-            Item=item,
-            ConditionExpression="attribute_not_exists(config_key)",
-        )
-    except ClientError as error:
-        if code_of(error) != "ConditionalCheckFailedException":
-            raise
-    else:
-        note(f"Wrote the {'backup' if deployment.to_restore else 'default'} configuration")
+    write(deployment.aws, table, None, item)
+    note(f"Wrote the {'backup' if deployment.to_restore else 'default'} configuration")
 
 
 def _keep_subscription(stack: Stack) -> None:

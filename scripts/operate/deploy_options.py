@@ -16,7 +16,7 @@ from operate.parameters import assignment
 EPILOG = """\
 Repeat the command to update: an option that is left out keeps what the stack has. Every check is
 made before the first change, and the changes are shown before anything is asked. The dashboard's
-address goes to stdout, with --plan the changes.
+address goes to stdout, with --plan the changes; with --json both, and the release.
 
 exit codes:
   0  deployed, or already up to date; with --plan: nothing would change
@@ -27,7 +27,7 @@ exit codes:
 examples:
   scripts/deploy.sh --environment prod --account-id 123456789012 \\
     --notification-email admin@example.com --region us-east-1
-  scripts/deploy.sh --environment prod --account-id 123456789012 --plan
+  scripts/deploy.sh --environment prod --account-id 123456789012 --plan --json
   scripts/deploy.sh --environment prod --account-id 123456789012 --paused --tags team=security
   scripts/deploy.sh --environment prod --account-id 123456789012 --resume
   scripts/deploy.sh --environment prod --account-id 123456789012 --restore backup
@@ -38,6 +38,7 @@ def parser() -> Parser:
     """Return the options."""
     made = Parser("deploy", "Deploy one environment, or update it.", EPILOG)
     made.yes()
+    made.json()
     meaning = "the organization's management account, which must be the one signed in to"
     made.value("--account-id", account_id, "ID", meaning, required=True)
     made.flag("--plan", meaning="only show what would change")

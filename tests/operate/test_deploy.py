@@ -303,6 +303,43 @@ class TestPlan:
         assert before == cloud.stack
         assert ([], {}) == (cloud.objects(), cloud.operations.sets)
 
+    def test_json(self, cloud: Deploying, deploy: Deploy) -> None:
+        """One document, of the plan and of the deployment."""
+        queue = {
+            "Action": "Remove",
+            "LogicalResourceId": "DeadLetterQueue",
+            "ResourceType": "AWS::SQS::Queue",
+        }
+        cloud.operations.changes.append(queue)
+
+        planned, deployed = deploy("--plan", "--json"), succeeded(deploy("--json"))
+
+        removed = {
+            "action": "Remove",
+            "resource": "DeadLetterQueue",
+            "type": "AWS::SQS::Queue",
+            "replacement": None,
+            "properties": [],
+            "loses_data": True,
+        }
+        document = json.loads(planned.out)
+        assert (3, STACK) == (planned.code, document["stack"])
+        assert removed in document["changes"]
+        assert {
+            **document,
+            "release": cloud.running(),
+            "dashboard": "https://console.aws.amazon.com/cloudwatch/home",
+        } == json.loads(deployed.out)
+
+    def test_json_of_a_failure(self, nothing: Deploying, deploy: Deploy) -> None:
+        """What failed on its first deployment is made anew."""
+        nothing.account.stacks.put(STACK, status="ROLLBACK_COMPLETE")
+
+        told = deploy("--plan", "--json")
+
+        expected = {"stack": STACK, "changes": [], "anew": True}
+        assert (3, expected) == (told.code, json.loads(told.out))
+
     @pytest.mark.case("E10")
     def test_no_changes(self, cloud: Deploying, deploy: Deploy) -> None:
         succeeded(deploy())
@@ -566,6 +603,7 @@ class TestForwarding:
     @pytest.fixture(name="far")
     def _far(self, cloud: Deploying, deploy: Deploy) -> Deploy:
         cloud.aws.answers |= {
+            "dynamodb.GetItem": {},
             "dynamodb.PutItem": {},
             "sns.ListSubscriptionsByTopic": {"Subscriptions": []},
             "sns.Subscribe": {},
