@@ -36,9 +36,9 @@ class Site:
         return self.stack.parameters.get("ManagementAccountId", "")
 
     @property
-    def are_triggers_on(self) -> bool:
-        """Whether events and the schedule should start executions."""
-        return self.stack.parameters.get("Triggers") != "DISABLED"
+    def triggers(self) -> str:
+        """ENABLED or DISABLED: whether events and the schedule should start executions."""
+        return self.stack.parameters.get("Triggers", "ENABLED")
 
     def command(self, script: str) -> str:
         """Return what to type to start another script for this environment."""

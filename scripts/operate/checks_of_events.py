@@ -6,6 +6,7 @@ from operate.aws import each, pages
 from operate.checks import Check, Note, Notes, Site, fail, warn
 from operate.forwarding import forwarding_stack, regions_to_forward
 from operate.stacks import find_stack
+from operate.trails import find_trail
 
 FORWARDING_GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
@@ -30,9 +31,9 @@ def rules(site: Site) -> Notes:
             yield fail(f"{name} was deleted by hand: {site.repair}")
         elif name not in used:
             yield fail(f"{name} has no target: {site.repair}")
-        elif states[name] == "DISABLED" and site.are_triggers_on:
+        elif states[name] == "DISABLED" and site.triggers == "ENABLED":
             yield warn(f"{name} is disabled: aws events enable-rule --name {name}")
-    if not site.are_triggers_on:
+    if site.triggers == "DISABLED":
         yield warn("no event starts an execution, because Triggers is DISABLED")
     return f"{len(names)} enabled"
 
@@ -55,16 +56,13 @@ def schedule(site: Site) -> Notes:
 
 
 def trail(site: Site) -> Notes:
-    """Check that changes are events. Which events a trail has, deploy.sh looks at in detail."""
+    """Check that changes are events."""
+    if name := find_trail(site.aws, own=True):
+        return f"{name} logs management events"
     home = site.aws.events_region
-    for one in site.aws.client("cloudtrail", home).describe_trails()["trailList"]:
-        if one.get("IsMultiRegionTrail") or one["HomeRegion"] == home:
-            client = site.aws.client("cloudtrail", one["HomeRegion"])
-            if client.get_trail_status(Name=one["TrailARN"])["IsLogging"]:
-                return f"{one['Name']} is logging"
     yield warn(
-        f"none is logging in {home}, so that no change is an event: create one for management "
-        "events; until then only the schedule finds changes"
+        f"none logs management events in {home}, so that no change is an event: create one; until "
+        "then only the schedule finds changes"
     )
     return ""
 
@@ -85,25 +83,15 @@ def _forwarding_of(site: Site, region: str, kind: str) -> Generator[Note, None, 
     if not found:
         yield fail(f"there is no {name} in {region}: {site.deploy}")
         return
-    has = found.parameters
     if found.status not in FORWARDING_GOOD:
         yield fail(f"{name} in {region} is {found.status}: see its events, then {site.deploy}")
-    if has.get("HomeRegion") != site.aws.region:
-        yield fail(
-            f"{name} in {region} forwards to {has.get('HomeRegion')}, and the stack is in "
-            f"{site.aws.region}: {site.deploy}"
-        )
-    if has.get("Kind") not in (kind, "Both"):
-        yield fail(
-            f"{name} in {region} forwards the events of {has.get('Kind')}, and those of {kind} are "
-            f"needed: {site.deploy}"
-        )
-    triggers = site.stack.parameters.get("Triggers")
-    if has.get("Triggers") != triggers:
-        yield warn(
-            f"{name} in {region} has Triggers {has.get('Triggers')}, and the stack {triggers}: "
-            f"{site.deploy}"
-        )
+    kinds = (kind, "Both")
+    wanted = {"HomeRegion": (site.aws.region,), "Kind": kinds, "Triggers": (site.triggers,)}
+    for parameter, values in wanted.items():
+        if (value := found.parameters.get(parameter)) not in values:
+            yield (warn if parameter == "Triggers" else fail)(
+                f"{name} in {region} has {parameter} {value}, not {values[0]}: {site.deploy}"
+            )
     yield from _forwarding_rules(site, region, name)
 
 
@@ -114,7 +102,7 @@ def _forwarding_rules(site: Site, region: str, name: str) -> Generator[Note, Non
     if not found:
         yield fail(f"{name} in {region} has no rule: {wrong}")
     for rule in found:
-        if rule["State"] == "DISABLED" and site.are_triggers_on:
+        if rule["State"] == "DISABLED" and site.triggers == "ENABLED":
             enable = f"aws events enable-rule --region {region} --name {rule['Name']}"
             yield warn(f"{rule['Name']} in {region} is disabled: {enable}")
         targets = client.list_targets_by_rule(Rule=rule["Name"])["Targets"]

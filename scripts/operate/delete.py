@@ -13,7 +13,6 @@ from operate.forwarding import find_forwarding
 from operate.operations import POLL_SECONDS, delete_stack, wait_until_idle
 from operate.releases import own_bucket, sam_bucket
 from operate.rollback import back_up, nothing
-from operate.runs import running_executions
 from operate.stacks import Stack, find_stack, stack_name
 
 GONE = ("NoSuchBucket", "ResourceNotFoundException", "TrailNotFoundException")
@@ -52,7 +51,7 @@ def _ask(aws: Aws, options: Namespace, name: str, stack: Stack | None) -> None:
         note(f"Deleting {name} ({stack.status}) takes its configuration, state and history with it")
         if not options.backup_data:
             warn("nothing is backed up without --backup-data")
-        if running_executions(stack):
+        if stack.running_executions():
             warn("a run is under way, and will be stopped")
     if options.environment == "prod":
         question = f"Delete {name}?"
@@ -96,7 +95,7 @@ def _stop_runs(stack: Stack) -> None:
     """Stop what runs, for which the deletion of the state machine would wait for hours."""
     client = stack.aws.client("stepfunctions")
     # Somebody may start another one by hand meanwhile.
-    while running := running_executions(stack):
+    while running := stack.running_executions():
         for execution in running:
             note(f"Stopping {execution.rpartition(':')[2]}")
             client.stop_execution(executionArn=execution, cause="The stack is deleted.")

@@ -22,7 +22,6 @@ from operate.operations import delete_stack, going_on
 from operate.packaging import package
 from operate.preflight import check, check_account
 from operate.releases import Releases, name_release, running_release, sam_bucket
-from operate.runs import running_executions
 from operate.stacks import Stack, get_stack
 
 __all__ = ["parser", "run"]
@@ -150,7 +149,7 @@ def _wait_for_run(deployment: Deployment) -> None:
     """Wait for a run's end, whose children may not understand new functions."""
     progress = console.Progress()
     try:
-        while deployment.stack and running_executions(deployment.stack):
+        while deployment.stack and deployment.stack.running_executions():
             if deployment.options.now:
                 warn("a run is under way: what it has left to do may fail")
                 return

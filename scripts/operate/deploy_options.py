@@ -1,5 +1,6 @@
 """The options of scripts/deploy.sh."""
 
+from collections.abc import Callable
 from typing import Any
 
 from operate.options import (
@@ -87,20 +88,18 @@ tag = matching("tag", r"[^=]{1,128}=[^=]{0,256}", "KEY=VALUE")
 role = matching("role", r"arn:[\w-]+:iam::[0-9]{12}:role/.+", "the ARN of a role")
 
 
-def schedule(given: str) -> str:
-    """Check a schedule; off is none."""
-    expected = "rate(...), cron(...) or off"
-    checked = matching("schedule", r"off|rate\(.+\)|cron\(.+\)", expected)(given)
-    return "" if checked == "off" else checked
+def or_none(word: str, check: Callable[[str], str]) -> Callable[[str], str]:
+    """Return a check that takes this word for an empty value."""
+    return lambda given: "" if given == word else check(given)
 
 
-def tower_region(given: str) -> str:
-    """Check a region; none is none."""
-    return "" if given == "none" else region(given)
-
-
-def policy(given: str) -> str:
-    """Check a policy's ARN; none is none."""
-    pattern = r"none|arn:[\w-]+:iam::([0-9]{12}|aws):policy/.+"
-    checked = matching("policy", pattern, "the ARN of a policy, or none")(given)
-    return "" if checked == "none" else checked
+tower_region = or_none("none", region)
+schedule = or_none(
+    "off", matching("schedule", r"rate\(.+\)|cron\(.+\)", "rate(...), cron(...) or off")
+)
+policy = or_none(
+    "none",
+    matching(
+        "policy", r"arn:[\w-]+:iam::([0-9]{12}|aws):policy/.+", "the ARN of a policy, or none"
+    ),
+)

@@ -128,7 +128,7 @@ def _check_trail(deployment: Deployment) -> Iterator[str]:
     """Decide whether the stack needs a trail; EventBridge sees contact changes only through one."""
     settings = deployment.settings
     if settings["Triggers"] == "ENABLED":
-        if trail := find_trail(deployment.aws):
+        if trail := find_trail(deployment.aws, own=False):
             note(f"Trail {trail} logs management events")
         elif settings["CreateTrail"] == "never" or settings.given.get("CreateTrail") == "false":
             warn("no trail logs management events: a change is found only by the schedule")

@@ -14,7 +14,6 @@ from operate.console import OK, OperateError, confirm, note, out, warn
 from operate.operations import Operation, wait_until_idle
 from operate.options import Parser, text
 from operate.releases import Releases, own_bucket, running_release, sam_bucket
-from operate.runs import running_executions
 from operate.stacks import Stack, find_stack, stack_name
 
 NOTHING_TO_DO = 3
@@ -188,7 +187,7 @@ def _go_to_release(aws: Aws, options: Namespace, stack: Stack) -> int:
             return nothing(f"{stack.name} is what release {target} is: nothing to go back to.")
         _ask(aws, options, stack, f"Take {stack.name} back to release {target}?")
         back_up(options, stack)
-        if running_executions(stack):
+        if stack.running_executions():
             warn("a run is under way: what it has left to do may fail")
         changes.execute(f"{TOKEN}{target}")
     note(f"{stack.name} runs release {target}; its tables are as they were. Check it with:")

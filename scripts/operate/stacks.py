@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from operate.aws import Aws, code_of
+from operate.aws import Aws, code_of, pages
 from operate.console import OperateError
 
 
@@ -79,6 +79,20 @@ class Stack:
             if one.get("PhysicalResourceId") and one.get("ResourceStatus") != "DELETE_COMPLETE":
                 found[one["ResourceType"]].append(one["PhysicalResourceId"])
         return found
+
+    def running_executions(self) -> list[str]:
+        """Return the ARNs of the machine's running executions, the children of maps aside."""
+        if not (machine := self.outputs.get("StateMachineArn")):
+            return []
+        client = self.aws.client("stepfunctions")
+        given = {"stateMachineArn": machine, "statusFilter": "RUNNING"}
+        try:
+            found = pages(client, "list_executions", "executions", **given)
+        except ClientError as error:
+            if code_of(error) == "StateMachineDoesNotExist":
+                return []
+            raise
+        return [str(one["executionArn"]) for one in found]
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield its events, the newest first."""

@@ -11,12 +11,16 @@ Json = dict[str, Any]
 OWN = re.compile(r"aws-contact-sync-.*-trail")
 
 
-def find_trail(aws: Aws) -> str | None:
-    """Return a trail that logs management events where they come up, but none of our own."""
+def find_trail(aws: Aws, *, own: bool) -> str | None:
+    """Return a trail that logs management events where they come up; our own only if wanted."""
     home = aws.events_region
     for trail in aws.client("cloudtrail", home).describe_trails()["trailList"]:
         reaches = trail.get("IsMultiRegionTrail") or trail["HomeRegion"] == home
-        if reaches and not OWN.fullmatch(trail["Name"]) and _logs_management_events(aws, trail):
+        if (
+            reaches
+            and (own or not OWN.fullmatch(trail["Name"]))
+            and _logs_management_events(aws, trail)
+        ):
             return str(trail["Name"])
     return None
 

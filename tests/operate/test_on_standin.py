@@ -110,7 +110,7 @@ def test_validate(organization: Machine) -> None:
     for expected in (
         "functions: 5 ready",
         "rules: 11 enabled",
-        "trail: organization is logging",
+        "trail: organization logs management events",
         "patterns: 18 events of AWS tell the rules what they should",
     ):
         assert f"pass  {expected}\n" in told.stdout

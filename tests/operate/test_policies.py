@@ -123,7 +123,7 @@ ON_ALL_OF = {
 # Modules of scripts/operate that only deployers run.
 DEPLOYING = (
     "change_sets delete deploy deployment forwarding operations packaging preflight releases "
-    "rollback runs trails"
+    "rollback"
 ).split()
 # Of the modules that both use, what only a deployment calls.
 DEPLOYERS_OWN = {"cloudformation:DescribeStackEvents"}

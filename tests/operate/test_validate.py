@@ -65,6 +65,9 @@ class Healthy:
                 ]
             },
             "cloudtrail.GetTrailStatus": {"IsLogging": True},
+            "cloudtrail.GetEventSelectors": {
+                "EventSelectors": [{"IncludeManagementEvents": True, "ReadWriteType": "All"}]
+            },
             "sns.GetTopicAttributes": {"Attributes": {"KmsMasterKeyId": "key"}},
             "sns.ListSubscriptionsByTopic": {
                 "Subscriptions": [{"SubscriptionArn": "arn", "Endpoint": "team@example.com"}]
@@ -284,7 +287,7 @@ class TestResources:
                 "cloudtrail.GetTrailStatus",
                 {"IsLogging": False},
                 "trail",
-                "warn none is logging in us-east-1",
+                "warn none logs management events in us-east-1",
             ),
             (
                 "sns.GetTopicAttributes",
@@ -546,9 +549,9 @@ class TestForwarding:
         name = stack["StackName"]
         for expected in (
             f"{name} in us-east-1 is UPDATE_ROLLBACK_FAILED",
-            f"{name} in us-east-1 forwards to eu-west-2, and the stack is in eu-west-1",
-            f"{name} in us-east-1 forwards the events of ControlTower, and those of Account",
-            f"{name} in us-east-1 has Triggers DISABLED, and the stack ENABLED",
+            f"{name} in us-east-1 has HomeRegion eu-west-2, not eu-west-1",
+            f"{name} in us-east-1 has Kind ControlTower, not Account",
+            f"{name} in us-east-1 has Triggers DISABLED, not ENABLED",
             "does not forward to eu-west-1",
         ):
             assert expected in told
