@@ -1,5 +1,6 @@
 """Commands through their scripts, on the deployed machine: what no single answer of AWS shows."""
 
+import json
 import os
 import signal
 import subprocess
@@ -161,6 +162,24 @@ def test_there_and_back(organization: Machine, tmp_path: Path) -> None:
     assert 0 == restored.returncode, restored.stderr
     assert sorted(before, key=repr) == sorted(organization.items(), key=repr)
     assert "SUCCEEDED" == organization.run().describe()["status"]
+
+
+def test_dead_letter(organization: Machine) -> None:
+    """What a rule could not deliver starts what the deployed rule says, and nothing is left."""
+    sample = (REPOSITORY / "tests/events/put-alternate-contact.json").read_text()
+    queue = organization.stack.outputs["DeadLetterQueueUrl"]
+    sqs = organization.standin.client("sqs")
+    sqs.send_message(QueueUrl=queue, MessageBody=sample)
+
+    told = run(organization, "redrive-dlq", "--yes")
+
+    event_id = json.loads(sample)["detail"]["eventID"]
+    assert (0, "1 redriven, 0 left in the queue\n") == (told.returncode, told.stderr)
+    assert f"contact_changed {event_id}, started as redrive-{event_id}\n" in told.stdout
+    # A run after a change first lets the contact settle.
+    execution = organization.stack.wait_for_executions(0, timeout=180)[-1]
+    assert f"redrive-{event_id}" == execution.name
+    assert "contact_changed" == execution.input()["trigger"]["source"]
 
 
 def own_rules(organization: Machine) -> list[str]:
