@@ -21,6 +21,7 @@ COMMANDS = (
     "config",
     "deploy",
     "redrive-dlq",
+    "report",
     "restore",
     "resync",
     "rollback",

@@ -130,11 +130,15 @@ def each(call: Callable[[Item], Answer], items: Iterable[Item]) -> list[tuple[It
         return list(zip(some, pool.map(call, some), strict=True))
 
 
+def console_host(partition: str) -> str:
+    """Return the host of the partition's console."""
+    return PARTITIONS[partition][1]
+
+
 def console_link(execution_arn: str) -> str:
     """Return the execution's address in the console of its partition."""
     _, partition, _, region, *_ = execution_arn.split(":")
-    host = PARTITIONS[partition][1]
-    return f"https://{host}/states/home?region={region}#/v2/executions/details/{execution_arn}"
+    return f"https://{console_host(partition)}/states/home?region={region}#/v2/executions/details/{execution_arn}"
 
 
 def code_of(error: ClientError) -> str:

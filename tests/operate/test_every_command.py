@@ -9,7 +9,7 @@ from support.deployed import STACK, Deployed
 
 MORE = {"config": ["show"], "restore": ["--yes"], "redrive-dlq": ["--yes"]}
 # Of the commands that deploy, the same is in their own tests.
-OPERATING = ("backup", "config", "redrive-dlq", "restore", "resync", "validate")
+OPERATING = ("backup", "config", "redrive-dlq", "report", "restore", "resync", "validate")
 
 every_command = pytest.mark.parametrize("name", OPERATING)
 

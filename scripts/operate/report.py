@@ -1,0 +1,105 @@
+"""Writes the state of every account and contact type to files: scripts/report.sh."""
+
+import json
+import os
+from argparse import ArgumentTypeError, Namespace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from operate.aws import open_aws
+from operate.console import OK, OperateError, note, out
+from operate.options import Parser, add_json, add_where, text
+from operate.report_content import Report
+from operate.report_csv import csv_text
+from operate.report_page import page
+from operate.report_reading import read_report
+from operate.stacks import get_stack
+
+DEFAULT_DAYS = 30
+# What the state table keeps of runs.
+MOST_DAYS = 400
+
+EPILOG = """\
+Reads the state table, the configuration, and from Organizations the accounts with their names and
+units, which are stored nowhere. No file holds a contact value. The files are for their owner alone,
+and replace those of the same name; their names go to stdout.
+
+exit codes:
+  0  the report is written
+  1  it is not
+  2  wrong options
+
+examples:
+  scripts/report.sh --environment prod
+  scripts/report.sh --environment prod --html state.html --csv state.csv --days 90
+  scripts/report.sh --environment prod --json
+"""
+
+
+def parser() -> Parser:
+    """Return the options."""
+    made = Parser("report", "Report the state of every account and contact type.", EPILOG)
+    add_where(made)
+    add_json(made)
+    made.add_argument(
+        "--html",
+        type=text,
+        metavar="FILE",
+        help="write one self-contained page (contact-sync-ENV.html, unless --csv or --json is "
+        "given)",
+    )
+    made.add_argument("--csv", type=text, metavar="FILE", help="write a row per account and type")
+    made.add_argument(
+        "--days",
+        type=_days,
+        default=DEFAULT_DAYS,
+        metavar="N",
+        help="show the runs of so many days, 1 to 400 (%(default)s)",
+    )
+    return made
+
+
+def _days(given: str) -> int:
+    if not (given.isdecimal() and 1 <= int(given) <= MOST_DAYS):
+        raise ArgumentTypeError(f"invalid number '{given}': expected days from 1 to {MOST_DAYS}")
+    return int(given)
+
+
+def run(options: Namespace) -> int:
+    """Read the state once, and write it in each form that is asked for; return the exit code."""
+    aws = open_aws(options)
+    stack = get_stack(aws, options.environment)
+    report = read_report(aws, stack, options.environment, options.days, datetime.now(UTC))
+    if options.json:
+        out(json.dumps(report.document(), indent=2, ensure_ascii=False))
+    html = options.html
+    if not (html or options.csv or options.json):
+        html = f"contact-sync-{options.environment}.html"
+    if html:
+        write(Path(html), page(report).encode())
+    if options.csv:
+        write(Path(options.csv), csv_text(report).encode("utf-8-sig"))
+    _tell(report, [one for one in (html, options.csv) if one], quiet=options.json)
+    return OK
+
+
+def write(file: Path, content: bytes) -> None:
+    """Write a file for its owner alone, which appears once all is there."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        partial.touch(mode=0o600)
+        partial.write_bytes(content)
+        partial.replace(file)
+    except OSError as error:
+        raise OperateError(f"cannot write {file}: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _tell(report: Report, files: list[str], *, quiet: bool) -> None:
+    note(report.summary)
+    for file in files:
+        if quiet:
+            note(file)
+        else:
+            out(file)

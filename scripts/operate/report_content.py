@@ -1,0 +1,154 @@
+"""The whole report as values: what each of its forms shows."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+from operate.report_checks import Checked, Result, check_accounts
+from operate.report_runs import Failure, Run, drift_by_day
+from operate.report_state import (
+    EQUAL,
+    FAILING,
+    LEFT,
+    LEFT_ALONE,
+    AccountState,
+    ContactState,
+    State,
+)
+
+
+@dataclass(frozen=True)
+class About:
+    """Where and when the report was made; `first_day` is the first of the days that runs are of."""
+
+    environment: str
+    stack: str
+    region: str
+    management_account_id: str
+    organization_id: str
+    generated_at: str
+    first_day: date
+    last_day: date
+    contact_types: Sequence[str]
+    accounts_url: str
+    dashboard_url: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Accounts, those first that need attention, and runs, the newest first."""
+
+    about: About
+    accounts: Sequence[AccountState]
+    runs: Sequence[Run]
+
+    @cached_property
+    def checks(self) -> list[Checked]:
+        """Every compliance check."""
+        return check_accounts(self.accounts)
+
+    @cached_property
+    def by_type(self) -> dict[str, Counter[State]]:
+        """How many accounts are in each state, by contact type; members alone."""
+        return {
+            name: Counter(one.state for account in self.members if (one := account.contact(name)))
+            for name in self.about.contact_types
+        }
+
+    @cached_property
+    def members(self) -> list[AccountState]:
+        """The accounts without the management account, and without those that left."""
+        manager = self.about.management_account_id
+        return [one for one in self.accounts if one.id != manager and one.state != LEFT]
+
+    def members_of(self, *states: State) -> int:
+        """Return how many members are in one of the states, by the worst of their contacts."""
+        return sum(one.worst in states for one in self.members)
+
+    @cached_property
+    def failing(self) -> list[tuple[AccountState, ContactState]]:
+        """Every contact that failed when it was compared last."""
+        return [
+            (account, contact)
+            for account in self.members
+            for contact in account.contacts
+            if contact.state in FAILING
+        ]
+
+    @cached_property
+    def failures_of_runs(self) -> list[tuple[Run, Failure]]:
+        """Every contact that failed in a run, the newest first."""
+        return [(run, failure) for run in self.runs for failure in run.failures]
+
+    @cached_property
+    def runs_by_name(self) -> dict[str, Run]:
+        """The runs by their names."""
+        return {run.name: run for run in self.runs}
+
+    @cached_property
+    def drift(self) -> list[tuple[str, int]]:
+        """How many accounts each day's runs found drifted."""
+        return drift_by_day(self.runs, self.about.first_day, self.about.last_day)
+
+    @property
+    def summary(self) -> str:
+        """The report in one line."""
+        return (
+            f"{len(self.members)} member accounts: {self.members_of(*EQUAL)} in sync, "
+            f"{self.members_of(*FAILING)} failing, "
+            f"{self.members_of(State.NOT_COMPARED)} not compared yet, "
+            f"{self.members_of(*LEFT_ALONE)} not synchronized"
+        )
+
+    def results(self, account: AccountState) -> dict[str, Result]:
+        """Return the results of the checks for an account, by the check's standard and ID."""
+        return {key: results[account.id] for key, results in self._results.items()}
+
+    @cached_property
+    def _results(self) -> dict[str, dict[str, Result]]:
+        return {
+            f"{one.check.standard} {one.check.id}": {
+                verdict.account_id: verdict.result for verdict in one.verdicts
+            }
+            for one in self.checks
+        }
+
+    def document(self) -> dict[str, Any]:
+        """Return the report as a JSON document."""
+        about = asdict(self.about)
+        return {
+            **{name: value for name, value in about.items() if not name.endswith("_url")},
+            "first_day": self.about.first_day.isoformat(),
+            "last_day": self.about.last_day.isoformat(),
+            "summary": {
+                "members": len(self.members),
+                "in_sync": self.members_of(*EQUAL),
+                "failing": self.members_of(*FAILING),
+                "not_compared": self.members_of(State.NOT_COMPARED),
+                "not_synchronized": self.members_of(*LEFT_ALONE),
+                "by_type": self.by_type,
+            },
+            "accounts": [_without_none(asdict(one)) for one in self.accounts],
+            "checks": [
+                {
+                    **asdict(one.check),
+                    "counts": {result.value: one.count(result) for result in Result},
+                    "accounts": [asdict(verdict) for verdict in one.verdicts],
+                }
+                for one in self.checks
+            ],
+            "drift": [{"day": day, "accounts": count} for day, count in self.drift],
+            "runs": [asdict(one) for one in self.runs],
+        }
+
+
+def _without_none(account: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is not known of the contacts; there are many."""
+    contacts = [
+        {name: value for name, value in one.items() if value not in (None, "")}
+        for one in account["contacts"]
+    ]
+    return {**account, "contacts": contacts}

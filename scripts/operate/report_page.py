@@ -1,0 +1,140 @@
+"""The report as one self-contained page: no script of others, no request, no contact value."""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from operate.report_checks import Result
+from operate.report_content import Report
+from operate.report_runs import moment
+from operate.report_state import EQUAL, FAILING, LEFT_ALONE, State
+
+FOLDER = Path(__file__).parent / "report_page"
+# Of a list that may be as long as the organization the page shows so many; JSON has all.
+MOST_LISTED = 300
+# One letter a state keeps the page small; page.css and page.js know them.
+LETTERS = {
+    State.FAILED: "f",
+    State.CONTESTED: "c",
+    State.NOT_COMPARED: "n",
+    State.SKIPPED: "s",
+    State.EXCLUDED: "e",
+    State.NOT_SET: "u",
+    State.IN_SYNC: "i",
+    State.KEPT: "k",
+    State.OWN: "o",
+    State.SOURCE: "m",
+}
+CHART_WIDTH, CHART_HEIGHT, CHART_GAP = 720, 96, 0.25
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A part of a stacked bar or a column of the chart, in units of its picture."""
+
+    letter: str
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def page(report: Report) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"moment": moment, "number": _number, "plain": plain}
+    types = report.about.contact_types
+    style = environment.get_template("page.css").render(types=types)
+    script = (FOLDER / "page.js").read_text()
+    return environment.get_template("page.html").render(
+        report=report,
+        about=report.about,
+        style=Markup(style),  # noqa: S704 - of this repository, with the names of contact types
+        script=Markup(script),  # noqa: S704 - of this repository
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        tiles=_tiles(report),
+        bars={name: list(_stacked(counts)) for name, counts in report.by_type.items()},
+        columns=list(_columns(report.drift)),
+        most_drifted=max((count for _, count in report.drift), default=0),
+        drifted=sum(count for _, count in report.drift),
+        chart=(CHART_WIDTH, CHART_HEIGHT),
+        run_ids={run.name: f"r{number}" for number, run in enumerate(report.runs, 1)},
+        names={one.id: one.name for one in report.accounts},
+        letters=LETTERS,
+        units=sorted({one.unit for one in report.accounts if one.unit}),
+        most_listed=MOST_LISTED,
+        Result=Result,
+    )
+
+
+def plain(text: str) -> str:
+    """Return the text without characters that a page cannot show."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number of the summary; `filter` shows its accounts."""
+
+    label: str
+    count: int
+    letter: str
+    filter: str
+
+
+def _tiles(report: Report) -> list[Tile]:
+    return [
+        Tile("In sync", report.members_of(*EQUAL), "i", "in-sync"),
+        Tile("Failing", report.members_of(*FAILING), "f", "failing"),
+        Tile("Not compared yet", report.members_of(State.NOT_COMPARED), "n", "not-compared"),
+        Tile("Not synchronized", report.members_of(*LEFT_ALONE), "s", "left-alone"),
+    ]
+
+
+def _stacked(counts: Counter[State]) -> Iterator[Bar]:
+    """Yield the parts of a bar that is 100 wide."""
+    total, x = max(1, sum(counts.values())), 0.0
+    for state in (State.IN_SYNC, *(one for one in State if one != State.IN_SYNC)):
+        if counts[state]:
+            width = 100 * counts[state] / total
+            yield Bar(LETTERS[state], f"{_number(counts[state])} {state}", x, 0, width, 1)
+            x += width
+
+
+def _columns(drift: Sequence[tuple[str, int]]) -> Iterator[Bar]:
+    """Yield a column of the chart for each day; a day with drift is always seen."""
+    most = max([1, *(count for _, count in drift)])
+    step = CHART_WIDTH / max(1, len(drift))
+    for number, (day, count) in enumerate(drift):
+        height = max(3.0, CHART_HEIGHT * count / most) if count else 1.0
+        yield Bar(
+            "d" if count else "z",
+            f"{day}: {_number(count)} drifted",
+            round(step * (number + CHART_GAP / 2), 2),
+            round(CHART_HEIGHT - height, 2),
+            round(step * (1 - CHART_GAP), 2),
+            round(height, 2),
+        )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _number(value: int) -> str:
+    return f"{value:,}"

@@ -1,0 +1,197 @@
+"""The runs of the last days: what started each, what it did, what failed, and what had drifted."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from contact_sync.comparison import CHANGED, Status
+from contact_sync.errors import error_class
+
+from operate.report_state import AccountState, mapping
+
+Json = Mapping[str, Any]
+
+TRIGGERS = {
+    "by_hand": "by hand",
+    "contact_changed": "contact changed",
+    "account_joined": "account joined",
+    "account_left": "account left",
+}
+
+
+@dataclass(frozen=True)
+class Changed:
+    """An account that a run changed, or would have; and its contact types."""
+
+    account_id: str
+    types: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One contact that failed in a run, and what has become of it.
+
+    `now` is its state at present, and `why`; `tried_at` is None where no later run compared it.
+    """
+
+    account_id: str
+    type: str
+    error: str
+    now: str
+    why: str = ""
+    tried_at: str | None = None
+    tried_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run; times in ISO 8601, `status` "under way" where it has no end.
+
+    `accounts` counts them by status. `drifted` counts the accounts that differed although nothing
+    had changed that decides their contacts.
+    """
+
+    name: str
+    started_at: str
+    ended_at: str | None
+    status: str
+    dry_run: bool
+    trigger: str
+    event_name: str | None
+    event_ids: tuple[str, ...]
+    reasons: tuple[str, ...]
+    accounts: Mapping[str, int]
+    skipped: Mapping[str, int]
+    drifted: int
+    error: str | None
+    cause: str
+    remedy: str
+    command: str
+    warnings: tuple[str, ...]
+    execution_url: str
+    map_run_url: str | None
+    changed: tuple[Changed, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many accounts became what, in words; without zeros."""
+        words = {"updated": "would change"} if self.dry_run else {}
+        return {words.get(name, name): n for name, n in self.accounts.items() if n}
+
+
+@dataclass(frozen=True)
+class Links:
+    """Console addresses of one run."""
+
+    execution: str
+    map_run: str | None = None
+
+
+def listed_runs(items: Iterable[Json], since: str) -> list[Json]:
+    """Return the items of the runs since then, the newest first; not of what only queued."""
+    runs = [
+        one
+        for one in items
+        if one["started_at"] >= since and (one.get("status") or one.get("planned_at"))
+    ]
+    return sorted(runs, key=lambda one: str(one["started_at"]), reverse=True)
+
+
+def run_of(
+    item: Json,
+    accounts_in_run: Iterable[Json],
+    links: Links,
+    now: Mapping[str, AccountState],
+    environment: str,
+) -> Run:
+    """Return one run; `accounts_in_run` are the items of the accounts that it changed or failed."""
+    trigger, request = mapping(item.get("trigger")), mapping(item.get("request"))
+    event_ids = [trigger.get("event_id"), *request.get("event_ids", [])]
+    some = sorted(accounts_in_run, key=lambda one: str(one["pk"]))
+    error = item.get("error")
+    source = str(trigger.get("source", "unknown"))
+    return Run(
+        name=item["sync_id"],
+        started_at=item["started_at"],
+        ended_at=item.get("ended_at"),
+        status=item.get("status") or "under way",
+        dry_run=bool(item.get("dry_run")),
+        trigger=TRIGGERS.get(source, source),
+        event_name=trigger.get("event_name"),
+        event_ids=tuple(dict.fromkeys(one for one in event_ids if one)),
+        reasons=tuple(request.get("reasons", [])),
+        accounts=item.get("accounts", {}),
+        skipped=item.get("skipped", {}),
+        drifted=_drifted(item),
+        error=error,
+        cause=item.get("cause") or "",
+        remedy=error_class(error).remedy if error else "",
+        command=_command(item, environment),
+        warnings=tuple(item.get("warnings", [])),
+        execution_url=links.execution,
+        map_run_url=links.map_run,
+        changed=tuple(_changed(some)),
+        failures=tuple(_failures(item["sync_id"], some, now)),
+    )
+
+
+def drift_by_day(runs: Sequence[Run], first: date, last: date) -> list[tuple[str, int]]:
+    """Return how many accounts each day's runs found drifted."""
+    found = Counter[str]()
+    for run in runs:
+        found[run.started_at[:10]] += run.drifted
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return [(day.isoformat(), found[day.isoformat()]) for day in days]
+
+
+def _drifted(item: Json) -> int:
+    if "drifted" in item:
+        return int(item["drifted"])
+    # A release that does not record it: what a change of the source asks for has not drifted.
+    is_change = bool(mapping(item.get("request")).get("is_change"))
+    return 0 if is_change else int(item.get("accounts", {}).get(Status.UPDATED, 0))
+
+
+def _command(item: Json, environment: str) -> str:
+    """Return the command that repeats or corrects what failed."""
+    error = item.get("error")
+    if not (error or item.get("failed")):
+        return ""
+    command = error_class(error or "").command
+    return command.format(environment=environment, sync_id=item["sync_id"])
+
+
+def _changed(items: Iterable[Json]) -> Iterable[Changed]:
+    for item in items:
+        types = [name for name, status in item.get("statuses", {}).items() if status in CHANGED]
+        if types:
+            yield Changed(_account_id(item), tuple(types))
+
+
+def _failures(
+    name: str, items: Iterable[Json], now: Mapping[str, AccountState]
+) -> Iterable[Failure]:
+    for item in items:
+        account_id = _account_id(item)
+        account = now.get(account_id)
+        for contact_type, error in item.get("errors", {}).items():
+            contact = account.contact(contact_type) if account else None
+            if contact is None:
+                yield Failure(account_id, contact_type, error, "no longer synchronized")
+            elif contact.attempted_by == name or not contact.attempted_at:
+                yield Failure(account_id, contact_type, error, contact.state)
+            else:
+                later = (contact.why, contact.attempted_at, contact.attempted_by)
+                yield Failure(account_id, contact_type, error, contact.state, *later)
+
+
+def moment(at: str | None) -> str:
+    """Return a time as the report shows it, in UTC: `2026-11-20 03:04`."""
+    return datetime.fromisoformat(at).strftime("%Y-%m-%d %H:%M") if at else ""
+
+
+def _account_id(item: Json) -> str:
+    return str(item["pk"]).removeprefix("ACCOUNT#")

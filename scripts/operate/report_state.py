@@ -1,0 +1,245 @@
+"""The state of every account and contact type, from the state table and the live organization."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from contact_sync.accounts import ACTIVE
+from contact_sync.comparison import CHANGED, FAILURES, Status
+from contact_sync.contacts import ABSENT, ALTERNATE_TYPES, ContactType
+from contact_sync.errors import NotRecordedError, error_class
+
+from operate.report_organization import Member, Organization
+
+Json = Mapping[str, Any]
+
+# Values of an override that name no contact of the address book.
+SOURCE, OWN = "source", "own"
+LEFT, LEFT_WHY = "LEFT", "left the organization"
+KEPT_WHY = "the management account has none, and the account keeps its own"
+
+
+class State(StrEnum):
+    """What is known of one contact of one account; what needs attention comes first."""
+
+    FAILED = "failed"
+    CONTESTED = "contested"
+    NOT_COMPARED = "not compared"
+    SKIPPED = "skipped"
+    EXCLUDED = "excluded"
+    NOT_SET = "not set"  # as in the management account
+    IN_SYNC = "in sync"
+    KEPT = "kept"  # the management account has none
+    OWN = "own"
+    SOURCE = "source"
+
+
+ORDER = tuple(State)
+FAILING = frozenset({State.FAILED, State.CONTESTED})
+EQUAL = frozenset({State.IN_SYNC, State.NOT_SET})
+LEFT_ALONE = frozenset({State.SKIPPED, State.EXCLUDED, State.KEPT, State.OWN})
+
+
+@dataclass(frozen=True)
+class ContactState:
+    """One contact of one account; times in ISO 8601.
+
+    `why` is an error's name or the reason of a skip. `attempted_by` is the run that compared the
+    contact last, `changed_by` the one that wrote it last, None where that run has expired.
+    `is_set` is None where it is not known. `contact` names the contact of the address book that the
+    configuration gives the account, None where it gives it the management account's.
+    """
+
+    type: str
+    state: State
+    why: str = ""
+    remedy: str = ""
+    in_sync_since: str | None = None
+    in_sync_at: str | None = None
+    attempted_at: str | None = None
+    attempted_by: str | None = None
+    changed_at: str | None = None
+    changed_by: str | None = None
+    is_set: bool | None = None
+    contact: str | None = None
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """One account; `unit` is the path of its organizational unit in names."""
+
+    id: str
+    name: str
+    unit: str
+    state: str
+    contacts: tuple[ContactState, ...]
+
+    @cached_property
+    def worst(self) -> State:
+        """The state that needs attention most of its contacts'."""
+        return min((one.state for one in self.contacts), key=ORDER.index, default=State.OWN)
+
+    @property
+    def attempted_at(self) -> str | None:
+        """Return when one of its contacts was compared last."""
+        return max((one.attempted_at for one in self.contacts if one.attempted_at), default=None)
+
+    def contact(self, name: str) -> ContactState | None:
+        """Return its contact of that type, None where the type is not synchronized."""
+        return next((one for one in self.contacts if one.type == name), None)
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What decides how an account's item is read.
+
+    `runs` has every run's item that is stored, the oldest first.
+    """
+
+    organization: Organization
+    configuration: Json
+    runs: Sequence[Json]
+
+    @property
+    def contact_types(self) -> list[str]:
+        """The configured types, in their fixed order."""
+        configured = self.configuration.get("contact_types", [])
+        return [str(name) for name in ContactType if name in configured]
+
+    def is_excluded(self, member: Member) -> bool:
+        """Return whether the present configuration excludes the account."""
+        units = self.configuration.get("excluded_organizational_units", [])
+        accounts = self.configuration.get("excluded_accounts", [])
+        return member.id in accounts or any(unit in units for unit in member.unit_ids)
+
+    def contact_of(self, member: Member, name: str) -> str | None:
+        """Return which contact the most specific override gives the account, None without one."""
+        found, depth = None, 0
+        for rule in self.configuration.get("overrides", []):
+            if name in rule and (new := _depth(rule, member)) > depth:
+                found, depth = str(rule[name]), new
+        return found
+
+
+def _depth(rule: Json, member: Member) -> int:
+    """Return how specific a rule is for an account, 0 where it is not about it."""
+    if member.id in rule.get("account_ids", []):
+        return len(member.unit_ids) + 1
+    units = rule.get("organizational_units", [])
+    return max((n for n, unit in enumerate(member.unit_ids, 1) if unit in units), default=0)
+
+
+def account_states(knowledge: Knowledge, items: Iterable[Json]) -> list[AccountState]:
+    """Return every account, listed or left, those first that need attention; then by name."""
+    by_id = {str(item["pk"]).removeprefix("ACCOUNT#"): item for item in items}
+    reader = _Reader(knowledge)
+    accounts = [reader.listed(one, by_id) for one in knowledge.organization.members]
+    gone = by_id.keys() - {one.id for one in knowledge.organization.members}
+    accounts += [reader.left(account_id) for account_id in gone]
+    return sorted(accounts, key=lambda one: (ORDER.index(one.worst), one.name.casefold(), one.id))
+
+
+class _Reader:
+    """Reads accounts' items with the runs at hand."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self._knowledge = knowledge
+        self._types = knowledge.contact_types
+        self._by_plan = {run["planned_at"]: run for run in knowledge.runs if run.get("planned_at")}
+
+    def listed(self, member: Member, items: Mapping[str, Json]) -> AccountState:
+        item = items.get(member.id, {})
+        if member.id == self._knowledge.organization.management_account_id:
+            contacts = [self._source(name) for name in self._types]
+        else:
+            contacts = [self._contact(member, name, item) for name in self._types]
+        return AccountState(member.id, member.name, member.unit, member.state, tuple(contacts))
+
+    def left(self, account_id: str) -> AccountState:
+        contacts = (ContactState(name, State.SKIPPED, LEFT_WHY) for name in self._types)
+        return AccountState(account_id, "", "", LEFT, tuple(contacts))
+
+    def _source(self, name: str) -> ContactState:
+        """Return the management account's own contact, as the newest run has read it."""
+        for run in reversed(self._knowledge.runs):
+            if name in run.get("source", {}):
+                is_set = run["source"][name] != ABSENT
+                why = "" if is_set else "not set"
+                at, by = run.get("planned_at"), run.get("sync_id")
+                return ContactState(
+                    name, State.SOURCE, why, attempted_at=at, attempted_by=by, is_set=is_set
+                )
+        return ContactState(name, State.SOURCE, "not read yet")
+
+    def _contact(self, member: Member, name: str, item: Json) -> ContactState:
+        record = self._newest_record(name, item)
+        written = mapping(item.get(f"{name}_written"))
+        changed_by = self._by_plan.get(written.get("planned_at"), {}).get("sync_id")
+        is_set = self._is_set(name, record, item)
+        contact = self._knowledge.contact_of(member, name)
+        state, why = self._left_alone(member, contact) or _recorded(record, is_set=is_set)
+        return ContactState(
+            type=name,
+            state=state,
+            why=why,
+            remedy=error_class(why).remedy if state in FAILING else "",
+            in_sync_since=item.get(f"{name}_in_sync_since") if state in EQUAL else None,
+            in_sync_at=item.get(f"{name}_in_sync_at"),
+            attempted_at=record.get("at"),
+            attempted_by=record.get("sync_id"),
+            changed_at=written.get("at"),
+            changed_by=changed_by,
+            is_set=is_set,
+            contact=None if contact in (SOURCE, OWN) else contact,
+        )
+
+    def _left_alone(self, member: Member, contact: str | None) -> tuple[State, str] | None:
+        """Return why no run compares the contact at present, None where runs do."""
+        if self._knowledge.is_excluded(member):
+            return State.EXCLUDED, "by the configuration"
+        if member.state != ACTIVE:
+            return State.SKIPPED, member.state
+        return (State.OWN, "by the configuration") if contact == OWN else None
+
+    def _newest_record(self, name: str, item: Json) -> Json:
+        """Return the last result; the child records the error of a function that died."""
+        record = mapping(item.get(name))
+        stage = "alternate" if name in ALTERNATE_TYPES else "primary"
+        failure = mapping(item.get(f"{stage}_failure"))
+        if str(failure.get("planned_at", "")) <= str(record.get("planned_at", "")):
+            return record
+        run = self._by_plan.get(failure["planned_at"], {})
+        found = {"status": Status.FAILED, "at": failure["planned_at"]}
+        return {**found, "error": failure.get("error"), "sync_id": run.get("sync_id")}
+
+    def _is_set(self, name: str, record: Json, item: Json) -> bool | None:
+        """Return whether the account has the contact, by the last comparison."""
+        match record.get("status"):
+            case Status.UPDATED | Status.CONTESTED:
+                return True
+            case Status.DELETED:
+                return False
+            case Status.UNCHANGED:
+                run = self._by_plan.get(record.get("planned_at"), {})
+                equal_to = item.get(f"{name}_in_sync_with") or run.get("source", {}).get(name)
+                return equal_to != ABSENT if equal_to else None
+        return None
+
+
+def _recorded(record: Json, *, is_set: bool | None) -> tuple[State, str]:
+    """Return the state that the last result tells, and the reason."""
+    status, error = record.get("status"), record.get("error")
+    if status in FAILURES:
+        return State(str(status)), str(error or NotRecordedError.__name__)
+    if status == Status.SKIPPED:
+        return (State.SKIPPED, str(error)) if error else (State.KEPT, KEPT_WHY)
+    if status in CHANGED | {Status.UNCHANGED}:
+        return (State.NOT_SET if is_set is False else State.IN_SYNC), ""
+    return State.NOT_COMPARED, ""
+
+
+def mapping(stored: Any) -> Json:
+    """Return what an item holds where a mapping is expected; another release may differ."""
+    return stored if isinstance(stored, Mapping) else {}
