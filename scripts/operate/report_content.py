@@ -1,14 +1,14 @@
 """The whole report as values: what each of its forms shows."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cached_property
 from typing import Any
 
 from operate.report_checks import Checked, Result, check_accounts
-from operate.report_runs import Failure, Run, drift_by_day
+from operate.report_runs import Failure, Run, drift_by_day, moment
 from operate.report_state import (
     EQUAL,
     FAILING,
@@ -69,19 +69,28 @@ class Report:
         return sum(one.worst in states for one in self.members)
 
     @cached_property
-    def failing(self) -> list[tuple[AccountState, ContactState]]:
-        """Every contact that failed when it was compared last."""
-        return [
-            (account, contact)
-            for account in self.members
-            for contact in account.contacts
-            if contact.state in FAILING
-        ]
+    def failing(self) -> list[tuple[AccountState, str, ContactState]]:
+        """What failed when it was compared last: account, types, and one of the contacts.
+
+        Contacts of an account that failed alike are together.
+        """
+        found: dict[Any, list[tuple[AccountState, ContactState]]] = {}
+        for account in self.members:
+            for one in account.contacts:
+                if one.state in FAILING:
+                    key = (account.id, one.why, one.attempted_by, moment(one.in_sync_at))
+                    found.setdefault(key, []).append((account, one))
+        return [(some[0][0], _types(one for _, one in some), some[0][1]) for some in found.values()]
 
     @cached_property
-    def failures_of_runs(self) -> list[tuple[Run, Failure]]:
-        """Every contact that failed in a run, the newest first."""
-        return [(run, failure) for run in self.runs for failure in run.failures]
+    def failures_of_runs(self) -> list[tuple[Run, str, Failure]]:
+        """What failed in runs, the newest first: run, types, and one of the failures, as above."""
+        found: dict[Any, list[tuple[Run, Failure]]] = {}
+        for run in self.runs:
+            for one in run.failures:
+                key = (run.name, one.account_id, one.error, one.now, one.why, one.tried_by)
+                found.setdefault(key, []).append((run, one))
+        return [(some[0][0], _types(one for _, one in some), some[0][1]) for some in found.values()]
 
     @cached_property
     def runs_by_name(self) -> dict[str, Run]:
@@ -143,6 +152,10 @@ class Report:
             "drift": [{"day": day, "accounts": count} for day, count in self.drift],
             "runs": [asdict(one) for one in self.runs],
         }
+
+
+def _types(some: Iterable[ContactState | Failure]) -> str:
+    return ", ".join(one.type for one in some)
 
 
 def _without_none(account: Mapping[str, Any]) -> dict[str, Any]:

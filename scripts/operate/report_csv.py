@@ -28,7 +28,8 @@ COLUMNS = (
     "changed_by_run",
     "changed_by_trigger",
     "changed_by_event_ids",
-    "contact_set",
+    "contact",
+    "rule_of",
 )
 
 
@@ -59,7 +60,7 @@ def _row(account: AccountState, contact: ContactState, runs: dict[str, Run]) -> 
     yield from (_time(contact.changed_at), contact.changed_by or "")
     yield changed_by.trigger if changed_by else ""
     yield " ".join(changed_by.event_ids) if changed_by else ""
-    yield contact.contact or ""
+    yield from (contact.contact or "", contact.rule_of or "")
 
 
 def _time(at: str | None) -> str:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from operate.report_checks import Result
 from operate.report_content import Report
 from operate.report_runs import moment
-from operate.report_state import EQUAL, FAILING, LEFT_ALONE, State
+from operate.report_state import EQUAL, FAILING, LEFT_ALONE, ContactState, State
 
 FOLDER = Path(__file__).parent / "report_page"
 # Of a list that may be as long as the organization the page shows so many; JSON has all.
@@ -55,7 +55,12 @@ def page(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"moment": moment, "number": _number, "plain": plain}
+    environment.filters |= {
+        "moment": moment,
+        "number": _number,
+        "plain": plain,
+        "changed": _changed,
+    }
     types = report.about.contact_types
     style = environment.get_template("page.css").render(types=types)
     script = (FOLDER / "page.js").read_text()
@@ -84,6 +89,12 @@ def page(report: Report) -> str:
 def plain(text: str) -> str:
     """Return the text without characters that a page cannot show."""
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def _changed(contact: ContactState) -> str:
+    """Return the day of the last change; mostly that is when the contact came to be in sync."""
+    is_then = moment(contact.changed_at) == moment(contact.in_sync_since)
+    return "then" if is_then else str(contact.changed_at)[:10]
 
 
 @dataclass(frozen=True)

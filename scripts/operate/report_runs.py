@@ -148,7 +148,7 @@ def drift_by_day(runs: Sequence[Run], first: date, last: date) -> list[tuple[str
 
 
 def _drifted(item: Json) -> int:
-    if "drifted" in item:
+    if isinstance(item.get("drifted"), int):
         return int(item["drifted"])
     # A release that does not record it: what a change of the source asks for has not drifted.
     is_change = bool(mapping(item.get("request")).get("is_change"))

@@ -49,7 +49,8 @@ class ContactState:
     `why` is an error's name or the reason of a skip. `attempted_by` is the run that compared the
     contact last, `changed_by` the one that wrote it last, None where that run has expired.
     `is_set` is None where it is not known. `contact` names the contact of the address book that the
-    configuration gives the account, None where it gives it the management account's.
+    configuration gives the account, None where it gives it the management account's; `rule_of` is
+    the account or unit whose rule that is.
     """
 
     type: str
@@ -64,6 +65,7 @@ class ContactState:
     changed_by: str | None = None
     is_set: bool | None = None
     contact: str | None = None
+    rule_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,21 +116,15 @@ class Knowledge:
         accounts = self.configuration.get("excluded_accounts", [])
         return member.id in accounts or any(unit in units for unit in member.unit_ids)
 
-    def contact_of(self, member: Member, name: str) -> str | None:
-        """Return which contact the most specific override gives the account, None without one."""
-        found, depth = None, 0
-        for rule in self.configuration.get("overrides", []):
-            if name in rule and (new := _depth(rule, member)) > depth:
-                found, depth = str(rule[name]), new
-        return found
-
-
-def _depth(rule: Json, member: Member) -> int:
-    """Return how specific a rule is for an account, 0 where it is not about it."""
-    if member.id in rule.get("account_ids", []):
-        return len(member.unit_ids) + 1
-    units = rule.get("organizational_units", [])
-    return max((n for n, unit in enumerate(member.unit_ids, 1) if unit in units), default=0)
+    def override(self, member: Member, name: str) -> tuple[str, str | None]:
+        """Return which contact the account gets, and whose rule says so, None without one."""
+        above = (*member.unit_ids, member.id)
+        for subject in reversed(above):  # the most specific first
+            for rule in self.configuration.get("overrides", []):
+                subjects = rule.get("account_ids") or rule.get("organizational_units") or []
+                if subject in subjects and name in rule:
+                    return str(rule[name]), subject
+        return SOURCE, None
 
 
 def account_states(knowledge: Knowledge, items: Iterable[Json]) -> list[AccountState]:
@@ -177,8 +173,8 @@ class _Reader:
         record = self._newest_record(name, item)
         written = mapping(item.get(f"{name}_written"))
         changed_by = self._by_plan.get(written.get("planned_at"), {}).get("sync_id")
-        is_set = self._is_set(name, record, item)
-        contact = self._knowledge.contact_of(member, name)
+        contact, rule_of = self._knowledge.override(member, name)
+        is_set = self._is_set(name, record, item, contact)
         state, why = self._left_alone(member, contact) or _recorded(record, is_set=is_set)
         return ContactState(
             type=name,
@@ -193,9 +189,10 @@ class _Reader:
             changed_by=changed_by,
             is_set=is_set,
             contact=None if contact in (SOURCE, OWN) else contact,
+            rule_of=rule_of,
         )
 
-    def _left_alone(self, member: Member, contact: str | None) -> tuple[State, str] | None:
+    def _left_alone(self, member: Member, contact: str) -> tuple[State, str] | None:
         """Return why no run compares the contact at present, None where runs do."""
         if self._knowledge.is_excluded(member):
             return State.EXCLUDED, "by the configuration"
@@ -214,7 +211,7 @@ class _Reader:
         found = {"status": Status.FAILED, "at": failure["planned_at"]}
         return {**found, "error": failure.get("error"), "sync_id": run.get("sync_id")}
 
-    def _is_set(self, name: str, record: Json, item: Json) -> bool | None:
+    def _is_set(self, name: str, record: Json, item: Json, contact: str) -> bool | None:
         """Return whether the account has the contact, by the last comparison."""
         match record.get("status"):
             case Status.UPDATED | Status.CONTESTED:
@@ -223,7 +220,8 @@ class _Reader:
                 return False
             case Status.UNCHANGED:
                 run = self._by_plan.get(record.get("planned_at"), {})
-                equal_to = item.get(f"{name}_in_sync_with") or run.get("source", {}).get(name)
+                source = run.get("source", {}).get(name) if contact == SOURCE else None
+                equal_to = item.get(f"{name}_in_sync_with") or source
                 return equal_to != ABSENT if equal_to else None
         return None
 

@@ -125,32 +125,35 @@ def test_left_alone(configuration: Json, more: Json, state: State, why: str) -> 
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
-        ([], None),
-        ([{"organizational_units": ["ou-a"], "security": "desk"}], "desk"),
-        ([{"organizational_units": ["ou-a"], "billing": "desk"}], None),
-        ([{"organizational_units": ["ou-c"], "security": "desk"}], None),
-        ([{"organizational_units": ["ou-a"], "security": "source"}], None),
+        ([], (None, None)),
+        ([{"organizational_units": ["ou-a"], "security": "desk"}], ("desk", "ou-a")),
+        ([{"organizational_units": ["ou-a"], "billing": "desk"}], (None, None)),
+        ([{"organizational_units": ["ou-c"], "security": "desk"}], (None, None)),
+        ([{"organizational_units": ["ou-a"], "security": "source"}], (None, "ou-a")),
         (
             [
                 {"organizational_units": ["ou-b"], "security": "deep"},
                 {"organizational_units": ["ou-a"], "security": "shallow"},
             ],
-            "deep",
+            ("deep", "ou-b"),
         ),
         (
             [
                 {"account_ids": [ID], "security": "mine"},
                 {"organizational_units": ["ou-b"], "security": "deep"},
             ],
-            "mine",
+            ("mine", ID),
         ),
     ],
 )
-def test_contact_set(rules: list[Json], expected: str | None) -> None:
-    """The most specific override names the account's contact."""
+def test_override(rules: list[Json], expected: tuple[str | None, str | None]) -> None:
+    """The most specific rule names the account's contact."""
     under = member(unit_ids=("ou-a", "ou-b"))
 
-    assert expected == contact_of(record("updated"), under, overrides=rules).contact
+    contact = contact_of(record("updated"), under, overrides=rules)
+
+    assert expected == (contact.contact, contact.rule_of)
+    assert (contact.contact or "") in page(report_of([AccountState(ID, "", "", "", (contact,))]))
 
 
 def test_times() -> None:
