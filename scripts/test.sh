@@ -34,6 +34,7 @@ main() {
   ensure_aws_environment
   ensure_environment "$REPOSITORY/.build/sam" --group "$REPOSITORY/pyproject.toml:sam"
   ensure_environment "$REPOSITORY/.build/checkov" --group "$REPOSITORY/pyproject.toml:checkov"
+  ensure_browser_environment
   ensure_node_modules
   PATH="$REPOSITORY/.venv/bin:$REPOSITORY/.build/sam/bin:$PATH"
   check_statically
@@ -45,9 +46,9 @@ main() {
   fi
 }
 
-# What the ASL validation of tests/statemachine needs from npm.
+# What tests/statemachine and tests/browser need from npm.
 ensure_node_modules() {
-  local folder="$REPOSITORY/.build/node" wanted="tests/statemachine/package.json"
+  local folder="$REPOSITORY/.build/node" wanted="tests/package.json"
   if cmp -s "$wanted" "$folder/package.json" && [[ -d "$folder/node_modules" ]]; then
     return
   fi
@@ -57,6 +58,13 @@ ensure_node_modules() {
   cp "$wanted" "$folder/"
   npm install --prefix "$folder" --no-package-lock --no-audit --no-fund --silent ||
     die "npm could not install into $folder"
+}
+
+# What drives the browser. A browser itself is the system's; without one its tests are skipped.
+ensure_browser_environment() {
+  ensure_environment "$REPOSITORY/.build/browser" --group "$REPOSITORY/pyproject.toml:browser"
+  command -v chromium >/dev/null || command -v google-chrome >/dev/null || [[ -n "${CHROMIUM:-}" ]] ||
+    warn "no Chromium: tests/browser is skipped; install it (Debian: chromium), or set CHROMIUM"
 }
 
 check_python() {

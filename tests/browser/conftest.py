@@ -1,0 +1,84 @@
+"""Pages in Debian's Chromium: nothing is asked of anywhere, and nothing is complained about."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser.chromium import NoBrowserError, chromium
+from browser.sample import sample_report
+from operate.report_page import page as report_page
+
+AXE = Path(__file__).parents[2] / ".build/node/node_modules/axe-core/axe.min.js"
+# A column of numbers and dates, and so the order of every sort, is the same wherever this runs.
+ANYWHERE = {"locale": "en-US", "timezone_id": "UTC"}
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# What passes is not even described: that takes most of the time.
+AXE_OPTIONS = {"runOnly": STANDARDS, "resultTypes": ["violations"]}
+VIOLATIONS = (
+    "found => found.violations.flatMap(one => one.nodes.map(node => `${one.id}: ${node.html}`))"
+)
+OpenPage = Callable[..., Any]
+
+
+@pytest.fixture(scope="session", name="chromium")
+def _chromium() -> Iterator[Any]:
+    # The driver's own event loop is left open when the tests have ended.
+    try:
+        with chromium() as running:
+            yield running
+    except NoBrowserError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session", name="sample")
+def _sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of an organization with 120 members."""
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(report_page(sample_report(120)))
+    return file
+
+
+@pytest.fixture(name="open_page")
+def _open_page(chromium: Any, sample: Path) -> Iterator[OpenPage]:
+    """Opens the sample, or another file; what a page asks for or complains about is an error."""
+    opened = []
+
+    def open_page(
+        where: str = "", *, file: Path = sample, width: int = 1280, height: int = 900, **more: Any
+    ) -> Any:
+        size = {"width": width, "height": height}
+        context = chromium.new_context(viewport=size, **ANYWHERE, **more)
+        opened.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: faults.append(message.text))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{file.as_uri()}{where}")
+        return page
+
+    faults: list[str] = []
+    asked: list[str] = []
+    yield open_page
+    for context in opened:
+        context.close()
+    assert [] == faults
+    assert [] == [url for url in asked if not url.startswith(("file:", "data:"))]
+
+
+@pytest.fixture(name="barriers")
+def _barriers() -> Callable[[Any], list[str]]:
+    """What axe-core finds on a page, which may have a policy against scripts."""
+    if not AXE.exists():
+        pytest.skip("no axe-core in .build/node: scripts/test.sh installs it")
+    axe = AXE.read_text()
+
+    def barriers(page: Any) -> list[str]:
+        page.evaluate(axe)
+        found = page.evaluate(f"axe.run(document, {json.dumps(AXE_OPTIONS)}).then({VIOLATIONS})")
+        return [str(one) for one in found]
+
+    return barriers

@@ -1,0 +1,110 @@
+"""What an auditor asks, and that the page alone answers it.
+
+The questions were written first, with the answers that the sample's story has.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+OpenPage = Callable[..., Any]
+
+
+def rows(page: Any) -> dict[str, str]:
+    """Return the accounts that are shown, with the text of their rows."""
+    found = page.locator("#rows tr")
+    ids = found.evaluate_all("rows => rows.map(row => row.id)")
+    return dict(zip(ids, found.all_inner_texts(), strict=True))
+
+
+def test_which_accounts_lack_a_security_contact_in_sync(open_page: OpenPage) -> None:
+    """Two that failed, two new ones, one that left, three suspended, two excluded; and why."""
+    page = open_page()
+    page.locator(".type", has_text="Security").get_by_role("link").click()
+
+    security = {account: row.split("\t")[5].split("\n") for account, row in rows(page).items()}
+    assert {
+        "100000000012": "AccessDeniedError",
+        "100000000013": "ContestedError",
+        "100000000087": "",
+        "100000000095": "",
+        "200000000001": "left the organization",
+        "100000000020": "SUSPENDED",
+        "100000000070": "SUSPENDED",
+        "100000000120": "SUSPENDED",
+        "100000000008": "by the configuration",
+        "100000000068": "by the configuration",
+    } == {account: [*lines, ""][1] for account, lines in security.items()}
+
+
+def test_since_when_is_an_account_in_sync(open_page: OpenPage) -> None:
+    """Since the night in which its security contact was set back to what it should be."""
+    page = open_page()
+    page.fill("input[type=search]", "100000000059")
+
+    (row,) = rows(page).values()
+    assert "In sync\nsince 2026-11-27 03:06\nchanged then" == row.split("\t")[5].strip()
+    assert "In sync\nsince 2026-10-18 08:16\nchanged then" == row.split("\t")[2].strip()
+
+
+def test_what_changed_on_a_day_and_what_started_it(open_page: OpenPage) -> None:
+    """On 15 November: drift repaired at night, and a changed contact for half of the accounts."""
+    page = open_page()
+    runs = page.locator("details.run", has_text="2026-11-15")
+    change, night = runs.nth(0), runs.nth(1)
+
+    assert 2 == runs.count()
+    assert "contact changed 60 updated, 60 unchanged" in " ".join(change.inner_text().split())
+    change.locator("summary").click()
+    told = change.inner_text()
+    assert (
+        "contact changed: PutAlternateContact, event c0ffee00-0000-4000-8000-000000000012" in told
+    )
+    assert 60 == change.locator(".changed li").count()
+    assert (
+        "primary, billing, operations, security" in change.locator(".changed li").first.inner_text()
+    )
+    night.locator("summary").click()
+    assert "schedule: Scheduled, event 5c4ed01e" in night.inner_text()
+    assert night.locator(".changed li").count() == int(
+        night.locator("dt", has_text="Drifted").locator("+ dd").inner_text().split()[0]
+    )
+
+
+def test_what_failed_last_night_and_what_was_done(open_page: OpenPage) -> None:
+    """Two accounts; nothing was tried since, and the page says what to do. Those of 22 November
+    are in sync since."""
+    page = open_page()
+    tables = page.locator("section", has=page.locator("#failures")).locator("table")
+    now, history = (table.locator("tbody tr").all_inner_texts() for table in tables.all())
+
+    assert 2 == len(now)
+    assert all(
+        one in now[0] for one in ("100000000012", "AccessDeniedError", "Check trusted access")
+    )
+    assert all(one in now[1] for one in ("100000000013", "ContestedError", "CloudTrail"))
+    assert 5 == len(history)
+    assert "2026-11-27 03:02" in history[0]
+    assert "failed, not tried again since" in history[0]
+    assert "2026-11-22 03:07" in history[2]
+    assert "in sync, tried again 2026-11-27 03:02" in history[2]
+    newest = page.locator("#r1")
+    newest.locator("summary").click()
+    assert "scripts/resync.sh --environment prod --retry-of" in newest.inner_text()
+
+
+def test_do_the_accounts_pass_security_hub_and_cis(open_page: OpenPage) -> None:
+    """Each check says how many pass, on what, and of which accounts it is not known, and why."""
+    page = open_page()
+    checks = page.locator(".check")
+
+    assert ["Account.1 AWS Security Hub CSPM"] + [
+        f"{number} CIS AWS Foundations Benchmark v5.0.0" for number in ("1.2", "1.1")
+    ] == [" ".join(one.split()) for one in checks.locator("h3").all_inner_texts()]
+    first = checks.nth(0)
+    assert "112 pass 0 fail 10 unknown" == " ".join(first.locator(".results").inner_text().split())
+    first.locator("summary").click()
+    unknown = first.locator("li").all_inner_texts()
+    assert 10 == len(unknown)
+    assert any("excluded: by the configuration" in one for one in unknown)
+    assert any("not compared" in one for one in unknown)
+    assert any("failed: AccessDeniedError" in one for one in unknown)
