@@ -13,6 +13,7 @@ Json = dict[str, Any]
 # Which figures of a run are compared, by what the run is to show. At a speed that the machine
 # cannot follow, times and refusals say nothing about AWS.
 EVERY_RUN = ("lost_contacts", "transitions_an_account")
+PAGE = ("page_bytes", "first_content_seconds", "search_seconds", "sort_seconds")
 SIZES = ("largest_payload", "events", "most_child_events")
 FIGURES = {
     "time": (*EVERY_RUN, "sync_ratio", "refused_share", "estimate_error", *SIZES),
@@ -91,6 +92,12 @@ def validation_verdict(validation: Mapping[str, Any], bounds: Mapping[str, Any])
     """Compare the time of validate.sh."""
     what = f"validate.sh, seconds of {validation['checks']} checks at 30 ms a call"
     return Verdict(what, validation["seconds"], bounds["validation_seconds"])
+
+
+def page_verdicts(page: Mapping[str, Any], bounds: Mapping[str, Any]) -> Iterator[Verdict]:
+    """Compare the report's page."""
+    for name in PAGE:
+        yield Verdict(f"report of {page['accounts']:,} accounts: {name}", page[name], bounds[name])
 
 
 def run_name(measured: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from browser.chromium import NoBrowserError
 from standin.organization.client import AdminError
 from standin.package import PackageError
 from standin.standin import REPOSITORY, StandinError
@@ -19,6 +20,7 @@ from benchmark.check import (
     import_verdicts,
     load_bounds,
     memory_verdicts,
+    page_verdicts,
     run_name,
     run_verdicts,
     scaling_verdicts,
@@ -26,10 +28,11 @@ from benchmark.check import (
 )
 from benchmark.imports import measure_imports
 from benchmark.options import Options, Planned, Scenario, planned
+from benchmark.page import measure_page
 from benchmark.plot import Panel, svg
 from benchmark.run import measure
 from benchmark.validation import measure_validation
-from benchmark.view import bill, import_table, run_table
+from benchmark.view import bill, import_table, page_table, run_table
 
 Json = dict[str, Any]
 
@@ -42,7 +45,14 @@ def measure_all(options: Options) -> int:
     """Measure and return the exit code."""
     try:
         return _Session(options).run()
-    except (StandinError, PackageError, AdminError, BotoCoreError, ClientError) as error:
+    except (
+        StandinError,
+        PackageError,
+        AdminError,
+        NoBrowserError,
+        BotoCoreError,
+        ClientError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -59,6 +69,7 @@ class _Session:
         self.runs: list[Json] = []
         self.imports: Json | None = None
         self.validation: Json | None = None
+        self.page: Json | None = None
 
     def run(self) -> int:
         """Measure, show, write, and return the exit code."""
@@ -70,6 +81,9 @@ class _Session:
             self.imports = self._measure_imports()
         if self.options.validation:
             self.validation = self._measure_validation()
+        if self.options.page:
+            _tell("page ...")
+            self.page = measure_page()
         self._show()
         verdicts = list(self._verdicts())
         self._write(verdicts)
@@ -121,6 +135,8 @@ class _Session:
             print(f"\n{bill(lines, accounts)}")
         if self.imports:
             print(f"\n{import_table(self.imports)}")
+        if self.page:
+            print(f"\n{page_table(self.page)}")
 
     def _bills(self) -> Iterator[tuple[int, list[cost.Line]]]:
         """Yield a bill for each number of accounts.
@@ -143,6 +159,8 @@ class _Session:
             yield from import_verdicts(self.imports, self.bounds)
         if self.validation:
             yield validation_verdict(self.validation, self.bounds)
+        if self.page:
+            yield from page_verdicts(self.page, self.bounds)
         if not (self.options.check or self.options.long):
             return
         for one, run in pairs:
@@ -173,6 +191,7 @@ class _Session:
                 },
                 "imports": self.imports,
                 "validation": self.validation,
+                "page": self.page,
                 "verdicts": [{**vars(one), "holds": one.holds} for one in verdicts],
             }
             _write(self.options.json_file, json.dumps(document, indent=2) + "\n")

@@ -70,6 +70,19 @@ def import_table(imports: Json) -> str:
     return f"{table(rows)}\npackage without boto3 and botocore: {size:.2f} MB"
 
 
+def page_table(page: Json) -> str:
+    """Return the size of the report, and how long its reader waits."""
+    rows: list[Row] = [
+        (f"report of {page['accounts']:,} accounts", ""),
+        ("page, MB", f"{page['page_bytes'] / 1e6:.2f}"),
+        ("CSV, MB", f"{page['csv_bytes'] / 1e6:.2f}"),
+        ("first content, s", f"{page['first_content_seconds']:.2f}"),
+        ("search, s", f"{page['search_seconds']:.2f}"),
+        ("slowest sort, s", f"{page['sort_seconds']:.2f}"),
+    ]
+    return table(rows)
+
+
 def _row(runs: Iterable[Json], name: str, show: Callable[[Json], str]) -> Row:
     return (name, *(show(run) for run in runs))
 

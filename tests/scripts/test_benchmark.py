@@ -16,6 +16,7 @@ from benchmark.check import (
     import_verdicts,
     load_bounds,
     memory_verdicts,
+    page_verdicts,
     run_verdicts,
     scaling_verdicts,
     validation_verdict,
@@ -417,6 +418,20 @@ class TestCheck:
 
         assert holds == verdict.holds
         assert "validate.sh, seconds of 20 checks at 30 ms a call" == verdict.what
+
+    def test_page(self) -> None:
+        """Each size and time of the page that is off is named."""
+        page = {
+            "accounts": 10_000,
+            "page_bytes": 5_000_001,
+            "first_content_seconds": 0.9,
+            "search_seconds": 0.6,
+            "sort_seconds": 0.5,
+        }
+        off = [one.what for one in page_verdicts(page, load_bounds()) if not one.holds]
+
+        about = "report of 10,000 accounts"
+        assert [f"{about}: page_bytes", f"{about}: search_seconds"] == off
 
     @pytest.mark.parametrize("section", ["check", "long"])
     def test_planned(self, section: str) -> None:
