@@ -90,7 +90,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="throttle one account, deny another, and let a function die once",
     )
-    add("--keep", action="store_true", help="leave the stand-in running until Ctrl-C")
+    add(
+        "--keep",
+        action="store_true",
+        help="leave the stand-in running until Ctrl-C, and serve the report",
+    )
     add("--check-options", action="store_true", help="only check the options")
     return parser
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 from standin.organization.client import AdminError
@@ -16,6 +17,7 @@ from standin.tables import Tables
 
 from demo.follow import POLL_SECONDS, Followed, follow
 from demo.options import Json, Options
+from demo.report import served, write_report
 from demo.results import show_counts, show_end, show_messages, show_states, show_traces
 from demo.view import complain, heading, say, table
 
@@ -97,10 +99,11 @@ class _Demo:
         execution, faults = self._start()
         followed = follow(execution)
         self._show(execution, followed, faults)
+        report = self._report()
         if followed.outcome.status != "SUCCEEDED":
             complain(_reason(followed.outcome))
         if self.options.keep:
-            self._keep()
+            self._keep(report)
         return 0 if followed.outcome.status == "SUCCEEDED" else 1
 
     def _deploy(self) -> Stack:
@@ -179,12 +182,21 @@ class _Demo:
         show_traces(self.stack, execution)
         show_end(execution, self.options.speed)
 
-    def _keep(self) -> None:
+    def _report(self) -> Path:
+        heading("Report of every account, as scripts/report.sh writes it")
+        report = write_report(ENVIRONMENT, _variables(self.standin))
+        say(f"Open {report}")
+        return report
+
+    def _keep(self, report: Path) -> None:
         """Wait for Ctrl-C, and tell how to look around."""
         try:
-            heading("The stand-in keeps running until Ctrl-C. In another terminal:")
-            say(_commands(self.standin, self.stack))
-            threading.Event().wait()
+            with served(report) as address:
+                heading("The stand-in keeps running until Ctrl-C.")
+                say(f"The report: {address}")
+                say("In another terminal:")
+                say(_commands(self.standin, self.stack))
+                threading.Event().wait()
         except KeyboardInterrupt:
             say("")
 
@@ -206,8 +218,9 @@ def _reason(outcome: Outcome) -> str:
     return f"{outcome.status}: {outcome.error}: {outcome.cause}"
 
 
-def _commands(standin: Standin, stack: Stack) -> str:
-    variables = {
+def _variables(standin: Standin) -> dict[str, str]:
+    """Return the variables that lead every AWS client to the stand-in."""
+    return {
         "AWS_ENDPOINT_URL": standin.endpoint_url,
         "AWS_ENDPOINT_URL_ACCOUNT": standin.organization_url,
         "AWS_ENDPOINT_URL_ORGANIZATIONS": standin.organization_url,
@@ -215,6 +228,9 @@ def _commands(standin: Standin, stack: Stack) -> str:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
+
+
+def _commands(standin: Standin, stack: Stack) -> str:
     machine = f"--state-machine-arn {stack.outputs['StateMachineArn']}"
     member = standin.organization.world()["accounts"][0]["id"]
     commands = [
@@ -224,6 +240,7 @@ def _commands(standin: Standin, stack: Stack) -> str:
         "aws account get-alternate-contact --alternate-contact-type SECURITY "
         f"--account-id {member}",
         "aws organizations list-accounts",
+        f"bash scripts/report.sh --environment {ENVIRONMENT}",
     ]
-    exports = [f"export {name}={value}" for name, value in variables.items()]
+    exports = [f"export {name}={value}" for name, value in _variables(standin).items()]
     return "\n".join(["", *exports, "", *commands, ""])

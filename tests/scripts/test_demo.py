@@ -3,11 +3,13 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any
 
 import pytest
 from demo import view as demo_view
+from demo.report import PAGE
 from rich.console import Console
 
 REPOSITORY = Path(__file__).parents[2]
@@ -308,9 +311,13 @@ class TestRun:
             "History:   arn:aws:states:",
             "/manifest.json\n",
             "Execution SUCCEEDED",
+            f"Open {PAGE}\n",
         ):
             assert line in result.stdout
         assert "\x1b" not in result.stdout
+        page = PAGE.read_text()
+        assert "6 member accounts" in page
+        assert "Member 100000000001" in page
 
     def test_faults(self, demo: Demo) -> None:
         """With faults the run fails for the one account that nothing helps, and says why."""
@@ -364,13 +371,17 @@ class TestRun:
     def test_keep(self, demo: Demo) -> None:
         """Kept running, the stand-in can be reached as told until Ctrl-C, which is no failure."""
         with demo.start("--keep") as process:
-            told = read_until(process, "aws organizations list-accounts")
+            told = read_until(process, "bash scripts/report.sh --environment dev")
+            (address,) = re.findall(r"The report: (http://127.0.0.1:\d+/)", told)
+            with urllib.request.urlopen(address) as answer:  # noqa: S310 - on loopback
+                page = answer.read()
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)
 
         assert 0 == process.returncode
         assert "export AWS_ENDPOINT_URL_ACCOUNT=http://127.0.0.1:" in told
         assert "aws stepfunctions start-execution --state-machine-arn arn:aws:states:" in told
+        assert b"6 member accounts" in page
 
 
 class TestProgress:
