@@ -45,6 +45,7 @@ RUN_BY = {
     "demo": "tests/scripts/test_demo.py",
     "deploy": "tests/operate/test_deploy.py",
     "redrive-dlq": "tests/operate/test_redrive_dlq.py",
+    "report": "tests/operate/test_report.py",
     "restore": "tests/operate/test_backup.py",
     "resync": "tests/operate/test_resync.py",
     "rollback": "tests/operate/test_rollback.py",
