@@ -88,7 +88,8 @@ class Report:
         found: dict[Any, list[tuple[Run, Failure]]] = {}
         for run in self.runs:
             for one in run.failures:
-                key = (run.name, one.account_id, one.error, one.now, one.why, one.tried_by)
+                alike = (one.error, one.now, one.why, one.tried_by, moment(one.since))
+                key = (run.name, one.account_id, *alike, one.changed_by)
                 found.setdefault(key, []).append((run, one))
         return [(some[0][0], _types(one for _, one in some), some[0][1]) for some in found.values()]
 

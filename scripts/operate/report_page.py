@@ -23,6 +23,7 @@ LETTERS = {
     State.FAILED: "f",
     State.CONTESTED: "c",
     State.NOT_COMPARED: "n",
+    State.PUT_BACK: "p",
     State.SKIPPED: "s",
     State.EXCLUDED: "e",
     State.NOT_SET: "u",

@@ -34,6 +34,7 @@ class Failure:
     """One contact that failed in a run, and what has become of it.
 
     `now` is its state at present, and `why`; `tried_at` is None where no later run compared it.
+    `since` is when it came to be in sync, `changed_by` the run that wrote it last.
     """
 
     account_id: str
@@ -43,6 +44,8 @@ class Failure:
     why: str = ""
     tried_at: str | None = None
     tried_by: str | None = None
+    since: str | None = None
+    changed_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Run:
     accounts: Mapping[str, int]
     skipped: Mapping[str, int]
     drifted: int
+    undoes: tuple[str, ...]
     error: str | None
     cause: str
     remedy: str
@@ -78,8 +82,14 @@ class Run:
     @property
     def counts(self) -> dict[str, int]:
         """How many accounts became what, in words; without zeros."""
-        words = {"updated": "would change"} if self.dry_run else {}
-        return {words.get(name, name): n for name, n in self.accounts.items() if n}
+        words = {
+            (False, False): "updated",
+            (False, True): "would change",
+            (True, False): "put back",
+            (True, True): "would be put back",
+        }
+        updated = words[bool(self.undoes), self.dry_run]
+        return {updated if name == "updated" else name: n for name, n in self.accounts.items() if n}
 
 
 @dataclass(frozen=True)
@@ -126,6 +136,7 @@ def run_of(
         accounts=item.get("accounts", {}),
         skipped=item.get("skipped", {}),
         drifted=_drifted(item),
+        undoes=tuple(item.get("undoes", [])),
         error=error,
         cause=item.get("cause") or "",
         remedy=error_class(error).remedy if error else "",
@@ -184,8 +195,17 @@ def _failures(
             elif contact.attempted_by == name or not contact.attempted_at:
                 yield Failure(account_id, contact_type, error, contact.state)
             else:
-                later = (contact.why, contact.attempted_at, contact.attempted_by)
-                yield Failure(account_id, contact_type, error, contact.state, *later)
+                yield Failure(
+                    account_id,
+                    contact_type,
+                    error,
+                    contact.state,
+                    contact.why,
+                    contact.attempted_at,
+                    contact.attempted_by,
+                    contact.in_sync_since,
+                    contact.changed_by,
+                )
 
 
 def moment(at: str | None) -> str:

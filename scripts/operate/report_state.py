@@ -27,6 +27,7 @@ class State(StrEnum):
     FAILED = "failed"
     CONTESTED = "contested"
     NOT_COMPARED = "not compared"
+    PUT_BACK = "put back"  # by an undo; the next run may overwrite it
     SKIPPED = "skipped"
     EXCLUDED = "excluded"
     NOT_SET = "not set"  # as in the management account
@@ -39,7 +40,7 @@ class State(StrEnum):
 ORDER = tuple(State)
 FAILING = frozenset({State.FAILED, State.CONTESTED})
 EQUAL = frozenset({State.IN_SYNC, State.NOT_SET})
-LEFT_ALONE = frozenset({State.SKIPPED, State.EXCLUDED, State.KEPT, State.OWN})
+LEFT_ALONE = frozenset({State.PUT_BACK, State.SKIPPED, State.EXCLUDED, State.KEPT, State.OWN})
 
 
 @dataclass(frozen=True)
@@ -171,11 +172,13 @@ class _Reader:
 
     def _contact(self, member: Member, name: str, item: Json) -> ContactState:
         record = self._newest_record(name, item)
-        written = mapping(item.get(f"{name}_written"))
+        undone = mapping(item.get(f"{name}_undone")) if f"{name}_in_sync_with" not in item else {}
+        written = undone or mapping(item.get(f"{name}_written"))
         changed_by = self._by_plan.get(written.get("planned_at"), {}).get("sync_id")
         contact, rule_of = self._knowledge.override(member, name)
         is_set = self._is_set(name, record, item, contact)
-        state, why = self._left_alone(member, contact) or _recorded(record, is_set=is_set)
+        found = self._left_alone(member, contact) or _recorded(record, is_set=is_set)
+        state, why = (State.PUT_BACK, "by an undo") if undone and found[0] in EQUAL else found
         return ContactState(
             type=name,
             state=state,

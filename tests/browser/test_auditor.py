@@ -72,7 +72,7 @@ def test_what_changed_on_a_day_and_what_started_it(open_page: OpenPage) -> None:
 
 def test_what_failed_last_night_and_what_was_done(open_page: OpenPage) -> None:
     """Two accounts; nothing was tried since, and the page says what to do. Those of 22 November
-    are in sync since."""
+    were set by a run that somebody started that morning."""
     page = open_page()
     tables = page.locator("section", has=page.locator("#failures")).locator("table")
     now, history = (table.locator("tbody tr").all_inner_texts() for table in tables.all())
@@ -86,7 +86,7 @@ def test_what_failed_last_night_and_what_was_done(open_page: OpenPage) -> None:
     assert "2026-11-27 03:02" in history[0]
     assert "failed, not tried again since" in history[0]
     assert "2026-11-22 03:07" in history[2]
-    assert "in sync, tried again 2026-11-27 03:02" in history[2]
+    assert "in sync since 2026-11-22 08:11, changed by the run of 2026-11-22 08:07" in history[2]
     newest = page.locator("#r1")
     newest.locator("summary").click()
     assert "scripts/resync.sh --environment prod --retry-of" in newest.inner_text()

@@ -245,7 +245,7 @@ def test_print(open_page: OpenPage) -> None:
     assert 111 == page.locator("#rows tr").count()
     places = [
         page.locator(f"#{name}").bounding_box()["y"]
-        for name in ("summary", "failures", "checks", "drift", "runs", "accounts")
+        for name in ("summary", "drift", "failures", "checks", "runs", "accounts")
     ]
     assert places == sorted(places)
     assert not page.locator(".filters").is_visible()

@@ -170,6 +170,23 @@ def test_times() -> None:
     assert contact_of(record("unchanged") | written, runs=[]).changed_by is None
 
 
+def test_undone() -> None:
+    """What an undo put back is not in sync, until a run finds it equal or writes it again."""
+    undone = {"security_undone": {"at": LATER, "planned_at": PLAN}}
+
+    put_back = contact_of(record("updated") | undone)
+    equal_again = contact_of(record("unchanged") | undone | {"security_in_sync_with": "1:0f"})
+    failed = contact_of(record("failed", error="ThrottledError") | undone)
+
+    assert (State.PUT_BACK, LATER, "run-1") == (
+        put_back.state,
+        put_back.changed_at,
+        put_back.changed_by,
+    )
+    assert (Result.UNKNOWN, "put back: by an undo") == judge(put_back)
+    assert [State.IN_SYNC, State.FAILED] == [equal_again.state, failed.state]
+
+
 def test_order() -> None:
     """Accounts that need attention are first, then by name; one that left has its row."""
     knowledge = Knowledge(
@@ -299,10 +316,20 @@ def test_drift(more: Json, drifted: int) -> None:
     assert [("2026-11-26", 0), ("2026-11-27", 2 * drifted), ("2026-11-28", 0)] == days
 
 
-def test_dry_run_only_would_change() -> None:
-    run = run_of(run_item(dry_run=True, accounts={"updated": 2}), [], Links(""), {}, "dev")
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"dry_run": True}, "would change"),
+        ({"undoes": ["run-0"]}, "put back"),
+        ({"undoes": ["run-0"], "dry_run": True}, "would be put back"),
+    ],
+)
+def test_words_of_counts(more: Json, word: str) -> None:
+    """A dry run only would change, and an undo puts back."""
+    run = run_of(run_item(accounts={"updated": 2}, **more), [], Links(""), {}, "dev")
 
-    assert {"would change": 2} == run.counts
+    assert {word: 2} == run.counts
+    assert f"2 {word}" in page(report_of([], (run,)))
 
 
 def report_of(accounts: list[AccountState], runs: tuple[Any, ...] = ()) -> Report:

@@ -3,10 +3,10 @@
 document.documentElement.classList.add('js');
 addEventListener('DOMContentLoaded', () => {
   const PAGE = 50;
-  const ORDER = 'fcnseuikom';
+  const ORDER = 'fcnpseuikom';
   const STATES = {
-    attention: 'fcn', failing: 'fc', 'not-compared': 'n', 'in-sync': 'iu', lacking: 'fcnseuko',
-    'left-alone': 'seko', excluded: 'e', own: 'ok', 'not-set': 'u',
+    attention: 'fcn', failing: 'fc', 'not-compared': 'n', 'in-sync': 'iu', lacking: 'fcnpseuko',
+    'left-alone': 'pseko', 'put-back': 'p', excluded: 'e', own: 'ok', 'not-set': 'u',
   };
   const UNIT = 1;
   const table = document.querySelector('.accounts');
@@ -50,7 +50,7 @@ addEventListener('DOMContentLoaded', () => {
       const keys = new Map(rows.map((row) => {
         const cell = row.cells[column];
         if (column > UNIT && column < last) {
-          return [row, ORDER.indexOf(cell.className) + (cell.querySelector('i')?.textContent ?? '')];
+          return [row, String.fromCharCode(97 + ORDER.indexOf(cell.className)) + (cell.querySelector('i')?.textContent ?? '')];
         }
         return [row, lines(cell.textContent)];
       }));
