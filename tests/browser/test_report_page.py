@@ -57,6 +57,10 @@ def test_no_sideways_scroll(open_page: OpenPage, width: int) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    too_wide = (
+        "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.outerHTML)"
+    )
+    assert [] == page.eval_on_selector_all(".cards, figure, .check, .tile", too_wide)
 
 
 def test_what_needs_attention_is_first(open_page: OpenPage) -> None:
