@@ -83,10 +83,11 @@ def sample_report(accounts: int, names: dict[str, str] | None = None) -> Report:
         accounts_url=f"{CONSOLE}/organizations/v2/home/accounts/",
         dashboard_url=f"{CONSOLE}/cloudwatch/home?region=us-east-1#dashboards:name=prod",
     )
-    by_id, by_name = {one.id: one for one in states}, {run.name: run for run in runs}
+    since, by_id = first_day.isoformat(), {one.id: one for one in states}
+    in_runs = {run.name: _in_run(run) if run.at.isoformat() >= since else () for run in runs}
     listed = [
-        run_of(item, _in_run(by_name[item["sync_id"]]), _links(item["sync_id"]), by_id, "prod")
-        for item in listed_runs(items, first_day.isoformat())
+        run_of(item, in_runs[item["sync_id"]], _links(item["sync_id"]), by_id, "prod")
+        for item in listed_runs(items, since, states)
     ]
     return Report(about, states, listed)
 

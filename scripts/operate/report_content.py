@@ -39,7 +39,10 @@ class About:
 
 @dataclass(frozen=True)
 class Report:
-    """Accounts, those first that need attention, and runs, the newest first."""
+    """Accounts, those first that need attention, and runs, the newest first.
+
+    Of runs before the first day there are those that changed an account last.
+    """
 
     about: About
     accounts: Sequence[AccountState]
@@ -92,6 +95,16 @@ class Report:
                 key = (run.name, one.account_id, *alike, one.changed_by)
                 found.setdefault(key, []).append((run, one))
         return [(some[0][0], _types(one for _, one in some), some[0][1]) for some in found.values()]
+
+    @cached_property
+    def recent_runs(self) -> list[Run]:
+        """The runs since the first day."""
+        return [run for run in self.runs if run.started_at >= self.about.first_day.isoformat()]
+
+    @cached_property
+    def earlier_runs(self) -> list[Run]:
+        """The other runs."""
+        return list(self.runs[len(self.recent_runs) :])
 
     @cached_property
     def runs_by_name(self) -> dict[str, Run]:

@@ -47,15 +47,17 @@ def read_report(aws: Aws, stack: Stack, environment: str, days: int, now: dateti
         accounts_url=f"https://{console_host(aws.partition)}/organizations/v2/home/accounts/",
         dashboard_url=stack.outputs.get("DashboardUrl", ""),
     )
-    listed = listed_runs(items, first_day.isoformat())
-    return Report(about, accounts, _Runs(aws, stack, environment).read(listed, accounts))
+    since = first_day.isoformat()
+    listed = listed_runs(items, since, accounts)
+    return Report(about, accounts, _Runs(aws, stack, environment, since).read(listed, accounts))
 
 
 class _Runs:
     """Reads what single runs did."""
 
-    def __init__(self, aws: Aws, stack: Stack, environment: str) -> None:
+    def __init__(self, aws: Aws, stack: Stack, environment: str, since: str) -> None:
         self._aws = aws
+        self._since = since
         self._environment = environment
         self._table = stack.output("StateTableName")
         self._executions = stack.output("StateMachineArn").replace(":stateMachine:", ":execution:")
@@ -70,9 +72,10 @@ class _Runs:
         ]
 
     def _accounts_in(self, item: Mapping[str, Any]) -> list[Json]:
-        """Return the items of the accounts that the run changed or that failed in it."""
+        """Return the items of the accounts that a recent run changed or that failed in it."""
         counts: Mapping[str, int] = item.get("accounts", {})
-        if not (counts.get(Status.UPDATED) or counts.get(Status.FAILED)):
+        is_recent = item["started_at"] >= self._since
+        if not (is_recent and (counts.get(Status.UPDATED) or counts.get(Status.FAILED))):
             return []
         values = {":run": f"RUN#{item['sync_id']}"}
         found = _query(self._aws, self._table, "gsi1pk = :run", values, IndexName=INDEX)

@@ -100,12 +100,20 @@ class Links:
     map_run: str | None = None
 
 
-def listed_runs(items: Iterable[Json], since: str) -> list[Json]:
-    """Return the items of the runs since then, the newest first; not of what only queued."""
+def listed_runs(
+    items: Iterable[Json], since: str, accounts: Iterable[AccountState] = ()
+) -> list[Json]:
+    """Return the items of the runs that the report lists, the newest first.
+
+    These are the runs since then, and earlier ones that changed a contact of the accounts last.
+    What only queued is no run.
+    """
+    named = {contact.changed_by for account in accounts for contact in account.contacts}
     runs = [
         one
         for one in items
-        if one["started_at"] >= since and (one.get("status") or one.get("planned_at"))
+        if one.get("status") or one.get("planned_at")
+        if one["started_at"] >= since or one["sync_id"] in named
     ]
     return sorted(runs, key=lambda one: str(one["started_at"]), reverse=True)
 

@@ -14,7 +14,7 @@ from standin.organization.worlds import drifted_world
 from support.machine import Machine, machine
 
 REPOSITORY = Path(__file__).parents[2]
-EXCLUDED = "100000000006"
+FAILING, EXCLUDED = "100000000003", "100000000006"
 Result = subprocess.CompletedProcess[str]
 
 
@@ -92,6 +92,38 @@ def test_queued_request_is_followed(organization: Machine) -> None:
     assert 3 == len({name, holder.name, done_by})
     assert f"Queued behind {holder.name}. Waiting for the run that " in told.stderr
     assert f"{done_by} SUCCEEDED: [dev] contact sync success: 5 unchanged" == end
+
+
+def test_report(organization: Machine) -> None:
+    """What a run recorded is what the report says of each account, and nothing but that passes."""
+    fault = {"operation": "*", "error": "AccessDeniedException", "account_id": FAILING}
+    organization.organization.add_fault(fault)
+    execution = organization.run()
+
+    told = run(organization, "report", "--json")
+
+    assert 0 == told.returncode, told.stderr
+    found = json.loads(told.stdout)
+    contacts = {one["id"]: one["contacts"] for one in found["accounts"]}
+    states = {account: {one["state"] for one in some} for account, some in contacts.items()}
+    members = {str(100_000_000_001 + number): {"in sync"} for number in range(6)}
+    special = {EXCLUDED: {"excluded"}, FAILING: {"failed"}, "999999999999": {"source"}}
+    assert members | special == states
+    by = {
+        one["changed_by"]
+        for account in contacts.values()
+        for one in account
+        if one["state"] == "in sync"
+    }
+    assert {execution.name} == by
+    assert [{"pass": 5, "fail": 0, "unknown": 2}] * 3 == [one["counts"] for one in found["checks"]]
+    (shown,) = found["runs"]
+    assert (execution.name, 4, 4) == (
+        shown["name"],
+        len(shown["changed"]),
+        len(shown["failures"]),
+    )
+    assert "/SyncAccounts:" in shown["map_run_url"]
 
 
 def test_validate(organization: Machine) -> None:

@@ -185,7 +185,7 @@ def test_excluded_unit(deployed: Deployed, operate: Operate) -> None:
 
 
 def test_other_days(deployed: Deployed, operate: Operate) -> None:
-    """Runs of earlier days are not shown; accounts are, whenever they were compared."""
+    """Earlier runs that changed nothing last are not shown; accounts are, whenever compared."""
     earlier = {"sk": "2001", "sync_id": "run-0", "started_at": "2001-01-01T00:00:00+00:00"}
     deployed.put(STATE_TABLE, run_item() | earlier)
 

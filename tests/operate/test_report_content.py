@@ -247,7 +247,7 @@ def test_failed_is_unknown_with_what_was_known() -> None:
 
 
 def test_listed_runs() -> None:
-    """What only queued is no run; one under way is."""
+    """What only queued is no run; one under way is, and an earlier one that changed something."""
     items = [
         run_item(),
         run_item(sync_id="now", started_at=LATER, status=None),
@@ -255,7 +255,36 @@ def test_listed_runs() -> None:
         run_item(sync_id="old", started_at="2026-10-01T00:00:00+00:00"),
     ]
 
+    changed = AccountState(ID, "", "", "", (ContactState("security", State.OWN, changed_by="old"),))
+
     assert ["now", "run-1"] == [one["sync_id"] for one in listed_runs(items, "2026-11-01")]
+    with_earlier = listed_runs(items, "2026-11-01", [changed])
+    assert ["now", "run-1", "old"] == [one["sync_id"] for one in with_earlier]
+
+
+def test_earlier_run() -> None:
+    """An account's last change leads to its run, with trigger and event, however old that is."""
+    old = run_item(
+        started_at="2026-10-01T00:00:00+00:00",
+        trigger={"source": "contact_changed", "event_name": "Put", "event_id": "event-9"},
+    )
+    written = {"security_written": {"at": "2026-10-01T00:01:00+00:00", "planned_at": PLAN}}
+    report = report_of(
+        accounts_of(record("updated") | written, runs=[old]),
+        (run_of(old, [], Links("https://example.com"), {}, "dev"),),
+    )
+
+    assert [] == report.recent_runs
+    shown = page(report)
+    assert "event <code>event-9</code>" in shown
+    assert "<a href=#r1>changed 2026-10-01</a>" in shown
+    row = next(
+        row for row in csv.DictReader(csv_text(report).splitlines()) if row["account_id"] == ID
+    )
+    assert ("contact changed", "event-9") == (
+        row["changed_by_trigger"],
+        row["changed_by_event_ids"],
+    )
 
 
 def test_run() -> None:
