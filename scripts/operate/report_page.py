@@ -18,7 +18,7 @@ from operate.report_state import EQUAL, FAILING, LEFT_ALONE, ContactState, State
 FOLDER = Path(__file__).parent / "report_page"
 # Of a list that may be as long as the organization the page shows so many; JSON has all.
 MOST_LISTED = 300
-# One letter a state keeps the page small; page.css and page.js know them.
+# One letter a state keeps the page small; page.css and page.js know them. A cell without is "i".
 LETTERS = {
     State.FAILED: "f",
     State.CONTESTED: "c",

@@ -25,6 +25,8 @@ addEventListener('DOMContentLoaded', () => {
   let page = 0;
   let found = rows;
 
+  // Most cells are in sync; those have no class, which keeps the page small.
+  const letter = (cell) => cell.className || 'i';
   const lines = (text) => text.replace(/\s+/g, ' ').trim();
   const text = (row) => {
     if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
@@ -36,7 +38,7 @@ addEventListener('DOMContentLoaded', () => {
     const letters = STATES[fields.state.value];
     if (!letters) return true;
     const type = fields.type.value;
-    const states = type ? [row.cells[type].className] : [...row.cells].slice(2, last).map((cell) => cell.className);
+    const states = type ? [letter(row.cells[type])] : [...row.cells].slice(2, last).map(letter);
     if (fields.state.value === 'in-sync' && !type) {
       return states.every((state) => 'iuko'.includes(state)) && states.some((state) => letters.includes(state));
     }
@@ -50,7 +52,7 @@ addEventListener('DOMContentLoaded', () => {
       const keys = new Map(rows.map((row) => {
         const cell = row.cells[column];
         if (column > UNIT && column < last) {
-          return [row, String.fromCharCode(97 + ORDER.indexOf(cell.className)) + (cell.querySelector('i')?.textContent ?? '')];
+          return [row, String.fromCharCode(97 + ORDER.indexOf(letter(cell))) + (cell.querySelector('i')?.textContent ?? '')];
         }
         return [row, lines(cell.textContent)];
       }));
