@@ -154,8 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument(
         "--check",
         action="store_true",
-        help="measure what scripts/benchmark/bounds.json names for CI, with imports, validate.sh and "
-        "the report's page, and fail with each figure that is off; takes ten minutes",
+        help="measure what scripts/benchmark/bounds.json names for CI, with imports, validate.sh "
+        "and the report's page, and fail with each figure that is off; takes ten minutes",
     )
     mode.add_argument(
         "--long",

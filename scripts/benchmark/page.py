@@ -6,8 +6,8 @@ from typing import Any
 
 from browser.chromium import chromium
 from browser.sample import sample_report
-from operate.report_csv import csv_text
-from operate.report_page import page
+from operate.report.csv_file import csv_text
+from operate.report.page import page
 
 Json = dict[str, Any]
 

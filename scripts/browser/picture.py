@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from operate.report_page import page
+from operate.report.page import page
 
 from browser.chromium import NoBrowserError, chromium
 from browser.sample import sample_report

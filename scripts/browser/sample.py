@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from operate.report_content import About, Report
-from operate.report_organization import Member, Organization
-from operate.report_runs import Links, listed_runs, run_of
-from operate.report_state import Knowledge, account_states
+from operate.report.content import About, Report
+from operate.report.organization import Member, Organization
+from operate.report.runs import Links, listed_runs, run_of
+from operate.report.state import Knowledge, account_states
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from browser.chromium import NoBrowserError, chromium
 from browser.sample import sample_report
-from operate.report_page import page as report_page
+from operate.report.page import page as report_page
 
 AXE = Path(__file__).parents[2] / ".build/node/node_modules/axe-core/axe.min.js"
 # A column of numbers and dates, and so the order of every sort, is the same wherever this runs.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from browser.sample import sample_report
-from operate.report_page import page as report_page
+from operate.report.page import page as report_page
 
 OpenPage = Callable[..., Any]
 Barriers = Callable[[Any], list[str]]

@@ -5,13 +5,13 @@ from datetime import date
 from typing import Any
 
 import pytest
-from operate.report_checks import Result, judge
-from operate.report_content import About, Report
-from operate.report_csv import csv_text, safe
-from operate.report_organization import Member, Organization
-from operate.report_page import page
-from operate.report_runs import Links, drift_by_day, listed_runs, run_of
-from operate.report_state import (
+from operate.report.checks import Result, judge
+from operate.report.content import About, Report
+from operate.report.csv_file import csv_text, safe
+from operate.report.organization import Member, Organization
+from operate.report.page import page
+from operate.report.runs import Links, drift_by_day, listed_runs, run_of
+from operate.report.state import (
     KEPT_WHY,
     AccountState,
     ContactState,

@@ -13,10 +13,10 @@ from contact_sync.comparison import Status
 from operate import configuration
 from operate.aws import Aws, code_of, console_host, console_link, each, pages
 from operate.console import warn
-from operate.report_content import About, Report
-from operate.report_organization import read_organization
-from operate.report_runs import Links, Run, listed_runs, run_of
-from operate.report_state import AccountState, Knowledge, account_states
+from operate.report.content import About, Report
+from operate.report.organization import read_organization
+from operate.report.runs import Links, Run, listed_runs, run_of
+from operate.report.state import AccountState, Knowledge, account_states
 from operate.stacks import Stack
 
 Json = dict[str, Any]

@@ -11,7 +11,7 @@ from contact_sync.comparison import CHANGED, FAILURES, Status
 from contact_sync.contacts import ABSENT, ALTERNATE_TYPES, ContactType
 from contact_sync.errors import NotRecordedError, error_class
 
-from operate.report_organization import Member, Organization
+from operate.report.organization import Member, Organization
 
 Json = Mapping[str, Any]
 

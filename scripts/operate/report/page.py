@@ -10,12 +10,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from operate.report_checks import Result
-from operate.report_content import Report
-from operate.report_runs import moment
-from operate.report_state import EQUAL, FAILING, LEFT_ALONE, ContactState, State
+from operate.report.checks import Result
+from operate.report.content import Report
+from operate.report.runs import moment
+from operate.report.state import EQUAL, FAILING, LEFT_ALONE, ContactState, State
 
-FOLDER = Path(__file__).parent / "report_page"
+FOLDER = Path(__file__).parent / "templates"
 # Of a list that may be as long as the organization the page shows so many; JSON has all.
 MOST_LISTED = 300
 # One letter a state keeps the page small; page.css and page.js know them. A cell without is "i".

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from operate.report_runs import moment
-from operate.report_state import FAILING, AccountState, ContactState, State
+from operate.report.runs import moment
+from operate.report.state import FAILING, AccountState, ContactState, State
 
 
 class Result(StrEnum):

@@ -4,9 +4,9 @@ import csv
 import io
 from collections.abc import Iterator
 
-from operate.report_content import Report
-from operate.report_runs import Run
-from operate.report_state import AccountState, ContactState
+from operate.report.content import Report
+from operate.report.runs import Run
+from operate.report.state import AccountState, ContactState
 
 # A spreadsheet takes a cell that begins so for a formula; the full-width forms count as well.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from operate.aws import open_aws
 from operate.console import OK, OperateError, note, out
-from operate.options import Parser, add_json, add_where, text
-from operate.report_content import Report
-from operate.report_csv import csv_text
-from operate.report_page import page
-from operate.report_reading import read_report
+from operate.options import Parser, text
+from operate.report.content import Report
+from operate.report.csv_file import csv_text
+from operate.report.page import page
+from operate.report.reading import read_report
 from operate.stacks import get_stack
 
 DEFAULT_DAYS = 30
@@ -39,23 +39,16 @@ examples:
 def parser() -> Parser:
     """Return the options."""
     made = Parser("report", "Report the state of every account and contact type.", EPILOG)
-    add_where(made)
-    add_json(made)
-    made.add_argument(
+    made.json()
+    made.value(
         "--html",
-        type=text,
-        metavar="FILE",
-        help="write one self-contained page (contact-sync-ENV.html, unless --csv or --json is "
-        "given)",
+        text,
+        "FILE",
+        "write one self-contained page (contact-sync-ENV.html, unless --csv or --json is given)",
     )
-    made.add_argument("--csv", type=text, metavar="FILE", help="write a row per account and type")
-    made.add_argument(
-        "--days",
-        type=_days,
-        default=DEFAULT_DAYS,
-        metavar="N",
-        help="show the runs of so many days, 1 to 400 (%(default)s)",
-    )
+    made.value("--csv", text, "FILE", "write a row per account and type")
+    meaning = "show the runs of so many days, 1 to 400 (%(default)s)"
+    made.value("--days", _days, "N", meaning, default=DEFAULT_DAYS)
     return made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from contact_sync.comparison import CHANGED, Status
 from contact_sync.errors import error_class
 
-from operate.report_state import AccountState, mapping
+from operate.report.state import AccountState, mapping
 
 Json = Mapping[str, Any]
 

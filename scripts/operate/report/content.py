@@ -7,9 +7,9 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
-from operate.report_checks import Checked, Result, check_accounts
-from operate.report_runs import Failure, Run, drift_by_day, moment
-from operate.report_state import (
+from operate.report.checks import Checked, Result, check_accounts
+from operate.report.runs import Failure, Run, drift_by_day, moment
+from operate.report.state import (
     EQUAL,
     FAILING,
     LEFT,
