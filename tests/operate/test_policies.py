@@ -161,6 +161,9 @@ def allows(policy: Json, action: str, resource: str) -> bool:
     )
 
 
+MODULES = list(REPOSITORY.glob("scripts/operate/**/*.py"))
+
+
 def actions_of(modules: Iterable[Path]) -> set[str]:
     """Return what Python modules call: methods, and names, of operations of their clients."""
     found = set()
@@ -174,10 +177,6 @@ def actions_of(modules: Iterable[Path]) -> set[str]:
                 f"{SERVICES.get(service, service)}:{names[word]}" for word in called & names.keys()
             }
     return found - FREE
-
-
-def modules() -> dict[str, Path]:
-    return {path.stem: path for path in REPOSITORY.glob("scripts/operate/**/*.py")}
 
 
 def missing(policy: Json, actions: Iterable[str]) -> list[str]:
@@ -199,7 +198,7 @@ def test_every_resource_can_be_made(template: Callable[[], Json]) -> None:
 
 def test_every_call_of_the_commands() -> None:
     """What a command calls is allowed to who deploys, where the command calls it."""
-    called = actions_of(modules().values()) | BY_ADAPTERS
+    called = actions_of(MODULES) | BY_ADAPTERS
 
     assert 50 < len(called)
     assert [] == missing(DEPLOYER, called | HANDED_OVER)
@@ -207,7 +206,7 @@ def test_every_call_of_the_commands() -> None:
 
 def test_every_call_of_operators() -> None:
     """Who does not deploy can do everything else, and does not get more."""
-    operating = [path for name, path in modules().items() if name not in DEPLOYING]
+    operating = [path for path in MODULES if path.stem not in DEPLOYING]
     needed = (actions_of(operating) | BY_ADAPTERS | HANDED_OVER) - DEPLOYERS_OWN
     encryption = {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 
