@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from faults import cases
-from faults.cases import INVALID, JOINING, TYPES, UNKNOWN, Act, Case, asked_for, eligible
+from faults.cases import INVALID, JOINING, TYPES, Act, Case, asked_for, eligible
 from standin.organization import OrganizationClient
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 from support.search import contact_values
@@ -292,6 +292,10 @@ class Trial:
                 organization.set_account(account_id, parent=what["parent"])
             case "leave":
                 self.system.leave(account_id)
+                self.asked = [
+                    replace(one, is_sure=False) if _is_named(one.execution, account_id) else one
+                    for one in self.asked
+                ]
         if what.get("told"):
             trigger = self._trigger(source="account_left", account_id=account_id)
             execution = self.system.start({"trigger": trigger})
@@ -341,7 +345,7 @@ class Trial:
     def _may_be_refused(self, request: Json) -> bool:
         types = set(request.get("contact_types", []))
         return (
-            UNKNOWN in request.get("account_ids", [])
+            not set(request.get("account_ids", [])) <= set(cases.ids_of(self.system.world()))
             or not types <= set(self.config["contact_types"])
             or bool(types - self._source().keys())
         )
@@ -582,6 +586,12 @@ def _normal(name: str, value: str | None) -> str:
         return re.sub(r"(?!^[+])[^0-9]", "", text)
     local, at, domain = text.rpartition("@")
     return f"{local}{at}{domain.lower()}" if name == "EmailAddress" else text
+
+
+def _is_named(execution: Any, account_id: str) -> bool:
+    """Tell whether a request names the account, so that it may be refused without it."""
+    asked = execution.input if isinstance(execution.input, dict) else {}
+    return account_id in (asked.get("account_ids") or [])
 
 
 def _mentions(message: Message, name: str) -> bool:
