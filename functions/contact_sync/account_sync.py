@@ -1,6 +1,6 @@
 """Sync one account's contacts: read, compare, write the differences, record the results."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
@@ -24,6 +24,7 @@ from contact_sync.errors import (
     RepeatAccountError,
     SyncError,
 )
+from contact_sync.quotas import calls_of_account
 
 # What a child returns for its account; the parent counts, and looks for a lost lock.
 UNCHANGED_DIGIT, UPDATED_DIGIT, FAILED_DIGIT, SKIPPED_DIGIT, LOST_DIGIT = range(5)
@@ -123,12 +124,16 @@ class AccountStates(Protocol):
 
 @dataclass(frozen=True)
 class AccountSync:
-    """Syncs single accounts with one source."""
+    """Syncs single accounts with one source.
+
+    `reserve` takes the time slots of an account's next calls together, by operation.
+    """
 
     source: Source
     contacts: AccountContacts
     states: AccountStates
     account: Callable[[str], Account]
+    reserve: Callable[[Mapping[str, int]], None]
 
     def run(self, task: AccountTask) -> int:
         """Sync the task's contacts and return the account's digit.
@@ -162,6 +167,7 @@ class _Attempt:
     def read_contacts(self) -> dict[ContactType, Contact | None]:
         """Return the account's contacts that could be read."""
         actual = {}
+        self._reserve(read=self._task.contact_types)
         for name in self._task.contact_types:
             try:
                 actual[name] = self._sync.contacts.get(self._task.account_id, name)
@@ -207,6 +213,7 @@ class _Attempt:
         # An attempt that dies between its write and its record must be known to have written.
         if writes and not self._sync.states.intend(self._task, writes):
             return False
+        self._reserve(written=writes)
         for name, write in writes.items():
             try:
                 self._put_or_delete(name, contacts[name])
@@ -231,6 +238,11 @@ class _Attempt:
             raise RepeatAccountError(f"account {self._task.account_id}: {names}")
         if self._errors:
             raise self._errors[0]
+
+    def _reserve(
+        self, read: Collection[ContactType] = (), written: Collection[ContactType] = ()
+    ) -> None:
+        self._sync.reserve(calls_of_account(self._sync.source.contacts, read, written))
 
     def _put_or_delete(self, name: ContactType, contact: Contact | None) -> None:
         if contact is None:

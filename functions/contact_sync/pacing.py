@@ -6,7 +6,7 @@ place fill the quota, whatever share of the accounts differs, and never exceed i
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from contact_sync.errors import SyncError
@@ -28,7 +28,7 @@ def now() -> int:
 
 def interval(quota: Quota) -> int:
     """Return the time between two slots, in microseconds."""
-    return round(MICROSECONDS / quota.rate)
+    return max(1, round(MICROSECONDS / quota.rate))
 
 
 def earliest(quota: Quota, at: int) -> int:
@@ -39,8 +39,8 @@ def earliest(quota: Quota, at: int) -> int:
 class Slots(Protocol):
     """The slots of every operation."""
 
-    def take(self, operation: str, count: int = 1) -> int:
-        """Take the next slots; return the time of the first, in microseconds since 1970.
+    def take(self, operation: str, count: int = 1) -> range:
+        """Take the next slots; return their times, in microseconds since 1970.
 
         Raises SyncError where none can be had.
         """
@@ -56,12 +56,12 @@ class OwnSlots:
         }
         self._next = dict.fromkeys(quotas, 0)
 
-    def take(self, operation: str, count: int = 1) -> int:
-        """Take the next slots; return the time of the first, in microseconds since 1970."""
+    def take(self, operation: str, count: int = 1) -> range:
+        """Take the next slots; return their times, in microseconds since 1970."""
         quota = self._quotas[operation]
-        slot = max(self._next[operation], earliest(quota, now()))
-        self._next[operation] = slot + count * interval(quota)
-        return slot
+        first = max(self._next[operation], earliest(quota, now()))
+        self._next[operation] = following = first + count * interval(quota)
+        return range(first, following, interval(quota))
 
 
 class Pacer:
@@ -70,10 +70,23 @@ class Pacer:
     def __init__(self, slots: Slots, spare: Slots) -> None:
         self._slots = slots
         self._spare = spare
+        self._reserved: dict[str, Iterator[int]] = {}
+
+    def reserve(self, calls: Mapping[str, int]) -> None:
+        """Take the slots of several calls of each operation, for the waits that follow.
+
+        Processes that take one slot after the other take turns, so that all of their accounts
+        take long and end together, and the last of them late. What an earlier reservation has
+        left is never used: its time may be long past.
+        """
+        for operation, count in calls.items():
+            self._reserved[operation] = iter(self._take(operation, count))
 
     def wait(self, operation: str) -> None:
-        """Take the operation's next slot and sleep until it begins."""
-        slot = self._take(operation)
+        """Sleep until the operation's next slot begins: a reserved one, or else a new one."""
+        slot = next(self._reserved.get(operation, iter(())), None)
+        if slot is None:
+            (slot,) = self._take(operation)
         if (wait := slot - now()) > 0:
             time.sleep(wait / MICROSECONDS)
 
@@ -81,7 +94,7 @@ class Pacer:
         """Leave slots to whoever else uses the quota."""
         self._take(operation, LEFT_AFTER_REFUSAL)
 
-    def _take(self, operation: str, count: int = 1) -> int:
+    def _take(self, operation: str, count: int = 1) -> range:
         try:
             return self._slots.take(operation, count)
         except SyncError as error:

@@ -29,7 +29,8 @@ class Processor:
         table = settings.read("STATE_TABLE_NAME")
         quotas = quotas_of(account.meta.partition, float(settings.read("QUOTA_SHARE")))
         spare = OwnSlots(quotas, processes=int(settings.read("MAX_CONCURRENCY")))
-        pace(account, Pacer(SlotsTable(dynamodb, table, quotas), spare))
+        self._pacer = Pacer(SlotsTable(dynamodb, table, quotas), spare)
+        pace(account, self._pacer)
         self._refused_calls = RefusedCalls(account)
         self._contacts = AccountContactsClient(account)
         self._states = AccountStatesTable(dynamodb, table)
@@ -51,7 +52,7 @@ class Processor:
         asked = [name for name in self._contact_types if name in source.contact_types]
         if not asked:
             return 0
-        sync = AccountSync(source, self._contacts, self._states, self._account)
+        sync = AccountSync(source, self._contacts, self._states, self._account, self._pacer.reserve)
         try:
             digit = sync.run(AccountTask.from_event(event, asked))
         finally:

@@ -57,9 +57,17 @@ def seconds_per_account(
     quotas: Mapping[str, Quota],
 ) -> float:
     """Return the time that the slowest operation takes for one account, in seconds."""
+    calls = calls_of_account(source, read, written)
+    return max((count / quotas[name].rate for name, count in calls.items()), default=0.0)
+
+
+def calls_of_account(
+    source: SourceContacts, read: Collection[ContactType], written: Collection[ContactType]
+) -> Counter[str]:
+    """Return how often each operation is called for one account."""
     calls = Counter(_read_operation(name) for name in read)
     calls.update(_write_operation(name, source[name]) for name in written)
-    return max((count / quotas[name].rate for name, count in calls.items()), default=0.0)
+    return calls
 
 
 def accounts_at_once(seconds_per_account: float, limit: int) -> int:

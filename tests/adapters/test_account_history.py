@@ -55,7 +55,7 @@ class History:
         clock = type("Clock", (), {"now": staticmethod(lambda _zone: self.now)})
         self._monkeypatch.setattr(account_sync, "datetime", clock)
         source = make_source(insisted=insisted, **contacts)
-        sync = AccountSync(source, self.contacts, self.states, make_account)
+        sync = AccountSync(source, self.contacts, self.states, make_account, lambda _: None)
         try:
             return str(sync.run(task))
         except (ContestedError, RepeatAccountError, SystemExit) as error:

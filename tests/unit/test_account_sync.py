@@ -52,7 +52,14 @@ class Given:
         self.states = FakeStates()
         self.looked_up: list[str] = []
         self._account = account or make_account()
-        self.sync = AccountSync(make_source(**source), self.contacts, self.states, self._look_up)
+        self.reserved: list[dict[str, int]] = []
+        self.sync = AccountSync(
+            make_source(**source),
+            self.contacts,
+            self.states,
+            self._look_up,
+            lambda calls: self.reserved.append(dict(calls)),
+        )
 
     def _look_up(self, account_id: str) -> Account:
         self.looked_up.append(account_id)
@@ -117,6 +124,15 @@ def test_only_what_differs_is_written() -> None:
     assert [("put", MEMBER, SECURITY)] == given.contacts.writes
     assert make_contact("security") == given.contacts.contacts[MEMBER, SECURITY]
     assert Status.UPDATED is given.statuses[SECURITY]
+
+
+def test_the_slots_of_an_accounts_reads_and_then_of_its_writes_are_reserved_together() -> None:
+    given = Given(billing=None).has(SECURITY).knows(BILLING, written=make_write()).has(BILLING)
+    given.run(*ALTERNATE_TYPES, PRIMARY)
+    assert [
+        {"GetAlternateContact": 3, "GetContactInformation": 1},
+        {"DeleteAlternateContact": 1, "PutAlternateContact": 1, "PutContactInformation": 1},
+    ] == given.reserved
 
 
 def test_another_spelling_is_not_written() -> None:

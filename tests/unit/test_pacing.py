@@ -26,7 +26,7 @@ def pacer(processes: int = 1) -> Pacer:
 
 
 class NoSlots:
-    def take(self, operation: str, _count: int = 1) -> int:
+    def take(self, operation: str, _count: int = 1) -> range:
         raise ThrottledError(f"take a slot of {operation}")
 
 
@@ -41,6 +41,12 @@ def test_calls_use_the_burst_then_wait_for_their_slots(time: FakeTime) -> None:
     assert [] == time.slept
     wait(paced, 100)
     assert pytest.approx(100 / 10, abs=0.01) == sum(time.slept)
+
+
+def test_a_quota_beyond_what_the_clock_tells_apart_is_hardly_paced(time: FakeTime) -> None:
+    slots = OwnSlots({"Get": Quota(rate=10_000_000, burst=15)})
+    wait(Pacer(slots, spare=slots), 100)
+    assert sum(time.slept) < 0.001
 
 
 def test_an_idle_time_saves_no_more_than_the_burst(time: FakeTime) -> None:
@@ -67,19 +73,44 @@ def test_a_share_of_the_quota_is_shared_with_the_other_processes(time: FakeTime)
     assert pytest.approx(10 * 10 / 10) == sum(time.slept)
 
 
-@given(st.lists(st.floats(0, 5), min_size=1, max_size=80))
-def test_no_window_has_more_calls_than_the_quota_allows(pauses: list[float]) -> None:
+@given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 4)), min_size=1, max_size=80))
+def test_no_window_has_more_calls_than_the_quota_allows(pauses: list[tuple[float, int]]) -> None:
     time = FakeTime()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pacing, "time", time)
         paced, calls = pacer(), []
-        for pause in pauses:
+        for pause, reserved in pauses:
             time.now += pause
-            paced.wait("Put")
-            calls.append(time.now)
+            if reserved:
+                paced.reserve({"Put": reserved})
+            for _ in range(reserved or 1):
+                paced.wait("Put")
+                calls.append(time.now)
     for first, start in enumerate(calls):
         for last, end in enumerate(calls[first:], first):
             assert last - first + 1 <= 8 + 5 * (end - start) + 1e-6
+
+
+def test_reserved_slots_follow_each_other_whatever_other_processes_do(time: FakeTime) -> None:
+    slots = OwnSlots(QUOTAS)
+    mine, other = Pacer(slots, spare=slots), Pacer(slots, spare=slots)
+    wait(other, AT_ONCE)
+    mine.reserve({"Get": 3, "Put": 1})
+    other.reserve({"Get": 30})
+    wait(mine, 3)
+    wait(mine, 1, "Put")
+    assert pytest.approx(3 / 10, abs=0.01) == sum(time.slept)
+    wait(mine, 1)
+    assert pytest.approx((3 + 30 + 1) / 10, abs=0.01) == sum(time.slept)
+
+
+def test_a_reservation_that_was_not_used_is_not_used_later(time: FakeTime) -> None:
+    paced = pacer()
+    paced.reserve({"Get": AT_ONCE + 5})
+    wait(paced, 1)
+    paced.reserve({"Get": 1})
+    wait(paced, 1)
+    assert [pytest.approx((5 + 1) / 10, abs=0.01)] == time.slept
 
 
 def test_a_refused_call_leaves_slots_to_whoever_else_calls(time: FakeTime) -> None:

@@ -28,7 +28,7 @@ RESTART = (
 
 
 class SlotsTable:
-    """Slots that all processes take from one item an operation, with one write each."""
+    """Slots that all processes take from one item an operation, with one write each time."""
 
     def __init__(self, client: "DynamoDBClient", table: str, quotas: Mapping[str, Quota]) -> None:
         self._client = client
@@ -36,8 +36,8 @@ class SlotsTable:
         self._quotas = quotas
         self._idle: set[str] = set()
 
-    def take(self, operation: str, count: int = 1) -> int:
-        """Take the next slots; return the time of the first, in microseconds since 1970.
+    def take(self, operation: str, count: int = 1) -> range:
+        """Take the next slots, with one write; return their times, in microseconds since 1970.
 
         Raises SyncError where the table refuses.
         """
@@ -50,12 +50,12 @@ class SlotsTable:
             # What was true of the last call, idle or busy, is likely true of this one.
             if operation in self._idle:
                 if self._update(operation, RESTART, {**window, ":following": oldest + length}):
-                    return oldest
+                    return range(oldest, oldest + length, interval(quota))
                 self._idle.remove(operation)
             else:
                 following = self._update(operation, FOLLOW, {**window, ":length": length})
                 if following:
-                    return following - length
+                    return range(following - length, following, interval(quota))
                 self._idle.add(operation)
         raise ThrottledError(f"take a slot of {operation}: other processes were faster")
 
