@@ -1,6 +1,6 @@
 """The least time that a run can take under the request quotas."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.options import Scenario
@@ -40,6 +40,24 @@ def floor_seconds(calls: Mapping[str, int], quotas: Mapping[str, Quota]) -> floa
         (calls[name] - burst) / rate for name, (rate, burst) in quotas.items() if name in calls
     ]
     return max([0.0, *times])
+
+
+def ordered_seconds(writes: Sequence[int], reads: int, read: Quota, write: Quota) -> float:
+    """Return the least time where accounts come in this order, and only a read tells who differs.
+
+    `writes` has the number that each account needs, in order, and `reads` that of each before its
+    writes. From the moment at which an account is read, its writes and those of all accounts after
+    it are still to come: where those that differ come late, writes are missing first.
+    """
+    (read_rate, read_burst), (write_rate, write_burst) = read, write
+    least = max(0.0, len(writes) * reads - read_burst) / read_rate
+    left = sum(writes)
+    for number, count in enumerate(writes, start=1):
+        known = max(0.0, number * reads - read_burst) / read_rate
+        if count:
+            least = max(least, known + max(0.0, left - write_burst) / write_rate)
+        left -= count
+    return least
 
 
 def slowest_operation(calls: Mapping[str, int], quotas: Mapping[str, Quota]) -> str | None:

@@ -118,12 +118,12 @@ class Planned:
 
 
 def planned(section: str, file: Path = BOUNDS_FILE) -> list[Planned]:
-    """Return the runs that a section of the bounds file plans."""
+    """Return the runs that a section of the bounds file plans; `why` is for its readers."""
     return [
         Planned(
             shows=str(entry.pop("shows")),
             bounds=tuple(entry.pop("bounds", {}).items()),
-            scenario=Scenario.from_json(entry),
+            scenario=Scenario.from_json({k: v for k, v in entry.items() if k != "why"}),
         )
         for entry in json.loads(file.read_text())[section]
     ]

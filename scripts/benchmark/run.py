@@ -24,6 +24,7 @@ from standin.tables import Tables
 from benchmark.floor import (
     floor_seconds,
     needed_calls,
+    ordered_seconds,
     slowest_operation,
     unused_seconds,
 )
@@ -220,6 +221,7 @@ def _figures(stack: Stack, execution: Execution, scenario: Scenario) -> Json:
         "estimate_error": estimate_error(scenario, estimated, took),
         "sync_ratio": sync / floor if floor else None,
         "run_ratio": run / floor if floor else None,
+        "ordered_seconds": _ordered(standin, scenario, entered),
         "unused_seconds": _unused(standin, scenario, entered, sync),
         "calls": calls,
         "refused_share": refused_share(calls),
@@ -245,6 +247,24 @@ def _exited(history: Iterable[Json], state: str) -> float:
 
 def _moment(event: Json) -> float:
     return float(event["timestamp"].timestamp())
+
+
+def _ordered(standin: RunningStandin, scenario: Scenario, entered: float) -> float | None:
+    slowest = slowest_operation(needed_calls(scenario), DEFAULT_QUOTAS)
+    if slowest is None:
+        return None
+    subject = slowest.removeprefix("Get").removeprefix("Put")
+    calls: dict[str, Counter[str]] = {}
+    for call in standin.organization.calls():
+        if call["time"] >= entered and call["outcome"] != REFUSED:
+            calls.setdefault(call["account_id"], Counter())[call["operation"]] += 1
+    read = [one for one in calls.values() if one[f"Get{subject}"]]
+    return ordered_seconds(
+        writes=[one[f"Put{subject}"] for one in read],
+        reads=max(one[f"Get{subject}"] for one in read),
+        read=DEFAULT_QUOTAS[f"Get{subject}"],
+        write=DEFAULT_QUOTAS[f"Put{subject}"],
+    )
 
 
 def _unused(

@@ -87,8 +87,8 @@ def _row(runs: Iterable[Json], name: str, show: Callable[[Json], str]) -> Row:
     return (name, *(show(run) for run in runs))
 
 
-def _optional(key: str) -> Callable[[Json], str]:
-    return lambda run: "-" if run[key] is None else f"{run[key]:.3f}"
+def _optional(key: str, digits: int = 3) -> Callable[[Json], str]:
+    return lambda run: "-" if run[key] is None else f"{run[key]:.{digits}f}"
 
 
 def _unused(part: str) -> Callable[[Json], str]:
@@ -124,6 +124,7 @@ _FIGURES: tuple[tuple[str, Callable[[Json], str]], ...] = (
     ("execution", lambda run: str(run["status"])),
     ("contacts lost", lambda run: f"{run['lost_contacts']:,}"),
     ("floor, s", lambda run: f"{run['floor_seconds']:.1f}"),
+    ("  in the order of the accounts, s", _optional("ordered_seconds", 1)),
     ("SyncAccounts, s", lambda run: f"{run['sync_seconds']:.1f}"),
     ("  over the floor: start, s", _unused("start")),
     ("  over the floor: middle, s", _unused("middle")),

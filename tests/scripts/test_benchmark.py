@@ -25,6 +25,7 @@ from benchmark.floor import (
     Unused,
     floor_seconds,
     needed_calls,
+    ordered_seconds,
     slowest_operation,
     unused_seconds,
 )
@@ -83,6 +84,20 @@ class TestFloor:
             "GetAlternateContact": 10,
             "PutAlternateContact": 5,
         } == needed_calls(scenario)
+
+    @pytest.mark.parametrize(
+        ("writes", "seconds"),
+        [
+            ([3, 0, 3, 0], (3 - 2) / 10 + (6 - 1) / 5),
+            ([3] * 4, (3 - 2) / 10 + (12 - 1) / 5),
+            # The third account is known after 0.7 s, and six writes follow.
+            ([0, 0, 3, 3], 0.7 + (6 - 1) / 5),
+            ([0, 0], (6 - 2) / 10),
+        ],
+    )
+    def test_order(self, writes: list[int], seconds: float) -> None:
+        """Writes wait for the reads before them: what differs late makes a run longer."""
+        assert pytest.approx(seconds) == ordered_seconds(writes, 3, read=(10, 2), write=(5, 1))
 
     def test_patience(self) -> None:
         """A run is given up after a multiple of its floor, at the stand-in's speed."""
@@ -249,11 +264,12 @@ def measured(**changes: Any) -> Json:
         "run_seconds": 615.0,
         "estimated_seconds": 600.0,
         "estimate_error": 0.02,
-        "sync_ratio": 1.019,
+        "sync_ratio": 1.009,
         "run_ratio": 1.028,
+        "ordered_seconds": 598.4,
         "unused_seconds": {"start": 1.0, "middle": 2.0, "end": 0.5, "more": 0.0},
         "calls": {"PutAlternateContact": {"needed": 3000, "made": 3150, "refused": 150}},
-        "refused_share": 0.02,
+        "refused_share": 0.002,
         "transitions": 3020,
         "transitions_an_account": 3.01,
         "events": 80,
@@ -349,9 +365,9 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("figure", "value"),
         [
-            ("sync_ratio", 1.06),
-            ("refused_share", 0.11),
-            ("estimate_error", 0.16),
+            ("sync_ratio", 1.011),
+            ("refused_share", 0.006),
+            ("estimate_error", 0.11),
             ("lost_contacts", 1),
             ("transitions_an_account", 5.0),
             ("largest_payload", 70_000),
@@ -393,7 +409,7 @@ class TestCheck:
         assert [] == list(memory_verdicts([with_peak(100, 0), with_peak(2000, 0)], 1.1))
         assert [] == list(memory_verdicts([with_peak(100, 1)], 1.1))
 
-    @pytest.mark.parametrize(("ratio", "holds"), [(1.05, True), (0.95, False), (1.08, False)])
+    @pytest.mark.parametrize(("ratio", "holds"), [(1.05, True), (0.95, False), (1.07, False)])
     def test_scaling(self, ratio: float, holds: bool) -> None:  # noqa: FBT001
         """At another speed the ratio of the same scenario is the same, nearly."""
         fast = measured(scenario=Scenario(1000, speed=5), sync_ratio=ratio)
