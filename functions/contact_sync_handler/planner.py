@@ -83,7 +83,17 @@ class Planner:
         asked = asked_types(requests, now.config, differing)
         before = None if missing is None else [ContactType(name) for name in missing]
         choice = choose_contacts(now.config, asked, now.contacts, before)
-        self._record_choice(run, choice)
+        written = [] if own else [name for name in choice.contact_types if name in differing]
+        seconds = {
+            name: seconds_per_account(now.contacts, choice.contact_types, types, self.quotas)
+            for name, types in {
+                "least": [],
+                "expected": written,
+                # Where the source did not change, nobody knows yet how many accounts differ.
+                "most": [] if own else written or choice.contact_types,
+            }.items()
+        }
+        self._record_choice(run, choice, seconds)
         if choice.confirm:
             return {"confirm": True, "missing": [str(name) for name in choice.missing]}
         if own is None:
@@ -92,7 +102,6 @@ class Planner:
                 raise LockLostError("another execution took the lock over")
         request = merged(requests) or RunRequest()
         self._store(run, planned_at, now, choice, request)
-        written = [] if own else [name for name in choice.contact_types if name in differing]
         return {
             "confirm": False,
             "sync_id": run.sync_id,
@@ -102,9 +111,7 @@ class Planner:
             "source_key": object_key(run.sync_id, planned_at, SOURCE),
             "scope_key": object_key(run.sync_id, planned_at, SCOPE),
             "manifest_key": object_key(run.sync_id, planned_at, MANIFEST),
-            "seconds_per_account": seconds_per_account(
-                now.contacts, choice.contact_types, written, self.quotas
-            ),
+            "seconds_per_account": seconds["expected"],
             "retry": now.config.retry_config.model_dump(),
             "notification": now.config.notification_settings.model_dump(),
             # A dry run leaves the quotas to the run beside it.
@@ -166,11 +173,13 @@ class Planner:
         }
         self.runs.update(run.started_at, run.sync_id, values)
 
-    def _record_choice(self, run: Run, choice: ContactChoice) -> None:
+    def _record_choice(self, run: Run, choice: ContactChoice, seconds: Mapping[str, float]) -> None:
+        """Record what the run syncs, and the seconds that the quotas need for an account."""
         values = {
             "contact_types": [str(name) for name in choice.contact_types],
             "left_out": {str(name): why for name, why in choice.left_out.items()},
             "invalid": [str(name) for name in choice.invalid],
+            "milliseconds_per_account": {name: round(one * 1000) for name, one in seconds.items()},
         }
         self.runs.update(run.started_at, run.sync_id, values)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from contact_sync.errors import error_class
+from contact_sync.estimate import duration, expected
 
 from sync_reporter.report import RunReport
 
@@ -42,14 +43,6 @@ def next_command(environment: str, report: RunReport) -> str | None:
     return command.format(environment=environment, sync_id=report.sync_id)
 
 
-def duration(seconds: int) -> str:
-    """Return for example `1 h 5 min`: the two largest units."""
-    minutes, hours = seconds // 60, seconds // 3600
-    if hours:
-        return f"{hours} h {minutes % 60} min"
-    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
-
-
 def _heading(environment: str, report: RunReport) -> str:
     trigger, outcome = report.trigger, report.outcome
     started_by = " ".join(
@@ -83,8 +76,8 @@ def _result(report: RunReport) -> Iterable[str]:
     for account_id, why in report.named_skips.items():
         yield f"  skipped: {account_id}, {why}"
     if report.seconds is not None and report.estimated_seconds is not None:
-        took, estimated = duration(report.seconds), duration(report.estimated_seconds)
-        yield f"  took {took}; expected {estimated} by the API's quotas"
+        wanted = expected(report.estimated_seconds, report.most_seconds or 0)
+        yield f"  took {duration(report.seconds)}; expected {wanted} by the API's quotas"
     if report.lost_children:
         yield f"  {report.lost_children} children ended without a result for their account"
 

@@ -32,6 +32,7 @@ class RunReport:
     named_skips: Mapping[str, str] = field(default_factory=dict)
     seconds: int | None = None
     estimated_seconds: int | None = None
+    most_seconds: int | None = None
     lost_children: int = 0
     superseded_by: str | None = None
 
@@ -54,6 +55,7 @@ class RunReport:
             ],
             "seconds": self.seconds,
             "estimated_seconds": self.estimated_seconds,
+            "most_seconds": self.most_seconds,
             "lost_children": self.lost_children,
             "superseded_by": self.superseded_by,
         }

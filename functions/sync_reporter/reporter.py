@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any, Self
 
 from contact_sync.account_sync import LOST_DIGIT
@@ -188,6 +189,12 @@ def _tried_everywhere(end: RunEnd, item: Mapping[str, Any], counts: RunCounts) -
     return {name: item["source"][name] for name in tried} | {"configuration": item["configuration"]}
 
 
+def _most_seconds(end: RunEnd, item: Mapping[str, Any]) -> int | None:
+    """Return the time by the quotas where every contact has to be written."""
+    most = item.get("milliseconds_per_account", {}).get("most")
+    return None if most is None or not end.listed else ceil(end.listed["accounts"] * most / 1000)
+
+
 def _report(end: RunEnd, item: Mapping[str, Any], lock: Lock, counts: RunCounts) -> RunReport:
     is_lost = _is_lost(end, lock)
     skipped = counts.skipped + Counter(end.listed.get("skipped", {}))
@@ -208,6 +215,7 @@ def _report(end: RunEnd, item: Mapping[str, Any], lock: Lock, counts: RunCounts)
         named_skips={**end.listed.get("named_skips", {}), **counts.named_skips},
         seconds=_seconds_since(end.planned_at),
         estimated_seconds=end.listed.get("estimated_seconds"),
+        most_seconds=_most_seconds(end, item),
         lost_children=_lost_children(end, counts),
         superseded_by=(lock.holder or "nobody") if is_lost else None,
     )

@@ -16,7 +16,14 @@ EVERY_RUN = ("lost_contacts", "transitions_an_account")
 PAGE = ("page_bytes", "first_content_seconds", "search_seconds", "sort_seconds")
 SIZES = ("largest_payload", "events", "most_child_events")
 FIGURES = {
-    "time": (*EVERY_RUN, "sync_ratio", "refused_share", "estimate_error", *SIZES),
+    "time": (
+        *EVERY_RUN,
+        "sync_ratio",
+        "refused_share",
+        "estimate_error",
+        "remaining_error",
+        *SIZES,
+    ),
     "scaling": EVERY_RUN,
     "size": (*EVERY_RUN, *SIZES),
 }

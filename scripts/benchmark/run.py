@@ -4,7 +4,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from statistics import mean
@@ -14,6 +14,7 @@ from contact_sync.aws import keys
 from contact_sync.aws.config_table import load_config
 from contact_sync.aws.digest_key import load_digest_key
 from contact_sync.contacts import Contact, ContactType, source_digests
+from contact_sync.estimate import seconds_left
 from contact_sync_handler.planner import configuration_digest
 from standin.organization.quotas import DEFAULT_QUOTAS
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
@@ -71,9 +72,13 @@ def measure(scenario: Scenario) -> Json:
         standin.forget_usage()
         load_before = os.getloadavg()[0]
         execution = stack.start({"reason": "benchmark"})
-        _wait(execution, scenario)
+        seen = _wait(execution, scenario)
         figures = _figures(stack, execution, scenario)
-        return {**figures, "load_average": [load_before, os.getloadavg()[0]]}
+        return {
+            **figures,
+            "remaining_error": remaining_error(seen, _least_seconds(stack, execution)),
+            "load_average": [load_before, os.getloadavg()[0]],
+        }
 
 
 def world_of(scenario: Scenario) -> Json:
@@ -98,6 +103,26 @@ def estimate_error(scenario: Scenario, estimated: float, took: float) -> float |
     None where no plan can know it: some accounts differ though the source did not change.
     """
     return abs(estimated - took) / took if scenario.drift in (0.0, 1.0) else None
+
+
+def remaining_error(seen: Sequence[Json], least: float) -> float | None:
+    """Return how far the time left was off at most, as a share of the time that the Map took.
+
+    `seen` are answers of DescribeMapRun, each with `at`, the time in seconds since its start; the
+    last is of the end; an account takes `least` seconds. None where the Map was over before a
+    tenth of the accounts was seen done.
+    """
+    if not seen:
+        return None
+    took = seen[-1]["at"]
+    errors = []
+    for one in seen[:-1]:
+        counts = one["itemCounts"]
+        done = counts["total"] - counts["pending"] - counts["running"]
+        left = seconds_left(counts["total"], done, one["at"], least)
+        if left is not None:
+            errors.append(abs(one["at"] + left - took) / took)
+    return max(errors, default=None)
 
 
 def wait_limit(scenario: Scenario) -> float:
@@ -182,13 +207,27 @@ def _warm(stack: Stack, scenario: Scenario) -> None:
     organization.clear_calls()
 
 
-def _wait(execution: Execution, scenario: Scenario) -> None:
+def _wait(execution: Execution, scenario: Scenario) -> list[Json]:
+    """Wait for the end; return what was seen of the Map Run on the way, at AWS's own speed."""
+    seen: list[Json] = []
     limit = wait_limit(scenario)
     deadline = time.monotonic() + limit
     while execution.status() == "RUNNING":
         if time.monotonic() > deadline:
             raise StandinError(f"{scenario.name}: still runs after {limit:.0f} s")
         time.sleep(POLL_SECONDS)
+        seen += [_seen(run, scenario) for run in execution.map_runs()]
+    return seen + [_seen(run, scenario) for run in execution.map_runs()]
+
+
+def _least_seconds(stack: Stack, execution: Execution) -> float:
+    times = Tables(stack).run_item(execution)["milliseconds_per_account"]
+    return float(times["least"]) / 1000
+
+
+def _seen(map_run: Json, scenario: Scenario) -> Json:
+    until = map_run.get("stopDate") or datetime.now(UTC)
+    return {**map_run, "at": (until - map_run["startDate"]).total_seconds() * scenario.speed}
 
 
 def _figures(stack: Stack, execution: Execution, scenario: Scenario) -> Json:

@@ -132,6 +132,7 @@ _FIGURES: tuple[tuple[str, Callable[[Json], str]], ...] = (
     ("  over the floor: more calls, s", _unused("more")),
     ("PlanRun to RecordRun, s", lambda run: f"{run['took_seconds']:.1f}"),
     ("  as estimated, s", lambda run: f"{run['estimated_seconds']:.0f}"),
+    ("  time left, most off", _optional("remaining_error")),
     ("whole execution, s", lambda run: f"{run['run_seconds']:.1f}"),
     ("SyncAccounts / floor", _optional("sync_ratio")),
     ("whole execution / floor", _optional("run_ratio")),

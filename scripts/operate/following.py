@@ -4,12 +4,15 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from contact_sync.aws import keys
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.aws.runs_table import INDEX
+from contact_sync.estimate import duration, expected, seconds_left
 
 from operate import aws
 from operate.aws import Aws, console_link
@@ -166,11 +169,28 @@ class Follower:
             runs = self._states.list_map_runs(executionArn=arn)["mapRuns"]
             if not runs:
                 return "preparing"
-            told = self._states.describe_map_run(mapRunArn=runs[0]["mapRunArn"])["itemCounts"]
+            told = self._states.describe_map_run(mapRunArn=runs[0]["mapRunArn"])
+            time_left = self._time_left(arn, told)
         except (ClientError, BotoCoreError):
             return ""
-        done = told["total"] - told["pending"] - told["running"]
-        return f"{done} of {told['total']} accounts done, {told['running']} under way"
+        total, running = told["itemCounts"]["total"], told["itemCounts"]["running"]
+        done = total - told["itemCounts"]["pending"] - running
+        return f"{done} of {total} accounts done, {running} under way{time_left}"
+
+    def _time_left(self, arn: str, map_run: dict[str, Any]) -> str:
+        """Return the time that a run still takes; at first, what it takes by the quotas."""
+        item = self.run_item(arn.rpartition(":")[2])
+        if "milliseconds_per_account" not in item:
+            return ""  # of an older release
+        seconds = {name: one / 1000 for name, one in item["milliseconds_per_account"].items()}
+        counts = map_run["itemCounts"]
+        total, done = counts["total"], counts["total"] - counts["pending"] - counts["running"]
+        elapsed = (datetime.now(UTC) - map_run["startDate"]).total_seconds()
+        left = seconds_left(total, done, elapsed, seconds["least"])
+        if left is not None:
+            return f", about {duration(left)} left"
+        least, most = (ceil(total * seconds[name]) for name in ("expected", "most"))
+        return f", takes {expected(least, most)} by the API's quotas"
 
 
 def show_execution(arn: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -163,13 +164,43 @@ class TestFollow:
         aws = machine.account.aws
         counts = {"total": 6, "pending": 3, "running": 2}
         aws.answers["stepfunctions.ListMapRuns"] = {"mapRuns": [{"mapRunArn": "x"}]}
-        aws.answers["stepfunctions.DescribeMapRun"] = {"itemCounts": counts}
+        started = datetime.now(UTC) - timedelta(minutes=2)
+        aws.answers["stepfunctions.DescribeMapRun"] = {"itemCounts": counts, "startDate": started}
+        machine.record("f00d", milliseconds_per_account={"least": 300})
         machine.describe(RUNNING, RUNNING, SUCCESS)
 
         told = resync("--follow")
 
-        assert (0, "1 of 6 accounts done, 2 under way\n") == (told.code, told.err)
+        assert 0 == told.code
+        assert told.err.startswith("1 of 6 accounts done, 2 under way, about 10 min ")
         assert 'f00d SUCCEEDED: [dev] all "well"' == told.out.splitlines()[-1]
+
+    @pytest.mark.parametrize(
+        ("times", "told_"),
+        [
+            ({"least": 300, "expected": 300, "most": 600}, "5 min 0 s to 10 min 0 s"),
+            ({"least": 300, "expected": 600, "most": 600}, "10 min 0 s"),
+            (None, None),
+        ],
+    )
+    def test_time_at_first(
+        self, resync: Resync, machine: Machine, times: Any, told_: str | None
+    ) -> None:
+        """Until a tenth of the accounts is done, the plan's estimate is shown; not so of others."""
+        aws = machine.account.aws
+        counts = {"total": 1000, "pending": 990, "running": 6}
+        aws.answers["stepfunctions.ListMapRuns"] = {"mapRuns": [{"mapRunArn": "x"}]}
+        aws.answers["stepfunctions.DescribeMapRun"] = {
+            "itemCounts": counts,
+            "startDate": datetime.now(UTC),
+        }
+        machine.record("f00d", **({"milliseconds_per_account": times} if times else {}))
+        machine.describe(RUNNING, SUCCESS)
+
+        told = resync("--follow")
+
+        estimate = f", takes {told_} by the API's quotas" if told_ else ""
+        assert f"4 of 1000 accounts done, 6 under way{estimate}\n" == told.err
 
     @pytest.mark.case("E16")
     def test_failure(self, resync: Resync, machine: Machine) -> None:

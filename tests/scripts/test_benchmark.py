@@ -39,6 +39,7 @@ from benchmark.run import (
     function_figures,
     item_units,
     refused_share,
+    remaining_error,
     synced_before,
     wait_limit,
     world_of,
@@ -184,6 +185,10 @@ OUTCOMES = {
 }
 
 
+def seen_at(at: float, pending: int) -> Json:
+    return {"at": at, "itemCounts": {"total": 100, "pending": pending, "running": 0}}
+
+
 class TestFigures:
     def test_calls(self) -> None:
         """Calls of the paced operations are counted, refused ones too."""
@@ -207,6 +212,18 @@ class TestFigures:
     def test_no_estimate(self) -> None:
         """Nobody can know how many accounts differ where the source did not change."""
         assert estimate_error(Scenario(5, drift=0.5), estimated=60, took=50) is None
+
+    def test_time_left(self) -> None:
+        """What is off most counts, from the first tenth of the accounts on."""
+        seen = [seen_at(9.0, 95), seen_at(18.0, 80), seen_at(50.0, 45), seen_at(100.0, 0)]
+
+        assert pytest.approx(0.1) == remaining_error(seen, least=0.3)
+        assert pytest.approx(0.05) == remaining_error(seen, least=1.0)
+
+    def test_time_left_of_a_short_run(self) -> None:
+        """A run that was over at once shows nothing."""
+        assert remaining_error([], 0.3) is None
+        assert remaining_error([seen_at(1.0, 95), seen_at(9.0, 0)], 0.3) is None
 
     def test_functions(self) -> None:
         """Only what a function waits for gets shorter by the speed."""
@@ -264,6 +281,7 @@ def measured(**changes: Any) -> Json:
         "run_seconds": 615.0,
         "estimated_seconds": 600.0,
         "estimate_error": 0.02,
+        "remaining_error": 0.05,
         "sync_ratio": 1.009,
         "run_ratio": 1.028,
         "ordered_seconds": 598.4,
@@ -368,6 +386,7 @@ class TestCheck:
             ("sync_ratio", 1.011),
             ("refused_share", 0.006),
             ("estimate_error", 0.11),
+            ("remaining_error", 0.11),
             ("lost_contacts", 1),
             ("transitions_an_account", 5.0),
             ("largest_payload", 70_000),

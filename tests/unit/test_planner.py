@@ -305,6 +305,19 @@ def test_a_change_asks_for_the_types_that_changed_since_the_last_run_over_every_
     assert pytest.approx(0.2) == planned["seconds_per_account"]
 
 
+def test_what_changed_is_expected_to_differ_everywhere() -> None:
+    given = Given(RunRequest()).tried_everywhere()
+    given.set("billing", make_contact(Name="Newcomer"))
+    given.plan()
+    assert {"least": 300, "expected": 300, "most": 300} == given.run["milliseconds_per_account"]
+
+
+def test_where_nothing_changed_the_time_is_between_reading_and_writing_everything() -> None:
+    given = Given(RunRequest()).tried_everywhere()
+    given.plan()
+    assert {"least": 300, "expected": 300, "most": 600} == given.run["milliseconds_per_account"]
+
+
 def test_a_change_of_which_nothing_shows_asks_for_every_type() -> None:
     planned = Given(CHANGE).tried_everywhere().plan()
     assert EVERY_TYPE == planned["contact_types"]
@@ -446,7 +459,10 @@ def test_a_dry_run_beside_a_run_uses_one_process(holder: str | None, processes: 
 
 
 def test_a_dry_run_takes_the_time_of_reading_alone() -> None:
-    assert pytest.approx(0.3) == Given().plan_dry_run()["seconds_per_account"]
+    given = Given()
+    assert pytest.approx(0.3) == given.plan_dry_run()["seconds_per_account"]
+    times = given.run["milliseconds_per_account"]
+    assert {"least": 300, "expected": 300, "most": 300} == times
 
 
 # Whether the source has settled

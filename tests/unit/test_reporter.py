@@ -297,6 +297,15 @@ def test_a_map_that_ended_with_an_error_does_not_mean_that_its_children_did() ->
     assert ({"updated": 1, "failed": 1}, 0) == (given.run["accounts"], given.run["lost_children"])
 
 
+@pytest.mark.parametrize(("listed", "most"), [(make_listed(3), 2), (None, None)])
+def test_the_most_that_a_run_may_take_follows_from_its_accounts(
+    listed: dict[str, Any] | None, most: int | None
+) -> None:
+    given = Given().noted(milliseconds_per_account={"least": 300, "expected": 300, "most": 600})
+    given.ends(listed=listed, error=None if listed else "InvalidConfigError")
+    assert most == given.run["most_seconds"]
+
+
 @pytest.mark.rule(12)
 def test_source_and_scope_are_deleted_and_the_manifest_is_kept() -> None:
     given = Given()
