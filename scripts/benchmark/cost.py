@@ -86,6 +86,26 @@ def scaled(quantities: Quantities, factor: float) -> Quantities:
     return Counter({line: quantity * factor for line, quantity in quantities.items()})
 
 
+def run_of(measured: Mapping[str, Any], accounts: int, prices: Mapping[str, Any]) -> Quantities:
+    """Return what a run of so many accounts uses, by one that was measured with others.
+
+    The state transitions of the run itself stay the same; all else is taken to grow.
+    """
+    scenario_accounts = int(measured["scenario"]["accounts"])
+    used = scaled(run_quantities(measured, prices), accounts / scenario_accounts)
+    own = measured["transitions"] - scenario_accounts * measured["transitions_an_account"]
+    used["state_transitions"] = own + accounts * measured["transitions_an_account"]
+    return used
+
+
+def without_allowances(prices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the prices of an organization whose other accounts use up what is always free."""
+    return {
+        **prices,
+        "lines": {name: {**line, "free": 0} for name, line in prices["lines"].items()},
+    }
+
+
 def month(
     resync: Quantities, change: Quantities, standing: Quantities, prices: Mapping[str, Any]
 ) -> list[Line]:

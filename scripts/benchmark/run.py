@@ -165,16 +165,27 @@ def function_figures(used: Mapping[str, Json], memory: Mapping[str, int], speed:
 
 
 def dynamodb_units(requests: Iterable[Json], items: Iterable[Json]) -> tuple[float, int]:
-    """Return write and read units; a write is taken to be as large as items are on average."""
-    units_a_write = mean(map(item_units, items))
+    """Return write and read units.
+
+    A write is taken to be as large as items of its kind are on average, or else as all are.
+    """
+    units: dict[str, list[int]] = {}
+    for item in items:
+        for kind in (_kind(item), ""):
+            units.setdefault(kind, []).append(item_units(item))
     writes, reads = 0.0, 0
     for request in requests:
         if request["service"] == "dynamodb":
             if request["operation"] in READS:
                 reads += request["items"]
             else:
-                writes += request["items"] * units_a_write
+                writes += request["items"] * mean(units.get(request["kind"]) or units[""])
     return writes, reads
+
+
+def _kind(item: Mapping[str, Any]) -> str:
+    """Return the kind of an item as the stand-in names those of requests."""
+    return " ".join(str(item[name]).partition("#")[0] for name in ("pk", "sk") if name in item)
 
 
 def item_units(item: Mapping[str, Any]) -> int:

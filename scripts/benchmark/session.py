@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -32,13 +32,14 @@ from benchmark.page import measure_page
 from benchmark.plot import Panel, svg
 from benchmark.run import measure
 from benchmark.validation import measure_validation
-from benchmark.view import bill, import_table, page_table, run_table
+from benchmark.view import bill, cost_table, import_table, page_table, run_table
 
 Json = dict[str, Any]
 
 COLUMNS = 4
 ATTEMPTS = 3
 BILLED_ACCOUNTS = 1000
+SIZES = (100, 1_000, 10_000, 50_000)
 
 
 def measure_all(options: Options) -> int:
@@ -133,6 +134,8 @@ class _Session:
             print(f"\n{run_table(self.runs[first : first + COLUMNS])}")
         for accounts, lines in self._bills():
             print(f"\n{bill(lines, accounts)}")
+        if self.runs:
+            print(f"\n{cost_table(self._costs())}")
         if self.imports:
             print(f"\n{import_table(self.imports)}")
         if self.page:
@@ -171,14 +174,32 @@ class _Session:
 
     def _cost_verdict(self, runs: Sequence[Json]) -> Verdict:
         """Compare the bill of 1,000 accounts, for which smaller runs are scaled up."""
-        used = [
-            cost.scaled(cost.run_quantities(run, self.prices), BILLED_ACCOUNTS / _accounts(run))
-            for run in sorted(runs, key=_drift)
-        ]
-        lines = cost.month(used[0], used[-1], self.standing, self.prices)
+        lines = self._month(runs, BILLED_ACCOUNTS, self.prices)
         print(f"\n{bill(lines, BILLED_ACCOUNTS)}")
         what = f"month_cost of {BILLED_ACCOUNTS:,} accounts, USD"
         return Verdict(what, cost.total(lines), self.bounds["month_cost"])
+
+    def _month(
+        self, runs: Sequence[Json], accounts: int, prices: Mapping[str, Any]
+    ) -> list[cost.Line]:
+        """Return the bill of so many accounts, by runs of others; see _bills."""
+        few, *_, most = sorted([*runs, *runs], key=_drift)
+        resync, change = (cost.run_of(run, accounts, prices) for run in (few, most))
+        return cost.month(resync, change, self.standing, prices)
+
+    def _costs(self) -> list[tuple[int, float, float]]:
+        """Return for each size the cost of a month, with and without what is always free."""
+        largest = max(map(_accounts, self.runs))
+        runs = [run for run in self.runs if _accounts(run) == largest]
+        full = cost.without_allowances(self.prices)
+        return [
+            (
+                accounts,
+                cost.total(self._month(runs, accounts, self.prices)),
+                cost.total(self._month(runs, accounts, full)),
+            )
+            for accounts in SIZES
+        ]
 
     def _write(self, verdicts: Iterable[Verdict]) -> None:
         if self.options.json_file:

@@ -47,6 +47,13 @@ def bill(lines: Sequence[Line], accounts: int) -> str:
     return f"{title}\n{table(rows)}"
 
 
+def cost_table(costs: Iterable[tuple[int, float, float]]) -> str:
+    """Return the cost of a month by accounts, computed from what was measured."""
+    rows: list[Row] = [("accounts", "USD a month", "  without what is always free")]
+    rows += [(f"{accounts:,}", f"{free:.2f}", f"{full:.2f}") for accounts, free, full in costs]
+    return table(rows)
+
+
 def import_table(imports: Json) -> str:
     """Return time and memory of each import, and the ratio of its time to that of the base.
 

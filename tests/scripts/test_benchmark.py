@@ -44,7 +44,7 @@ from benchmark.run import (
     wait_limit,
     world_of,
 )
-from benchmark.view import bill, import_table, run_table, table
+from benchmark.view import bill, cost_table, import_table, run_table, table
 from standin.organization.quotas import DEFAULT_QUOTAS
 from standin.organization.worlds import SOURCE_CONTACTS
 
@@ -234,15 +234,17 @@ class TestFigures:
         assert (10.0, 11.0) == (figures["f"]["waiting_seconds"], figures["f"]["seconds"])
 
     def test_units(self) -> None:
-        """Writes count as the mean item, reads once an item, and other services not."""
+        """A write counts as the mean item of its kind, a read once an item, others not."""
         requests = [
-            {"service": "dynamodb", "operation": "UpdateItem", "items": 3},
-            {"service": "dynamodb", "operation": "BatchWriteItem", "items": 25},
-            {"service": "dynamodb", "operation": "GetItem", "items": 7},
-            {"service": "s3", "operation": "GetObject", "items": 9},
+            {"service": "dynamodb", "operation": "UpdateItem", "kind": "A S", "items": 4},
+            {"service": "dynamodb", "operation": "UpdateItem", "kind": "gone", "items": 2},
+            {"service": "dynamodb", "operation": "BatchWriteItem", "kind": "", "items": 24},
+            {"service": "dynamodb", "operation": "GetItem", "kind": "", "items": 7},
+            {"service": "s3", "operation": "GetObject", "kind": "", "items": 9},
         ]
+        items = [{"pk": "A#1", "sk": "S"}, {"pk": "A#2", "sk": "R#1", "gsi1pk": "b"}]
 
-        assert (42, 7) == dynamodb_units(requests, [{"pk": "a"}, {"pk": "a", "gsi1pk": "b"}])
+        assert (4 * 1 + 26 * 1.5, 7) == dynamodb_units(requests, items)
 
     @pytest.mark.parametrize(
         ("item", "units"),
@@ -340,6 +342,34 @@ class TestCost:
             "CloudWatch: alarms": pytest.approx(0.1),
         } == costs
         assert pytest.approx(3.15 + 1.1) == cost.total(lines)
+
+    def test_other_sizes(self) -> None:
+        """A run of more accounts uses as much more of all, but for its own state transitions."""
+        prices = cost.load_prices()
+
+        used = cost.run_of(measured(), 10_000, prices)
+
+        assert 10 + 10_000 * 3.01 == pytest.approx(used["state_transitions"])
+        assert 10_000 == used["lambda_requests"]
+
+    def test_allowances(self) -> None:
+        """Without the allowances everything is paid for."""
+        lines = cost.month(
+            cost.Quantities(state_transitions=100),
+            cost.Quantities(),
+            cost.Quantities(dashboards=1),
+            cost.without_allowances(cost.load_prices()),
+        )
+
+        assert pytest.approx(3_000 * 25 / 1e6 + 3) == cost.total(lines)
+
+    def test_cost_table(self) -> None:
+        """The table has a line for each size."""
+        text = cost_table([(100, 1.5, 8.0), (50_000, 150.25, 190.0)]).splitlines()
+
+        assert [["100", "1.50", "8.00"], ["50,000", "150.25", "190.00"]] == [
+            line.split() for line in text[1:]
+        ]
 
     def test_standing(self) -> None:
         """What costs by being there is counted in the template."""

@@ -1297,7 +1297,7 @@ class TestUsage:
         requests = hooked.standin.usage()["requests"]
         named = {"caller": name, "service": "dynamodb", "operation": "BatchWriteItem"}
 
-        assert {**named, "count": 2, "items": 4} in requests
+        assert {**named, "kind": "", "count": 2, "items": 4} in requests
         assert {"state machine", name} == {request["caller"] for request in requests}
 
     def test_execution(self, hooked: Bench) -> None:

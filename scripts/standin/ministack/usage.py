@@ -52,8 +52,9 @@ class FunctionUsage:
 
 
 _functions: dict[str, FunctionUsage] = {}
-_requests: Counter[tuple[str, str, str]] = Counter()
-_items: Counter[tuple[str, str, str]] = Counter()
+# By caller, service, operation, and the kind of item where one item of DynamoDB is written.
+_requests: Counter[tuple[str, str, str, str]] = Counter()
+_items: Counter[tuple[str, str, str, str]] = Counter()
 _processor_seconds: dict[int, float] = {}  # process id -> what is counted already
 _lock = threading.Lock()
 
@@ -68,10 +69,11 @@ def usage(_: Any) -> Json:
                 "caller": caller,
                 "service": service,
                 "operation": operation,
+                "kind": kind,
                 "count": count,
-                "items": _items[caller, service, operation],
+                "items": _items[caller, service, operation, kind],
             }
-            for (caller, service, operation), count in sorted(_requests.items())
+            for (caller, service, operation, kind), count in sorted(_requests.items())
         ]
     return {"functions": functions, "requests": requests, "executions": _executions()}
 
@@ -113,7 +115,8 @@ def request_usage() -> None:
             service = app.detect_service(method, path, headers, parameters)
             operation = app._ct_event_name(service, method, path, headers, parameters)
             caller = agent.partition("app/")[2].partition(" ")[0]
-            _count_request(caller, service, operation, _item_count(operation, body))
+            kind = _kind(operation, body)
+            _count_request(caller, service, operation, _item_count(operation, body), kind)
         return await original_dispatch(method, path, headers, body, query, *rest)
 
     def invoke_resource(resource: str, arguments: Any) -> Any:
@@ -164,10 +167,20 @@ def _process_usage(pid: int) -> tuple[float, int]:
     return sum(map(int, times)) / ticks, int(peak[0]) * 1024 if peak else 0
 
 
-def _count_request(caller: str, service: str, operation: str, items: int) -> None:
+def _count_request(caller: str, service: str, operation: str, items: int, kind: str = "") -> None:
     with _lock:
-        _requests[caller, service, operation] += 1
-        _items[caller, service, operation] += items
+        _requests[caller, service, operation, kind] += 1
+        _items[caller, service, operation, kind] += items
+
+
+def _kind(operation: str, body: bytes) -> str:
+    """Return what the keys of the one item that a request of DynamoDB writes begin with."""
+    if operation not in ("UpdateItem", "PutItem", "DeleteItem"):
+        return ""
+    request = json.loads(body)
+    key = request.get("Key") or request["Item"]
+    values = (str(key.get(name, {}).get("S", "")) for name in ("pk", "sk"))
+    return " ".join(value.partition("#")[0] for value in values).strip()
 
 
 def _item_count(operation: str, body: bytes) -> int:
