@@ -1,39 +1,66 @@
-"""Draws time and cost over accounts, as an SVG of its own making."""
+"""Draws the benchmark's charts, as an SVG of its own making."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from math import ceil, floor, log10
 
-WIDTH, HEIGHT, MARGIN = 420, 300, 56
-# Told apart by eyes that do not tell red from green, on white and on black.
-COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-GREY = "#808080"
+WIDTH, HEIGHT, MARGIN = 460, 310, 56
+COLUMNS = 2
+# Told apart by eyes that do not tell red from green, on white and on black; text is never colored.
+COLORS = ("#0072b2", "#d98c00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+STYLE = """\
+<style>
+text { fill: #24292f } .grid { stroke: #8c959f; stroke-opacity: 0.35 }
+@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } }
+</style>"""
+LABEL_WIDTH, LABEL_HEIGHT = 40, 12
+# Seconds between the ticks of a linear axis.
+STEPS, MOST_STEPS = (10, 30, 60, 120, 300, 600), 7
 
 Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart: marked points by name, and lines by the same names."""
+    """One chart: by name measured points, computed points, and lines.
+
+    Both axes are logarithmic, or begin at zero where `linear` gives the end of each.
+    """
 
     title: str
-    unit: str
-    points: Mapping[str, Points]
-    lines: Mapping[str, Points]
+    points: Mapping[str, Points] = field(default_factory=dict)
+    computed: Mapping[str, Points] = field(default_factory=dict)
+    lines: Mapping[str, Points] = field(default_factory=dict)
+    dashed: Mapping[str, Points] = field(default_factory=dict)
+    across: str = "accounts"
+    linear: tuple[float, float] | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Return the name of everything that is drawn, once."""
+        parts = (self.lines, self.dashed, self.points, self.computed)
+        return list(dict.fromkeys(name for part in parts for name in part))
 
 
 def svg(panels: Sequence[Panel], caption: str) -> str:
-    """Return the panels side by side, over a caption."""
-    width, height = WIDTH * len(panels), HEIGHT + 24
+    """Return the panels, two in a row, over a caption."""
+    columns, rows = min(COLUMNS, len(panels)), ceil(len(panels) / COLUMNS)
+    width, height = WIDTH * columns, HEIGHT * rows + 24
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
-        f' font-family="sans-serif" font-size="12" fill="{GREY}">',
+        ' font-family="sans-serif" font-size="12">',
         f"<title>{escape(caption)}</title>",
-        *(_draw(panel, WIDTH * number) for number, panel in enumerate(panels)),
-        _text(width / 2, height - 8, caption, "middle"),
-        "</svg>",
+        STYLE,
     ]
+    for number, panel in enumerate(panels):
+        row, column = divmod(number, COLUMNS)
+        parts += [
+            f'<g transform="translate({WIDTH * column} {HEIGHT * row})">',
+            *_draw(panel),
+            "</g>",
+        ]
+    parts += [_text(width / 2, height - 8, caption, "middle"), "</svg>"]
     return "\n".join(parts) + "\n"
 
 
@@ -43,75 +70,113 @@ def decades(values: Sequence[float]) -> tuple[int, int]:
     return low, max(high, low + 1)
 
 
-def _draw(panel: Panel, left: float) -> str:
-    everything = [
-        point
-        for series in (*panel.points.values(), *panel.lines.values())
-        for point in series
-        if min(point) > 0
-    ]
-    scale = _Scale(everything, left)
-    parts = [_text(left + WIDTH / 2, 20, f"{panel.title} ({panel.unit})", "middle")]
-    parts += scale.grid()
-    names = list(dict.fromkeys([*panel.lines, *panel.points]))
-    for number, name in enumerate(names):
+def label(value: float) -> str:
+    """Return a value in three digits, or all that stand before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _draw(panel: Panel) -> list[str]:
+    scale = _Linear(*panel.linear) if panel.linear else _Logarithmic(panel)
+    parts = [_text(WIDTH / 2, 20, panel.title, "middle"), *scale.grid(panel.across)]
+    dots: list[tuple[tuple[float, float], str, str]] = []
+    for number, name in enumerate(panel.names):
         color = COLORS[number % len(COLORS)]
-        parts.append(_path([scale.at(point) for point in panel.lines.get(name, ())], color))
-        parts += [_dot(*scale.at(point), color) for point in panel.points.get(name, ())]
-        # Both axes grow to the upper right, so that the lower right is free.
-        x, y = left + WIDTH - MARGIN / 2 - 8, HEIGHT - MARGIN - 10 - 15 * (len(names) - 1 - number)
-        parts.append(_text(x, y, name, "end", color))
-    return "\n".join(part for part in parts if part)
+        for lines, dashes in ((panel.lines, ""), (panel.dashed, ' stroke-dasharray="4 3"')):
+            if name in lines:
+                parts.append(_path([scale.at(point) for point in lines[name]], color, dashes))
+        dots += [(point, color, color) for point in panel.points.get(name, ())]
+        dots += [(point, color, "none") for point in panel.computed.get(name, ())]
+        # Growing figures leave the upper left free, and shares of a quota what is far above it.
+        y = MARGIN / 2 + 16 + 15 * number
+        parts.append(f'<rect x="{MARGIN + 10}" y="{y - 9}" width="9" height="9" fill="{color}"/>')
+        parts.append(_text(MARGIN + 24, y, name, "start"))
+    labels: list[tuple[float, float]] = []
+    for point, color, fill in sorted(dots, key=lambda dot: -dot[0][1]):
+        x, y = scale.at(point)
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="{color}"/>')
+        parts.append(_text(*_free_place(x + 7, y + 4, labels), label(point[1]), "start"))
+    return parts
+
+
+def _free_place(x: float, y: float, labels: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the place for a label, further down where another one has it, and remember it."""
+    while any(abs(x - a) < LABEL_WIDTH and abs(y - b) < LABEL_HEIGHT for a, b in labels):
+        y += 1
+    labels.append((x, y))
+    return x, y
 
 
 class _Scale:
-    """Where a point goes; both axes are logarithmic."""
+    """Where a point goes: shares of the width and height of the chart, from its lower left."""
 
-    def __init__(self, points: Points, left: float) -> None:
-        self._x = decades([point[0] for point in points])
-        self._y = decades([point[1] for point in points])
-        self._left = left
+    def share(self, point: tuple[float, float]) -> tuple[float, float]:
+        raise NotImplementedError
+
+    def ticks(self) -> tuple[Sequence[float], Sequence[float]]:
+        raise NotImplementedError
 
     def at(self, point: tuple[float, float]) -> tuple[float, float]:
         """Return the place of a point."""
-        x = (log10(point[0]) - self._x[0]) / (self._x[1] - self._x[0])
-        y = (log10(point[1]) - self._y[0]) / (self._y[1] - self._y[0])
+        x, y = self.share(point)
         across, up = WIDTH - 1.5 * MARGIN, HEIGHT - 1.5 * MARGIN
-        return self._left + MARGIN + x * across, HEIGHT - MARGIN - y * up
+        return MARGIN + x * across, HEIGHT - MARGIN - y * up
 
-    def grid(self) -> list[str]:
-        """Return a labelled line at each power of ten."""
+    def grid(self, across: str) -> list[str]:
+        """Return a labelled line at each tick."""
+        xs, ys = self.ticks()
         parts = []
-        low, high = 10.0 ** self._x[0], 10.0 ** self._y[0]
-        for power in range(self._x[0], self._x[1] + 1):
-            x, y = self.at((10.0**power, high))
-            parts.append(_line(x, y, *self.at((10.0**power, 10.0 ** self._y[1]))))
-            parts.append(_text(x, y + 16, f"{10**power:,}", "middle"))
-        for power in range(self._y[0], self._y[1] + 1):
-            x, y = self.at((low, 10.0**power))
-            parts.append(_line(x, y, *self.at((10.0 ** self._x[1], 10.0**power))))
-            parts.append(_text(x - 6, y + 4, f"{10.0**power:,g}", "end"))
-        x, y = self.at((low, high))
-        parts.append(_text(x + (WIDTH - 1.5 * MARGIN) / 2, y + 34, "accounts", "middle"))
+        for tick in xs:
+            x, y = self.at((tick, ys[0]))
+            parts.append(_line(x, y, *self.at((tick, ys[-1]))))
+            parts.append(_text(x, y + 16, f"{tick:,g}", "middle"))
+        for tick in ys:
+            x, y = self.at((xs[0], tick))
+            parts.append(_line(x, y, *self.at((xs[-1], tick))))
+            parts.append(_text(x - 6, y + 4, f"{tick:,g}", "end"))
+        parts.append(_text(WIDTH / 2, HEIGHT - MARGIN + 34, across, "middle"))
         return parts
 
 
-def _text(x: float, y: float, text: str, anchor: str, color: str = GREY) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{color}"'
-    return f"<text {place}>{escape(text)}</text>"
+class _Logarithmic(_Scale):
+    def __init__(self, panel: Panel) -> None:
+        parts = (panel.points, panel.computed, panel.lines, panel.dashed)
+        drawn = [point for part in parts for series in part.values() for point in series]
+        self._x = decades([x for x, y in drawn if x > 0])
+        self._y = decades([y for x, y in drawn if y > 0])
+
+    def share(self, point: tuple[float, float]) -> tuple[float, float]:
+        (left, right), (bottom, top) = self._x, self._y
+        x = (log10(max(point[0], 10.0**left)) - left) / (right - left)
+        y = (log10(max(point[1], 10.0**bottom)) - bottom) / (top - bottom)
+        return x, y
+
+    def ticks(self) -> tuple[Sequence[float], Sequence[float]]:
+        xs, ys = ([10.0**power for power in range(a, b + 1)] for a, b in (self._x, self._y))
+        return xs, ys
+
+
+class _Linear(_Scale):
+    def __init__(self, right: float, top: float) -> None:
+        self._step = next((one for one in STEPS if right / one <= MOST_STEPS), STEPS[-1])
+        self._right, self._top = ceil(right / self._step) * self._step, top
+
+    def share(self, point: tuple[float, float]) -> tuple[float, float]:
+        return point[0] / self._right, point[1] / self._top
+
+    def ticks(self) -> tuple[Sequence[float], Sequence[float]]:
+        xs = [float(x) for x in range(0, self._right + 1, self._step)]
+        return xs, [self._top * part / 4 for part in range(5)]
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _line(x1: float, y1: float, x2: float, y2: float) -> str:
     place = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-    return f'<line {place} stroke="{GREY}" stroke-opacity="0.3"/>'
+    return f'<line {place} class="grid"/>'
 
 
-def _path(places: Points, color: str) -> str:
-    if not places:
-        return ""
+def _path(places: Points, color: str, dashes: str) -> str:
     route = " L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-    return f'<path d="M{route}" fill="none" stroke="{color}" stroke-dasharray="4 3"/>'
-
-
-def _dot(x: float, y: float, color: str) -> str:
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{color}"/>'
+    return f'<path d="M{route}" fill="none" stroke="{color}" stroke-width="1.5"{dashes}/>'

@@ -51,6 +51,9 @@ POLL_SECONDS = 1.0
 WARMING_ACCOUNTS = 24
 RECOVERY_SECONDS = 5.0
 
+# A chart of the calls has a point for each.
+RATE_SECONDS = 5.0
+
 READS = ("GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems")
 
 
@@ -123,6 +126,20 @@ def remaining_error(seen: Sequence[Json], least: float) -> float | None:
         if left is not None:
             errors.append(abs(one["at"] + left - took) / took)
     return max(errors, default=None)
+
+
+def used_rates(served: Iterable[tuple[str, float]], end: float) -> list[dict[str, float]]:
+    """Return the share of each quota that calls used, for every RATE_SECONDS until the end.
+
+    `served` are operations with moments, in seconds since the beginning. What is left after the
+    last full time is left out.
+    """
+    calls = Counter((name, int(at // RATE_SECONDS)) for name, at in served)
+    names = sorted({name for name, _ in calls})
+    return [
+        {name: calls[name, part] / RATE_SECONDS / DEFAULT_QUOTAS[name][0] for name in names}
+        for part in range(int(end // RATE_SECONDS))
+    ]
 
 
 def wait_limit(scenario: Scenario) -> float:
@@ -271,6 +288,7 @@ def _figures(stack: Stack, execution: Execution, scenario: Scenario) -> Json:
         "estimate_error": estimate_error(scenario, estimated, took),
         "sync_ratio": sync / floor if floor else None,
         "run_ratio": run / floor if floor else None,
+        "rates": _rates(standin, scenario, entered, sync),
         "ordered_seconds": _ordered(standin, scenario, entered),
         "unused_seconds": _unused(standin, scenario, entered, sync),
         "calls": calls,
@@ -315,6 +333,15 @@ def _ordered(standin: RunningStandin, scenario: Scenario, entered: float) -> flo
         read=DEFAULT_QUOTAS[f"Get{subject}"],
         write=DEFAULT_QUOTAS[f"Put{subject}"],
     )
+
+
+def _rates(standin: RunningStandin, scenario: Scenario, entered: float, sync: float) -> Json:
+    served = [
+        (call["operation"], (call["time"] - entered) * scenario.speed)
+        for call in standin.organization.calls()
+        if call["outcome"] != REFUSED and call["operation"] in PACED and call["time"] >= entered
+    ]
+    return {"seconds": RATE_SECONDS, "used": used_rates(served, sync)}
 
 
 def _unused(

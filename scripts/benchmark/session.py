@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from browser.chromium import NoBrowserError
 from standin.organization.client import AdminError
+from standin.organization.quotas import DEFAULT_QUOTAS
 from standin.package import PackageError
 from standin.standin import REPOSITORY, StandinError
 
@@ -26,8 +28,9 @@ from benchmark.check import (
     scaling_verdicts,
     validation_verdict,
 )
+from benchmark.floor import floor_seconds, needed_calls
 from benchmark.imports import measure_imports
-from benchmark.options import Options, Planned, Scenario, planned
+from benchmark.options import Latency, Options, Planned, Scenario, planned
 from benchmark.page import measure_page
 from benchmark.plot import Panel, svg
 from benchmark.run import measure
@@ -40,6 +43,9 @@ COLUMNS = 4
 ATTEMPTS = 3
 BILLED_ACCOUNTS = 1000
 SIZES = (100, 1_000, 10_000, 50_000)
+ALLOWANCES = f"{cost.RESYNCS} resyncs, {cost.CHANGES} changes"
+# Of the axis of quotas: the burst lets the first calls go faster.
+QUOTA_SHOWN = 2.0
 
 
 def measure_all(options: Options) -> int:
@@ -228,19 +234,62 @@ class _Session:
         return sorted(slowest.values(), key=_accounts)
 
     def _plot(self) -> str:
-        points: dict[str, list[tuple[float, float]]] = {}
-        floors: dict[str, list[tuple[float, float]]] = {}
-        for run in self._plotted():
-            name = run["name"].partition(", ")[2]
-            points.setdefault(name, []).append((_accounts(run), run["run_seconds"] / 60))
-            floors.setdefault(name, []).append((_accounts(run), run["floor_seconds"] / 60))
-        months = [(float(accounts), cost.total(lines)) for accounts, lines in self._bills()]
-        panels = [
-            Panel("Time of a run; dashed: what the quotas allow", "minutes", points, floors),
-            Panel("Cost", "USD a month", {"daily resync, two changes": months}, {}),
-        ]
+        plotted = self._plotted()
         measured_at = max(run["measured_at"] for run in self.runs)
+        panels = [_time_panel(plotted), self._cost_panel(), *_rate_panels(plotted)]
         return svg(panels, f"Measured {measured_at[:10]}, prices of {self.prices['as_of']}")
+
+    def _cost_panel(self) -> Panel:
+        measured = {accounts: cost.total(lines) for accounts, lines in self._bills()}
+        free, full = (
+            [(accounts, costs[column]) for accounts, *costs in self._costs()] for column in (0, 1)
+        )
+        return Panel(
+            "Cost, USD a month; hollow: computed for that size",
+            points={ALLOWANCES: list(measured.items())},
+            computed={
+                ALLOWANCES: [point for point in free if point[0] not in measured],
+                "the same, allowances used up": full,
+            },
+        )
+
+
+def _time_panel(runs: Sequence[Json]) -> Panel:
+    """Draw how long runs took, and the least time by the quotas, for sizes not measured, too."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    floors: dict[str, list[tuple[float, float]]] = {}
+    for run in runs:
+        kind = _kind(run)
+        points.setdefault(kind, []).append((_accounts(run), run["run_seconds"] / 60))
+        scenario = Scenario.from_json({**run["scenario"], "latency": Latency()})
+        floors[kind] = [
+            (size, floor / 60)
+            for size in SIZES
+            if (floor := _floor(replace(scenario, accounts=size))) > 0
+        ]
+    title = "Time of a run, minutes; dashed: the least by the quotas"
+    return Panel(title, points=points, dashed=floors)
+
+
+def _rate_panels(runs: Sequence[Json]) -> Iterator[Panel]:
+    """Draw for each kind of work how much of each quota the largest run used, over its time."""
+    largest = {_kind(run): run for run in runs if run.get("rates")}
+    for kind, run in largest.items():
+        times = [number * run["rates"]["seconds"] for number in range(len(run["rates"]["used"]))]
+        used = {
+            name: [(at, row[name]) for at, row in zip(times, run["rates"]["used"], strict=True)]
+            for name in run["rates"]["used"][0]
+        }
+        title = f"Calls a second / quota: {_accounts(run):,} accounts, {kind}"
+        yield Panel(title, lines=used, across="seconds", linear=(max(times), QUOTA_SHOWN))
+
+
+def _floor(scenario: Scenario) -> float:
+    return floor_seconds(needed_calls(scenario), DEFAULT_QUOTAS)
+
+
+def _kind(run: Json) -> str:
+    return str(run["name"]).partition(", ")[2].removesuffix(", warm")
 
 
 def _measure(scenario: Scenario) -> Json:

@@ -41,6 +41,7 @@ from benchmark.run import (
     refused_share,
     remaining_error,
     synced_before,
+    used_rates,
     wait_limit,
     world_of,
 )
@@ -575,25 +576,47 @@ class TestView:
         rows = {name.strip(): cells.split() for name, _, cells in map(split_row, lines)}
 
         assert ["3,150", "(150)", "0", "(0)"] == rows["PutAlternateContact"]
-        assert ["1.019", "-"] == rows["SyncAccounts / floor"]
+        assert ["1.009", "-"] == rows["SyncAccounts / floor"]
         assert ["20", "0"] == rows["s3 GetObject"]
         assert ["500.0", "0.0"] == rows[f"{PROCESSOR}: s"]
 
 
 class TestPlot:
     def test_svg(self) -> None:
-        """The plot is well-formed, with a dot a point and a line for each name that has one."""
-        points = {"drifted & slow": [(100.0, 1.0), (1000.0, 10.0)]}
-        panels = [Panel("Time", "minutes", points, points), Panel("Cost", "USD", points, {})]
+        """Measured points are filled, computed ones hollow, and each has its value beside it."""
+        points = {"drifted & slow": [(100.0, 1.0), (1000.0, 123.4)]}
+        lines = {"Get": [(0.0, 1.5), (60.0, 1.0)]}
+        panels = [
+            Panel("Time", points=points, dashed=points),
+            Panel("Cost", computed=points),
+            Panel("Calls", lines=lines, across="seconds", linear=(60.0, 2.0)),
+        ]
 
         root = ElementTree.fromstring(svg(panels, "measured"))  # noqa: S314 - our own
 
         name = "{http://www.w3.org/2000/svg}"
-        assert 4 == len(root.findall(f"{name}circle"))
-        assert 1 == len(root.findall(f"{name}path"))
-        texts = [text.text for text in root.findall(f"{name}text")]
+        fills = [dot.get("fill") for dot in root.iter(f"{name}circle")]
+        assert (4, 2) == (len(fills), fills.count("none"))
+        assert 2 == len(list(root.iter(f"{name}path")))
+        texts = [text.text for text in root.iter(f"{name}text")]
         assert 2 == texts.count("drifted & slow")
-        assert "1,000" in texts
+        assert 2 == texts.count("123")
+        assert {"1,000", "Get", "seconds", "60", "0.5"} <= set(texts)
+
+    def test_labels_apart(self) -> None:
+        """Labels of points at the same place stand below each other."""
+        points = {name: [(100.0, 5.0)] for name in "abc"}
+
+        root = ElementTree.fromstring(svg([Panel("Time", points=points)], ""))  # noqa: S314
+
+        labels = [one for one in root.iter("{http://www.w3.org/2000/svg}text") if one.text == "5"]
+        assert 3 == len({one.get("y") for one in labels})
+
+    def test_rates(self) -> None:
+        """Calls are counted for every five seconds, as a share of their quota; the rest is not."""
+        served = [("PutAlternateContact", at / 10) for at in range(110)]
+
+        assert [{"PutAlternateContact": 2.0}] * 2 == used_rates(served, end=14.0)
 
     @pytest.mark.parametrize(
         ("values", "powers"), [([1, 10], (0, 1)), ([10], (1, 2)), ([0.5, 2000], (-1, 4))]
@@ -615,7 +638,10 @@ class TestPlot:
 
         assert 0 == result.returncode, result.stderr
         assert "1,000 accounts, 30 daily resyncs" in result.stdout
-        assert 2 + 2 == plot.read_text().count("<circle")
+        drawn = plot.read_text()
+        # Time and cost of two sizes; the cost of the other sizes, and of all without allowances.
+        assert 2 + 2 + 2 + 4 == drawn.count("<circle")
+        assert 1 == drawn.count("<path")
 
 
 def benchmark(*options: str | Path) -> Result:
