@@ -5,11 +5,12 @@ from math import ceil
 from typing import Any
 
 from contact_sync import settings
-from contact_sync.accounts import ACTIVE, NOT_FOUND, PENDING_ACTIVATION
+from contact_sync.accounts import ACTIVE, NOT_FOUND, PENDING_ACTIVATION, ListedAccount
 from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.aws.clients import client
 from contact_sync.aws.organization import OrganizationClient
-from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
+from contact_sync.contact_sets import same_for_all
 from contact_sync.contacts import ContactType
 from contact_sync.errors import AccessDeniedError
 from contact_sync.observability import logged, logger
@@ -33,7 +34,7 @@ def check_account(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
-    """Store the manifest; return the counts.
+    """Store the manifest and the contact sets; return the counts.
 
     {accounts, skipped: {reason: n}, named_skips: {id: reason}, unknown_states: {state: n},
     warnings, estimated_seconds}; the last is the run's time, if it is as the plan expects.
@@ -46,7 +47,10 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
     selection = select_accounts(members.accounts(), scope, members.in_units)
     for unit in missing_units:
         selection.skip(unit, NOT_FOUND, named=True)
-    bucket().store_manifest(plan["manifest_key"], scattered(selection.account_ids))
+    sets = [same_for_all([ContactType(name) for name in plan["contact_types"]])]
+    bucket().store_sets(beside(plan["manifest_key"], SETS), sets)
+    accounts = [ListedAccount(one, 0) for one in scattered(selection.account_ids)]
+    bucket().store_manifest(plan["manifest_key"], accounts)
     return {
         "accounts": len(selection.account_ids),
         "skipped": dict(selection.skipped),

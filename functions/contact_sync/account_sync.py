@@ -16,11 +16,13 @@ from contact_sync.comparison import (
     Write,
     decide,
 )
+from contact_sync.contact_sets import SOURCE, ContactSet, written
 from contact_sync.contacts import Contact, ContactType, digest_of
 from contact_sync.errors import (
     TRANSIENT,
     AccessDeniedError,
     ContestedError,
+    InvalidContactError,
     RepeatAccountError,
     SyncError,
 )
@@ -32,22 +34,28 @@ UNCHANGED_DIGIT, UPDATED_DIGIT, FAILED_DIGIT, SKIPPED_DIGIT, LOST_DIGIT = range(
 
 @dataclass(frozen=True)
 class AccountTask:
-    """One attempt of one processor for one account."""
+    """One attempt of one processor for one account.
+
+    `contact_set` says which contact the account gets, of each type that this processor syncs.
+    """
 
     account_id: str
     sync_id: str
     planned_at: str
-    contact_types: tuple[ContactType, ...]
+    contact_set: ContactSet
     dry_run: bool
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any], types: Sequence[ContactType]) -> Self:
-        """Take the child's input; `types` are those that are asked for of this processor."""
+    def from_event(
+        cls, event: Mapping[str, Any], types: Sequence[ContactType], contact_set: ContactSet
+    ) -> Self:
+        """Take the child's input, and the account's set of which a processor syncs these types."""
+        asked = written(contact_set)
         return cls(
             account_id=event["account_id"],
             sync_id=event["sync_id"],
             planned_at=event["planned_at"],
-            contact_types=tuple(types),
+            contact_set={name: asked[name] for name in types if name in asked},
             dry_run=event["dry_run"],
         )
 
@@ -57,7 +65,9 @@ class Source:
     """The source of a run, as its plan stored it.
 
     `started_at` is the run's start. `contact_types` are those that the run syncs; `contacts` has
-    each of them, None where the source lacks it. `insisted` are accounts that a person named.
+    each of them, None where the source lacks it. `named` are contacts of the address book: their
+    fields by name. `primary_keeps` are fields of the primary contact that each account keeps.
+    `insisted` are accounts that a person named.
     """
 
     started_at: str
@@ -65,6 +75,23 @@ class Source:
     contact_types: tuple[ContactType, ...]
     contacts: Mapping[ContactType, Contact | None] = field(repr=False)
     insisted: frozenset[str] = frozenset()
+    named: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    primary_keeps: tuple[str, ...] = ()
+
+    def contact(self, contact_type: ContactType, which: str) -> Contact | None:
+        """Return the contact of that type: SOURCE, or a name of the address book."""
+        if which == SOURCE:
+            return self.contacts[contact_type]
+        return Contact.from_api(contact_type, self.named[which])
+
+    def wanted(
+        self, contact_type: ContactType, which: str, actual: Contact | None
+    ) -> Contact | None:
+        """Return what an account is to have that has the actual contact."""
+        contact = self.contact(contact_type, which)
+        if contact and actual and self.primary_keeps and contact_type is ContactType.PRIMARY:
+            return contact.keeping(self.primary_keeps, actual)
+        return contact
 
 
 @dataclass(frozen=True)
@@ -162,13 +189,14 @@ class _Attempt:
         self._task = task
         self._now = now
         self.results: dict[ContactType, ContactResult] = {}
+        self._wanted: dict[ContactType, Contact | None] = {}
         self._errors: list[SyncError] = []
 
     def read_contacts(self) -> dict[ContactType, Contact | None]:
         """Return the account's contacts that could be read."""
         actual = {}
-        self._reserve(read=self._task.contact_types)
-        for name in self._task.contact_types:
+        self._reserve(read=self._task.contact_set)
+        for name in self._task.contact_set:
             try:
                 actual[name] = self._sync.contacts.get(self._task.account_id, name)
             except SyncError as error:
@@ -181,9 +209,11 @@ class _Attempt:
         """Decide about each contact that was read, and note the results that need no write."""
         source, decisions = self._sync.source, {}
         for name, contact in actual.items():
+            if not self._has_valid(name, contact):
+                continue
             decisions[name] = decide(
                 name,
-                digest_of(source.contacts[name], source.digest_key),
+                digest_of(self._wanted[name], source.digest_key),
                 digest_of(contact, source.digest_key),
                 state.contacts.get(name, UNKNOWN),
                 planned_at=self._task.planned_at,
@@ -199,7 +229,7 @@ class _Attempt:
         actual: Mapping[ContactType, Contact | None],
     ) -> bool:
         """Write what the decisions ask for; return False where a newer run was here."""
-        key, contacts = self._sync.source.digest_key, self._sync.source.contacts
+        key, contacts = self._sync.source.digest_key, self._wanted
         writes = {
             name: Write(
                 digest=digest_of(contacts[name], key),
@@ -242,7 +272,22 @@ class _Attempt:
     def _reserve(
         self, read: Collection[ContactType] = (), written: Collection[ContactType] = ()
     ) -> None:
-        self._sync.reserve(calls_of_account(self._sync.source.contacts, read, written))
+        self._sync.reserve(calls_of_account(self._wanted, read, written))
+
+    def _has_valid(self, name: ContactType, actual: Contact | None) -> bool:
+        """Note the contact that the account is to have; return whether the API takes it.
+
+        The plan has checked the source; what is composed or of the address book is checked here.
+        """
+        source, which = self._sync.source, self._task.contact_set[name]
+        self._wanted[name] = wanted = source.wanted(name, which, actual)
+        is_checked = wanted is None or wanted is source.contacts.get(name)
+        faults = wanted.faults() if wanted and not is_checked else []
+        if faults:
+            subject = f"account {self._task.account_id}: {name} contact {which}"
+            reason = f"{', '.join(faults)}. {InvalidContactError.remedy}"
+            self._fail(name, InvalidContactError(f"{subject}: {reason}"))
+        return not faults
 
     def _put_or_delete(self, name: ContactType, contact: Contact | None) -> None:
         if contact is None:

@@ -47,6 +47,14 @@ class Account:
 
 
 @dataclass(frozen=True)
+class ListedAccount:
+    """An account of a run, and the number of its contact set among those of the run."""
+
+    account_id: str
+    contact_set: int = 0
+
+
+@dataclass(frozen=True)
 class Scope:
     """The accounts that a run is for, and those that the configuration excludes.
 

@@ -5,7 +5,7 @@ import hmac
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
@@ -90,6 +90,12 @@ class Contact:
         if needs_state and "StateOrRegion" not in values:
             faults.append(f"{self.type}.StateOrRegion is required in that country")
         return faults
+
+    def keeping(self, names: Collection[str], other: "Contact") -> "Contact":
+        """Return this contact with the named fields of the other, unset ones too."""
+        kept = [(name, value) for name, value in other.fields if name in names]
+        given = [(name, value) for name, value in self.fields if name not in names]
+        return Contact.from_api(self.type, dict([*given, *kept]))
 
     def digest(self, key: bytes) -> str:
         """Return the keyed hash of the normalized contact: `<version>:<HMAC-SHA-256, hex>`.

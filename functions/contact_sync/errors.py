@@ -138,6 +138,16 @@ class ContactRefusedError(SyncError):
     remedy = "Correct the named fields of the management account's contact."
 
 
+class InvalidContactError(SyncError):
+    """The contact that a rule gives an account, or what it keeps of it, breaks the API's rules."""
+
+    remedy = (
+        "Correct the named fields of the contact in the address book, or those that the account "
+        "keeps (primary_keeps)."
+    )
+    command = "bash scripts/config.sh contacts show --environment {environment}"
+
+
 class ContestedError(SyncError):
     """Run after run wrote the contact, and each time something changed it back."""
 

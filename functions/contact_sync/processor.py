@@ -1,6 +1,7 @@
-"""What both account processors share: their clients, and the source of the run."""
+"""What both account processors share: their clients, and what the run has stored for them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,13 +12,23 @@ from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.aws.account_states import AccountStatesTable
 from contact_sync.aws.clients import client, pace
 from contact_sync.aws.organization import OrganizationClient
-from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
 from contact_sync.aws.slots_table import SlotsTable
+from contact_sync.contact_sets import ContactSet
 from contact_sync.contacts import ContactType
 from contact_sync.metrics import RefusedCalls
 from contact_sync.observability import logger
 from contact_sync.pacing import OwnSlots, Pacer
 from contact_sync.quotas import quotas_of
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What a run has stored under `key` and beside it."""
+
+    key: str
+    source: Source
+    sets: Sequence[ContactSet]
 
 
 class Processor:
@@ -35,7 +46,7 @@ class Processor:
         self._contacts = AccountContactsClient(account)
         self._states = AccountStatesTable(dynamodb, table)
         self._bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
-        self._loaded: tuple[str, Source] | None = None
+        self._loaded: _Stored | None = None
         self._lost: str | None = None
 
     def handle(self, event: dict[str, Any]) -> dict[str, int]:
@@ -48,13 +59,15 @@ class Processor:
     def _sync(self, event: Mapping[str, Any]) -> int:
         if event["source_key"] == self._lost:
             return LOST_DIGIT
-        source = self._source(event["source_key"])
-        asked = [name for name in self._contact_types if name in source.contact_types]
-        if not asked:
+        run = self._stored(event["source_key"])
+        task = AccountTask.from_event(event, self._contact_types, run.sets[event["contact_set"]])
+        if not task.contact_set:
             return 0
-        sync = AccountSync(source, self._contacts, self._states, self._account, self._pacer.reserve)
+        sync = AccountSync(
+            run.source, self._contacts, self._states, self._account, self._pacer.reserve
+        )
         try:
-            digit = sync.run(AccountTask.from_event(event, asked))
+            digit = sync.run(task)
         finally:
             self._refused_calls.emit(event["sync_id"])
         if digit == LOST_DIGIT:
@@ -70,8 +83,9 @@ class Processor:
         """Made on first use, which is rare: for an account that denies access."""
         return OrganizationClient(client("organizations"))
 
-    def _source(self, key: str) -> Source:
-        """Load a run's source once per process; only the latest is kept."""
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded = (key, self._bucket.load_source(key))
-        return self._loaded[1]
+    def _stored(self, key: str) -> _Stored:
+        """Load what a run has stored once per process; only the latest is kept."""
+        if self._loaded is None or self._loaded.key != key:
+            sets = self._bucket.load_sets(beside(key, SETS))
+            self._loaded = _Stored(key, self._bucket.load_source(key), sets)
+        return self._loaded

@@ -1,7 +1,7 @@
 """Results, bottom up: of contacts, of accounts, and the counts and outcome of the run."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -70,7 +70,7 @@ class AccountResult:
 def account_result(
     account_id: str,
     item: Mapping[str, Any],
-    contact_types: Sequence[ContactType],
+    contact_types: Iterable[ContactType],
     planned_at: str,
 ) -> AccountResult:
     """Read one account's item; a contact without a record of this plan has failed."""

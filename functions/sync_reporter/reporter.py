@@ -12,9 +12,10 @@ from contact_sync.account_sync import LOST_DIGIT
 from contact_sync.aws import keys
 from contact_sync.aws.account_states import AccountStatesTable
 from contact_sync.aws.lock_table import Lock, LockTable
-from contact_sync.aws.runs_bucket import SCOPE, SOURCE, RunsBucket, object_key
+from contact_sync.aws.runs_bucket import SCOPE, SETS, SOURCE, RunsBucket, beside, object_key
 from contact_sync.aws.runs_table import RunsTable
 from contact_sync.comparison import Status
+from contact_sync.contact_sets import written
 from contact_sync.contacts import ContactType
 from contact_sync.errors import LockLostError
 from contact_sync.metrics import Metric, emit
@@ -132,17 +133,18 @@ class Reporter:
         """Count every account of the manifest, and write the items of those changed or failed."""
         counts = RunCounts()
         if end.listed:
-            account_ids = self.bucket.load_manifest(end.plan["manifest_key"])
-            self.states.write_runs(self._account_runs(end, account_ids, counts))
+            self.states.write_runs(self._account_runs(end, counts))
         return counts
 
-    def _account_runs(
-        self, end: RunEnd, account_ids: Sequence[str], counts: RunCounts
-    ) -> Iterator[dict[str, Any]]:
-        types = [ContactType(name) for name in end.plan["contact_types"]]
+    def _account_runs(self, end: RunEnd, counts: RunCounts) -> Iterator[dict[str, Any]]:
+        key = end.plan["manifest_key"]
+        accounts = self.bucket.load_manifest(key)
+        sets = [written(one) for one in self.bucket.load_sets(beside(key, SETS))]
+        account_ids = [one.account_id for one in accounts]
         items = self.states.items(account_ids, end.sync_id, end.started_at, dry_run=end.dry_run)
-        for account_id, item in items:
-            result = account_result(account_id, item, types, end.plan["planned_at"])
+        for one, (account_id, item) in zip(accounts, items, strict=True):
+            contact_set = sets[one.contact_set]
+            result = account_result(account_id, item, contact_set, end.plan["planned_at"])
             counts.add(result)
             if result.status in (Status.UPDATED, Status.FAILED):
                 yield _account_run(end, result, item)

@@ -10,6 +10,7 @@ from contact_sync.account_sync import LOST_DIGIT, AccountSync, AccountTask
 from contact_sync.aws.account_states import AccountStatesTable
 from contact_sync.aws.lock_table import LockTable
 from contact_sync.comparison import Status
+from contact_sync.contact_sets import same_for_all
 from contact_sync.contacts import Contact, ContactType
 from contact_sync.errors import ContestedError, RepeatAccountError, ServiceUnavailableError
 from support.builders import MEMBER, STARTED_AT, make_account, make_contact, make_source
@@ -43,7 +44,8 @@ class History:
         self._lock.release(self._lock.read().holder or "")
         self._lock.take(sync_id, self.now)
         assert self._lock.record_plan(sync_id, planned_at, {})
-        return AccountTask(MEMBER, sync_id, planned_at, names or (BILLING,), dry_run=False)
+        contact_set = same_for_all(names or (BILLING,))
+        return AccountTask(MEMBER, sync_id, planned_at, contact_set, dry_run=False)
 
     def attempt(
         self,

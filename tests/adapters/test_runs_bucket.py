@@ -1,14 +1,15 @@
 """The runs bucket: what the functions of a run exchange."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from contact_sync.accounts import Scope
-from contact_sync.aws.runs_bucket import RunsBucket, object_key
+from contact_sync.accounts import ListedAccount, Scope
+from contact_sync.aws.runs_bucket import SETS, SOURCE, RunsBucket, beside, object_key
 from contact_sync.contacts import ContactType
 from contact_sync.errors import ApiRefusedError
-from support.builders import MEMBER, OTHER, UNIT, make_scope, make_source
+from support.builders import ALTERNATE_FIELDS, MEMBER, OTHER, UNIT, make_scope, make_source
 from support.moto_stack import BUCKET
 
 
@@ -43,15 +44,28 @@ def test_a_source_comes_back_the_same(runs: RunsBucket) -> None:
     source = make_source(
         [ContactType.PRIMARY, ContactType.SECURITY], insisted=[OTHER, MEMBER], security=None
     )
+    named = {"payments-oncall": dict(ALTERNATE_FIELDS)}
+    source = replace(source, named=named, primary_keeps=("PhoneNumber",))
     runs.store_source("source.json", source)
     assert source == runs.load_source("source.json")
 
 
-def test_a_manifest_is_a_plain_array_of_ids(runs: RunsBucket, bucket: Any) -> None:
-    runs.store_manifest("manifest.json", [OTHER, MEMBER])
-    assert [OTHER, MEMBER] == runs.load_manifest("manifest.json")
+def test_a_manifest_is_an_array_of_what_the_map_gives_to_children(
+    runs: RunsBucket, bucket: Any
+) -> None:
+    accounts = [ListedAccount(OTHER, 1), ListedAccount(MEMBER, 0)]
+    runs.store_manifest("manifest.json", accounts)
+    assert accounts == runs.load_manifest("manifest.json")
     body = bucket.get_object(Bucket=BUCKET, Key="manifest.json")["Body"].read()
-    assert [OTHER, MEMBER] == json.loads(body)
+    assert {"account_id": OTHER, "contact_set": 1} == json.loads(body)[0]
+
+
+def test_contact_sets_come_back_the_same_and_lie_beside_the_source(runs: RunsBucket) -> None:
+    sets = [{ContactType.BILLING: "source", ContactType.SECURITY: "own"}, {}]
+    key = beside(object_key("run-1", "10:00", SOURCE), SETS)
+    assert object_key("run-1", "10:00", SETS) == key
+    runs.store_sets(key, sets)
+    assert sets == runs.load_sets(key)
 
 
 def test_an_object_is_deleted_whether_it_is_there_or_not(runs: RunsBucket) -> None:

@@ -122,9 +122,10 @@ def test_the_case_with_a_distributed_map(endpoint: RunningStandin, machine_arn: 
         pytest.skip("a Distributed Map reads S3, which SFN_ENDPOINT_URL need not have")
     plan = RESPONSES["Plan"]["0"]["Return"]["Payload"]
     accounts = ["100000000001", "100000000002", "100000000003"]
+    manifest = [{"account_id": one, "contact_set": 0} for one in accounts]
     s3 = endpoint.client("s3")
     s3.create_bucket(Bucket=BUCKET)
-    s3.put_object(Bucket=BUCKET, Key=plan["manifest_key"], Body=json.dumps(accounts))
+    s3.put_object(Bucket=BUCKET, Key=plan["manifest_key"], Body=json.dumps(manifest))
 
     execution = start(endpoint, machine_arn, MAP_CASE)
 

@@ -49,7 +49,8 @@ def lists(cloud: Cloud, **scope: Any) -> dict[str, Any]:
 
 
 def manifest() -> list[str]:
-    return RunsBucket(boto3.client("s3"), BUCKET).load_manifest(PLAN["manifest_key"])
+    accounts = RunsBucket(boto3.client("s3"), BUCKET).load_manifest(PLAN["manifest_key"])
+    return [one.account_id for one in accounts]
 
 
 # The accounts of a run

@@ -9,7 +9,8 @@ import boto3
 import pytest
 from contact_sync.aws import keys
 from contact_sync.aws.items import from_item, to_item
-from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
+from contact_sync.contact_sets import same_for_all
 from contact_sync.contacts import ContactType
 from contact_sync.errors import (
     AccessDeniedError,
@@ -63,7 +64,9 @@ def member(cloud: Cloud) -> Cloud:
 
 
 def store_source(key: str = SOURCE_KEY, **changes: Any) -> None:
-    RunsBucket(boto3.client("s3"), BUCKET).store_source(key, make_source(**changes))
+    bucket, source = RunsBucket(boto3.client("s3"), BUCKET), make_source(**changes)
+    bucket.store_source(key, source)
+    bucket.store_sets(beside(key, SETS), [same_for_all(source.contact_types)])
 
 
 def lock(cloud: Cloud, holder: str = SYNC_ID, planned_at: str = PLANNED_AT) -> None:

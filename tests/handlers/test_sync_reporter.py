@@ -7,13 +7,15 @@ from typing import Any
 import boto3
 import pytest
 from contact_sync.account_sync import ContactResult
+from contact_sync.accounts import ListedAccount
 from contact_sync.aws import keys
 from contact_sync.aws.account_states import AccountStatesTable
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.aws.lock_table import LockTable
-from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
 from contact_sync.aws.runs_table import RunsTable
 from contact_sync.comparison import Status
+from contact_sync.contact_sets import same_for_all
 from contact_sync.contacts import ContactType
 from contact_sync.errors import ServiceUnavailableError
 from support.builders import (
@@ -40,6 +42,7 @@ from support.clock import stop_clock
 from support.moto_stack import BUCKET, STATE_TABLE, Cloud, Invoke
 
 PLAN = make_plan(notification={**make_plan()["notification"], "failure_threshold": 2})
+SETS_KEY = beside(PLAN["manifest_key"], SETS)
 PLAN_ERROR = {"plan": None, "listed": None, "digits": []}
 DRY_RUN = {"input": {"dry_run": True}, "may_hold_lock": False}
 DIGEST = make_contact().digest(KEY)
@@ -95,13 +98,20 @@ class Bed:
             result = ContactResult(status, error)
             self.states.record(task, {ContactType.BILLING: result}, STARTED_AT, NOW)
         bucket = RunsBucket(boto3.client("s3"), BUCKET)
-        bucket.store_manifest(PLAN["manifest_key"], [name[1:] for name in statuses])
+        store_manifest(*(name[1:] for name in statuses))
         bucket.store_source(PLAN["source_key"], make_source())
 
     def contents(self) -> list[dict[str, Any]]:
         """Return every item of the state table."""
         items = [from_item(one) for one in self.dynamodb.scan(TableName=STATE_TABLE)["Items"]]
         return sorted(items, key=lambda item: (item["pk"], item["sk"]))
+
+
+def store_manifest(*account_ids: str) -> None:
+    """Store these accounts as those of the run, and the one set that all of them have."""
+    bucket = RunsBucket(boto3.client("s3"), BUCKET)
+    bucket.store_manifest(PLAN["manifest_key"], [ListedAccount(one) for one in account_ids])
+    bucket.store_sets(SETS_KEY, [same_for_all([ContactType.BILLING])])
 
 
 @pytest.fixture
@@ -140,7 +150,7 @@ def test_a_run_is_counted_recorded_and_handed_on(
     assert ["since"] == [one.name for one in bed.lock.queued()]
     assert {"billing": DIGEST, "configuration": "present"} == bed.lock.read().held
     left = cloud.s3.list_objects_v2(Bucket=BUCKET)["Contents"]
-    assert [PLAN["manifest_key"]] == [one["Key"] for one in left]
+    assert [PLAN["manifest_key"], SETS_KEY] == [one["Key"] for one in left]
 
 
 def test_a_dry_run_is_counted_by_its_own_items_and_touches_no_lock(
@@ -195,7 +205,7 @@ def test_what_version_1_queued_is_left_to_the_holder_of_the_lock(
 def test_accounts_without_a_record_have_failed(reporter: Invoke, bed: Bed, runs: RunsTable) -> None:
     bed.children(_100000000001=Status.UNCHANGED)
     manifest = [MEMBER, OTHER, THIRD]
-    RunsBucket(boto3.client("s3"), BUCKET).store_manifest(PLAN["manifest_key"], manifest)
+    store_manifest(*manifest)
     assert "PartialSyncError" == reporter(ended(listed=make_listed(3)))["error"]
     assert [OTHER, THIRD] == runs.failed_accounts(SYNC_ID)
 

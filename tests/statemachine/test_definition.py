@@ -182,7 +182,7 @@ def test_the_map_is_distributed_explicit_and_tolerant() -> None:
     assert SYNC_ACCOUNTS["Label"] == "SyncAccounts"
     assert SYNC_ACCOUNTS["MaxConcurrency"] == "{% $states.input.max_concurrency %}"
     assert SYNC_ACCOUNTS["ToleratedFailurePercentage"] == 100
-    wanted = "account_id sync_id planned_at source_key dry_run retry attempt".split()
+    wanted = "account_id contact_set sync_id planned_at source_key dry_run retry attempt".split()
     assert wanted == list(SYNC_ACCOUNTS["ItemSelector"])
 
 

@@ -10,6 +10,7 @@ from contact_sync.accounts import Account, Scope
 from contact_sync.aws.executions import Execution
 from contact_sync.aws.lock_table import QueuedRequest
 from contact_sync.comparison import FAILURES, Status, Write
+from contact_sync.contact_sets import same_for_all
 from contact_sync.contacts import ABSENT, Contact, ContactType
 from contact_sync.request import RunRequest, parse_request
 from contact_sync.request_checks import SyncRequest
@@ -75,6 +76,8 @@ def make_contacts(**changes: Contact | None) -> dict[ContactType, Contact | None
 def make_source(
     contact_types: Sequence[ContactType] = tuple(ContactType),
     insisted: Iterable[str] = (),
+    named: Mapping[str, Mapping[str, str]] | None = None,
+    primary_keeps: Sequence[str] = (),
     **contacts: Contact | None,
 ) -> Source:
     """Build the source of a run; a contact by its type, None is one that is not set."""
@@ -84,6 +87,8 @@ def make_source(
         contact_types=tuple(contact_types),
         contacts=make_contacts(**contacts),
         insisted=frozenset(insisted),
+        named=named or {},
+        primary_keeps=tuple(primary_keeps),
     )
 
 
@@ -93,13 +98,15 @@ def make_config(**changes: Any) -> dict[str, Any]:
     return {"config_key": "default", "contact_types": types, **changes}
 
 
-def make_task(**changes: Any) -> AccountTask:
-    """Build one attempt for one account: billing only."""
+def make_task(
+    contact_types: Iterable[ContactType] = (ContactType.BILLING,), **changes: Any
+) -> AccountTask:
+    """Build one attempt for one account: billing only, from the source."""
     defaults: dict[str, Any] = {
         "account_id": MEMBER,
         "sync_id": SYNC_ID,
         "planned_at": PLANNED_AT,
-        "contact_types": (ContactType.BILLING,),
+        "contact_set": same_for_all(contact_types),
         "dry_run": False,
     }
     return AccountTask(**{**defaults, **changes})
@@ -109,6 +116,7 @@ def make_child_input(**changes: Any) -> dict[str, Any]:
     """Build what the Map gives to a child."""
     return {
         "account_id": MEMBER,
+        "contact_set": 0,
         "sync_id": SYNC_ID,
         "planned_at": PLANNED_AT,
         "source_key": SOURCE_KEY,

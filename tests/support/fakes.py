@@ -261,6 +261,10 @@ class FakeBucket:
         """Load the manifest."""
         return self.objects[key]
 
+    def load_sets(self, key: str) -> Any:
+        """Load the contact sets."""
+        return self.objects[key]
+
     def delete(self, key: str) -> None:
         """Delete the object."""
         self.before_delete()

@@ -7,18 +7,21 @@ import pytest
 from contact_sync.account_sync import LOST_DIGIT, AccountSync, AccountTask, digit
 from contact_sync.accounts import Account
 from contact_sync.comparison import KnownContact, Status
+from contact_sync.contact_sets import OWN, SOURCE, same_for_all
 from contact_sync.contacts import ABSENT, ALTERNATE_TYPES, Contact, ContactType
 from contact_sync.errors import (
     AccessDeniedError,
     ApiRefusedError,
     ContactRefusedError,
     ContestedError,
+    InvalidContactError,
     RepeatAccountError,
     ServiceUnavailableError,
     SyncError,
     ThrottledError,
 )
 from support.builders import (
+    ALTERNATE_FIELDS,
     EARLIER_PLAN,
     KEY,
     MEMBER,
@@ -528,14 +531,86 @@ def test_an_account_is_looked_up_only_if_it_denied_something() -> None:
     assert [] == given.looked_up
 
 
+# Contacts that differ by account
+
+NAMED = {"payments-oncall": {**ALTERNATE_FIELDS, "EmailAddress": "payments@example.com"}}
+PAYMENTS = make_contact(EmailAddress="payments@example.com")
+
+
+def test_an_account_gets_the_named_contact_of_its_set() -> None:
+    given = Given(named=NAMED).has(BILLING, SECURITY)
+    assert 1 == given.run(contact_set={BILLING: "payments-oncall", SECURITY: SOURCE})
+    assert PAYMENTS == given.contacts.contacts[MEMBER, BILLING]
+    assert {BILLING: Status.UPDATED, SECURITY: Status.UNCHANGED} == given.statuses
+
+
+def test_a_name_that_two_types_use_is_a_contact_of_each() -> None:
+    given = Given(named=NAMED)
+    given.run(contact_set={BILLING: "payments-oncall", SECURITY: "payments-oncall"})
+    assert PAYMENTS == given.contacts.contacts[MEMBER, BILLING]
+    assert SECURITY is given.contacts.contacts[MEMBER, SECURITY].type
+
+
+def test_a_named_contact_is_written_where_the_source_has_none() -> None:
+    given = Given(named=NAMED, billing=None)
+    assert 1 == given.run(contact_set={BILLING: "payments-oncall"})
+
+
+@pytest.mark.rule(4)
+@pytest.mark.rule(6)
+def test_a_named_contact_that_the_api_would_refuse_fails_the_accounts_that_use_it() -> None:
+    named = {"broken": {**ALTERNATE_FIELDS, "PhoneNumber": "ask 555"}}
+    given = Given(named=named)
+    with pytest.raises(InvalidContactError) as caught:
+        given.run(contact_set={BILLING: "broken", SECURITY: SOURCE})
+    assert f"account {MEMBER}: billing contact broken: billing.PhoneNumber has a form" in str(
+        caught.value
+    )
+    assert "ask 555" not in str(caught.value)
+    assert [("put", MEMBER, SECURITY)] == given.contacts.writes
+    assert {BILLING: "InvalidContactError"} == given.errors
+
+
+@pytest.mark.rule(3)
+def test_kept_fields_of_the_primary_contact_are_those_of_the_account() -> None:
+    theirs = make_contact("primary", PhoneNumber="+15550199", City="Elsewhere")
+    given = Given(primary_keeps=["PhoneNumber"]).has(primary=theirs)
+    assert 1 == given.run(PRIMARY)
+    kept = make_contact("primary", PhoneNumber="+15550199")
+    assert kept == given.contacts.contacts[MEMBER, PRIMARY]
+    again = Given(primary_keeps=["PhoneNumber"]).has(primary=kept)
+    assert 0 == again.run(PRIMARY)
+
+
+def test_alternate_contacts_keep_nothing() -> None:
+    given = Given(primary_keeps=["PhoneNumber"]).has(billing=make_contact(PhoneNumber="+15550199"))
+    given.run(BILLING)
+    assert make_contact() == given.contacts.contacts[MEMBER, BILLING]
+
+
+@pytest.mark.rule(4)
+def test_a_composed_contact_that_the_api_would_refuse_fails_that_account_by_name() -> None:
+    theirs = make_contact("primary", CountryCode="SE", StateOrRegion=None)
+    given = Given(primary_keeps=["StateOrRegion"]).has(primary=theirs)
+    with pytest.raises(InvalidContactError, match=f"account {MEMBER}: primary contact source: "):
+        given.run(PRIMARY)
+    assert [] == given.contacts.writes
+
+
+def test_an_account_without_a_primary_contact_gets_the_whole_of_the_source() -> None:
+    given = Given(primary_keeps=["PhoneNumber"])
+    given.run(PRIMARY)
+    assert make_contact("primary") == given.contacts.contacts[MEMBER, PRIMARY]
+
+
 # Values in and out
 
 
 def test_a_task_is_the_childs_input_and_the_types_asked_for() -> None:
     event = make_child_input(dry_run=True)
-    assert make_task(contact_types=(BILLING, SECURITY), dry_run=True) == AccountTask.from_event(
-        event, [BILLING, SECURITY]
-    )
+    contact_set = {**same_for_all([PRIMARY, SECURITY, BILLING]), OPERATIONS: OWN}
+    task = AccountTask.from_event(event, ALTERNATE_TYPES, contact_set)
+    assert make_task(contact_types=(BILLING, SECURITY), dry_run=True) == task
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from contact_sync.accounts import ListedAccount
+from contact_sync.contact_sets import same_for_all
+from contact_sync.contacts import ContactType
 from contact_sync.errors import LockLostError, ServiceUnavailableError
 from contact_sync.request import RunRequest
 from support import emf
@@ -31,6 +34,7 @@ from sync_reporter import reporter
 from sync_reporter.reporter import MAX_CAUSE_CHARACTERS, Reporter, RunEnd
 
 PREFIX = f"runs/{SYNC_ID}/{PLANNED_AT}"
+KEPT = [f"{PREFIX}/manifest.json", f"{PREFIX}/sets.json"]
 SOURCE = {"billing": "1:billing", "security": "1:security"}
 HELD = {"billing": "1:earlier", "security": "1:earlier", "configuration": "earlier"}
 NOTIFICATION = make_plan()["notification"]
@@ -76,7 +80,8 @@ class Given:
         )
         self.bucket = FakeBucket(
             {
-                f"{PREFIX}/manifest.json": list(self.accounts),
+                f"{PREFIX}/manifest.json": [ListedAccount(one) for one in self.accounts],
+                f"{PREFIX}/sets.json": [same_for_all([ContactType.BILLING])],
                 f"{PREFIX}/source.json": "source",
                 f"{PREFIX}/scope.json": "scope",
             }
@@ -98,6 +103,8 @@ class Given:
         event |= changes
         if changes.get("plan"):
             event["plan"] = make_plan(**changes["plan"])
+            types = [ContactType(name) for name in event["plan"]["contact_types"]]
+            self.bucket.objects[f"{PREFIX}/sets.json"] = [same_for_all(types)]
         if isinstance(changes.get("error"), str):
             event["error"] = {"name": changes["error"], "cause": changes.get("cause", "why")}
         links = {"Execution": "https://example.com/1"}
@@ -307,10 +314,10 @@ def test_the_most_that_a_run_may_take_follows_from_its_accounts(
 
 
 @pytest.mark.rule(12)
-def test_source_and_scope_are_deleted_and_the_manifest_is_kept() -> None:
+def test_source_and_scope_are_deleted_and_the_rest_is_kept() -> None:
     given = Given()
     given.ends()
-    assert [f"{PREFIX}/manifest.json"] == list(given.bucket.objects)
+    assert KEPT == list(given.bucket.objects)
 
 
 def test_a_run_that_had_nothing_to_sync_counts_nothing() -> None:
@@ -696,7 +703,7 @@ def test_objects_that_could_not_be_deleted_are_deleted_by_the_repeated_record() 
         given.ends()
     given.bucket.before_delete = lambda: None
     assert given.ends()["may_continue"]
-    assert [f"{PREFIX}/manifest.json"] == list(given.bucket.objects)
+    assert KEPT == list(given.bucket.objects)
 
 
 # The run in numbers

@@ -1,23 +1,29 @@
-"""Runs bucket: the scope, source and manifest of a run, each one object."""
+"""Runs bucket: the scope, source, contact sets and manifest of a run, each one object."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contact_sync.account_sync import Source
-from contact_sync.accounts import Scope
+from contact_sync.accounts import ListedAccount, Scope
 from contact_sync.aws.clients import named_errors
+from contact_sync.contact_sets import ContactSet
 from contact_sync.contacts import Contact, ContactType
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-SCOPE, SOURCE, MANIFEST = "scope", "source", "manifest"
+SCOPE, SOURCE, SETS, MANIFEST = "scope", "source", "sets", "manifest"
 
 
 def object_key(sync_id: str, planned_at: str, name: str) -> str:
     """Return the key of one object of a run; a repeated plan has other objects."""
     return f"runs/{sync_id}/{planned_at}/{name}.json"
+
+
+def beside(key: str, name: str) -> str:
+    """Return the key of another object of the same plan."""
+    return f"{key.rpartition('/')[0]}/{name}.json"
 
 
 class RunsBucket:
@@ -56,6 +62,8 @@ class RunsBucket:
                 "contact_types": list(source.contact_types),
                 "contacts": contacts,
                 "insisted": sorted(source.insisted),
+                "named": {name: dict(fields) for name, fields in source.named.items()},
+                "primary_keeps": list(source.primary_keeps),
             },
         )
 
@@ -72,16 +80,30 @@ class RunsBucket:
             contact_types=tuple(ContactType(name) for name in stored["contact_types"]),
             contacts=contacts,
             insisted=frozenset(stored["insisted"]),
+            named=stored["named"],
+            primary_keeps=tuple(stored["primary_keeps"]),
         )
 
-    def store_manifest(self, key: str, account_ids: Sequence[str]) -> None:
-        """Store the accounts of the run: a JSON array of IDs, which the Map reads."""
-        self._store(key, account_ids)
+    def store_sets(self, key: str, sets: Sequence[ContactSet]) -> None:
+        """Store the contact sets of a run, which the manifest numbers from 0."""
+        self._store(key, [dict(one) for one in sets])
 
-    def load_manifest(self, key: str) -> list[str]:
+    def load_sets(self, key: str) -> list[ContactSet]:
+        """Load what store_sets stored."""
+        return [
+            {ContactType(name): which for name, which in one.items()} for one in self._load(key)
+        ]
+
+    def store_manifest(self, key: str, accounts: Iterable[ListedAccount]) -> None:
+        """Store the accounts of the run: [{account_id, contact_set}], which the Map reads."""
+        self._store(
+            key,
+            [{"account_id": one.account_id, "contact_set": one.contact_set} for one in accounts],
+        )
+
+    def load_manifest(self, key: str) -> list[ListedAccount]:
         """Load what store_manifest stored."""
-        account_ids: list[str] = self._load(key)
-        return account_ids
+        return [ListedAccount(one["account_id"], one["contact_set"]) for one in self._load(key)]
 
     def delete(self, key: str) -> None:
         """Delete one object; one that is not there is deleted."""
