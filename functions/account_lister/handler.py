@@ -5,17 +5,17 @@ from math import ceil
 from typing import Any
 
 from contact_sync import settings
-from contact_sync.accounts import ACTIVE, NOT_FOUND, PENDING_ACTIVATION, ListedAccount
+from contact_sync.accounts import ACTIVE, NOT_FOUND, PENDING_ACTIVATION
 from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.aws.clients import client
 from contact_sync.aws.organization import OrganizationClient
 from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
-from contact_sync.contact_sets import same_for_all
 from contact_sync.contacts import ContactType
 from contact_sync.errors import AccessDeniedError
 from contact_sync.observability import logged, logger
 
 from account_lister.selection import check_units, scattered, select_accounts
+from account_lister.sets import RunSets, check_rules
 
 
 @logged
@@ -37,27 +37,32 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
     """Store the manifest and the contact sets; return the counts.
 
     {accounts, skipped: {reason: n}, named_skips: {id: reason}, unknown_states: {state: n},
-    warnings, estimated_seconds}; the last is the run's time, if it is as the plan expects.
+    warnings, unused: [types], estimated_seconds}. `unused` are types of which no account gets the
+    source's contact; the last is the run's time, if it is as the plan expects.
     """
     plan = event["plan"]
     scope = bucket().load_scope(plan["scope_key"])
     members = organization()
     members.check(scope.management_account_id)
     scope, missing_units = check_units(scope, members.missing_units)
-    selection = select_accounts(members.accounts(), scope, members.in_units)
+    accounts = list(members.accounts())
+    check_rules(accounts, scope.rules.units, members.missing_units)
+    types = [ContactType(name) for name in plan["contact_types"]]
+    run_sets = RunSets(scope, types, members.depths)
+    selection = select_accounts(accounts, scope, members.in_units, run_sets.add)
+    run_sets.check_any(selection.skipped)
     for unit in missing_units:
         selection.skip(unit, NOT_FOUND, named=True)
-    sets = [same_for_all([ContactType(name) for name in plan["contact_types"]])]
-    bucket().store_sets(beside(plan["manifest_key"], SETS), sets)
-    accounts = [ListedAccount(one, 0) for one in scattered(selection.account_ids)]
-    bucket().store_manifest(plan["manifest_key"], accounts)
+    bucket().store_sets(beside(plan["manifest_key"], SETS), run_sets.sets)
+    bucket().store_manifest(plan["manifest_key"], scattered(selection.accounts))
     return {
-        "accounts": len(selection.account_ids),
+        "accounts": len(selection.accounts),
         "skipped": dict(selection.skipped),
         "named_skips": selection.named_skips,
         "unknown_states": dict(selection.unknown_states),
         "warnings": selection.warnings,
-        "estimated_seconds": ceil(len(selection.account_ids) * plan["seconds_per_account"]),
+        "unused": [str(name) for name in run_sets.unused],
+        "estimated_seconds": ceil(run_sets.seconds),
     }
 
 

@@ -5,7 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from contact_sync.accounts import ACTIVE, KNOWN_STATES, NOT_FOUND, Account, Scope
+from contact_sync.accounts import (
+    ACTIVE,
+    KNOWN_STATES,
+    NOT_FOUND,
+    Account,
+    ListedAccount,
+    Scope,
+)
 from contact_sync.errors import (
     InvalidConfigError,
     NoActiveAccountsError,
@@ -18,17 +25,24 @@ EXCLUDED = "excluded"
 MAX_NAMED_SKIPS = 20
 
 InUnits = Callable[[Account, Collection[str]], bool]
+# The number of an account's contact set, or why there is nothing to sync for it.
+NumberOf = Callable[[Account], int | str]
 
 
 @dataclass
 class Selection:
     """The accounts of a run, those skipped by reason, and what an operator should look at."""
 
-    account_ids: list[str] = field(default_factory=list)
+    accounts: list[ListedAccount] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     named_skips: dict[str, str] = field(default_factory=dict)
     unknown_states: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def account_ids(self) -> list[str]:
+        """Return the accounts' IDs."""
+        return [one.account_id for one in self.accounts]
 
     def skip(self, account_id: str, reason: str, *, named: bool) -> None:
         """Count a skipped account; name it where the request named it."""
@@ -54,10 +68,16 @@ def check_units(
     return replace(scope, organizational_units=[u for u in units if u not in missing]), missing
 
 
-def select_accounts(accounts: Iterable[Account], scope: Scope, in_units: InUnits) -> Selection:
+def select_accounts(
+    accounts: Iterable[Account],
+    scope: Scope,
+    in_units: InUnits,
+    number_of: NumberOf = lambda _: 0,
+) -> Selection:
     """Choose the accounts of a run from everything that Organizations lists.
 
-    A named account that is not listed is skipped by name. Raises NoMemberAccountsError where only
+    `number_of` gives the number of an account's contact set, or why it needs none. A named account
+    that is not listed is skipped by name. Raises NoMemberAccountsError where only
     the management account is listed, NoActiveAccountsError where no member is ACTIVE.
     """
     selection = Selection()
@@ -72,35 +92,37 @@ def select_accounts(accounts: Iterable[Account], scope: Scope, in_units: InUnits
         raise NoActiveAccountsError(f"no member account is {ACTIVE}: {counts}")
     named = frozenset(scope.account_ids or ())
     for account in members:
-        _select(account, scope, selection, in_units, is_named=account.id in named)
+        is_named = account.id in named
+        if not (is_named or _is_asked_for(account, scope, in_units)):
+            continue
+        reason = _why_not(account, scope, in_units)
+        number = number_of(account) if reason is None else reason
+        if isinstance(number, int):
+            selection.accounts.append(ListedAccount(account.id, number))
+        else:
+            selection.skip(account.id, number, named=is_named)
+            if number == account.state not in KNOWN_STATES:
+                selection.unknown_states[account.state] += 1
     for account_id in sorted(named - listed_accounts.keys()):
         selection.skip(account_id, NOT_FOUND, named=True)
     selection.warnings = _warnings(scope, listed_accounts.keys())
     return selection
 
 
-def scattered(account_ids: Iterable[str]) -> list[str]:
+def scattered(accounts: Iterable[ListedAccount]) -> list[ListedAccount]:
     """Shuffle deterministically, so that neighbours are not processed together.
 
     Accounts listed together often drifted together; apart, reads and writes keep both their
     quotas busy all the time. Measured with the drift in one block: up to 1.4 times as long.
     """
-    return sorted(account_ids, key=lambda one: hashlib.sha256(one.encode()).digest())
+    return sorted(accounts, key=lambda one: hashlib.sha256(one.account_id.encode()).digest())
 
 
-def _select(
-    account: Account, scope: Scope, selection: Selection, in_units: InUnits, *, is_named: bool
-) -> None:
-    if not (is_named or _is_asked_for(account, scope, in_units)):
-        return
+def _why_not(account: Account, scope: Scope, in_units: InUnits) -> str | None:
+    """Return why an account that is asked for must not be written, None where it may be."""
     if _is_excluded(account, scope, in_units):
-        selection.skip(account.id, EXCLUDED, named=is_named)
-    elif account.state == ACTIVE:
-        selection.account_ids.append(account.id)
-    else:
-        selection.skip(account.id, account.state, named=is_named)
-        if account.state not in KNOWN_STATES:
-            selection.unknown_states[account.state] += 1
+        return EXCLUDED
+    return None if account.state == ACTIVE else account.state
 
 
 def _is_asked_for(account: Account, scope: Scope, in_units: InUnits) -> bool:
@@ -114,12 +136,15 @@ def _is_excluded(account: Account, scope: Scope, in_units: InUnits) -> bool:
 
 
 def _warnings(scope: Scope, listed_ids: Collection[str]) -> list[str]:
-    """Name exclusions that protect nobody: behind a typo is an account that gets overwritten."""
-    unknown = sorted(set(scope.excluded_accounts) - set(listed_ids))
-    warnings = [f"excluded_accounts: {NOT_FOUND}: {listed(unknown)}"] if unknown else []
-    if scope.management_account_id in scope.excluded_accounts:
-        warnings.append(
-            f"excluded_accounts: {scope.management_account_id} is the management account, "
-            "which is never written"
-        )
+    """Name exclusions and rules that are for nobody: behind a typo is an account that lacks it."""
+    warnings = []
+    named = {"excluded_accounts": scope.excluded_accounts, "overrides": scope.rules.accounts}
+    for key, account_ids in named.items():
+        if unknown := sorted(set(account_ids) - set(listed_ids)):
+            warnings.append(f"{key}: {NOT_FOUND}: {listed(unknown)}")
+        if scope.management_account_id in account_ids:
+            warnings.append(
+                f"{key}: {scope.management_account_id} is the management account, "
+                "which is never written"
+            )
     return warnings

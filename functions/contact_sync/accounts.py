@@ -1,15 +1,20 @@
 """Accounts as Organizations lists them, and which of them a run is for."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+
+from contact_sync.contact_sets import ContactRules
+from contact_sync.contacts import ContactType
 
 ACTIVE = "ACTIVE"
 PENDING_ACTIVATION = "PENDING_ACTIVATION"
 # Source: API_Account of AWS Organizations, `State`.
 KNOWN_STATES = frozenset({ACTIVE, PENDING_ACTIVATION, "SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
 NOT_FOUND = "not in the organization"
+# How the reason begins for a contact that breaks the API's rules.
+INVALID = "invalid: "
 JUST_JOINED = "just joined"
 # A new account may deny its contacts for a while.
 JOINING_TIME = timedelta(minutes=30)
@@ -56,9 +61,11 @@ class ListedAccount:
 
 @dataclass(frozen=True)
 class Scope:
-    """The accounts that a run is for, and those that the configuration excludes.
+    """The accounts that a run is for, those that the configuration excludes, and its rules.
 
-    None for both account_ids and organizational_units means every account.
+    None for both account_ids and organizational_units means every account. `left_out` are types
+    of which the source's contact is not synced, and why. `seconds` is what one account's calls take
+    by the quotas, by contact type and operation.
     """
 
     management_account_id: str
@@ -66,6 +73,9 @@ class Scope:
     organizational_units: Collection[str] | None = None
     excluded_accounts: Collection[str] = ()
     excluded_organizational_units: Collection[str] = ()
+    rules: ContactRules = field(default_factory=ContactRules)
+    left_out: Mapping[ContactType, str] = field(default_factory=dict)
+    seconds: Mapping[ContactType, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def covers_all_accounts(self) -> bool:

@@ -1,15 +1,19 @@
-"""The configuration item: which contacts and accounts, which attempts, which notifications."""
+"""The configuration item: which contacts and accounts, which rules, attempts and notifications."""
 
+import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
+from itertools import product
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from contact_sync.accounts import AccountId, OrganizationalUnitId
-from contact_sync.contacts import ContactType
+from contact_sync.contact_sets import ContactRules
+from contact_sync.contacts import PRIMARY_RULES, ContactType
 from contact_sync.errors import InvalidConfigError
 from contact_sync.validation import (
+    ContactName,
     ContactTypeName,
     StrictModel,
     choices,
@@ -49,6 +53,42 @@ class NotificationSettings(StrictModel):
     failure_threshold: Annotated[int, Field(ge=1)] = 1
 
 
+PrimaryField = StrEnum("PrimaryField", [(name, name) for name in PRIMARY_RULES])  # type: ignore[misc] # the API's names
+
+
+class Override(StrictModel):
+    """A rule: the contacts of these accounts, or of the accounts under these units at any depth.
+
+    A contact is `source`, `own`, or a name of the address book.
+    """
+
+    account_ids: Annotated[list[AccountId], Field(min_length=1)] | None = None
+    organizational_units: Annotated[list[OrganizationalUnitId], Field(min_length=1)] | None = None
+    primary: ContactName | None = None
+    billing: ContactName | None = None
+    operations: ContactName | None = None
+    security: ContactName | None = None
+
+    @property
+    def contacts(self) -> dict[ContactType, str]:
+        """Return what the rule gives, by contact type."""
+        given = {name: getattr(self, name) for name in ContactType}
+        return {name: which for name, which in given.items() if which is not None}
+
+    @property
+    def subjects(self) -> list[str]:
+        """Return the accounts or units that the rule is for."""
+        return self.account_ids or self.organizational_units or []
+
+    @model_validator(mode="after")
+    def _is_a_rule(self) -> Self:
+        if (self.account_ids is None) == (self.organizational_units is None):
+            raise ValueError("name either account_ids or organizational_units")
+        if not self.contacts:
+            raise ValueError(f"name a contact: {', '.join(ContactType)}")
+        return self
+
+
 class SyncConfig(StrictModel):
     """The item `default`; contact_types is required, the rest has the guide's defaults."""
 
@@ -58,11 +98,44 @@ class SyncConfig(StrictModel):
     on_source_deleted: choices(OnSourceDeleted, "value") = OnSourceDeleted.KEEP  # type: ignore[valid-type] # built at run time
     retry_config: RetryConfig = Field(default_factory=RetryConfig)
     notification_settings: NotificationSettings = Field(default_factory=NotificationSettings)
+    overrides: list[Override] = Field(default_factory=list)
+    primary_keeps: list[choices(PrimaryField, "field of the primary contact")] = Field(  # type: ignore[valid-type] # as above
+        default_factory=list
+    )
+
+    @property
+    def rules(self) -> ContactRules:
+        """Return the rules by account and by unit."""
+        by_account: dict[str, dict[ContactType, str]] = {}
+        by_unit: dict[str, dict[ContactType, str]] = {}
+        for rule in self.overrides:
+            for subject in rule.subjects:
+                by_subject = by_account if rule.account_ids else by_unit
+                by_subject.setdefault(subject, {}).update(rule.contacts)
+        return ContactRules(by_account, by_unit)
+
+    @model_validator(mode="after")
+    def _has_no_rules_of_equal_rank(self) -> Self:
+        seen: dict[tuple[str, ContactType], int] = {}
+        for number, rule in enumerate(self.overrides):
+            for key in product(dict.fromkeys(rule.subjects), rule.contacts):
+                if (other := seen.setdefault(key, number)) != number:
+                    raise ValueError(
+                        f"overrides.{other} and overrides.{number} both give {key[0]} its {key[1]} "
+                        "contact: leave one of them out"
+                    )
+        return self
 
     @property
     def ordered_types(self) -> list[ContactType]:
         """Return the contact types in their fixed order, each once."""
         return [contact_type for contact_type in ContactType if contact_type in self.contact_types]
+
+
+def version_of(config: SyncConfig) -> str:
+    """Return what tells one configuration from another; it has no contact value."""
+    content = config.model_dump_json(exclude_defaults=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def parse_config(item: Mapping[str, Any] | None) -> SyncConfig:

@@ -78,16 +78,21 @@ class Contact:
         """Return the fields under the API's names without unset ones (minimum length is 1)."""
         return dict(self.fields)
 
-    def faults(self) -> list[str]:
-        """Name each rule of the API for members that the contact breaks, without its values."""
+    def faults(self, kept: Collection[str] = ()) -> list[str]:
+        """Name each rule of the API for members that the contact breaks, without its values.
+
+        `kept` are fields of the primary contact that each account has itself.
+        """
+        kept = kept if self.type is ContactType.PRIMARY else ()
         values = self.to_api()
         faults = [
             f"{self.type}.{name} {fault}"
             for name, rule in _rules(self.type).items()
-            if (fault := _fault(values.get(name), rule))
+            if name not in kept and (fault := _fault(values.get(name), rule))
         ]
         needs_state = values.get("CountryCode") in STATE_REQUIRED_COUNTRIES
-        if needs_state and "StateOrRegion" not in values:
+        is_kept = "StateOrRegion" in kept or "CountryCode" in kept
+        if needs_state and not is_kept and "StateOrRegion" not in values:
             faults.append(f"{self.type}.StateOrRegion is required in that country")
         return faults
 

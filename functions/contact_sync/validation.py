@@ -13,7 +13,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from contact_sync.accounts import ACCOUNT_ID, ORGANIZATIONAL_UNIT_ID
+from contact_sync.accounts import ACCOUNT_ID, ORGANIZATIONAL_UNIT_ID, Pattern
 from contact_sync.contacts import ContactType
 from contact_sync.errors import listed
 
@@ -82,11 +82,17 @@ def choices(enum: Any, what: str) -> Any:
     return Annotated[enum, PlainValidator(find), PlainSerializer(str)]
 
 
+# `source`, `own`, or the name of a contact in the address book, which messages and logs repeat.
+CONTACT_NAME = Pattern(r"^[a-z0-9][a-z0-9_-]{0,63}$")
+ContactName = Annotated[str, CONTACT_NAME]
 ContactTypeName = choices(ContactType, "contact type")
 WANTED_PATTERNS = {
     ACCOUNT_ID.regex: "expected an account ID: 12 digits, in quotes",
     ORGANIZATIONAL_UNIT_ID.regex: (
         "expected the ID of an organizational unit, such as ou-ab12-34cd56ef"
+    ),
+    CONTACT_NAME.regex: (
+        "expected source, own or the name of a contact: small letters, digits, - and _"
     ),
 }
 

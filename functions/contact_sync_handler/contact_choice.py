@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from contact_sync.accounts import INVALID
 from contact_sync.config import OnSourceDeleted, SyncConfig
 from contact_sync.contacts import ALTERNATE_TYPES, ContactType, SourceContacts
 from contact_sync.errors import EmptySourceError, InvalidSourceError, listed
@@ -15,10 +16,11 @@ READ_AGAIN = "not set in only one of two readings of the source; the next run lo
 
 @dataclass(frozen=True)
 class ContactChoice:
-    """The contact types to sync, and those left out, with the reason.
+    """The contact types to sync, and those of which the source's is left out, with the reason.
 
-    `missing` are types that this reading of the source lacks and that would be deleted; `confirm`
-    asks for a second reading before that. `invalid` are left out for breaking the API's rules.
+    A type may be both, where rules give it other contacts than the source's. `missing` are types
+    that this reading of the source lacks and that would be deleted; `confirm` asks for a second
+    reading before that. `invalid` are left out for breaking the API's rules.
     """
 
     contact_types: list[ContactType]
@@ -26,6 +28,11 @@ class ContactChoice:
     missing: list[ContactType] = field(default_factory=list)
     invalid: list[ContactType] = field(default_factory=list)
     confirm: bool = False
+
+    @property
+    def from_source(self) -> list[ContactType]:
+        """Return the types of which the source's contact is synced."""
+        return [name for name in self.contact_types if name not in self.left_out]
 
 
 def asked_types(
@@ -51,21 +58,23 @@ def choose_contacts(
     source: SourceContacts,
     missing_before: Collection[ContactType] | None,
 ) -> ContactChoice:
-    """Choose among the types that are asked for.
+    """Choose among the types that are asked for; those with other contacts by name are synced too.
 
     `missing_before` is `missing` of an earlier reading, None if there was none. Raises
     EmptySourceError where the source has none of the configured contacts, InvalidSourceError
     where it has, of the types asked for, only such that break the API's rules.
     """
-    if not any(source[name] for name in config.ordered_types):
+    named = {name for some in config.rules.names.values() for name in some}
+    if not any(source[name] or name in named for name in config.ordered_types):
         raise EmptySourceError(
             f"the management account has none of: {', '.join(config.ordered_types)}"
         )
     left_out = {name: NOT_CONFIGURED for name in asked if name not in config.contact_types}
     configured = [name for name in asked if name not in left_out]
-    faults = {name: contact.faults() for name in configured if (contact := source[name])}
-    invalid = {name: f"invalid: {'; '.join(found)}" for name, found in faults.items() if found}
-    if invalid and len(invalid) == len(configured):
+    kept = config.primary_keeps
+    faults = {name: contact.faults(kept) for name in configured if (contact := source[name])}
+    invalid = {name: f"{INVALID}{'; '.join(found)}" for name, found in faults.items() if found}
+    if invalid and len(invalid) == len(configured) and not named & set(configured):
         raise InvalidSourceError(listed([one for found in faults.values() for one in found], "; "))
     unset = [name for name in configured if source[name] is None]
     deleted = [name for name in unset if _deletes(config, name)]
@@ -74,7 +83,7 @@ def choose_contacts(
         return ContactChoice([], left_out, missing=deleted, confirm=True)
     left_out |= {name: READ_AGAIN for name in deleted if name not in (missing_before or ())}
     return ContactChoice(
-        contact_types=[name for name in configured if name not in left_out],
+        contact_types=[name for name in configured if name not in left_out or name in named],
         left_out=left_out,
         missing=deleted,
         invalid=list(invalid),

@@ -18,6 +18,7 @@ from contact_sync.request import MAX_HOPS, TriggerSource, parse_request
 from contact_sync_handler.run_control import LockDecision, Run, RunControl
 
 if TYPE_CHECKING:
+    from contact_sync.address_book import AddressBook
     from contact_sync.config import SyncConfig
 
     from contact_sync_handler.planner import Planner
@@ -137,6 +138,13 @@ def config() -> "SyncConfig":
     return load_config(dynamodb(), settings.read("CONFIG_TABLE_NAME"))
 
 
+def book() -> "tuple[AddressBook, str | None]":
+    """Load the address book, and its version."""
+    from contact_sync.aws.config_table import load_book  # noqa: PLC0415 - as above
+
+    return load_book(dynamodb(), settings.read("CONFIG_TABLE_NAME"))
+
+
 def organization() -> Any:
     """Return a reader of the organization."""
     from contact_sync.aws.organization import OrganizationClient  # noqa: PLC0415 - as above
@@ -189,6 +197,7 @@ def planner() -> "Planner":
     return Planner(
         lock=lock(),
         load_config=config,
+        load_book=book,
         load_key=partial(load_digest_key, client("secretsmanager"), secret),
         source=AccountContactsClient(account),
         runs=runs(),

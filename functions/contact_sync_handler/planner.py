@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,19 +10,20 @@ from typing import Any
 
 from contact_sync.account_sync import Source
 from contact_sync.accounts import Scope
+from contact_sync.address_book import AddressBook, book_faults, used_contacts
 from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.aws.lock_table import Lock, LockTable, QueuedRequest
 from contact_sync.aws.runs_bucket import MANIFEST, SCOPE, SOURCE, RunsBucket, object_key
 from contact_sync.aws.runs_table import RunsTable
-from contact_sync.config import SyncConfig
+from contact_sync.config import SyncConfig, version_of
 from contact_sync.contacts import (
     ContactType,
     SourceContacts,
     shared_addresses,
     source_digests,
 )
-from contact_sync.errors import LockLostError
-from contact_sync.quotas import Quota, accounts_at_once, seconds_per_account
+from contact_sync.errors import MAX_LISTED, LockLostError
+from contact_sync.quotas import Quota, accounts_at_once, seconds_by_type, seconds_per_account
 from contact_sync.request import RunRequest, merged, trigger_of
 
 from contact_sync_handler.contact_choice import (
@@ -38,13 +40,18 @@ SOURCE_SETTLES_AFTER = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class _Reading:
-    """What is true now: the configuration, the source, and the digests of both."""
+    """What is true now: the configuration, the source, and the digests of both.
+
+    `named` are the contacts of the address book that the rules use.
+    """
 
     config: SyncConfig
     key: bytes
     contacts: SourceContacts
     digests: Mapping[ContactType, str]
     configuration: str
+    named: AddressBook
+    book_version: str | None
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Planner:
 
     lock: LockTable
     load_config: Callable[[], SyncConfig]
+    load_book: Callable[[], tuple[AddressBook, str | None]]
     load_key: Callable[[], bytes]
     source: AccountContactsClient
     runs: RunsTable
@@ -101,17 +109,20 @@ class Planner:
             if not self.lock.record_plan(run.sync_id, planned_at, held):
                 raise LockLostError("another execution took the lock over")
         request = merged(requests) or RunRequest()
-        self._store(run, planned_at, now, choice, request)
+        source_key = object_key(run.sync_id, planned_at, SOURCE)
+        scope_key = object_key(run.sync_id, planned_at, SCOPE)
+        if choice.contact_types:
+            self.bucket.store_source(source_key, _source(run, now, choice, request))
+            self.bucket.store_scope(scope_key, self._scope(now, choice, request, written))
         return {
             "confirm": False,
             "sync_id": run.sync_id,
             "planned_at": planned_at,
             "dry_run": run.request.dry_run,
             "contact_types": [str(name) for name in choice.contact_types],
-            "source_key": object_key(run.sync_id, planned_at, SOURCE),
-            "scope_key": object_key(run.sync_id, planned_at, SCOPE),
+            "source_key": source_key,
+            "scope_key": scope_key,
             "manifest_key": object_key(run.sync_id, planned_at, MANIFEST),
-            "seconds_per_account": seconds["expected"],
             "retry": now.config.retry_config.model_dump(),
             "notification": now.config.notification_settings.model_dump(),
             # A dry run leaves the quotas to the run beside it.
@@ -121,8 +132,8 @@ class Planner:
     def _accounts_at_once(self, now: _Reading, choice: ContactChoice) -> int:
         """Return how many accounts the Map works on at once, if each of them has to be written."""
         types = choice.contact_types
-        slowest = seconds_per_account(now.contacts, types, types, self.quotas)
-        return accounts_at_once(slowest, self.max_concurrency)
+        seconds = seconds_per_account(now.contacts, types, types, self.quotas)
+        return accounts_at_once(seconds, self.max_concurrency)
 
     def is_settled(self, item: Mapping[str, Any]) -> bool:
         """Return whether the source is still what the run's plan read."""
@@ -134,9 +145,17 @@ class Planner:
     def _read(self) -> _Reading:
         config = self.load_config()
         key = self.load_key()
+        book, version = self.load_book() if config.rules.names else ({}, None)
+        named = used_contacts(config.rules, book)
         contacts = {name: self.source.get(None, name) for name in config.ordered_types}
         return _Reading(
-            config, key, contacts, source_digests(contacts, key), configuration_digest(config, key)
+            config=config,
+            key=key,
+            contacts=contacts,
+            digests=source_digests(contacts, key),
+            configuration=configuration_digest(config, named, key),
+            named=named,
+            book_version=version,
         )
 
     def _record_taken(
@@ -164,12 +183,17 @@ class Planner:
 
     def _record_reading(self, run: Run, now: _Reading) -> None:
         """Record what was read, for check_source: a source in error may only be read stale."""
-        warnings = [f"{names} share one e-mail address" for names in shared_addresses(now.contacts)]
+        faults = book_faults(now.config.rules, now.named, now.config.primary_keeps)
+        warnings = [
+            *(f"{names} share one e-mail address" for names in shared_addresses(now.contacts)),
+            *(f"address book: {fault}" for fault in faults[:MAX_LISTED]),
+        ]
         values = {
             "missing": [str(name) for name, contact in now.contacts.items() if contact is None],
             "warnings": warnings,
             "source": {str(name): digest for name, digest in now.digests.items()},
             "configuration": now.configuration,
+            "versions": {"configuration": version_of(now.config), "contacts": now.book_version},
         }
         self.runs.update(run.started_at, run.sync_id, values)
 
@@ -183,27 +207,37 @@ class Planner:
         }
         self.runs.update(run.started_at, run.sync_id, values)
 
-    def _store(
-        self, run: Run, planned_at: str, now: _Reading, choice: ContactChoice, request: RunRequest
-    ) -> None:
-        if not choice.contact_types:
-            return
-        source = Source(
-            started_at=run.started_at,
-            digest_key=now.key,
-            contact_types=tuple(choice.contact_types),
-            contacts={name: now.contacts[name] for name in choice.contact_types},
-            insisted=frozenset(request.insisted),
-        )
-        self.bucket.store_source(object_key(run.sync_id, planned_at, SOURCE), source)
-        scope = Scope(
+    def _scope(
+        self,
+        now: _Reading,
+        choice: ContactChoice,
+        request: RunRequest,
+        written: Sequence[ContactType],
+    ) -> Scope:
+        return Scope(
             management_account_id=self.management_account_id,
             account_ids=request.account_ids,
             organizational_units=request.organizational_units,
             excluded_accounts=now.config.excluded_accounts,
             excluded_organizational_units=now.config.excluded_organizational_units,
+            rules=now.config.rules,
+            left_out={
+                name: choice.left_out[name] for name in now.contacts if name in choice.left_out
+            },
+            seconds=seconds_by_type(now.contacts, choice.contact_types, written, self.quotas),
         )
-        self.bucket.store_scope(object_key(run.sync_id, planned_at, SCOPE), scope)
+
+
+def _source(run: Run, now: _Reading, choice: ContactChoice, request: RunRequest) -> Source:
+    return Source(
+        started_at=run.started_at,
+        digest_key=now.key,
+        contact_types=tuple(choice.contact_types),
+        contacts={name: now.contacts[name] for name in choice.from_source},
+        insisted=frozenset(request.insisted),
+        named=now.named,
+        primary_keeps=tuple(now.config.primary_keeps),
+    )
 
 
 def _requests(
@@ -235,6 +269,7 @@ def _still_held(held: Mapping[str, str], now: _Reading, choice: ContactChoice) -
     return {name: digest for name, digest in held.items() if name not in contradicted}
 
 
-def configuration_digest(config: SyncConfig, key: bytes) -> str:
-    """Return the keyed digest of the configuration, as the lock item holds it."""
-    return hmac.new(key, config.model_dump_json().encode(), hashlib.sha256).hexdigest()
+def configuration_digest(config: SyncConfig, named: AddressBook, key: bytes) -> str:
+    """Return the keyed digest of what decides beside the source, as the lock item holds it."""
+    content = config.model_dump_json() + json.dumps(named, sort_keys=True)
+    return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()

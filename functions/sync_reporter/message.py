@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 
+from contact_sync.contact_sets import OWN
 from contact_sync.errors import error_class
 from contact_sync.estimate import duration, expected
 
 from sync_reporter.report import RunReport
 
 SUBJECT_LIMIT = 99
-ORDER = ("updated", "deleted", "unchanged", "skipped", "failed", "contested")
+ORDER = ("updated", "deleted", "unchanged", "skipped", "failed", "contested", OWN)
+WORDS = {OWN: "kept"}
 WOULD_CHANGE = {"updated": "would change", "deleted": "would be deleted"}
 
 
@@ -66,6 +68,8 @@ def _result(report: RunReport) -> Iterable[str]:
     yield f"Accounts: {_counts(report.counts.accounts, report) or 'none to sync'}"
     for name, counts in report.counts.types.items():
         yield f"  {name}: {_counts(counts, report)}"
+        for which, some in report.counts.differing_sets.get(name, {}).items():
+            yield f"    {which}: {_counts(some, report)}"
     for left_out, why in report.left_out.items():
         yield f"  {left_out}: left out, {why}"
     for missing in report.missing:
@@ -115,7 +119,7 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 def _counts(counts: Mapping[str, int], report: RunReport) -> str:
     """Return for example `57 updated, 2 failed`, in a fixed order, without zeros."""
-    words = WOULD_CHANGE if report.dry_run else {}
+    words = WORDS | WOULD_CHANGE if report.dry_run else WORDS
     return ", ".join(
         f"{counts[name]} {words.get(name, name)}" for name in ORDER if counts.get(name)
     )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from contact_sync.comparison import CHANGED, FAILURES, Status
+from contact_sync.contact_sets import OWN, SOURCE, ContactSet
 from contact_sync.contacts import ALTERNATE_TYPES, ContactType
 from contact_sync.errors import (
     NotRecordedError,
@@ -109,10 +110,14 @@ class RunCounts:
     changes: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     named_skips: dict[str, str] = field(default_factory=dict)
+    sets: dict[ContactType, dict[str, Counter[str]]] = field(default_factory=dict)
 
-    def add(self, result: AccountResult) -> None:
+    def add(self, result: AccountResult, contact_set: ContactSet | None = None) -> None:
         """Count one account; name the first that failed, changed or were skipped."""
         self.accounts[result.status] += 1
+        for name, which in (contact_set or {}).items():
+            status = result.contacts[name].status if name in result.contacts else OWN
+            self.sets.setdefault(name, {}).setdefault(which, Counter())[status] += 1
         for name, record in result.contacts.items():
             self.types.setdefault(name, Counter())[record.status] += 1
         for error_type, error in result.errors.items():
@@ -127,6 +132,15 @@ class RunCounts:
             self.skipped[reason] += 1
             if len(self.named_skips) < MAX_NAMED_ACCOUNTS:
                 self.named_skips[result.account_id] = reason
+
+    @property
+    def differing_sets(self) -> dict[ContactType, dict[str, Counter[str]]]:
+        """Return the counts by contact of the types that differ by account, the most used first."""
+        return {
+            name: dict(sorted(some.items(), key=lambda one: -one[1].total())[:MAX_NAMED_ACCOUNTS])
+            for name, some in self.sets.items()
+            if some.keys() != {SOURCE}
+        }
 
     @property
     def failed(self) -> int:

@@ -47,6 +47,10 @@ class RunReport:
             "warnings": list(self.warnings),
             "accounts": _plain(self.counts.accounts),
             "types": {str(name): _plain(counts) for name, counts in self.counts.types.items()},
+            "sets": {
+                str(name): {which: _plain(counts) for which, counts in some.items()}
+                for name, some in self.counts.differing_sets.items()
+            },
             "skipped": dict(self.skipped),
             "named_skips": dict(self.named_skips),
             "failed": self.counts.failed,

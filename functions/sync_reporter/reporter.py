@@ -139,13 +139,14 @@ class Reporter:
     def _account_runs(self, end: RunEnd, counts: RunCounts) -> Iterator[dict[str, Any]]:
         key = end.plan["manifest_key"]
         accounts = self.bucket.load_manifest(key)
-        sets = [written(one) for one in self.bucket.load_sets(beside(key, SETS))]
+        sets = self.bucket.load_sets(beside(key, SETS))
         account_ids = [one.account_id for one in accounts]
         items = self.states.items(account_ids, end.sync_id, end.started_at, dry_run=end.dry_run)
         for one, (account_id, item) in zip(accounts, items, strict=True):
             contact_set = sets[one.contact_set]
-            result = account_result(account_id, item, contact_set, end.plan["planned_at"])
-            counts.add(result)
+            types = written(contact_set)
+            result = account_result(account_id, item, types, end.plan["planned_at"])
+            counts.add(result, contact_set)
             if result.status in (Status.UPDATED, Status.FAILED):
                 yield _account_run(end, result, item)
 
@@ -187,7 +188,12 @@ def _tried_everywhere(end: RunEnd, item: Mapping[str, Any], counts: RunCounts) -
     request = _request(item)
     if end.error or not end.listed or not request.covers_all_accounts:
         return {}
-    tried = [name for name in end.plan["contact_types"] if counts.tried(ContactType(name))]
+    left_out = item.get("left_out", {})
+    tried = [
+        name
+        for name in end.plan["contact_types"]
+        if name not in left_out and counts.tried(ContactType(name))
+    ]
     return {name: item["source"][name] for name in tried} | {"configuration": item["configuration"]}
 
 
@@ -200,6 +206,7 @@ def _most_seconds(end: RunEnd, item: Mapping[str, Any]) -> int | None:
 def _report(end: RunEnd, item: Mapping[str, Any], lock: Lock, counts: RunCounts) -> RunReport:
     is_lost = _is_lost(end, lock)
     skipped = counts.skipped + Counter(end.listed.get("skipped", {}))
+    left_out, unused = item.get("left_out", {}), end.listed.get("unused", [])
     return RunReport(
         sync_id=end.sync_id,
         started_at=end.started_at,
@@ -209,9 +216,9 @@ def _report(end: RunEnd, item: Mapping[str, Any], lock: Lock, counts: RunCounts)
         outcome=_lost(lock) if is_lost else _outcome(end, item, counts),
         counts=counts,
         contact_types=item.get("contact_types", []),
-        left_out=item.get("left_out", {}),
-        missing=item.get("missing", []),
-        invalid=item.get("invalid", []),
+        left_out={name: why for name, why in left_out.items() if name not in unused},
+        missing=[name for name in item.get("missing", []) if name not in unused],
+        invalid=[name for name in item.get("invalid", []) if name not in unused],
         warnings=[*item.get("warnings", []), *end.listed.get("warnings", [])],
         skipped=skipped,
         named_skips={**end.listed.get("named_skips", {}), **counts.named_skips},
@@ -243,7 +250,7 @@ def _outcome(end: RunEnd, item: Mapping[str, Any], counts: RunCounts) -> RunOutc
         counts,
         failure_threshold=end.plan.get("notification", {}).get("failure_threshold", 1),
         unknown_states=end.listed.get("unknown_states", {}),
-        has_invalid=bool(item.get("invalid")),
+        has_invalid=bool(set(item.get("invalid", [])) - set(end.listed.get("unused", []))),
         dry_run=end.dry_run,
     )
 

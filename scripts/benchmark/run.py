@@ -222,7 +222,7 @@ def _remember(stack: Stack, types: Iterable[str]) -> None:
     }
     config = load_config(stack.client("dynamodb"), stack.outputs["ConfigTableName"])
     held = {str(name): digest for name, digest in source_digests(contacts, key).items()}
-    held["configuration"] = configuration_digest(config, key)
+    held["configuration"] = configuration_digest(config, {}, key)
     Tables(stack).put({**keys.LOCK, "held": held})
 
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from contact_sync.aws.config_table import load_config
+from contact_sync.aws.config_table import load_book, load_config
 from contact_sync.aws.items import to_item
 from contact_sync.config import RetryConfig
 from contact_sync.errors import ApiRefusedError, InvalidConfigError
-from support.builders import make_config
+from support.builders import ALTERNATE_FIELDS, make_config
 from support.moto_stack import CONFIG_TABLE
 
 
@@ -47,6 +47,13 @@ def test_a_wrong_type_in_the_table_is_refused(
     config_table.put_item(TableName=CONFIG_TABLE, Item=item)
     with pytest.raises(InvalidConfigError, match=attribute):
         load_config(config_table, CONFIG_TABLE)
+
+
+def test_the_address_book_is_read_with_its_version(config_table: Any) -> None:
+    assert ({}, None) == load_book(config_table, CONFIG_TABLE)
+    item = {"config_key": "contacts", "version": "v1", "contacts": {"payments": ALTERNATE_FIELDS}}
+    config_table.put_item(TableName=CONFIG_TABLE, Item=to_item(item))
+    assert ({"payments": ALTERNATE_FIELDS}, "v1") == load_book(config_table, CONFIG_TABLE)
 
 
 def test_a_missing_item_is_refused(config_table: Any) -> None:

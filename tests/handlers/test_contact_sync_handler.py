@@ -307,7 +307,6 @@ def test_a_plan_is_what_the_runs_states_need(source: Cloud, do: Do) -> None:
         "source_key": f"{prefix}/source.json",
         "scope_key": f"{prefix}/scope.json",
         "manifest_key": f"{prefix}/manifest.json",
-        "seconds_per_account": pytest.approx(0.6),
         "retry": {"max_attempts": 3, "base_delay": 2, "max_delay": 60},
         "notification": {
             "notify_on_failure": True,
@@ -320,6 +319,14 @@ def test_a_plan_is_what_the_runs_states_need(source: Cloud, do: Do) -> None:
     stored = RunsBucket(boto3.client("s3"), BUCKET).load_source(planned["source_key"])
     assert make_contact("primary") == stored.contacts[ContactType.PRIMARY]
     assert [SYNC_ID] == run_item(source)["taken"] == waiting(source)
+
+
+def test_a_plan_takes_the_contacts_that_rules_use(source: Cloud, do: Do) -> None:
+    put_config(source, overrides=[{"account_ids": [MEMBER], "security": "payments"}])
+    book = {"config_key": "contacts", "contacts": {"payments": ALTERNATE_FIELDS}}
+    source.dynamodb.put_item(TableName=CONFIG_TABLE, Item=to_item(book))
+    stored = RunsBucket(boto3.client("s3"), BUCKET).load_source(plan(do)["source_key"])
+    assert {"payments": ALTERNATE_FIELDS} == stored.named
 
 
 def test_a_plan_survives_json_and_neither_it_nor_the_table_holds_a_value(

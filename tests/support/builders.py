@@ -302,7 +302,6 @@ def make_plan(**changes: Any) -> dict[str, Any]:
         "source_key": f"{prefix}/source.json",
         "scope_key": f"{prefix}/scope.json",
         "manifest_key": f"{prefix}/manifest.json",
-        "seconds_per_account": 0.2,
         "retry": {"max_attempts": 3, "base_delay": 2, "max_delay": 60},
         "notification": {
             "notify_on_failure": True,
@@ -323,6 +322,7 @@ def make_listed(accounts: int = 1, **changes: Any) -> dict[str, Any]:
         "named_skips": {},
         "unknown_states": {},
         "warnings": [],
+        "unused": [],
         "estimated_seconds": 60,
         **changes,
     }

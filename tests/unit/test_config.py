@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from contact_sync.config import NotificationSettings, OnSourceDeleted, RetryConfig, parse_config
+from contact_sync.contact_sets import ContactRules
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidConfigError
 from support.builders import ARABIC_DIGITS, WIDE_DIGITS, hides_its_context, make_config
@@ -56,6 +57,47 @@ BROKEN = {
     "OU a root": (
         {"excluded_organizational_units": ["r-exam"]},
         "excluded_organizational_units.0: ",
+    ),
+    "a rule of an unknown type": (
+        {"overrides": [{"account_ids": ["100000000001"], "fax": "own"}]},
+        "overrides.0.fax: unknown key: use account_ids, billing, ",
+    ),
+    "a rule without a contact": (
+        {"overrides": [{"account_ids": ["100000000001"]}]},
+        "overrides.0: name a contact: primary, billing, operations, security",
+    ),
+    "a rule of accounts and units": (
+        {
+            "overrides": [
+                {
+                    "account_ids": ["100000000001"],
+                    "organizational_units": ["ou-exam-payments"],
+                    "billing": "own",
+                }
+            ]
+        },
+        "overrides.0: name either account_ids or organizational_units",
+    ),
+    "a rule of nobody": (
+        {"overrides": [{"billing": "own"}]},
+        "overrides.0: name either account_ids or organizational_units",
+    ),
+    "a name that is an address": (
+        {"overrides": [{"account_ids": ["100000000001"], "billing": "a@example.com"}]},
+        "overrides.0.billing: expected source, own or the name of a contact: ",
+    ),
+    "two rules of equal rank": (
+        {
+            "overrides": [
+                {"account_ids": ["100000000001"], "billing": "own"},
+                {"account_ids": ["100000000002", "100000000001"], "billing": "source"},
+            ]
+        },
+        "overrides.0 and overrides.1 both give 100000000001 its billing contact: ",
+    ),
+    "an unknown field to keep": (
+        {"primary_keeps": ["Phone"]},
+        "primary_keeps.0: unknown field of the primary contact 'Phone': use FullName, ",
     ),
     "OUs null": ({"excluded_organizational_units": None}, "excluded_organizational_units: "),
     "unknown on_source_deleted": (
@@ -119,6 +161,16 @@ def test_an_item_without_contact_types_is_refused() -> None:
         parse_config({"config_key": "default"})
 
 
+def test_the_same_account_may_be_in_rules_for_other_types_and_twice_in_one() -> None:
+    rules = [
+        {"account_ids": ["100000000001", "100000000001"], "billing": "own"},
+        {"account_ids": ["100000000001"], "security": "payments"},
+    ]
+    accounts = parse_config(make_config(overrides=rules)).rules.accounts
+    expected = {ContactType.BILLING: "own", ContactType.SECURITY: "payments"}
+    assert {"100000000001": expected} == accounts
+
+
 def test_every_fault_is_named() -> None:
     broken = make_config(excluded_accounts=["x"], retry_config={"max_attempts": 0}, extra=1)
     with pytest.raises(InvalidConfigError) as caught:
@@ -166,8 +218,13 @@ def test_everything_can_be_set() -> None:
             on_source_deleted="delete",
             retry_config={"max_attempts": 20, "base_delay": 3600, "max_delay": 3600},
             notification_settings={"notify_on_success": True, "failure_threshold": 100},
+            overrides=[{"organizational_units": ["ou-exam-payments"], "security": "payments"}],
+            primary_keeps=["PhoneNumber"],
         )
     )
+    units = {"ou-exam-payments": {ContactType.SECURITY: "payments"}}
+    assert ContactRules(units=units) == config.rules
+    assert ["PhoneNumber"] == config.primary_keeps
     assert ["100000000001"] == config.excluded_accounts
     assert ["ou-exam-sandboxes"] == config.excluded_organizational_units
     assert OnSourceDeleted.DELETE is config.on_source_deleted

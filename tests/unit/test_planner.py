@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from contact_sync.accounts import Scope
 from contact_sync.config import parse_config
 from contact_sync.contacts import Contact, ContactType
 from contact_sync.errors import (
@@ -13,12 +14,13 @@ from contact_sync.errors import (
     LockLostError,
     ServiceUnavailableError,
 )
-from contact_sync.quotas import QUOTAS
+from contact_sync.quotas import QUOTAS, seconds_by_type, slowest
 from contact_sync.request import RunRequest
 from contact_sync_handler import planner
 from contact_sync_handler.contact_choice import NOT_CONFIGURED, NOT_SET
 from contact_sync_handler.planner import Planner
 from support.builders import (
+    ALTERNATE_FIELDS,
     EARLIER,
     KEY,
     MANAGEMENT,
@@ -57,6 +59,7 @@ class Given:
 
     def __init__(self, *requests: RunRequest, config: Any = None, **source: Contact | None) -> None:
         self.config = make_config(**(config or {}))
+        self.book: dict[str, dict[str, str]] = {}
         self.lock = FakeLock(SYNC_ID)
         for number, request in enumerate(requests):
             self.lock.add(f"asks-{number}", request)
@@ -98,6 +101,7 @@ class Given:
         return Planner(
             lock=self.lock,  # type: ignore[arg-type]
             load_config=lambda: parse_config(self.config),
+            load_book=lambda: (self.book, "version-1"),
             load_key=lambda: KEY,
             source=self.source,  # type: ignore[arg-type]
             runs=self.runs,  # type: ignore[arg-type]
@@ -110,6 +114,12 @@ class Given:
     @property
     def run(self) -> dict[str, Any]:
         return self.runs.read(STARTED_AT, SYNC_ID)
+
+    @property
+    def seconds(self) -> float:
+        """Return what the plan expects an account to take."""
+        scope: Scope = self.bucket.objects[f"{PREFIX}/scope.json"]
+        return slowest(scope.seconds.values())
 
     @property
     def held(self) -> dict[str, str]:
@@ -128,7 +138,6 @@ def test_a_plan_is_what_the_runs_states_need() -> None:
         "source_key": f"{PREFIX}/source.json",
         "scope_key": f"{PREFIX}/scope.json",
         "manifest_key": f"{PREFIX}/manifest.json",
-        "seconds_per_account": pytest.approx(0.6),
         "retry": {"max_attempts": 5, "base_delay": 2, "max_delay": 60},
         "notification": {
             "notify_on_failure": True,
@@ -149,7 +158,10 @@ def test_source_and_scope_are_stored_past_the_history() -> None:
     assert given.bucket.objects == {
         f"{PREFIX}/source.json": make_source(insisted=[MEMBER]),
         f"{PREFIX}/scope.json": make_scope(
-            account_ids=[MEMBER], organizational_units=[UNIT], **exclusions
+            account_ids=[MEMBER],
+            organizational_units=[UNIT],
+            **exclusions,
+            seconds=seconds_by_type(make_contacts(), ContactType, ContactType, QUOTAS["aws"]),
         ),
     }
 
@@ -294,6 +306,99 @@ def test_a_run_without_a_change_does_not_check_the_source() -> None:
     assert given.run["check_source_at"] is None
 
 
+# Contacts of the address book
+
+RULE = {"account_ids": [MEMBER], "security": "payments"}
+PAYMENTS = {"payments": {**ALTERNATE_FIELDS, "EmailAddress": "payments@example.com"}}
+
+
+def overridden(*requests: RunRequest, book: Any = None, **changes: Any) -> Given:
+    source = {name: changes.pop(name) for name in list(changes) if name in EVERY_TYPE}
+    given = Given(*requests, config={"overrides": [RULE], **changes}, **source)
+    given.book = PAYMENTS if book is None else book
+    return given
+
+
+def test_the_contacts_that_rules_use_are_stored_with_the_source() -> None:
+    given = overridden(RunRequest(), book={**PAYMENTS, "unused": {}}, primary_keeps=["City"])
+    given.plan()
+    source = given.bucket.objects[f"{PREFIX}/source.json"]
+    assert (PAYMENTS, ("City",)) == (source.named, source.primary_keeps)
+    rules = given.bucket.objects[f"{PREFIX}/scope.json"].rules
+    assert {MEMBER: {ContactType.SECURITY: "payments"}} == rules.accounts
+
+
+@pytest.mark.rule(4)
+def test_a_name_that_is_not_in_the_address_book_ends_the_run() -> None:
+    with pytest.raises(InvalidConfigError, match="overrides: not in the address book: payments"):
+        overridden(RunRequest(), book={}).plan()
+
+
+def test_without_a_name_in_a_rule_the_address_book_is_not_read() -> None:
+    given = Given(RunRequest(), config={"overrides": [{**RULE, "security": "own"}]})
+    given.book = None  # type: ignore[assignment]
+    assert EVERY_TYPE == given.plan()["contact_types"]
+    assert {} == given.bucket.objects[f"{PREFIX}/source.json"].named
+    assert given.run["versions"]["contacts"] is None
+
+
+@pytest.mark.rule(4)
+@pytest.mark.rule(12)
+def test_what_the_api_would_refuse_of_a_contact_that_is_used_is_warned_of() -> None:
+    broken = {**ALTERNATE_FIELDS, "PhoneNumber": "ask 555"}
+    given = overridden(RunRequest(), book={"payments": broken, "unused": {}})
+    given.plan()
+    expected = "address book: payments: security.PhoneNumber has a form that the API refuses"
+    assert expected in given.run["warnings"]
+    assert "ask 555" not in str(given.run)
+
+
+@pytest.mark.rule(9)
+@pytest.mark.parametrize("what", ["config", "book"])
+def test_a_change_after_another_address_book_or_configuration_asks_for_every_type(
+    what: str,
+) -> None:
+    given = overridden(CHANGE).tried_everywhere()
+    if what == "book":
+        given.book = {"payments": {**PAYMENTS["payments"], "Title": "Another"}}
+    else:
+        given.config["overrides"][0] = {**RULE, "account_ids": [OTHER]}
+    assert EVERY_TYPE == given.plan()["contact_types"]
+    assert {} == given.held
+
+
+def test_an_entry_that_no_rule_uses_changes_nothing() -> None:
+    given = overridden(CHANGE).tried_everywhere()
+    given.book = {**PAYMENTS, "unused": {}}
+    given.set("billing", make_contact(Name="Newcomer"))
+    assert ["billing"] == given.plan()["contact_types"]
+
+
+@pytest.mark.parametrize("security", [None, make_contact("security", Name="n" * 65)])
+def test_a_type_is_synced_by_name_where_the_source_has_none_that_could_be(
+    security: Contact | None,
+) -> None:
+    given = overridden(RunRequest(), security=security)
+    assert EVERY_TYPE == given.plan()["contact_types"]
+    assert ContactType.SECURITY not in given.bucket.objects[f"{PREFIX}/source.json"].contacts
+    assert ["security"] == list(given.bucket.objects[f"{PREFIX}/scope.json"].left_out)
+
+
+def test_a_source_without_any_contact_is_no_error_where_rules_give_others() -> None:
+    given = overridden(RunRequest(), contact_types=["security"], security=None)
+    assert ["security"] == given.plan()["contact_types"]
+
+
+def test_a_run_records_which_versions_it_used() -> None:
+    given = overridden(RunRequest())
+    given.plan()
+    versions = given.run["versions"]
+    assert "version-1" == versions["contacts"]
+    given.config["overrides"] = []
+    given.plan()
+    assert versions["configuration"] != given.run["versions"]["configuration"]
+
+
 # What a change asks for
 
 
@@ -302,7 +407,7 @@ def test_a_change_asks_for_the_types_that_changed_since_the_last_run_over_every_
     given.set("billing", make_contact(Name="Newcomer"))
     planned = given.plan()
     assert ["billing"] == planned["contact_types"]
-    assert pytest.approx(0.2) == planned["seconds_per_account"]
+    assert pytest.approx(0.2) == given.seconds
 
 
 def test_what_changed_is_expected_to_differ_everywhere() -> None:
@@ -319,9 +424,9 @@ def test_where_nothing_changed_the_time_is_between_reading_and_writing_everythin
 
 
 def test_a_change_of_which_nothing_shows_asks_for_every_type() -> None:
-    planned = Given(CHANGE).tried_everywhere().plan()
-    assert EVERY_TYPE == planned["contact_types"]
-    assert pytest.approx(0.3) == planned["seconds_per_account"]  # reading alone
+    given = Given(CHANGE).tried_everywhere()
+    assert EVERY_TYPE == given.plan()["contact_types"]
+    assert pytest.approx(0.3) == given.seconds  # reading alone
 
 
 def test_a_change_after_another_configuration_asks_for_every_type() -> None:
@@ -460,7 +565,8 @@ def test_a_dry_run_beside_a_run_uses_one_process(holder: str | None, processes: 
 
 def test_a_dry_run_takes_the_time_of_reading_alone() -> None:
     given = Given()
-    assert pytest.approx(0.3) == given.plan_dry_run()["seconds_per_account"]
+    given.plan_dry_run()
+    assert pytest.approx(0.3) == given.seconds
     times = given.run["milliseconds_per_account"]
     assert {"least": 300, "expected": 300, "most": 300} == times
 

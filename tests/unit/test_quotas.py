@@ -2,7 +2,7 @@
 
 import pytest
 from contact_sync.contacts import ContactType
-from contact_sync.quotas import QUOTAS, accounts_at_once, quotas_of, seconds_per_account
+from contact_sync.quotas import QUOTAS, accounts_at_once, quotas_of, seconds_by_type, slowest
 from support.builders import make_contacts
 
 PRIMARY, BILLING, OPERATIONS, SECURITY = ContactType
@@ -38,14 +38,14 @@ def test_the_quotas_are_those_of_the_partition_and_its_share(
 def test_the_slowest_operation_decides_about_the_time_of_an_account(
     read: tuple[ContactType, ...], written: tuple[ContactType, ...], seconds: float
 ) -> None:
-    assert pytest.approx(seconds) == seconds_per_account(
-        make_contacts(), read, written, QUOTAS["aws"]
+    assert pytest.approx(seconds) == slowest(
+        seconds_by_type(make_contacts(), read, written, QUOTAS["aws"]).values()
     )
 
 
 def test_a_deletion_has_the_smallest_quota() -> None:
     contacts = make_contacts(security=None)
-    assert 1 == seconds_per_account(contacts, [SECURITY], [SECURITY], QUOTAS["aws"])
+    assert 1 == slowest(seconds_by_type(contacts, [SECURITY], [SECURITY], QUOTAS["aws"]).values())
 
 
 @pytest.mark.parametrize(

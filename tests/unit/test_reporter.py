@@ -104,7 +104,7 @@ class Given:
         if changes.get("plan"):
             event["plan"] = make_plan(**changes["plan"])
             types = [ContactType(name) for name in event["plan"]["contact_types"]]
-            self.bucket.objects[f"{PREFIX}/sets.json"] = [same_for_all(types)]
+            self.bucket.objects[KEPT[1]] = event.pop("sets", [same_for_all(types)])
         if isinstance(changes.get("error"), str):
             event["error"] = {"name": changes["error"], "cause": changes.get("cause", "why")}
         links = {"Execution": "https://example.com/1"}
@@ -495,6 +495,62 @@ def test_only_a_complete_run_over_every_account_holds_anything(
     given = Given(request_, _1={"billing": record("updated")})
     given.ends(**changes)
     assert HELD == given.held
+
+
+# Contacts that differ by account
+
+
+def test_each_account_is_counted_by_the_contacts_of_its_set() -> None:
+    given = Given(
+        _1={"billing": record("updated"), "security": record()},
+        _2={"billing": record(), "security": record("updated")},
+        _3={"billing": record()},
+    )
+    given.bucket.objects[KEPT[0]] = [ListedAccount(str(n + 1), n) for n in range(3)]
+    sets = [("source", "source"), ("source", "payments"), ("source", "own")]
+    answer = given.ends(
+        plan={"contact_types": ["billing", "security"]},
+        sets=[{ContactType.BILLING: one, ContactType.SECURITY: other} for one, other in sets],
+    )
+    assert {"updated": 2, "unchanged": 1} == given.run["accounts"]
+    assert {"updated": 1, "unchanged": 1} == given.run["types"]["security"]
+    expected = {"source": {"unchanged": 1}, "payments": {"updated": 1}, "own": {"own": 1}}
+    assert {"security": expected} == given.run["sets"]
+    assert (
+        "  security: 1 updated, 1 unchanged\n"
+        "    source: 1 unchanged\n"
+        "    payments: 1 updated\n"
+        "    own: 1 kept\n"
+    ) in answer["message"]
+
+
+@pytest.mark.parametrize(("unused", "notify"), [([], True), (["security"], False)])
+def test_a_missing_contact_of_the_source_that_nobody_gets_is_not_told(
+    unused: list[str], *, notify: bool
+) -> None:
+    given = Given(_1={"billing": record()})
+    given.noted(missing=["security"], left_out={"security": "not set"})
+    answer = given.ends(listed=make_listed(unused=unused), plan={"notification": SILENT})
+    assert notify is answer["notify"]
+    assert notify is ("security" in answer["message"])
+
+
+@pytest.mark.parametrize(("unused", "status"), [([], "partial"), (["security"], "success")])
+def test_an_invalid_contact_of_the_source_that_nobody_gets_is_no_fault(
+    unused: list[str], status: str
+) -> None:
+    given = Given(_1={"billing": record()})
+    given.noted(invalid=["security"], left_out={"security": "invalid: x"})
+    assert status == given.ends(listed=make_listed(unused=unused))["status"]
+
+
+@pytest.mark.rule(9)
+def test_a_contact_of_the_source_that_was_left_out_is_not_held() -> None:
+    given = Given(_1={"billing": record(), "security": record()})
+    given.noted(left_out={"security": "not set"})
+    given.lock.item["held"] = {}
+    given.ends(plan={"contact_types": ["billing", "security"]})
+    assert {"billing": "1:billing", "configuration": "present"} == given.held
 
 
 # The requests that the run took

@@ -1,7 +1,7 @@
 """Organizations API: the checks before a run, and the accounts and units of the organization."""
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -26,7 +26,7 @@ class OrganizationClient:
 
     def __init__(self, client: "OrganizationsClient") -> None:
         self._client = client
-        self._units: dict[str, frozenset[str]] = {}
+        self._listed: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def check(self, management_account_id: str) -> None:
         """Raise, with the remedy, where contacts of members cannot be written at all.
@@ -87,20 +87,38 @@ class OrganizationClient:
             return any(unit in path.split("/") for path in account.paths for unit in units)
         return any(account.id in self._accounts_under(unit) for unit in units)
 
-    def _accounts_under(self, unit: str) -> frozenset[str]:
-        if unit not in self._units:
-            with named_errors(f"list organizational unit {unit}"):
-                self._units[unit] = frozenset(self._walk(unit))
-        return self._units[unit]
+    def depths(self, account: Account, units: Collection[str]) -> dict[str, int]:
+        """Return those of the OUs that the account is under, with numbers that grow with depth."""
+        if account.paths:
+            return {
+                step: depth
+                for path in account.paths
+                for depth, step in enumerate(path.split("/"))
+                if step in units
+            }
+        above = [unit for unit in units if account.id in self._accounts_under(unit)]
+        # Of two units above one account, the deeper one is under the other.
+        return {unit: sum(unit in self._under(other)[1] for other in above) for unit in above}
 
-    def _walk(self, parent: str) -> Iterator[str]:
-        accounts = self._client.get_paginator("list_accounts_for_parent")
-        for some in accounts.paginate(ParentId=parent):
-            yield from (item["Id"] for item in some["Accounts"])
-        units = self._client.get_paginator("list_organizational_units_for_parent")
-        for page in units.paginate(ParentId=parent):
-            for unit in page["OrganizationalUnits"]:
-                yield from self._walk(unit["Id"])
+    def _accounts_under(self, unit: str) -> frozenset[str]:
+        return self._under(unit)[0]
+
+    def _under(self, parent: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the accounts and the units under one at any depth; each is listed once."""
+        if parent not in self._listed:
+            with named_errors(f"list organizational unit {parent}"):
+                accounts = self._children(parent, "accounts", "Accounts")
+                units = self._children(parent, "organizational_units", "OrganizationalUnits")
+            below = [self._under(unit) for unit in units]
+            self._listed[parent] = (
+                accounts.union(*(some for some, _ in below)),
+                units.union(*(some for _, some in below)),
+            )
+        return self._listed[parent]
+
+    def _children(self, parent: str, kind: str, key: str) -> frozenset[str]:
+        pages: Any = self._client.get_paginator(f"list_{kind}_for_parent")  # type: ignore[call-overload]
+        return frozenset(one["Id"] for page in pages.paginate(ParentId=parent) for one in page[key])
 
     def _describe(self) -> "OrganizationTypeDef":
         with named_errors("describe organization"):

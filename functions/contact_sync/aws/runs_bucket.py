@@ -1,17 +1,19 @@
 """Runs bucket: the scope, source, contact sets and manifest of a run, each one object."""
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from contact_sync.account_sync import Source
 from contact_sync.accounts import ListedAccount, Scope
 from contact_sync.aws.clients import named_errors
-from contact_sync.contact_sets import ContactSet
+from contact_sync.contact_sets import ContactRules, ContactSet
 from contact_sync.contacts import Contact, ContactType
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+Value = TypeVar("Value")
 
 SCOPE, SOURCE, SETS, MANIFEST = "scope", "source", "sets", "manifest"
 
@@ -43,13 +45,26 @@ class RunsBucket:
                 "organizational_units": _listed(scope.organizational_units),
                 "excluded_accounts": _listed(scope.excluded_accounts),
                 "excluded_organizational_units": _listed(scope.excluded_organizational_units),
+                "rules": {"accounts": scope.rules.accounts, "units": scope.rules.units},
+                "left_out": scope.left_out,
+                "seconds": scope.seconds,
             },
         )
 
     def load_scope(self, key: str) -> Scope:
         """Load what store_scope stored."""
         stored = self._load(key)
-        return Scope(**{**stored, "excluded_accounts": frozenset(stored["excluded_accounts"])})
+        rules = {
+            kind: {subject: _by_type(contacts) for subject, contacts in some.items()}
+            for kind, some in stored["rules"].items()
+        }
+        read = {
+            "excluded_accounts": frozenset(stored["excluded_accounts"]),
+            "rules": ContactRules(**rules),
+            "left_out": _by_type(stored["left_out"]),
+            "seconds": _by_type(stored["seconds"]),
+        }
+        return Scope(**{**stored, **read})
 
     def store_source(self, key: str, source: Source) -> None:
         """Store the source contacts and the digests' key; the bucket encrypts them."""
@@ -90,9 +105,7 @@ class RunsBucket:
 
     def load_sets(self, key: str) -> list[ContactSet]:
         """Load what store_sets stored."""
-        return [
-            {ContactType(name): which for name, which in one.items()} for one in self._load(key)
-        ]
+        return [_by_type(one) for one in self._load(key)]
 
     def store_manifest(self, key: str, accounts: Iterable[ListedAccount]) -> None:
         """Store the accounts of the run: [{account_id, contact_set}], which the Map reads."""
@@ -123,6 +136,10 @@ class RunsBucket:
         with named_errors(f"load {key}"):
             answer = self._client.get_object(Bucket=self._bucket, Key=key)
             return json.loads(answer["Body"].read())
+
+
+def _by_type(stored: Mapping[str, Value]) -> dict[ContactType, Value]:
+    return {ContactType(name): value for name, value in stored.items()}
 
 
 def _listed(values: Any) -> list[str] | None:

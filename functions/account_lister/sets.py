@@ -1,0 +1,85 @@
+"""The contact sets of a run's accounts: few, and numbered, as many accounts share one."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from contact_sync.accounts import INVALID, NOT_FOUND, Account, Scope
+from contact_sync.contact_sets import SOURCE, ContactSet, without, written
+from contact_sync.contacts import ContactType
+from contact_sync.errors import InvalidConfigError, InvalidSourceError, listed
+from contact_sync.quotas import slowest
+
+KEEPS_ITS_OWN = "keeps its own contacts"
+LEFT_OUT = "gets contacts that are left out"
+
+Depths = Callable[[Account, Collection[str]], Mapping[str, int]]
+
+
+@dataclass
+class RunSets:
+    """The sets that accounts of the run have, each once, and how many accounts have it."""
+
+    scope: Scope
+    contact_types: Collection[ContactType]
+    depths: Depths
+    sets: list[ContactSet] = field(default_factory=list)
+    accounts: Counter[int] = field(default_factory=Counter)
+    from_source: set[ContactType] = field(default_factory=set)
+    _numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+    def add(self, account: Account) -> int | str:
+        """Return the number of the account's set, or why there is nothing to sync for it."""
+        rules = self.scope.rules
+        depths = self.depths(account, rules.units) if rules.units else {}
+        types = [*self.contact_types, *self.scope.left_out]
+        chosen = rules.contact_set(dict.fromkeys(types), account.id, depths)
+        self.from_source.update(name for name, which in chosen.items() if which == SOURCE)
+        contact_set = without(chosen, self.scope.left_out)
+        if not written(contact_set):
+            return LEFT_OUT if SOURCE in chosen.values() else KEEPS_ITS_OWN
+        number = self._number(contact_set)
+        self.accounts[number] += 1
+        return number
+
+    @property
+    def unused(self) -> list[ContactType]:
+        """Return the types of which no account gets the source's contact."""
+        types = [*self.contact_types, *self.scope.left_out]
+        return [name for name in dict.fromkeys(types) if name not in self.from_source]
+
+    @property
+    def seconds(self) -> float:
+        """Return the run's time by the quotas, if it is as the plan expects."""
+        return slowest(
+            {operation: each * count for operation, each in self.scope.seconds[name].items()}
+            for number, count in self.accounts.items()
+            for name in written(self.sets[number])
+        )
+
+    def check_any(self, skipped: Mapping[str, int]) -> None:
+        """Raise InvalidSourceError where all that the run could sync was left out as invalid."""
+        invalid = [why for why in self.scope.left_out.values() if why.startswith(INVALID)]
+        if invalid and skipped.get(LEFT_OUT) and not self.accounts:
+            raise InvalidSourceError(listed([why.removeprefix(INVALID) for why in invalid], "; "))
+
+    def _number(self, contact_set: ContactSet) -> int:
+        key = tuple(f"{name}={which}" for name, which in contact_set.items())
+        if key not in self._numbers:
+            self._numbers[key] = len(self.sets)
+            self.sets.append(contact_set)
+        return self._numbers[key]
+
+
+def check_rules(
+    accounts: Iterable[Account],
+    units: Collection[str],
+    missing_units: Callable[[Collection[str]], list[str]],
+) -> None:
+    """Raise InvalidConfigError for rules of units that do not exist.
+
+    A unit that is in an account's paths exists; only others are looked up.
+    """
+    seen = {step for account in accounts for path in account.paths for step in path.split("/")}
+    if missing := missing_units(sorted(set(units) - seen)):
+        raise InvalidConfigError(f"overrides: organizational_units: {NOT_FOUND}: {listed(missing)}")

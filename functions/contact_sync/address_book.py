@@ -1,0 +1,48 @@
+"""The address book: contacts by name, for accounts that get another one than the source's."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from contact_sync.contact_sets import ContactRules
+from contact_sync.contacts import Contact
+from contact_sync.errors import InvalidConfigError, listed
+
+CONTACTS_KEY = "contacts"
+
+# The API's fields of each contact, by name.
+AddressBook = Mapping[str, Mapping[str, str]]
+
+
+def parse_book(item: Mapping[str, Any] | None) -> dict[str, dict[str, str]]:
+    """Read the item as DynamoDB holds it; what is no text is not set."""
+    contacts = (item or {}).get("contacts")
+    return {
+        name: _texts(fields)
+        for name, fields in (contacts.items() if isinstance(contacts, Mapping) else ())
+    }
+
+
+def used_contacts(rules: ContactRules, book: AddressBook) -> dict[str, Mapping[str, str]]:
+    """Return the contacts that rules use; raise InvalidConfigError for names that do not exist."""
+    if missing := sorted(name for name in rules.names if name not in book):
+        raise InvalidConfigError(f"overrides: not in the address book: {listed(missing)}")
+    return {name: book[name] for name in sorted(rules.names)}
+
+
+def book_faults(rules: ContactRules, book: AddressBook, kept: Collection[str]) -> list[str]:
+    """Name what the API would refuse of the contacts that rules use, without their values.
+
+    `kept` are fields of the primary contact that the accounts have themselves.
+    """
+    return [
+        f"{name}: {fault}"
+        for name, contact_types in sorted(rules.names.items())
+        for contact_type in sorted(contact_types)
+        for fault in Contact.from_api(contact_type, book[name]).faults(kept)
+    ]
+
+
+def _texts(fields: Any) -> dict[str, str]:
+    if not isinstance(fields, Mapping):
+        return {}
+    return {name: value for name, value in fields.items() if isinstance(value, str)}
