@@ -29,13 +29,16 @@ class TriggerSource(StrEnum):
     CONTACT_CHANGED = "contact_changed"
     ACCOUNT_JOINED = "account_joined"
     ACCOUNT_LEFT = "account_left"
+    ACCOUNT_MOVED = "account_moved"
     SCHEDULE = "schedule"
     RECOVERY = "recovery"
     CONTINUATION = "continuation"
     TEST = "test"
 
 
-ABOUT_ONE_ACCOUNT = frozenset({TriggerSource.ACCOUNT_JOINED, TriggerSource.ACCOUNT_LEFT})
+ABOUT_ONE_ACCOUNT = frozenset(
+    {TriggerSource.ACCOUNT_JOINED, TriggerSource.ACCOUNT_LEFT, TriggerSource.ACCOUNT_MOVED}
+)
 # These do what is queued, and ask for nothing themselves.
 WITHOUT_REQUEST = frozenset({TriggerSource.RECOVERY, TriggerSource.CONTINUATION})
 

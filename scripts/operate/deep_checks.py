@@ -40,6 +40,7 @@ account-joined account-joined-organization-invited True
 unnamed-account-joined account-joined-organization-unnamed True
 managed-account-created create-managed-account True
 managed-account-updated update-managed-account True
+account-moved move-account True
 account-departed account-departed-organization-left True
 account-closed close-account-result True
 recovery execution-failed True

@@ -46,9 +46,16 @@ def test_a_change_starts_a_run_over_every_account(
 
 @pytest.mark.parametrize(
     "name",
-    ["create-account-result", "account-joined-organization-invited", "update-managed-account"],
+    [
+        "create-account-result",
+        "account-joined-organization-invited",
+        "update-managed-account",
+        "move-account",
+    ],
 )
-def test_a_new_account_starts_a_run_for_itself(machine: Machine, started: int, name: str) -> None:
+def test_a_new_or_moved_account_starts_a_run_for_itself(
+    machine: Machine, started: int, name: str
+) -> None:
     machine.standin.put_event(event(name))
 
     (execution,) = since(machine, started, 1)

@@ -7,9 +7,9 @@ organization's numbers, or one that README.md and `validate.sh --deep` use as a 
   -root and -member are the same call by the root user, and by a processor for a member
 - set-additional-contacts, set-contact-address: Billing, "Logging API calls with CloudTrail";
   put-contact-information-console is the same under the API's name, as detection rules record it
-- create-account, create-account-result, close-account-result: Organizations, "Logging with
-  CloudTrail"; account-joined- and account-departed-organization as the API reference describes
-  them, in the shape of the other service events (AWS prints no sample)
+- create-account, create-account-result, close-account-result, move-account: Organizations,
+  "Logging with CloudTrail"; account-joined- and account-departed-organization as the API
+  reference describes them, in the shape of the other service events (AWS prints no sample)
 - create- and update-managed-account, register-organizational-unit: Control Tower, "Lifecycle
   events"
 - region-opt-in-status-change: EventBridge, "Account Management events"
@@ -279,13 +279,10 @@ DERIVED: dict[str, tuple[str, Json]] = {
         "close-account",
         call("RemoveAccountFromOrganization", FOR_MEMBER),
     ),
-    "move-account": (
-        "close-account",
-        call(
-            "MoveAccount",
-            {**FOR_MEMBER, "sourceParentId": "r-exam", "destinationParentId": "ou-exam-11111111"},
-        ),
-    ),
+    "move-account-denied": ("move-account", DENIED),
+    "move-account-failed": ("move-account", FAILED),
+    "move-account-of-another-organization": ("move-account", recorded_in(MEMBER)),
+    "move-account-not-of-aws": ("move-account", NOT_OF_AWS),
     "leave-organization": (
         "close-account",
         {**call("LeaveOrganization", None), **by(MEMBER_TEAM), **recorded_in(MEMBER)},
@@ -459,6 +456,7 @@ MATCHING = {
         "update-managed-account",
         "update-managed-account-eu-west-1",
     },
+    event_rule("AccountMoved"): {"move-account"},
     event_rule("AccountDeparted"): {
         "account-departed-organization-left",
         "account-departed-organization-removed",

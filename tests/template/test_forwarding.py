@@ -35,6 +35,9 @@ MATCHING = {
         "account-departed-organization-removed",
         "account-departed-organization-unnamed",
         "close-account-result",
+        "move-account",
+        "move-account-denied",
+        "move-account-failed",
         "close-account-result-failed",
     },
     "ControlTowerRule": {

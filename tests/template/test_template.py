@@ -101,6 +101,7 @@ class TestNames:
             "managed-account-created",
             "managed-account-updated",
             "account-departed",
+            "account-moved",
             "account-closed",
             "recovery",
             "execution-stopped",
@@ -178,7 +179,7 @@ class TestBoundary:
 
         roles = [role for stack in stacks for role in stack.of_type("AWS::IAM::Role").values()]
 
-        assert 18 == len(roles)
+        assert 19 == len(roles)
         assert {boundary} == {role.get("PermissionsBoundary", "") for role in roles}
 
 

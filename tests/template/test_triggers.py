@@ -21,10 +21,11 @@ SOURCES = {
     event_rule("UnnamedAccountJoined"): "schedule",
     event_rule("ManagedAccountCreated"): "account_joined",
     event_rule("ManagedAccountUpdated"): "account_joined",
+    event_rule("AccountMoved"): "account_moved",
     event_rule("AccountDeparted"): "account_left",
     event_rule("AccountClosed"): "account_left",
 }
-ABOUT_ONE_ACCOUNT = {"account_joined", "account_left"}
+ABOUT_ONE_ACCOUNT = {"account_joined", "account_left", "account_moved"}
 
 
 @pytest.fixture(params=MATCHING, name="rule_id")
