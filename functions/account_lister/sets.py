@@ -27,9 +27,25 @@ class RunSets:
     accounts: Counter[int] = field(default_factory=Counter)
     from_source: set[ContactType] = field(default_factory=set)
     _numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
+    _of_neighbours: dict[tuple[str, ...], int | str] = field(default_factory=dict)
 
     def add(self, account: Account) -> int | str:
         """Return the number of the account's set, or why there is nothing to sync for it."""
+        number = self._number_of(account)
+        if isinstance(number, int):
+            self.accounts[number] += 1
+        return number
+
+    def _number_of(self, account: Account) -> int | str:
+        """Look at the rules; at those of units once for all accounts in the same place."""
+        where = account.parents
+        if account.id in self.scope.rules.accounts or not where:
+            return self._by_rules(account)
+        if where not in self._of_neighbours:
+            self._of_neighbours[where] = self._by_rules(account)
+        return self._of_neighbours[where]
+
+    def _by_rules(self, account: Account) -> int | str:
         rules = self.scope.rules
         depths = self.depths(account, rules.units) if rules.units else {}
         types = [*self.contact_types, *self.scope.left_out]
@@ -38,9 +54,7 @@ class RunSets:
         contact_set = without(chosen, self.scope.left_out)
         if not written(contact_set):
             return LEFT_OUT if SOURCE in chosen.values() else KEEPS_ITS_OWN
-        number = self._number(contact_set)
-        self.accounts[number] += 1
-        return number
+        return self._number(contact_set)
 
     @property
     def unused(self) -> list[ContactType]:
@@ -80,6 +94,7 @@ def check_rules(
 
     A unit that is in an account's paths exists; only others are looked up.
     """
-    seen = {step for account in accounts for path in account.paths for step in path.split("/")}
+    parents = {path for account in accounts for path in account.parents}
+    seen = {step for path in parents for step in path.split("/")}
     if missing := missing_units(sorted(set(units) - seen)):
         raise InvalidConfigError(f"overrides: organizational_units: {NOT_FOUND}: {listed(missing)}")

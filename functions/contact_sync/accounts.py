@@ -46,6 +46,11 @@ class Account:
     paths: tuple[str, ...] = ()
     joined_at: datetime | None = None
 
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Return the paths to where the account is, which its neighbours share."""
+        return tuple(path.removesuffix(f"{self.id}/") for path in self.paths)
+
     def has_just_joined(self, now: datetime) -> bool:
         """Return whether a denial may only mean that the account is not ready yet."""
         return self.joined_at is not None and now - self.joined_at < JOINING_TIME
