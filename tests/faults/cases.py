@@ -38,6 +38,8 @@ ACCOUNT_NAMES = (
 )
 # The address that the API refuses in a member, so that the source must not be copied.
 REFUSED_ADDRESS = "not an address"
+# The names of the address book; "branch" is a primary contact.
+NAMES = ("night", "day", "branch")
 DAY = 86_400.0
 
 ACCOUNT_CALLS = (
@@ -130,6 +132,7 @@ class Case:
     config: Json
     acts: tuple[Act, ...]
     order: int
+    book: Json = field(default_factory=dict)
     healing: str = "by hand"
     conditions: Conditions = Conditions()
     organization_faults: tuple[Json, ...] = ()
@@ -163,6 +166,7 @@ def _drawn(rng: random.Random, number: int) -> Case:
         config=_config(rng, world),
         acts=tuple(_act(rng, world, is_calm=is_calm) for _ in range(rng.randint(1, 5))),
         order=number,
+        book={name: named_contact(name, 0) for name in NAMES},
         healing=rng.choice(HEALINGS),
         conditions=_conditions(rng),
         organization_faults=some(lambda: _organization_fault(rng, world), 2),
@@ -253,6 +257,8 @@ def _config(rng: random.Random, world: Json) -> Json:
         "contact_types": list(TYPES) if every_type else some_of(rng, TYPES, 4, least=1),
         "excluded_accounts": some_of(rng, ids_of(world), 1),
         "excluded_organizational_units": some_of(rng, UNITS, 1),
+        "overrides": _overrides(rng, world),
+        "primary_keeps": ["PhoneNumber"] if rng.random() < 0.3 else [],
         "on_source_deleted": rng.choice(("keep", "delete")),
         "retry_config": {"max_attempts": rng.randint(1, 3), "base_delay": 1, "max_delay": 2},
         "notification_settings": {
@@ -262,6 +268,23 @@ def _config(rng: random.Random, world: Json) -> Json:
             "failure_threshold": rng.choice((1, 1, 3)),
         },
     }
+
+
+def _overrides(rng: random.Random, world: Json) -> list[Json]:
+    """Draw rules, at most one for each account and unit; half of the cases have none."""
+    subjects = [*ids_of(world), *UNITS] if rng.random() < 0.5 else []
+    return [
+        {
+            "organizational_units" if subject in UNITS else "account_ids": [subject],
+            **{name: _named(rng, name) for name in some_of(rng, TYPES, 2, least=1)},
+        }
+        for subject in some_of(rng, subjects, 3)
+    ]
+
+
+def _named(rng: random.Random, name: str) -> str:
+    names = ("branch",) if name == "primary" else ("night", "day")
+    return rng.choice(("own", "source", *names, *names))
 
 
 def _conditions(rng: random.Random) -> Conditions:
@@ -288,7 +311,15 @@ def _act(rng: random.Random, world: Json, *, is_calm: bool) -> Act:
         ),
         lambda: (rng.choice(("close", "leave")), {"account": number, "told": rng.random() < 0.8}),
         lambda: ("reopen", {"account": number}),
-        lambda: ("move", {"account": number, "parent": rng.choice((ROOT_ID, *UNITS))}),
+        lambda: (
+            "move",
+            {
+                "account": number,
+                "parent": rng.choice((ROOT_ID, *UNITS)),
+                "told": rng.random() < 0.8,
+            },
+        ),
+        lambda: ("edit", {"name": rng.choice(NAMES), "value": rng.randint(1, 2)}),
         lambda: ("join", {"told": rng.random() < 0.9}),
         lambda: ("configure", _config(rng, world)),
         lambda: ("pass", {"seconds": rng.choice((60.0, 3_600.0, DAY))}),
@@ -412,6 +443,27 @@ def changed_contact(contact_type: str, number: int) -> Json:
     contact = dict(SOURCE_CONTACTS[contact_type.upper()])
     name = "FullName" if contact_type == "primary" else "Name"
     return {**contact, name: f"Wilhelmina Changeling {number:03}"}
+
+
+def named_contact(name: str, number: int) -> Json:
+    """Return a contact of the address book, which nothing else has."""
+    if name == "branch":
+        fields = {**SOURCE_CONTACTS["PRIMARY"], "FullName": f"Branch Keeper {number:03}"}
+        return {**fields, "PhoneNumber": f"+1555017{number:04}"}
+    fields = {**SOURCE_CONTACTS["SECURITY"], "Name": f"{name.title()} Watcher {number:03}"}
+    return {**fields, "EmailAddress": f"{name}-watch-{number:03}@example.com"}
+
+
+def choice_for(world: Json, config: Json, account_id: str, name: str) -> str:
+    """Return which contact an account is to have: the oracle, written apart from the product."""
+    parents = {unit["id"]: unit["parent"] for unit in world["organizational_units"]}
+    account = next(one for one in world["accounts"] if one["id"] == account_id)
+    for subject in (account_id, *_above(account, parents)):
+        for rule in config["overrides"]:
+            named = rule.get("account_ids", []) + rule.get("organizational_units", [])
+            if subject in named and name in rule:
+                return str(rule[name])
+    return "source"
 
 
 def eligible(world: Json, config: Json) -> set[str]:

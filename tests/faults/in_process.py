@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from faults import system as in_process
-from faults.cases import Act, Case, eligible
+from faults.cases import Act, Case, choice_for, eligible
 from faults.clock import text
 from faults.promise import Asked, Pair, Trial, same
-from faults.system import Execution, MemberCall
+from faults.system import Execution, MemberCall, digits_only
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 
 Json = dict[str, Any]
@@ -31,6 +31,7 @@ class InProcessTrial(Trial):
         self.sources: list[tuple[float, Json]] = [(-1.0, self.first)]
         self.began: list[Execution] = []
         self.ours: dict[Pair, Json] = {}
+        self.phones: dict[str, set[str]] = {}
         self.seen = 0
         self.size = (0, 0)
 
@@ -59,6 +60,7 @@ class InProcessTrial(Trial):
             items = [_of_a_later_release(item) for item in items]
         more = {"conditions": case.conditions, "items": items}
         system.reset(case.world, case.config, case.order, **more)
+        system.write_book(case.book)
         for fault in case.organization_faults:
             system.organization.add_fault(fault)
         system.faults.plans = [dict(one) for one in case.faults]
@@ -107,6 +109,7 @@ class InProcessTrial(Trial):
         if call.operation == "DeleteAlternateContact":
             is_gone = self._longest_absence(call.type) >= DELETED_AFTER
             assert is_gone, f"no contact is deleted on one reading: {told}"
+        assert self._keeps_phone(call), f"an account keeps its phone number: {told}"
         if call.accepted:
             self.ours[call.account_id, call.type] = call.value
 
@@ -115,9 +118,26 @@ class InProcessTrial(Trial):
         began = call.execution.started_at
         return call.account_id != MANAGEMENT_ACCOUNT_ID and any(
             call.account_id in eligible(world, config)
+            and choice_for(world, config, call.account_id, call.type) != "own"
             for world in _since(self.worlds, began)
             for config in _since(self.configs, began)
         )
+
+    def _keeps_phone(self, call: MemberCall) -> bool:
+        """Tell whether a written primary contact has a phone number that the account has had."""
+        if call.type != "primary":
+            return True
+        began = call.execution.started_at
+        is_kept = all(config["primary_keeps"] for config in _since(self.configs, began))
+        had = {
+            world["contacts"].get(call.account_id, {}).get("PRIMARY", {}).get("PhoneNumber")
+            for _, world in self.worlds
+        }
+        phone = call.value["PhoneNumber"]
+        seen = self.phones.setdefault(call.account_id, had - {None})
+        is_right = not is_kept or not seen or digits_only(phone) in map(digits_only, seen)
+        self.phones[call.account_id] = seen | {phone}
+        return is_right
 
     def _longest_absence(self, name: str) -> float:
         """Return for how long at a stretch readers of the source have missed the contact."""

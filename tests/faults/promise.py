@@ -67,6 +67,7 @@ class System(Protocol):
     def now(self) -> float: ...
     def world(self) -> Json: ...
     def configure(self, config: Json) -> None: ...
+    def write_book(self, book: Json) -> None: ...
     def change_source(self, name: str, value: Json | None) -> None: ...
     def start(self, execution_input: Any) -> Any: ...
     def stop(self, execution: Any, status: str) -> str | None: ...
@@ -111,8 +112,10 @@ class Trial:
         self.system = system
         self.case = case
         self.config: Json = case.config
+        self.book: Json = dict(case.book)
         self.first = {name.lower(): c for name, c in self._contacts(case.world).items()}
         self.values = contact_values(case.world) | {cases.MARK}
+        self._see_values(*case.book.values())
         self.asked: list[Asked] = []
         self.stops: list[tuple[float, Any, str]] = []
         self.redrives = 0
@@ -121,7 +124,7 @@ class Trial:
         self.since: dict[Pair, float] = {}
         self.fought: Counter[Pair] = Counter()
         self.refused_at: dict[str, float] = {}
-        self.known: set[Pair] | None = None
+        self.known: dict[Pair, Any] | None = None
         self.ever_in_scope = eligible(case.world, case.config)
         # Executions of a time when failed accounts were not published.
         self.untold: set[str] = set()
@@ -142,11 +145,8 @@ class Trial:
                 self._stop(what["which"], "ABORTED" if act.kind == "abort" else "TIMED_OUT")
             case "redrive":
                 self._redrive(what["which"])
-            case "configure":
-                if self._is_silent():
-                    self.untold |= {one.name for one in self.system.executions()}
-                self.config = what
-                self.system.configure(what)
+            case "configure" | "edit":
+                (self._configure if act.kind == "configure" else self._edit_book)(what)
             case "pass":
                 self.system.pass_time(what["seconds"])
             case "fail":
@@ -274,6 +274,21 @@ class Trial:
             self._see_scope()
             self.asked.append(Asked(execution, self.system.now(), frozenset({JOINING})))
 
+    def _configure(self, config: Json) -> None:
+        if self._is_silent():
+            self.untold |= {one.name for one in self.system.executions()}
+        self.config = config
+        self.system.configure(config)
+
+    def _edit_book(self, what: Json) -> None:
+        contact = cases.named_contact(what["name"], what["value"])
+        self._see_values(contact)
+        self.book = {**self.book, what["name"]: contact}
+        self.system.write_book(self.book)
+
+    def _see_values(self, *contacts: Json) -> None:
+        self.values |= {text for one in contacts for text in one.values() if len(text) >= 8}
+
     def _change_account(self, kind: str, what: Json) -> None:
         ids = cases.ids_of(self.system.world())
         if not ids:
@@ -290,6 +305,9 @@ class Trial:
                 organization.set_account(account_id, state="ACTIVE")
             case "move":
                 organization.set_account(account_id, parent=what["parent"])
+                if what.get("told"):
+                    self._tell_of_move(account_id)
+                return
             case "leave":
                 self.system.leave(account_id)
                 self.asked = [
@@ -300,6 +318,12 @@ class Trial:
             trigger = self._trigger(source="account_left", account_id=account_id)
             execution = self.system.start({"trigger": trigger})
             self.asked.append(Asked(execution, self.system.now(), types=frozenset()))
+
+    def _tell_of_move(self, account_id: str) -> None:
+        self._see_scope()
+        trigger = self._trigger(source="account_moved", account_id=account_id)
+        execution = self.system.start({"trigger": trigger})
+        self.asked.append(Asked(execution, self.system.now(), frozenset({account_id})))
 
     def _drift(self, account_id: str, name: str, value: int) -> None:
         contact = cases.changed_contact(name, 500 + value)
@@ -312,9 +336,15 @@ class Trial:
 
     def _see_scope(self) -> None:
         """What has come into scope since is promised by later requests alone."""
-        now = {(one, name) for one in self._scope() for name in self.config["contact_types"]}
-        for pair in now - (now if self.known is None else self.known):
-            self.since[pair] = self.system.now()
+        world = self.system.world()
+        now = {
+            (one, name): self._meant(world, (one, name))
+            for one in self._scope()
+            for name in self.config["contact_types"]
+        }
+        for pair, meant in now.items():
+            if self.known is not None and self.known.get(pair) != meant:
+                self.since[pair] = self.system.now()
         self.known = now
         self.ever_in_scope |= self._scope()
         self.was_hopeless |= self._is_hopeless()
@@ -332,6 +362,12 @@ class Trial:
     def _scope(self) -> set[str]:
         return eligible(self.system.world(), self.config)
 
+    def _meant(self, world: Json, pair: Pair) -> Any:
+        """Return what decides about the contact beside the source."""
+        which = cases.choice_for(world, self.config, *pair)
+        kept = self.config["primary_keeps"] if pair[1] == "primary" else []
+        return which, self.book.get(which), kept
+
     def _is_valid(self, contact: Json) -> bool:
         return contact.get("EmailAddress") != cases.REFUSED_ADDRESS
 
@@ -340,7 +376,12 @@ class Trial:
         world = self.system.world()
         is_active = any(one["state"] == "ACTIVE" for one in world["accounts"])
         configured = {name.upper() for name in self.config["contact_types"]}
-        return not (is_active and configured & self._contacts(world).keys())
+        has_named = any(
+            rule.get(name) in cases.NAMES
+            for rule in self.config["overrides"]
+            for name in self.config["contact_types"]
+        )
+        return not (is_active and (has_named or configured & self._contacts(world).keys()))
 
     def _may_be_refused(self, request: Json) -> bool:
         types = set(request.get("contact_types", []))
@@ -460,7 +501,12 @@ class Trial:
     def _is_right(self, world: Json, source: dict[str, Json], pair: Pair) -> bool:
         account_id, name = pair
         actual = world["contacts"][account_id].get(name.upper())
-        wanted = source.get(name)
+        which, contact, kept = self._meant(world, pair)
+        if which == "own":
+            return True
+        wanted = source.get(name) if which == "source" else contact
+        if wanted and actual:  # what the account keeps is as it is
+            wanted = {**wanted, **{one: actual[one] for one in kept if one in actual}}
         if wanted is None:
             deletes = self.config["on_source_deleted"] == "delete" and name != "primary"
             return not (deletes and actual and self._is_ours(pair, actual))

@@ -240,6 +240,10 @@ class System:
         item = _typed({"config_key": "default", **config})
         self.cloud.dynamodb.put_item(TableName=CONFIG_TABLE, Item=item)
 
+    def write_book(self, book: Mapping[str, Any]) -> None:
+        item = _typed({"config_key": "contacts", "contacts": book})
+        self.cloud.dynamodb.put_item(TableName=CONFIG_TABLE, Item=item)
+
     def change_source(self, name: str, value: Json | None) -> None:
         """Change the source as its owner does: readers lag behind."""
         if name == "primary":

@@ -82,6 +82,7 @@ class Deployed:
         for item in self.machine.items():
             self.machine.delete(item["pk"], item["sk"])
         self.configure(case.config)
+        self.write_book(case.book)
         self._before = {one.arn for one in self.machine.stack.executions()}
         self._runs, self._told = {}, []
         self._message_count = len(self.machine.stack.messages())
@@ -98,6 +99,9 @@ class Deployed:
 
     def configure(self, config: Json) -> None:
         self.machine.configure(**config)
+
+    def write_book(self, book: Json) -> None:
+        self.machine.put_config({"config_key": "contacts", "contacts": book})
 
     def change_source(self, name: str, value: Json | None) -> None:
         self.organization.set_contact(MANAGEMENT_ACCOUNT_ID, name.upper(), value)

@@ -30,8 +30,8 @@ def contact_values(world: Mapping[str, Any]) -> set[str]:
 def search(standin: RunningStandin, values: Iterable[str]) -> list[str]:
     """Return where any of the values is stored, as `value: place`.
 
-    Left out are only the deployed artifacts and the live source objects, which are the one place
-    where contact values may be.
+    Left out are only the deployed artifacts, the live source objects and the address book, which
+    are the places where contact values may be.
     """
     return find(values, ((where, _unescape(text)) for where, text in _stored_texts(standin)))
 
@@ -99,7 +99,15 @@ def _logs(client: Any) -> Iterator[Text]:
 def _items(client: Any) -> Iterator[Text]:
     for table in _pages(client, "list_tables", "TableNames"):
         for item in _pages(client, "scan", "Items", TableName=table):
+            if _is_book(item):
+                continue
             yield f"table {table}", _text(item)
+
+
+def _is_book(item: Mapping[str, Any]) -> bool:
+    """Tell whether the item is the address book, or what was replaced of it."""
+    key = item.get("config_key", {}).get("S", "")
+    return bool(key == "contacts" or key.startswith("replaced#contacts#"))
 
 
 def _objects(client: Any) -> Iterator[Text]:
