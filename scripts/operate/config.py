@@ -1,15 +1,22 @@
 """Shows, checks and changes the configuration: scripts/config.sh."""
 
+import json
 from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from contact_sync.config import SyncConfig
 
-from operate import configuration
+from operate import address_book, configuration
 from operate.aws import Aws, open_aws
+from operate.config_words import checked_words
 from operate.console import OK, OperateError, confirm, note, out, warn
 from operate.exclusions import ACCOUNT, exclusion_faults
-from operate.options import Parser, account_id, unit_id
+from operate.explain import explained
+from operate.options import Parser
+from operate.reach import show_reach
+from operate.replaced import history
 from operate.stacks import Stack, get_stack
 
 COMMANDS = {
@@ -18,11 +25,17 @@ COMMANDS = {
     "apply FILE": "replace the configuration by the file",
     "exclude ID...": "no longer sync these accounts, and accounts under these OUs",
     "include ID...": "sync them again",
+    "contacts show": "print the address book, its values masked without --reveal",
+    "contacts validate FILE": "check a file of contacts; calls nothing in AWS",
+    "contacts apply FILE": "replace the address book by the file",
+    "explain ACCOUNT": "say which contact the account gets, and which rule says so",
+    "history": "list what was replaced in the last 90 days, when and by whom",
 }
 
 EPILOG = """\
-The difference is shown before it is written. Accounts and OUs are looked up in the organization.
-Each run reads the configuration anew.
+The difference is shown before it is written; with overrides also how many accounts each rule
+reaches, and which contact of which account gets another origin. Accounts and OUs are looked up in
+the organization. Each run reads configuration and address book anew.
 
 exit codes:
   0  done, or nothing to do
@@ -34,12 +47,15 @@ examples:
   scripts/config.sh validate config.json
   scripts/config.sh apply config.json --environment prod
   scripts/config.sh exclude 123456789012 ou-ab12-cdefgh34 --environment prod
+  scripts/config.sh contacts apply contacts.json --environment prod
+  scripts/config.sh apply config.json --sync --environment prod
+  scripts/config.sh explain 123456789012 --environment prod
 """
 
 
 def parser() -> Parser:
     """Return the options."""
-    commands = "\n".join(f"  {name:<15} {text}" for name, text in COMMANDS.items())
+    commands = "\n".join(f"  {name:<23} {text}" for name, text in COMMANDS.items())
     made = Parser(
         "config",
         f"Show, check and change the configuration.\n\ncommands:\n{commands}",
@@ -49,35 +65,135 @@ def parser() -> Parser:
     made.add_argument("command", type=_command, metavar="COMMAND", help="what to do, see above")
     made.add_argument("words", nargs="*", metavar="FILE or ID", help="a file, or IDs")
     made.yes()
+    made.add_argument("--sync", action="store_true", help="start a run when it is written")
+    made.add_argument("--reveal", action="store_true", help="show the values of contacts")
     return made
 
 
 def run(options: Namespace) -> int:
     """Do what the command says; return the exit code."""
-    words = _checked_words(options)
-    if options.command == "validate":
-        configuration.read_file(Path(words[0]))
-        note(f"{words[0]} is valid")
+    wrong = parser().error
+    words = checked_words(options.command, options.words, wrong)
+    if "validate" in (options.command, *words[:1]):
+        is_book = options.command == "contacts"
+        (address_book if is_book else configuration).read_file(Path(words[-1]))
+        note(f"{words[-1]} is valid")
         return OK
+    if options.environment is None:
+        wrong("--environment is required")
     aws = open_aws(options)
-    stack = get_stack(aws, options.environment)
-    table = stack.output("ConfigTableName")
-    old = configuration.read_item(aws, table)
-    if options.command == "show":
-        out(configuration.shown(old).rstrip())
-        configuration.checked(old)
-        return OK
-    new = _changed(options.command, words, old)
+    ACTIONS[options.command](_Given(options, words, aws, get_stack(aws, options.environment)))
+    return OK
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A command's options and words, and the environment that it is about."""
+
+    options: Namespace
+    words: list[str]
+    aws: Aws
+    stack: Stack
+
+    @property
+    def table(self) -> str:
+        return self.stack.output("ConfigTableName")
+
+    @property
+    def manager(self) -> str:
+        return self.stack.parameters["ManagementAccountId"]
+
+    def read(self) -> configuration.Json | None:
+        return configuration.read_item(self.aws, self.table)
+
+    def write(self, old: configuration.Json | None, new: configuration.Json) -> None:
+        """Ask, write the item, and start a run if that is asked for."""
+        question, where = f"Write this to {self.table}?", self.aws.where(self.stack.name)
+        confirm(question, where, yes=self.options.yes)
+        configuration.write(self.aws, self.table, old, new)
+        note(f"written to {self.table}; each run reads it anew")
+        if self.options.sync:
+            self._start_run()
+
+    def _start_run(self) -> None:
+        answer = self.aws.client("stepfunctions").start_execution(
+            stateMachineArn=self.stack.output("StateMachineArn"),
+            input=json.dumps({"reason": f"scripts/config.sh {self.options.command} --sync"}),
+        )
+        name = answer["executionArn"].rpartition(":")[2]
+        note(
+            f"started {name}; follow it with: scripts/resync.sh --environment "
+            f"{self.options.environment} {self.aws.options()} --attach {name}"
+        )
+
+
+def _show(given: _Given) -> None:
+    item = given.read()
+    out(configuration.shown(item).rstrip())
+    configuration.checked(item)
+
+
+def _change(given: _Given) -> None:
+    """Show what would be changed and what that does, and write it."""
+    old = given.read()
+    new = _changed(given.options.command, given.words, old)
     if configuration.shown(old) == configuration.shown(new):
         note("nothing to change")
-        return OK
+        return
     config = configuration.checked(new)
-    out(configuration.difference(old, new, table).rstrip())
-    _look_up(aws, stack, config)
-    confirm(f"Write this to {table}?", aws.where(stack.name), yes=options.yes)
-    configuration.write(aws, table, old, new)
-    note(f"written to {table}; each run reads it anew")
-    return OK
+    out(configuration.difference(old, new, given.table).rstrip())
+    _look_up(given, config)
+    _show_effect(given, configuration.valid(old), config)
+    given.write(old, new)
+
+
+def _contacts(given: _Given) -> None:
+    """Show or replace the address book."""
+    item = address_book.read_item(given.aws, given.table)
+    old = address_book.contacts_of(item)
+    if given.words[0] == "show":
+        out(address_book.shown(old, reveal=given.options.reveal))
+        return
+    new = address_book.read_file(Path(given.words[1]))
+    if old == new:
+        note("nothing to change")
+        return
+    out("\n".join(address_book.difference(old, new)))
+    if given.options.reveal:
+        out(address_book.shown(new, reveal=True))
+    address_book.check_use(configuration.checked(given.read()), new)
+    given.write(item, address_book.item_of(new))
+
+
+def _explain(given: _Given) -> None:
+    config = configuration.checked(given.read())
+    for line in explained(given.aws, given.manager, config, given.words[0]):
+        out(line)
+
+
+def _history(given: _Given) -> None:
+    out("\n".join(history(given.aws, given.table)) or "nothing was replaced")
+
+
+ACTIONS: dict[str, Callable[[_Given], None]] = {
+    "show": _show,
+    "apply": _change,
+    "exclude": _change,
+    "include": _change,
+    "contacts": _contacts,
+    "explain": _explain,
+    "history": _history,
+}
+
+
+def _show_effect(given: _Given, old: SyncConfig | None, new: SyncConfig) -> None:
+    """Show what rules do that were or are there, and check what they name."""
+    if not new.overrides and not (old and old.overrides):
+        return
+    if new.rules.names:
+        book = address_book.contacts_of(address_book.read_item(given.aws, given.table))
+        address_book.check_use(new, book)
+    show_reach(given.aws, given.manager, old, new)
 
 
 def _changed(command: str, words: list[str], old: configuration.Json | None) -> configuration.Json:
@@ -88,38 +204,15 @@ def _changed(command: str, words: list[str], old: configuration.Json | None) -> 
 
 
 def _command(given: str) -> str:
-    names = [name.split()[0] for name in COMMANDS]
+    names = list(dict.fromkeys(name.split()[0] for name in COMMANDS))
     if given not in names:
         raise ArgumentTypeError(f"unknown command '{given}': use {', '.join(names)}")
     return given
 
 
-def _checked_words(options: Namespace) -> list[str]:
-    """Return the file or the IDs; exit with 2 where they do not fit the command."""
-    command, words = options.command, options.words
-    wrong = parser().error
-    if options.environment is None and command != "validate":
-        wrong("--environment is required")
-    if command == "show" and words:
-        wrong(f"unexpected: {words[0]}")
-    if command in ("apply", "validate") and len(words) != 1:
-        wrong(f"{command} needs one file")
-    if command in ("exclude", "include"):
-        ids = [one for word in words for one in word.split(",") if one]
-        if not ids:
-            wrong(f"{command} needs the ID of an account or organizational unit")
-        for one in ids:
-            try:
-                (unit_id if one.startswith("ou-") else account_id)(one)
-            except ArgumentTypeError as error:
-                wrong(str(error))
-        return ids
-    return list(words)
-
-
-def _look_up(aws: Aws, stack: Stack, config: SyncConfig) -> None:
+def _look_up(given: _Given, config: SyncConfig) -> None:
     """Refuse exclusions that are surely wrong; warn of accounts that are not there."""
-    for kind, fault in exclusion_faults(aws, stack.parameters["ManagementAccountId"], config):
+    for kind, fault in exclusion_faults(given.aws, given.manager, config):
         if kind != ACCOUNT:
             raise OperateError(fault)
         warn(fault)

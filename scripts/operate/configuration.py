@@ -14,16 +14,17 @@ from contact_sync.errors import InvalidConfigError
 
 from operate.aws import Aws, code_of
 from operate.console import OperateError
+from operate.replaced import replaced
 
 Json = dict[str, Any]
 
 ACCOUNTS, UNITS = "excluded_accounts", "excluded_organizational_units"
 
 
-def read_item(aws: Aws, table: str) -> Json | None:
+def read_item(aws: Aws, table: str, key: str = CONFIG_KEY) -> Json | None:
     """Return the item in DynamoDB's typed form, None where there is none."""
     answer = aws.client("dynamodb").get_item(
-        TableName=table, Key=to_item({"config_key": CONFIG_KEY}), ConsistentRead=True
+        TableName=table, Key=to_item({"config_key": key}), ConsistentRead=True
     )
     return dict(answer["Item"]) if "Item" in answer else None
 
@@ -36,8 +37,32 @@ def checked(item: Json | None, where: str = "") -> SyncConfig:
         raise OperateError(f"{where}{error}") from None
 
 
+def valid(item: Json | None) -> SyncConfig | None:
+    """Return the configuration in an item, None where it is broken."""
+    try:
+        return checked(item)
+    except OperateError:
+        return None
+
+
 def read_file(path: Path) -> Json:
     """Return the configuration item in a file, in DynamoDB's typed form; raise if it is broken."""
+    values = read_json(path)
+    if values.setdefault("config_key", CONFIG_KEY) != CONFIG_KEY:
+        raise OperateError(
+            f"{path}: config_key: only `{CONFIG_KEY}` is ever read; for the address book, "
+            "scripts/config.sh contacts apply FILE"
+        )
+    try:
+        item = to_item(values)
+    except ArithmeticError:
+        raise OperateError(f"{path}: a number has more digits than DynamoDB keeps") from None
+    checked(item, f"{path}: ")
+    return item
+
+
+def read_json(path: Path) -> Json:
+    """Return the JSON object in a file; raise OperateError if there is none."""
 
     def fault(message: str) -> OperateError:
         return OperateError(f"{path}: {message}")
@@ -59,14 +84,7 @@ def read_file(path: Path) -> Json:
         raise fault(str(error)) from None
     if not isinstance(values, dict):
         raise fault("not a JSON object")
-    if values.setdefault("config_key", CONFIG_KEY) != CONFIG_KEY:
-        raise fault(f"config_key: only `{CONFIG_KEY}` is ever read")
-    try:
-        item = to_item(values)
-    except ArithmeticError:
-        raise fault("a number has more digits than DynamoDB keeps") from None
-    checked(item, f"{path}: ")
-    return item
+    return values
 
 
 def with_exclusions(item: Json, ids: Iterable[str], *, excluded: bool) -> Json:
@@ -101,11 +119,14 @@ def difference(old: Json | None, new: Json, table: str) -> str:
 
 
 def write(aws: Aws, table: str, old: Json | None, new: Json) -> None:
-    """Write the new item; raise if the table no longer holds the old one."""
+    """Write the new item, and keep the old one; raise if the table no longer holds the old one."""
+    writes = [{"Put": _request(table, old, new)}]
+    if old is not None:
+        writes.append({"Put": {"TableName": table, "Item": replaced(old, aws.caller[1])}})
     try:
-        aws.client("dynamodb").put_item(**_request(table, old, new))
+        aws.client("dynamodb").transact_write_items(TransactItems=writes)
     except ClientError as error:
-        if code_of(error) != "ConditionalCheckFailedException":
+        if code_of(error) != "TransactionCanceledException":
             raise
         raise OperateError(
             "the configuration was changed by someone else meanwhile; nothing was written: try "

@@ -97,7 +97,7 @@ class TestShow:
         assert (0, "", DEFAULT) == (told.code, told.err, json.loads(told.out))
         again = config("apply", file(told.out))
         assert (0, "", "nothing to change\n") == (again.code, again.out, again.err)
-        assert 0 == account.aws.calls["dynamodb.PutItem"]
+        assert 0 == account.aws.calls["dynamodb.TransactWriteItems"]
 
     def test_none(self, account: Deployed, config: Config) -> None:
         """An absent item is told, and is not taken for a valid one."""
@@ -296,7 +296,7 @@ class TestApply:
     def test_throttled(self, account: Deployed, config: Config, file: Any) -> None:
         """A refused write is an error, and told in one line."""
         error = refusal("ProvisionedThroughputExceededException", "later")
-        account.aws.fail("dynamodb.PutItem", error)
+        account.aws.fail("dynamodb.TransactWriteItems", error)
 
         told = config("apply", file(WHOLE), "--yes")
 

@@ -103,12 +103,15 @@ ON = {
     "organizations:DescribeAccount": "organizations::999999999999:account/o-x/100000000001",
     "organizations:DescribeOrganization": "*",
     "organizations:DescribeOrganizationalUnit": "organizations::999999999999:ou/o-x/ou-ab12-c",
+    "organizations:DescribePolicy": "organizations::999999999999:policy/o-x/x/p-1",
     "organizations:EnableAWSServiceAccess": "*",
     "organizations:ListAWSServiceAccessForOrganization": "*",
     "organizations:ListAccounts": "*",
     "organizations:ListAccountsForParent": "organizations::999999999999:ou/o-x/ou-ab12-c",
     "organizations:ListOrganizationalUnitsForParent": "organizations::999999999999:root/o-x/r-ab12",
+    "organizations:ListPolicies": "*",
     "organizations:ListRoots": "*",
+    "organizations:ListTargetsForPolicy": "organizations::999999999999:policy/o-x/x/p-1",
     "s3:GetObject": "s3:::aws-sam-cli-managed-default-bucket/x",
     "scheduler:DeleteSchedule": f"scheduler:{HERE}:schedule/{STACK}/{STACK}-schedule",
     "scheduler:GetSchedule": f"scheduler:{HERE}:schedule/{STACK}/{STACK}-schedule",
@@ -144,6 +147,8 @@ BY_ADAPTERS = {
     "organizations:ListAWSServiceAccessForOrganization",
 }
 
+# A transaction's writes are authorized as those that it consists of.
+AUTHORIZED_AS = {"dynamodb:TransactWriteItems": "dynamodb:PutItem"}
 # Allowed to everybody.
 FREE = {"sts:GetCallerIdentity"}
 
@@ -176,7 +181,7 @@ def actions_of(modules: Iterable[Path]) -> set[str]:
             found |= {
                 f"{SERVICES.get(service, service)}:{names[word]}" for word in called & names.keys()
             }
-    return found - FREE
+    return {AUTHORIZED_AS.get(action, action) for action in found} - FREE
 
 
 def missing(policy: Json, actions: Iterable[str]) -> list[str]:

@@ -1,0 +1,107 @@
+"""The address book as a file, checked by the API's rules; its values are masked where shown."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from contact_sync.address_book import CONTACTS_KEY, book_faults, parse_book, used_contacts
+from contact_sync.aws.items import from_item, to_item
+from contact_sync.config import SyncConfig
+from contact_sync.contact_sets import OWN, SOURCE
+from contact_sync.contacts import ALTERNATE_RULES, PRIMARY_RULES, Contact, ContactType
+from contact_sync.errors import InvalidConfigError
+from contact_sync.validation import CONTACT_NAME
+
+from operate import configuration
+from operate.aws import Aws
+from operate.configuration import Json
+from operate.console import OperateError
+
+MASK = "********"
+Book = dict[str, dict[str, str]]
+
+
+def read_item(aws: Aws, table: str) -> Json | None:
+    """Return the item in DynamoDB's typed form, None where there is none."""
+    return configuration.read_item(aws, table, CONTACTS_KEY)
+
+
+def contacts_of(item: Json | None) -> Book:
+    """Return the contacts in an item, as runs read them."""
+    return parse_book(from_item(item) if item else None)
+
+
+def read_file(path: Path) -> Book:
+    """Return the contacts in a file; raise OperateError naming each fault, without values."""
+    content = configuration.read_json(path)
+    if faults := [fault for name, fields in content.items() for fault in _faults(name, fields)]:
+        raise OperateError(f"{path}: {'; '.join(faults)}")
+    return content
+
+
+def item_of(book: Book) -> Json:
+    """Return the item of these contacts, with a version that runs record."""
+    version = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return to_item({"config_key": CONTACTS_KEY, "version": version, "contacts": book})
+
+
+def check_use(config: SyncConfig, book: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise OperateError where a rule uses a name that is not there, or not of that type."""
+    try:
+        used_contacts(config.rules, book)
+    except InvalidConfigError as error:
+        raise OperateError(
+            f"{error}: a rule uses it. Change the rule first, or keep the name"
+        ) from None
+    if faults := book_faults(config.rules, book, config.primary_keeps):
+        raise OperateError(f"a rule uses what AWS would refuse: {'; '.join(faults)}")
+
+
+def shown(book: Mapping[str, Mapping[str, str]], *, reveal: bool) -> str:
+    """Return the contacts as a file of them looks, with masked values unless they are revealed."""
+    values = {
+        name: {field: value if reveal else MASK for field, value in book[name].items()}
+        for name in sorted(book)
+    }
+    return json.dumps(values, indent=2, ensure_ascii=False)
+
+
+def difference(old: Book, new: Book) -> list[str]:
+    """Name what writing the new contacts would change, without their values."""
+    lines = [f"- {name}" for name in sorted(old.keys() - new.keys())]
+    lines += [f"+ {name}" for name in sorted(new.keys() - old.keys())]
+    for name in sorted(old.keys() & new.keys()):
+        before, after = old[name], new[name]
+        if changed := sorted(
+            one for one in before.keys() | after.keys() if before.get(one) != after.get(one)
+        ):
+            lines.append(f"~ {name}: {', '.join(changed)}")
+    return lines
+
+
+def _faults(name: str, fields: Any) -> list[str]:
+    if name in (SOURCE, OWN):
+        return [f"{name}: means something else in a rule: use another name"]
+    if not re.fullmatch(CONTACT_NAME.regex, name):
+        return [f"{name[:64]!r}: expected a name of small letters, digits, - and _"]
+    if not isinstance(fields, dict):
+        return [f"{name}: expected a contact, in braces"]
+    is_primary = "FullName" in fields
+    rules = PRIMARY_RULES if is_primary else ALTERNATE_RULES
+    faults = [
+        f"{name}.{field}: unknown field: use {', '.join(rules)}" for field in fields.keys() - rules
+    ]
+    faults += [f"{name}.{one}: expected text" for one, v in fields.items() if not _is_text(v)]
+    if MASK in fields.values():
+        faults.append(f"{name}: has masked values: print the contacts with --reveal")
+    contact = ContactType.PRIMARY if is_primary else ContactType.SECURITY
+    texts = {one: value for one, value in fields.items() if _is_text(value)}
+    found = Contact.from_api(contact, texts).faults()
+    return faults + [f"{name}.{one.partition('.')[2]}" for one in found]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)

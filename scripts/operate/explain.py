@@ -1,0 +1,55 @@
+"""Which contact an account gets, and which rule says so, without the contacts' values."""
+
+from collections.abc import Iterator
+
+from contact_sync.accounts import ACTIVE, Account
+from contact_sync.aws.organization import OrganizationClient
+from contact_sync.config import SyncConfig
+from contact_sync.contact_sets import SOURCE, Origin
+from contact_sync.contacts import ContactType
+from contact_sync.errors import SyncError
+
+from operate.aws import Aws
+from operate.console import OperateError
+from operate.reach import rule_of
+
+
+def explained(aws: Aws, manager: str, config: SyncConfig, account_id: str) -> Iterator[str]:
+    """Yield a line about the account, and one for each contact type."""
+    organization = OrganizationClient(aws.client("organizations"))
+    try:
+        account = organization.account(account_id)
+        units = {*config.rules.units, *config.excluded_organizational_units}
+        depths = organization.depths(account, units)
+        yield f"{account_id}: {_standing(account, manager, config, set(depths))}"
+        for name in ContactType:
+            if name not in config.contact_types:
+                yield f"  {name:<10}  not synced: not in contact_types"
+                continue
+            origin = config.rules.origin(name, account_id, depths)
+            yield f"  {name:<10}  {_why(config, name, origin)}"
+    except SyncError as error:
+        raise OperateError(str(error)) from None
+
+
+def _standing(account: Account, manager: str, config: SyncConfig, above: set[str]) -> str:
+    """Return whether the account is written at all."""
+    excluded = {account.id, *above} & {
+        *config.excluded_accounts,
+        *config.excluded_organizational_units,
+    }
+    if account.id == manager:
+        return "the management account, which is the source and never written"
+    if excluded:
+        return f"excluded by {', '.join(sorted(excluded))}: never written"
+    return account.state if account.state == ACTIVE else f"{account.state}: not written"
+
+
+def _why(config: SyncConfig, name: ContactType, origin: Origin) -> str:
+    kept = ", ".join(config.primary_keeps)
+    keeps = f"; the account keeps {kept}" if kept and name is ContactType.PRIMARY else ""
+    if origin.of is None:
+        return f"{SOURCE}: no rule{keeps}"
+    kind = "organizational unit" if origin.of.startswith("ou-") else "account"
+    number = rule_of(config, name, origin)
+    return f"{origin.which}: overrides.{number}, for {kind} {origin.of}{keeps}"

@@ -1,0 +1,105 @@
+"""What rules do: how many accounts each reaches, and whose contact gets another origin."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from account_lister.selection import select_accounts
+from account_lister.sets import check_rules
+from contact_sync.accounts import Account, Scope
+from contact_sync.aws.organization import OrganizationClient
+from contact_sync.config import SyncConfig
+from contact_sync.contact_sets import ContactRules, Origin
+from contact_sync.contacts import ContactType
+from contact_sync.errors import InvalidConfigError, SyncError
+
+from operate.aws import Aws
+from operate.console import OperateError, out, warn
+
+MOST_CHANGES = 50
+
+
+@dataclass(frozen=True)
+class Change:
+    """A contact of an account that gets another origin."""
+
+    account_id: str
+    contact_type: ContactType
+    before: str
+    after: str
+
+
+class Reach:
+    """The accounts that are synced, and the rules that are for each."""
+
+    def __init__(self, aws: Aws, manager: str, old: SyncConfig | None, new: SyncConfig) -> None:
+        self._organization = OrganizationClient(aws.client("organizations"))
+        self._old = old.rules if old else ContactRules()
+        self._new = new
+        self.warnings: list[str] = []
+        self._accounts = self._list(manager)
+
+    def _list(self, manager: str) -> list[Account]:
+        rules, config = self._new.rules, self._new
+        accounts = {account.id: account for account in self._organization.accounts()}
+        check_rules(accounts.values(), rules.units, self._organization.missing_units)
+        scope = Scope(
+            management_account_id=manager,
+            excluded_accounts=config.excluded_accounts,
+            excluded_organizational_units=config.excluded_organizational_units,
+            rules=rules,
+        )
+        selection = select_accounts(accounts.values(), scope, self._organization.in_units)
+        self.warnings = [one for one in selection.warnings if one.startswith("overrides")]
+        return [accounts[one] for one in selection.account_ids]
+
+    def origins(self, account: Account, rules: ContactRules) -> dict[ContactType, Origin]:
+        """Return where an account gets each synced contact from."""
+        depths = self._organization.depths(account, rules.units) if rules.units else {}
+        return {name: rules.origin(name, account.id, depths) for name in self._new.ordered_types}
+
+    def rules(self) -> Iterator[tuple[str, int]]:
+        """Yield each rule, and how many accounts it reaches."""
+        reached: Counter[int] = Counter()
+        for account in self._accounts:
+            origins = self.origins(account, self._new.rules)
+            reached.update({rule_of(self._new, n, one) for n, one in origins.items() if one.of})
+        for number, rule in enumerate(self._new.overrides):
+            gives = ", ".join(f"{name} {which}" for name, which in rule.contacts.items())
+            yield f"overrides.{number} ({gives})", reached[number]
+
+    def changes(self) -> Iterator[Change]:
+        """Yield each contact that gets another origin."""
+        for account in self._accounts:
+            before = self.origins(account, self._old)
+            for name, after in self.origins(account, self._new.rules).items():
+                if before[name].which != after.which:
+                    yield Change(account.id, name, before[name].which, after.which)
+
+
+def rule_of(config: SyncConfig, contact_type: ContactType, origin: Origin) -> int:
+    """Return the number of the rule that an origin comes from."""
+    return next(
+        number
+        for number, rule in enumerate(config.overrides)
+        if origin.of in rule.subjects and contact_type in rule.contacts
+    )
+
+
+def show_reach(aws: Aws, manager: str, old: SyncConfig | None, new: SyncConfig) -> None:
+    """Print what the new rules do; raise OperateError for a rule that no run would take."""
+    try:
+        reach = Reach(aws, manager, old, new)
+        for rule, count in reach.rules():
+            out(f"{rule}: {count} accounts")
+        changes = list(reach.changes())
+    except InvalidConfigError as error:
+        raise OperateError(f"{error}. Every run would refuse it; nothing was written") from None
+    except SyncError as error:
+        raise OperateError(str(error)) from None
+    for one in reach.warnings:
+        warn(one)
+    for change in changes[:MOST_CHANGES]:
+        out(f"{change.account_id}  {change.contact_type}: {change.before} -> {change.after}")
+    if (more := len(changes) - MOST_CHANGES) > 0:
+        out(f"and {more} more contacts")

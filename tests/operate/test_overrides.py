@@ -1,0 +1,292 @@
+"""Rules and the address book: `config` shows what they do before it writes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.aws import Operate, Told
+from support.builders import ALTERNATE_FIELDS, PRIMARY_FIELDS
+from support.deployed import PRINCIPAL, Deployed
+from support.moto_stack import CONFIG_TABLE
+
+ACCOUNT, OTHER, THIRD = "100000000001", "100000000002", "100000000003"
+MANAGEMENT, STRANGER = "999999999999", "123456789012"
+UNIT, INNER = "ou-exam-workloads", "ou-exam-payments"
+ALL = ["primary", "billing", "operations", "security"]
+PAYMENTS = {**ALTERNATE_FIELDS, "EmailAddress": "payments@example.com"}
+BOOK = {"payments": PAYMENTS, "branch": PRIMARY_FIELDS}
+RULE = {"organizational_units": [UNIT], "security": "payments"}
+Config = Callable[..., Told]
+
+
+@pytest.fixture(name="config")
+def _config(account: Deployed, operate: Operate) -> Config:
+    account.organization.set_account(ACCOUNT, parent=UNIT)
+    account.organization.set_account(OTHER, parent=INNER)
+    account.organization.set_account(THIRD, parent="r-exam")
+
+    def run(*words: Any, answer: str = "") -> Told:
+        return operate("config", *words, "--environment", "dev", answer=answer)
+
+    return run
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path: Path) -> Callable[[Any], Path]:
+    def write(content: Any) -> Path:
+        path = tmp_path / "file.json"
+        path.write_text(json.dumps(content))
+        return path
+
+    return write
+
+
+def rules(*overrides: Any, **more: Any) -> dict[str, Any]:
+    return {"contact_types": ALL, "overrides": list(overrides), **more}
+
+
+def keep_book(account: Deployed, book: Any = None) -> None:
+    item = {"config_key": "contacts", "version": "v1", "contacts": BOOK if book is None else book}
+    account.put(CONFIG_TABLE, item)
+
+
+def values_in(*texts: str) -> list[str]:
+    values = {*PAYMENTS.values(), *PRIMARY_FIELDS.values()} - {"US", "WA"}
+    return [value for value in values if any(value in text for text in texts)]
+
+
+class TestAddressBook:
+    def test_it_is_empty_at_first(self, config: Config) -> None:
+        assert "{}\n" == config("contacts", "show").out
+
+    def test_it_is_applied_and_shown_without_values(self, config: Config, file: Any) -> None:
+        told = config("contacts", "apply", file(BOOK), "--yes")
+        assert (0, "+ branch\n+ payments\n") == (told.code, told.out)
+        shown = config("contacts", "show")
+        assert {"branch", "payments"} == json.loads(shown.out).keys()
+        assert [] == values_in(told.out, told.err, shown.out)
+        assert BOOK == json.loads(config("contacts", "show", "--reveal").out)
+
+    def test_a_change_names_fields_alone(
+        self, account: Deployed, config: Config, file: Any
+    ) -> None:
+        keep_book(account)
+        changed = {"payments": {**PAYMENTS, "Title": "Another"}, "new": PAYMENTS}
+        told = config("contacts", "apply", file(changed), "--yes")
+        assert "- branch\n+ new\n~ payments: Title\n" == told.out
+        assert "nothing to change" in config("contacts", "apply", file(changed)).err
+
+    def test_values_are_shown_where_that_is_asked_for(self, config: Config, file: Any) -> None:
+        told = config("contacts", "apply", file(BOOK), "--yes", "--reveal")
+        assert PAYMENTS["EmailAddress"] in told.out
+
+    @pytest.mark.parametrize(
+        ("book", "fault"),
+        [
+            ({"payments": {**PAYMENTS, "EmailAddress": "nobody"}}, "payments.EmailAddress has a"),
+            ({"payments": {"Name": "A"}}, "payments.Title is not set"),
+            ({"payments": {**PAYMENTS, "Mail": "x"}}, "payments.Mail: unknown field: use Name, "),
+            ({"payments": {**PAYMENTS, "Title": 5}}, "payments.Title: expected text"),
+            ({"payments": []}, "payments: expected a contact, in braces"),
+            ({"branch": {**PRIMARY_FIELDS, "StateOrRegion": ""}}, "branch.StateOrRegion is req"),
+            ({"own": PAYMENTS}, "own: means something else in a rule"),
+            ({"a@example.com": PAYMENTS}, "expected a name of small letters"),
+            ({"payments": dict.fromkeys(PAYMENTS, "********")}, "payments: has masked values"),
+        ],
+    )
+    def test_a_broken_file_is_refused_by_name(
+        self, operate: Operate, file: Any, book: Any, fault: str
+    ) -> None:
+        told = operate("config", "contacts", "validate", file(book))
+        assert 1 == told.code
+        assert fault in told.error
+        assert [] == values_in(told.error)
+
+    def test_a_valid_file_calls_nothing(
+        self, operate: Operate, account: Deployed, file: Any
+    ) -> None:
+        told = operate("config", "contacts", "validate", file(BOOK))
+        assert (0, {}) == (told.code, account.aws.calls)
+
+    def test_a_name_that_a_rule_uses_is_not_removed(
+        self, account: Deployed, config: Config, file: Any
+    ) -> None:
+        keep_book(account)
+        account.configure(rules(RULE))
+        told = config("contacts", "apply", file({"branch": PRIMARY_FIELDS}), "--yes")
+        assert 1 == told.code
+        assert "not in the address book: payments: a rule uses it" in told.error
+        assert 0 == account.aws.calls["dynamodb.TransactWriteItems"]
+
+    def test_a_name_that_a_rule_uses_stays_of_its_type(
+        self, account: Deployed, config: Config, file: Any
+    ) -> None:
+        keep_book(account)
+        account.configure(rules(RULE))
+        told = config("contacts", "apply", file({**BOOK, "payments": PRIMARY_FIELDS}), "--yes")
+        assert "a rule uses what AWS would refuse: payments: security.Name is not set" in told.error
+
+
+class TestEffect:
+    def test_reach_and_changes_are_shown_before_anything_is_written(
+        self, account: Deployed, config: Config, file: Any
+    ) -> None:
+        keep_book(account)
+        own = {"account_ids": [OTHER], "billing": "own"}
+        told = config("apply", file(rules(RULE, own)), answer="n")
+        assert 1 == told.code
+        assert told.out.endswith(
+            "overrides.0 (security payments): 2 accounts\n"
+            "overrides.1 (billing own): 1 accounts\n"
+            f"{ACCOUNT}  security: source -> payments\n"
+            f"{OTHER}  billing: source -> own\n"
+            f"{OTHER}  security: source -> payments\n"
+        )
+        assert 0 == account.aws.calls["dynamodb.TransactWriteItems"]
+
+    def test_a_rule_that_is_removed_gives_the_source_back(
+        self, account: Deployed, config: Config, file: Any
+    ) -> None:
+        keep_book(account)
+        account.configure(rules(RULE))
+        told = config("apply", file(rules()), "--yes")
+        assert told.out.endswith(
+            f"{ACCOUNT}  security: payments -> source\n{OTHER}  security: payments -> source\n"
+        )
+
+    def test_very_many_changes_are_counted(
+        self, config: Config, file: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("operate.reach.MOST_CHANGES", 1)
+        own = {**RULE, "security": "own"}
+        assert config("apply", file(rules(own)), "--yes").out.endswith("and 1 more contacts\n")
+
+    def test_without_rules_the_organization_is_not_listed(
+        self, account: Deployed, config: Config, file: Any
+    ) -> None:
+        assert 0 == config("apply", file({"contact_types": ["billing"]}), "--yes").code
+        assert "ListAccounts" not in {one["operation"] for one in account.organization.calls()}
+
+    @pytest.mark.parametrize(
+        ("rule", "fault"),
+        [
+            ({**RULE, "security": "nobody"}, "not in the address book: nobody"),
+            ({**RULE, "security": "branch"}, "branch: security.Name is not set"),
+            ({**RULE, "organizational_units": ["ou-exam-nowhere1"]}, "ou-exam-nowhere1"),
+        ],
+    )
+    def test_what_no_run_would_take_is_refused(
+        self, account: Deployed, config: Config, file: Any, rule: Any, fault: str
+    ) -> None:
+        keep_book(account)
+        told = config("apply", file(rules(rule)), "--yes")
+        assert 1 == told.code
+        assert fault in told.error
+        assert 0 == account.aws.calls["dynamodb.TransactWriteItems"]
+
+    def test_an_organization_that_cannot_be_listed_is_an_error(
+        self, account: Deployed, config: Config, file: Any
+    ) -> None:
+        account.organization.add_fault(
+            {"operation": "ListAccounts", "error": "AccessDeniedException"}
+        )
+        told = config("apply", file(rules({**RULE, "security": "own"})), "--yes")
+        assert (1, True) == (told.code, "list accounts: AccessDenied" in told.error)
+
+    def test_accounts_that_are_not_there_are_warned_of(self, config: Config, file: Any) -> None:
+        told = config("apply", file(rules({"account_ids": [STRANGER], "security": "own"})), "--yes")
+        assert 0 == told.code
+        assert f"warning: overrides: not in the organization: {STRANGER}" in told.err
+
+    def test_a_run_is_started_where_that_is_asked_for(
+        self, account: Deployed, config: Config, file: Any
+    ) -> None:
+        told = config("apply", file(rules({**RULE, "security": "own"})), "--yes", "--sync")
+        assert 0 == told.code
+        assert 1 == account.aws.calls["stepfunctions.StartExecution"]
+        assert "resync.sh --environment dev --region us-east-1 --attach " in told.err
+
+
+class TestExplain:
+    def test_each_type_and_its_rule(self, account: Deployed, config: Config) -> None:
+        own = {"account_ids": [OTHER], "billing": "own"}
+        types = ["primary", "billing", "security"]
+        account.configure(rules(RULE, own, contact_types=types, primary_keeps=["PhoneNumber"]))
+        told = config("explain", OTHER)
+        assert told.out == (
+            f"{OTHER}: ACTIVE\n"
+            "  primary     source: no rule; the account keeps PhoneNumber\n"
+            f"  billing     own: overrides.1, for account {OTHER}\n"
+            "  operations  not synced: not in contact_types\n"
+            f"  security    payments: overrides.0, for organizational unit {UNIT}\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("account_id", "more", "standing"),
+        [
+            (MANAGEMENT, {}, "the management account, which is the source and never written"),
+            (STRANGER, {}, "not in the organization: not written"),
+            (OTHER, {"excluded_accounts": [OTHER]}, f"excluded by {OTHER}: never written"),
+            (
+                OTHER,
+                {"excluded_organizational_units": [INNER]},
+                f"excluded by {INNER}: never written",
+            ),
+        ],
+    )
+    def test_an_account_that_is_not_written(
+        self, account: Deployed, config: Config, account_id: str, more: Any, standing: str
+    ) -> None:
+        account.configure(rules(**more))
+        assert config("explain", account_id).out.startswith(f"{account_id}: {standing}\n")
+
+    def test_an_account_that_cannot_be_looked_up_is_an_error(
+        self, account: Deployed, config: Config
+    ) -> None:
+        account.organization.add_fault(
+            {"operation": "DescribeAccount", "error": "AccessDeniedException"}
+        )
+        assert 1 == config("explain", ACCOUNT).code
+
+
+class TestHistory:
+    def test_what_was_replaced_is_kept_with_time_and_caller(
+        self, config: Config, file: Any
+    ) -> None:
+        assert "nothing was replaced\n" == config("history").out
+        config("exclude", ACCOUNT, "--yes")
+        config("contacts", "apply", file(BOOK), "--yes")
+        config("contacts", "apply", file({"payments": PAYMENTS}), "--yes")
+        contacts, configuration = config("history").out.splitlines()
+        assert "  contacts 20" in contacts
+        assert "  configuration " in configuration
+        assert contacts.endswith(f"  replaced by {PRINCIPAL}")
+        assert [] == values_in(contacts)
+
+    def test_a_broken_configuration_is_kept_too(
+        self, account: Deployed, config: Config, file: Any
+    ) -> None:
+        account.configure({"contact_types": []})
+        config("apply", file(rules()), "--yes")
+        assert "  configuration invalid  " in config("history").out
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("contacts", "contacts needs show, validate FILE or apply FILE"),
+        ("contacts show x", "contacts needs show, validate FILE or apply FILE"),
+        ("contacts edit x", "contacts needs show, validate FILE or apply FILE"),
+        ("contacts show", "--environment is required"),
+        ("explain --environment dev", "explain needs the ID of one account"),
+        ("explain --environment dev 12", "invalid account ID '12'"),
+        ("history --environment dev x", "unexpected: x"),
+    ],
+)
+def test_wrong_words(operate: Operate, words: str, complaint: str) -> None:
+    told = operate("config", *words.split())
+    assert 2 == told.code
+    assert complaint in told.err.splitlines()[0]
