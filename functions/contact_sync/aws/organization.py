@@ -107,8 +107,9 @@ class OrganizationClient:
         """Return the accounts and the units under one at any depth; each is listed once."""
         if parent not in self._listed:
             with named_errors(f"list organizational unit {parent}"):
-                accounts = self._children(parent, "accounts", "Accounts")
-                units = self._children(parent, "organizational_units", "OrganizationalUnits")
+                accounts = self._children(parent, "list_accounts_for_parent", "Accounts")
+                listing = "list_organizational_units_for_parent"
+                units = self._children(parent, listing, "OrganizationalUnits")
             below = [self._under(unit) for unit in units]
             self._listed[parent] = (
                 accounts.union(*(some for some, _ in below)),
@@ -116,8 +117,8 @@ class OrganizationClient:
             )
         return self._listed[parent]
 
-    def _children(self, parent: str, kind: str, key: str) -> frozenset[str]:
-        pages: Any = self._client.get_paginator(f"list_{kind}_for_parent")  # type: ignore[call-overload]
+    def _children(self, parent: str, operation: Any, key: str) -> frozenset[str]:
+        pages: Any = self._client.get_paginator(operation)
         return frozenset(one["Id"] for page in pages.paginate(ParentId=parent) for one in page[key])
 
     def _describe(self) -> "OrganizationTypeDef":
