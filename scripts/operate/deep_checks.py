@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from contact_sync.errors import listed
 
 from operate.aws import each, pages
 from operate.checks import Check, Notes, Site, fail, warn
 from operate.console import note
 from operate.following import Ended, Follower
+from operate.self_edits import attached_to
 
 SAMPLES_FOLDER = Path(__file__).parents[2] / "tests/events"
 TEST_SOURCE = "aws-contact-sync.validate"
@@ -76,7 +78,14 @@ class DeepChecks:
 
     def all(self) -> tuple[Check, ...]:
         """Return the checks, in their order."""
-        return (self.patterns, self.test_message, self.test_event, self.dry_run, self.time)
+        return (
+            self.patterns,
+            self.self_edits,
+            self.test_message,
+            self.test_event,
+            self.dry_run,
+            self.time,
+        )
 
     def patterns(self, site: Site) -> Notes:
         """Ask each rule about events; PutEvents takes no event of an AWS service."""
@@ -101,6 +110,16 @@ class DeepChecks:
                     f"{site.repair}"
                 )
         return f"{len(known)} events of AWS tell the rules what they should"
+
+    def self_edits(self, site: Site) -> Notes:
+        """Look whether members are kept from editing their contacts, which is optional."""
+        yield from ()
+        if targets := attached_to(site.aws):
+            return f"scripts/lib/contacts-scp.json is attached to {listed(targets)}"
+        return (
+            "scripts/lib/contacts-scp.json is not attached: members can edit their contacts until "
+            "the next comparison"
+        )
 
     def test_message(self, site: Site) -> Notes:
         """Publish a message."""

@@ -21,8 +21,9 @@ CHECKS = (
 )
 
 DEEP = (
-    "also ask each rule about an event of AWS, publish a test message, send a test event through "
-    "a rule of its own, and follow the dry run that it starts"
+    "also ask each rule about an event of AWS, look for the policy that keeps members from editing "
+    "their contacts, publish a test message, send a test event through a rule of its own, and "
+    "follow the dry run that it starts"
 )
 EPILOG = """\
 Prints a line for each check. `fail` keeps the synchronization from working; `warn` is for you to

@@ -142,9 +142,9 @@ def test_validate(organization: Machine) -> None:
     assert {"pass"} == {line.split()[0] for line in told.stdout.splitlines()}, told.stdout
     for expected in (
         "functions: 5 ready",
-        "rules: 11 enabled",
+        "rules: 12 enabled",
         "trail: organization logs management events",
-        "patterns: 18 events of AWS tell the rules what they should",
+        "patterns: 19 events of AWS tell the rules what they should",
     ):
         assert f"pass  {expected}\n" in told.stdout
     execution = organization.stack.executions()[-1]

@@ -12,6 +12,7 @@ from operate import deep_checks, deploy
 from operate.deep_checks import uninterrupted
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
 from support.aws import Operate, Told, refusal
+from support.cli import REPOSITORY
 from support.deployed import STACK, Deployed
 from support.moto_stack import STATE_TABLE
 from support.search import contact_values
@@ -23,7 +24,8 @@ BASIC = (
     "tables, key, rules, schedule, trail, forwarding, topic, alarms, dead letters, configuration, "
     "exclusions, source contacts, last run"
 ).split(", ")
-DEEP = "patterns, test message, test event, dry run, time".split(", ")
+DEEP = "patterns, self edits, test message, test event, dry run, time".split(", ")
+SCP = json.loads((REPOSITORY / "scripts/lib/contacts-scp.json").read_text())
 RULES = [f"{STACK}-{name}" for name in ("contact-changed", "account-joined", "recovery")]
 ALARM = f"{STACK}-dlq-messages"
 HANDLER = f"{STACK}-contact-sync-handler"
@@ -637,11 +639,36 @@ class TestDeep:
         given = {"executionArn": arn, "input": self.started[arn], "output": output}
         return {"status": "SUCCEEDED", **given}
 
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            (SCP, "pass scripts/lib/contacts-scp.json is attached to ou-exam-payments, r-exam"),
+            ({"Statement": SCP["Statement"][0]}, "pass scripts/lib/contacts-scp.json is attached"),
+            ({"Statement": []}, "pass scripts/lib/contacts-scp.json is not attached: members can"),
+            (
+                {"Statement": [{**SCP["Statement"][0], "Condition": {"Bool": {}}}]},
+                "pass scripts/lib/contacts-scp.json is not attached",
+            ),
+            (
+                {"Statement": [{"Effect": "Deny", "NotAction": "iam:*", "Resource": "*"}]},
+                "pass scripts/lib/contacts-scp.json is not attached",
+            ),
+        ],
+    )
+    def test_the_policy_against_edits(self, site: Healthy, content: Any, told: str) -> None:
+        """Whether members can edit their contacts, and where they cannot."""
+        world = site.account.organization.world()
+        targets = ["r-exam", "ou-exam-payments"]
+        policy = {"id": "p-12345678", "name": "Contacts", "content": content, "targets": targets}
+        site.account.organization.reset({**world, "policies": [policy]})
+
+        assert site.told("--deep")["self edits"].startswith(told)
+
     def test_healthy(self, site: Healthy) -> None:
         told = site.told("--deep")
 
         assert [*BASIC, *DEEP] == list(told)
-        assert "pass 18 events of AWS tell the rules what they should" == told["patterns"]
+        assert "pass 19 events of AWS tell the rules what they should" == told["patterns"]
         assert "pass a rule started event" == told["test event"]
         assert "pass [dev] dry run success" == told["dry run"]
         assert "pass 3 s for 0 accounts; the quotas allow 2 s" == told["time"]

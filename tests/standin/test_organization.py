@@ -607,6 +607,26 @@ class TestOrganizations:
         assert parents == [{"Id": "ou-exam-innerinner", "Type": "ORGANIZATIONAL_UNIT"}]
         assert top == [{"Id": "r-exam", "Type": "ROOT"}]
 
+    def test_policies(self, organizations: Any, standin: OrganizationClient) -> None:
+        """A service control policy is listed, described, and tells its targets."""
+        targets = ["r-exam", "ou-exam-innerinner", MEMBER]
+        policy = {"id": "p-12345678", "name": "Deny", "content": {"Statement": []}}
+        standin.reset({**standin.world(), "policies": [{**policy, "targets": targets}]})
+
+        kind = {"Filter": "SERVICE_CONTROL_POLICY"}
+        listed = list_all(organizations, "list_policies", "Policies", **kind)
+        described = organizations.describe_policy(PolicyId="p-12345678")["Policy"]
+        found = list_all(organizations, "list_targets_for_policy", "Targets", PolicyId="p-12345678")
+
+        assert [("p-12345678", "Deny", False)] == [
+            (one["Id"], one["Name"], one["AwsManaged"]) for one in listed
+        ]
+        assert '{"Statement": []}' == described["Content"]
+        kinds = ["ROOT", "ORGANIZATIONAL_UNIT", "ACCOUNT"]
+        assert list(zip(targets, kinds, strict=True)) == [
+            (one["TargetId"], one["Type"]) for one in found
+        ]
+
     def test_roots_and_units(self, organizations: Any) -> None:
         """The root is listed, an OU is described with its path."""
         roots = list_all(organizations, "list_roots", "Roots")
@@ -623,6 +643,7 @@ class TestOrganizations:
         [
             ("describe_account", {"AccountId": STRANGER}, "AccountNotFoundException"),
             ("list_parents", {"ChildId": STRANGER}, "ChildNotFoundException"),
+            ("describe_policy", {"PolicyId": "p-12345678"}, "PolicyNotFoundException"),
             ("list_accounts_for_parent", {"ParentId": "r-none"}, "ParentNotFoundException"),
             (
                 "list_organizational_units_for_parent",

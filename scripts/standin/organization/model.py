@@ -36,6 +36,16 @@ class OrganizationalUnit:
     parent: str
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A service control policy: its document, and the ids that it is attached to."""
+
+    id: str
+    name: str
+    content: dict[str, Any]
+    targets: list[str] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class World:
     """An organization, its contacts and how the services behave; what `reset` takes.
@@ -52,6 +62,7 @@ class World:
     root_id: str = "r-exam"
     organizational_units: list[OrganizationalUnit] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)
+    policies: list[Policy] = field(default_factory=list)
     contacts: dict[str, dict[str, Contact]] = field(default_factory=dict)
     denied_accounts: list[str] = field(default_factory=list)
     quotas: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -68,7 +79,9 @@ class World:
             _build(OrganizationalUnit, unit) for unit in values.pop("organizational_units", [])
         ]
         accounts = [build_account(account) for account in values.pop("accounts", [])]
-        world: Self = _build(cls, {**values, "organizational_units": units, "accounts": accounts})
+        policies = [_build(Policy, policy) for policy in values.pop("policies", [])]
+        parts = {"organizational_units": units, "accounts": accounts, "policies": policies}
+        world: Self = _build(cls, {**values, **parts})
         _check_world(world)
         return world
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from standin.organization.errors import ApiError
-from standin.organization.model import Account, OrganizationalUnit
+from standin.organization.model import Account, OrganizationalUnit, Policy
 from standin.organization.state import Organization
 from standin.organization.validation import ServiceRules, Violation
 
@@ -152,6 +152,44 @@ def _enable_service_access(organization: Organization, params: Params) -> Answer
     return None
 
 
+def _list_policies(organization: Organization, params: Params) -> Answer:
+    policies = [_policy_summary(organization, one) for one in organization.world.policies]
+    return _page(organization, "ListPolicies", params, "Policies", policies)
+
+
+def _describe_policy(organization: Organization, params: Params) -> Answer:
+    policy = _policy(organization, params)
+    summary = _policy_summary(organization, policy)
+    return {"Policy": {"PolicySummary": summary, "Content": json.dumps(policy.content)}}
+
+
+def _list_targets_for_policy(organization: Organization, params: Params) -> Answer:
+    kinds = {"r": "ROOT", "o": "ORGANIZATIONAL_UNIT"}
+    targets = [
+        {"TargetId": one, "Arn": "", "Name": one, "Type": kinds.get(one[0], "ACCOUNT")}
+        for one in _policy(organization, params).targets
+    ]
+    return _page(organization, "ListTargetsForPolicy", params, "Targets", targets)
+
+
+def _policy(organization: Organization, params: Params) -> Policy:
+    for policy in organization.world.policies:
+        if policy.id == params["PolicyId"]:
+            return policy
+    raise ApiError("PolicyNotFoundException", "You specified a policy that doesn't exist.")
+
+
+def _policy_summary(organization: Organization, policy: Policy) -> dict[str, Any]:
+    return {
+        "Id": policy.id,
+        "Arn": _arn(organization, "policy", "service_control_policy", policy.id),
+        "Name": policy.name,
+        "Description": "",
+        "Type": "SERVICE_CONTROL_POLICY",
+        "AwsManaged": False,
+    }
+
+
 def _parent(organization: Organization, params: Params) -> str:
     parent_id: str = params["ParentId"]
     if not organization.has_parent(parent_id):
@@ -254,4 +292,7 @@ _OPERATIONS: dict[str, Callable[[Organization, Params], Answer]] = {
     "DescribeOrganizationalUnit": _describe_unit,
     "ListAWSServiceAccessForOrganization": _list_service_access,
     "EnableAWSServiceAccess": _enable_service_access,
+    "ListPolicies": _list_policies,
+    "DescribePolicy": _describe_policy,
+    "ListTargetsForPolicy": _list_targets_for_policy,
 }
