@@ -63,6 +63,14 @@ def confirm_name(question: str, where: str, name: str, *, given: str | None) -> 
         raise OperateError(f"not confirmed: '{given}' is not {name}; nothing was done")
 
 
+def ask(question: str, proposal: str) -> str | None:
+    """Ask for words, for which Enter takes the proposal; return None without a terminal."""
+    if not sys.stdin.isatty():
+        return None
+    print(f"{question} [{proposal}] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip() or proposal
+
+
 def _answer(question: str, otherwise: str) -> str:
     print(question, end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()

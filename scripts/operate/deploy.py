@@ -18,6 +18,7 @@ from operate.console import OK, OperateError, confirm, note, out, out_json, warn
 from operate.deploy_options import parser
 from operate.deployment import Deployment, open_deployment
 from operate.forwarding import keep_forwarding
+from operate.kept_fields import choose_kept
 from operate.operations import delete_stack, going_on
 from operate.packaging import package
 from operate.preflight import check, check_account
@@ -40,6 +41,7 @@ def run(options: Namespace) -> int:
     deployment.settings.given |= {**own, "Environment": options.environment}
     check(deployment)
     _show_settings(deployment)
+    deployment.primary_keeps = choose_kept(deployment)
     if deployment.found and deployment.found.status == "ROLLBACK_COMPLETE":
         if options.plan:
             told = f"{deployment.name} failed on its first deployment: it would be made anew"
@@ -182,7 +184,8 @@ def _write_configuration(deployment: Deployment, stack: Stack) -> None:
         return
     if not item:
         default = json.loads(stack.output("DefaultConfiguration"))
-        item = to_item({**default, "contact_types": deployment.contact_types})
+        kept = {"primary_keeps": deployment.primary_keeps} if deployment.primary_keeps else {}
+        item = to_item({**default, "contact_types": deployment.contact_types, **kept})
     write(deployment.aws, table, None, item)
     note(f"Wrote the {'backup' if deployment.to_restore else 'default'} configuration")
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from contact_sync.contacts import PRIMARY_RULES
+
 from operate.options import (
     Parser,
     account_id,
@@ -48,6 +50,8 @@ def parser() -> Parser:
     made.value("--schedule", schedule, "WHEN", meaning)
     meaning = "of the default configuration (all four); no effect once there is one"
     made.values("--contact-types", contact_type, "T", meaning)
+    meaning = "fields of the primary contact that each account keeps, such as PhoneNumber; or none"
+    made.values("--primary-keeps", kept_field, "FIELD", meaning)
     made.value("--log-level", level, "LEVEL", "DEBUG, INFO, WARNING or ERROR")
     made.values("--tags", tag, "KEY=VALUE", "of the stack and what it has, added to its own")
     meaning = "any other parameter of template.yaml, such as QuotaShare=0.5; repeatable"
@@ -82,6 +86,7 @@ def _add_surroundings(made: Parser) -> None:
     made.flag("--use-container", meaning="build in a container, without that Python")
 
 
+kept_field = one_of("field of the primary contact", [*PRIMARY_RULES, "none"])
 email = matching("e-mail address", r"[^@\s]+@[^@\s]+\.[^@\s]+", "one such as admin@example.com")
 level = one_of("level", ("DEBUG", "INFO", "WARNING", "ERROR"))
 tag = matching("tag", r"[^=]{1,128}=[^=]{0,256}", "KEY=VALUE")

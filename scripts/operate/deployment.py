@@ -40,6 +40,7 @@ class Deployment:
     configuration: Json = field(default_factory=dict)
     to_restore: Json = field(default_factory=dict)
     enable_trust: bool = False
+    primary_keeps: list[str] = field(default_factory=list)
 
     @property
     def stack(self) -> Stack | None:
@@ -87,7 +88,9 @@ def _read_backup(deployment: Deployment, folder: Path) -> None:
     try:
         deployment.settings.kept |= json.loads((folder / "parameters.json").read_text())
         deployment.tags |= json.loads((folder / "tags.json").read_text())
-        tables = json.loads((folder / "config-table-backup.json").read_text())
+        first = json.loads((folder / "config-table-backup.json").read_text())
+        others = sorted(folder.glob("config-table-backup-*.json"))
+        tables = [first, *(json.loads(file.read_text()) for file in others)]
     except FileNotFoundError as error:
         raise OperateError(
             f"{folder} is no backup that can be deployed: it lacks {Path(error.filename).name}; "
@@ -96,7 +99,8 @@ def _read_backup(deployment: Deployment, folder: Path) -> None:
     except ValueError as error:
         raise OperateError(f"{folder} is damaged: {error}") from error
     deployment.settings.given |= PAUSED
-    items = [request["PutRequest"]["Item"] for each in tables.values() for request in each]
+    requests = [one for table in tables for some in table.values() for one in some]
+    items = [request["PutRequest"]["Item"] for request in requests]
     default = [item for item in items if item["config_key"] == {"S": "default"}]
     deployment.to_restore = default[0] if default else {}
     deployment.configuration = from_item(deployment.to_restore)

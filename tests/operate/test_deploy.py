@@ -38,9 +38,9 @@ def _nothing(cloud: Deploying) -> Deploying:
 
 @pytest.fixture(name="deploy")
 def _deploy(operate: Operate) -> Deploy:
-    def run(*words: Any, answer: str = "", yes: bool = True, environment: str = "dev") -> Told:
+    def run(*words: Any, yes: bool = True, environment: str = "dev", **typed: Any) -> Told:
         given = ["--environment", environment, "--account-id", ACCOUNT, *words]
-        return operate("deploy", *given, *(["--yes"] if yes else []), answer=answer)
+        return operate("deploy", *given, *(["--yes"] if yes else []), **typed)
 
     return run
 
@@ -62,6 +62,7 @@ class TestOptions:
             ("--notification-email nobody", "invalid e-mail address 'nobody': expected one such"),
             ("--schedule daily", "invalid schedule 'daily': expected rate(...), cron(...) or off"),
             ("--contact-types Billing", "unknown contact type 'Billing': use primary, billing,"),
+            ("--primary-keeps Phone", "unknown field of the primary contact 'Phone': use FullName"),
             ("--log-level debug", "unknown level 'debug': use DEBUG, INFO, WARNING or ERROR"),
             ("--control-tower-region here", "invalid region 'here'"),
             ("--parameter QuotaShare", "invalid value 'QuotaShare': expected NAME=VALUE"),
@@ -111,6 +112,53 @@ class TestFirst:
         assert "'primary' replaces each member account's whole primary contact" in told.err
         assert "Next, see what a run would change, without changing anything:" in told.err
         assert_without_contacts(told)
+
+    @pytest.mark.parametrize(
+        ("typed", "kept"),
+        [
+            ("\n", ["PhoneNumber"]),
+            ("PhoneNumber,CompanyName\n", ["PhoneNumber", "CompanyName"]),
+            ("none\n", None),
+        ],
+    )
+    def test_kept_fields_are_asked_for(
+        self,
+        nothing: Deploying,
+        deploy: Deploy,
+        typed: str,
+        kept: Any,
+    ) -> None:
+        """Enter takes the phone number, whose change may send an SMS."""
+        told = succeeded(deploy(answer=f"{typed}y\n", yes=False, is_terminal=True))
+
+        assert "Which fields of its primary contact does each account keep" in told.err
+        assert kept == (nothing.account.configuration() or {}).get("primary_keeps")
+
+    def test_an_unknown_field_deploys_nothing(self, nothing: Deploying, deploy: Deploy) -> None:
+        told = deploy(answer="Phone\n", yes=False, is_terminal=True)
+
+        assert 1 == told.code
+        assert "unknown field of the primary contact 'Phone': use FullName" in told.error
+        assert not nothing.sent("cloudformation.CreateChangeSet")
+
+    def test_kept_fields_may_be_given(self, nothing: Deploying, deploy: Deploy) -> None:
+        succeeded(deploy("--primary-keeps", "PhoneNumber"))
+
+        assert ["PhoneNumber"] == (nothing.account.configuration() or {})["primary_keeps"]
+
+    def test_without_a_terminal_nothing_is_kept_and_that_is_told(
+        self, nothing: Deploying, deploy: Deploy
+    ) -> None:
+        told = succeeded(deploy(answer="y\n", yes=False))
+
+        assert "primary_keeps" not in (nothing.account.configuration() or {})
+        assert "warning: accounts keep no field of their primary contact" in told.err
+
+    @pytest.mark.usefixtures("nothing")
+    def test_without_a_primary_contact_nothing_is_asked(self, deploy: Deploy) -> None:
+        told = succeeded(deploy("--contact-types", "security"))
+
+        assert "keep no field" not in told.err
 
     def test_build(self, nothing: Deploying, deploy: Deploy) -> None:
         """`sam` builds what the parameters say, and uploads it to its own bucket."""

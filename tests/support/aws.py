@@ -172,11 +172,19 @@ class Told:
 Operate = Callable[..., Told]
 
 
+class Terminal(io.StringIO):
+    """What is typed into a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def operator(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Operate:
     """Return a function that runs a command in this process, with `answer` typed into it."""
 
-    def operate(*arguments: Any, answer: str = "") -> Told:
-        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    def operate(*arguments: Any, answer: str = "", is_terminal: bool = False) -> Told:
+        typed = io.StringIO(answer)
+        monkeypatch.setattr("sys.stdin", Terminal(answer) if is_terminal else typed)
         capsys.readouterr()
         try:
             code = main([str(argument) for argument in arguments])
