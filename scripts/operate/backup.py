@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from operate.aws import open_aws
-from operate.backup_files import check, lock_holder, table_names, told, write_backup
+from operate.backup_files import (
+    check,
+    has_contacts,
+    lock_holder,
+    table_names,
+    told,
+    write_backup,
+)
 from operate.console import OK, OperateError, note, out, warn
 from operate.options import Parser, text
 from operate.stacks import Stack, get_stack
@@ -17,9 +24,10 @@ DEFAULT = Path("backup")
 EPILOG = """\
 Writes at most 25 items a file: config-table-backup.json, state-table-backup.json,
 state-table-backup-00002.json and so on; parameters.json and tags.json of the stack; and counts
-the items again. Lock, queue and time slots are left out. The folder appears once all is there, for
-its owner alone, and its name goes to stdout. scripts/restore.sh writes the tables back;
-scripts/deploy.sh --restore DIR deploys a stack that was deleted.
+the items again. The configuration table has the address book, so keep a backup confidential.
+Lock, queue and time slots are left out. The folder appears once all is there, for its owner alone,
+and its name goes to stdout. scripts/restore.sh writes the tables back; scripts/deploy.sh --restore
+DIR deploys a stack that was deleted.
 
 exit codes:
   0  the backup is complete
@@ -74,6 +82,8 @@ def back_up(stack: Stack, output: Path) -> Path:
         if holder := lock_holder(stack):
             warn(f"execution {holder} is under way; the backup has part of what it does")
         note(told(check(partial, table_names(stack))))
+        if has_contacts(partial):
+            warn(f"{output} has the address book: keep it confidential, only you can read it")
         if output.exists():
             output.rmdir()
         partial.rename(output)

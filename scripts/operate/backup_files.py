@@ -89,6 +89,18 @@ def check(folder: Path, tables: Mapping[str, str]) -> dict[str, Json]:
     return entries
 
 
+def has_contacts(folder: Path) -> bool:
+    """Return whether the backup has the address book, or what was replaced of it."""
+    files = folder.glob("config-table-backup*.json")
+    items = [
+        request["PutRequest"]["Item"]["config_key"]["S"]
+        for file in files
+        for some in json.loads(file.read_bytes()).values()
+        for request in some
+    ]
+    return any(key == "contacts" or key.startswith("replaced#contacts#") for key in items)
+
+
 def requests_of(file: Path, table: str) -> list[Json]:
     """Return the requests in a file; raise unless BatchWriteItem would take it."""
     try:

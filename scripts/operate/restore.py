@@ -10,6 +10,7 @@ from operate.backup import DEFAULT
 from operate.backup_files import (
     Json,
     check,
+    has_contacts,
     lock_holder,
     requests_of,
     table_names,
@@ -51,6 +52,8 @@ def run(options: Namespace) -> int:
     tables = table_names(stack)
     manifest = check(folder, tables)
     note(told(manifest))
+    if has_contacts(folder):
+        note(f"{folder} has the address book: keep it confidential")
     if holder := lock_holder(stack):
         # It would go on with what it read before, and write over what is restored.
         raise OperateError(

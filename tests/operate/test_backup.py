@@ -64,6 +64,23 @@ def lose(account: Deployed) -> None:
 
 
 class TestThereAndBack:
+    def test_the_address_book_is_confidential(
+        self, account: Deployed, back_up: Command, restore: Command, folder: Path
+    ) -> None:
+        """It is saved and restored, both say so, and its file is for its owner alone."""
+        assert "confidential" not in back_up().err
+        book = {"config_key": "contacts", "contacts": {"payments": {"Name": "Ottoline Tester"}}}
+        account.put(CONFIG_TABLE, book)
+
+        told = back_up("--output", "with-contacts")
+
+        assert "warning: with-contacts has the address book: keep it confidential" in told.err
+        file = folder / "with-contacts/config-table-backup.json"
+        assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+        assert "Ottoline" not in told.out + told.err
+        again = restore("--input", "with-contacts", "--yes")
+        assert "with-contacts has the address book: keep it confidential" in again.err
+
     def test_types(self, account: Deployed, back_up: Command, restore: Command) -> None:
         """Every type and every digit comes back as it was."""
         account.put(
