@@ -7,29 +7,24 @@ from contact_sync.aws.organization import OrganizationClient
 from contact_sync.config import SyncConfig
 from contact_sync.contact_sets import SOURCE, Origin
 from contact_sync.contacts import ContactType
-from contact_sync.errors import SyncError
 
 from operate.aws import Aws
-from operate.console import OperateError
 from operate.reach import rule_of
 
 
 def explained(aws: Aws, manager: str, config: SyncConfig, account_id: str) -> Iterator[str]:
     """Yield a line about the account, and one for each contact type."""
     organization = OrganizationClient(aws.client("organizations"))
-    try:
-        account = organization.account(account_id)
-        units = {*config.rules.units, *config.excluded_organizational_units}
-        depths = organization.depths(account, units)
-        yield f"{account_id}: {_standing(account, manager, config, set(depths))}"
-        for name in ContactType:
-            if name not in config.contact_types:
-                yield f"  {name:<10}  not synced: not in contact_types"
-                continue
-            origin = config.rules.origin(name, account_id, depths)
-            yield f"  {name:<10}  {_why(config, name, origin)}"
-    except SyncError as error:
-        raise OperateError(str(error)) from None
+    account = organization.account(account_id)
+    units = {*config.rules.units, *config.excluded_organizational_units}
+    depths = organization.depths(account, units)
+    yield f"{account_id}: {_standing(account, manager, config, set(depths))}"
+    for name in ContactType:
+        if name not in config.contact_types:
+            yield f"  {name:<10}  not synced: not in contact_types"
+            continue
+        origin = config.rules.origin(name, account_id, depths)
+        yield f"  {name:<10}  {_why(config, name, origin)}"
 
 
 def _standing(account: Account, manager: str, config: SyncConfig, above: set[str]) -> str:

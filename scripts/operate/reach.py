@@ -11,7 +11,7 @@ from contact_sync.aws.organization import OrganizationClient
 from contact_sync.config import SyncConfig
 from contact_sync.contact_sets import ContactRules, Origin
 from contact_sync.contacts import ContactType
-from contact_sync.errors import InvalidConfigError, SyncError
+from contact_sync.errors import InvalidConfigError
 
 from operate.aws import Aws
 from operate.console import OperateError, out, warn
@@ -95,8 +95,6 @@ def show_reach(aws: Aws, manager: str, old: SyncConfig | None, new: SyncConfig) 
         changes = list(reach.changes())
     except InvalidConfigError as error:
         raise OperateError(f"{error}. Every run would refuse it; nothing was written") from None
-    except SyncError as error:
-        raise OperateError(str(error)) from None
     for one in reach.warnings:
         warn(one)
     for change in changes[:MOST_CHANGES]:

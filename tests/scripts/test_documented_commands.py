@@ -54,6 +54,8 @@ RUN_BY = {
 # Of the reader's own machine and account: the beginnings, and why they are not run.
 OUTSIDE = {
     "git clone": "the repository's address is the reader's",
+    "aws organizations create-policy": "the stand-in has policies, and makes none",
+    "aws organizations attach-policy": "the policy and the unit are the reader's",
     "cd aws-contact-sync": "where git clone left it",
     "aws configure": "asks for the reader's own keys; the scripts take what it writes",
     "sudo dnf install": "of CloudShell's system",
