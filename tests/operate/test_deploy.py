@@ -652,7 +652,7 @@ class TestForwarding:
     def _far(self, cloud: Deploying, deploy: Deploy) -> Deploy:
         cloud.aws.answers |= {
             "dynamodb.GetItem": {},
-            "dynamodb.PutItem": {},
+            "dynamodb.TransactWriteItems": {},
             "sns.ListSubscriptionsByTopic": {"Subscriptions": []},
             "sns.Subscribe": {},
         }
