@@ -70,7 +70,7 @@ class History:
     def statuses(self, task: AccountTask) -> list[str]:
         """Return what the run has recorded, as its reporter reads it."""
         ((_, item),) = self.states.items([MEMBER], task.sync_id, STARTED_AT, dry_run=False)
-        records = [item.get(name, {}) for name in task.contact_types]
+        records = [item.get(name, {}) for name in task.contact_set]
         return [
             one["status"] if one.get("planned_at") == task.planned_at else "not recorded"
             for one in records

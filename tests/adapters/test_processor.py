@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from contact_sync.account_sync import LOST_DIGIT, SKIPPED_DIGIT, UNCHANGED_DIGIT, UPDATED_DIGIT
 from contact_sync.aws.lock_table import LockTable
-from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
+from contact_sync.contact_sets import same_for_all
 from contact_sync.contacts import ALTERNATE_TYPES, ContactType
 from contact_sync.errors import ApiRefusedError, RepeatAccountError
 from contact_sync.processor import Processor
@@ -39,7 +40,12 @@ class Setting:
         self.bucket = RunsBucket(bucket, BUCKET)
         self.processor = Processor(ALTERNATE_TYPES)
         self.hold(SYNC_ID, PLANNED_AT)
-        self.bucket.store_source(SOURCE_KEY, make_source([BILLING]))
+        self.store(SOURCE_KEY, BILLING)
+
+    def store(self, key: str, *types: ContactType) -> None:
+        """Store what a run of these types has for its processors."""
+        self.bucket.store_source(key, make_source(types))
+        self.bucket.store_sets(beside(key, SETS), [same_for_all(types)])
 
     def hold(self, sync_id: str, planned_at: str) -> None:
         self.lock.release(self.lock.read().holder or "")
@@ -82,7 +88,7 @@ def test_only_types_of_both_the_run_and_the_processor_are_synced(setting: Settin
 def test_a_processor_with_nothing_to_do_asks_nobody_not_even_for_the_lock(
     setting: Setting,
 ) -> None:
-    setting.bucket.store_source(LATER, make_source([ContactType.PRIMARY]))
+    setting.store(LATER, ContactType.PRIMARY)
     assert UNCHANGED_DIGIT == setting.handle_later()
     assert [] == setting.calls
 
@@ -103,7 +109,7 @@ def test_a_run_that_lost_its_lock_costs_no_further_call_and_the_next_one_works(
     setting.organization.clear_calls()
     assert [LOST_DIGIT, LOST_DIGIT] == [setting.handle(), setting.handle(OTHER)]
     assert [] == setting.calls
-    setting.bucket.store_source(LATER, make_source([BILLING]))
+    setting.store(LATER, BILLING)
     assert UPDATED_DIGIT == setting.handle_later()
 
 

@@ -8,6 +8,7 @@ import pytest
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidRequestError
 from contact_sync.request import (
+    ABOUT_ONE_ACCOUNT,
     MAX_HOPS,
     MAX_MERGED_ACCOUNTS,
     MAX_NOTES,
@@ -206,7 +207,7 @@ def test_other_triggers_ask_for_everything(source: str) -> None:
 
 
 def test_every_source_but_those_about_something_needs_no_more() -> None:
-    free = set(TriggerSource) - {"account_joined", "account_left", "recovery"}
+    free = set(TriggerSource) - ABOUT_ONE_ACCOUNT - {"recovery"}
     assert free == {make_request(trigger=make_trigger(one)).source for one in free}
 
 
