@@ -11,10 +11,13 @@ from contact_sync.comparison import (
     FAILURES,
     UNKNOWN,
     Decision,
+    InSync,
     KnownContact,
     Status,
     Write,
     decide,
+    has_drifted,
+    in_sync_after,
 )
 from contact_sync.contact_sets import SOURCE, ContactSet, written
 from contact_sync.contacts import Contact, ContactType, digest_of
@@ -98,7 +101,8 @@ class Source:
 class ContactResult:
     """The result of one contact in one attempt; `error` names a failure, or why it was skipped.
 
-    `is_refused`: the API refused the write, so that it was not carried out.
+    `is_refused`: the API refused the write, so that it was not carried out. `in_sync` is what to
+    remember of an equal contact. `differs`: the contact was compared, and stays different.
     """
 
     status: Status
@@ -106,6 +110,9 @@ class ContactResult:
     write: Write | None = None
     contested: int = 0
     is_refused: bool = False
+    in_sync: InSync | None = None
+    differs: bool = False
+    drifted: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,6 +197,8 @@ class _Attempt:
         self._now = now
         self.results: dict[ContactType, ContactResult] = {}
         self._wanted: dict[ContactType, Contact | None] = {}
+        self._in_sync: dict[ContactType, InSync | None] = {}
+        self._drifted: set[ContactType] = set()
         self._errors: list[SyncError] = []
 
     def read_contacts(self) -> dict[ContactType, Contact | None]:
@@ -211,15 +220,22 @@ class _Attempt:
         for name, contact in actual.items():
             if not self._has_valid(name, contact):
                 continue
+            wanted = digest_of(self._wanted[name], source.digest_key)
+            seen = digest_of(contact, source.digest_key)
+            known = state.contacts.get(name, UNKNOWN)
+            planned_at, now = self._task.planned_at, self._now
             decisions[name] = decide(
                 name,
-                digest_of(self._wanted[name], source.digest_key),
-                digest_of(contact, source.digest_key),
-                state.contacts.get(name, UNKNOWN),
-                planned_at=self._task.planned_at,
-                now=self._now,
+                wanted,
+                seen,
+                known,
+                planned_at=planned_at,
+                now=now,
                 is_insisted=self._task.account_id in source.insisted,
             )
+            self._in_sync[name] = in_sync_after(decisions[name], wanted, known, now)
+            if has_drifted(wanted, seen, known, planned_at=planned_at, now=now):
+                self._drifted.add(name)
             self._note(name, decisions[name], decisions[name].wrote)
         return decisions
 
@@ -306,12 +322,24 @@ class _Attempt:
                         f"{decision.contested} runs in a row. {ContestedError.remedy}"
                     )
                 )
-        self.results[name] = ContactResult(decision.status, error, write, decision.contested)
+        self.results[name] = ContactResult(
+            decision.status,
+            error,
+            write,
+            decision.contested,
+            in_sync=self._in_sync[name],
+            differs=self._in_sync[name] is None,
+            drifted=name in self._drifted,
+        )
 
     def _fail(self, name: ContactType, error: SyncError, *, is_refused: bool = False) -> None:
         self._errors.append(error)
         self.results[name] = ContactResult(
-            Status.FAILED, type(error).__name__, is_refused=is_refused
+            Status.FAILED,
+            type(error).__name__,
+            is_refused=is_refused,
+            differs=name in self._in_sync,
+            drifted=name in self._drifted,
         )
 
     def _skip_what_cannot_be_reached(self) -> None:

@@ -44,13 +44,22 @@ class Write:
 
 
 @dataclass(frozen=True)
+class InSync:
+    """The time in which every comparison found the contact equal: its start, and to what."""
+
+    since: datetime
+    digest: str
+
+
+@dataclass(frozen=True)
 class KnownContact:
     """What the account's state knows of one contact.
 
     `written` is our last write that was recorded. `intended` is a later one, of an attempt that
     died or failed before it recorded the result: it may have been carried out. `status` and
     `status_of` are the last recorded result and the plan of its run. `contested` counts runs in a
-    row, the last of which has the plan `contested_of`.
+    row, the last of which has the plan `contested_of`. `in_sync` is None where the last comparison
+    left a difference. `drifted`: the run with the plan `status_of` found that the contact drifted.
     """
 
     written: Write | None = None
@@ -59,6 +68,8 @@ class KnownContact:
     status_of: str | None = None
     contested: int = 0
     contested_of: str | None = None
+    in_sync: InSync | None = None
+    drifted: bool = False
 
 
 UNKNOWN = KnownContact()
@@ -106,6 +117,31 @@ def decide(  # noqa: PLR0913 - each is one fact that the decision needs
     # Each write of a primary contact may send a text message to the account's phone.
     writes = contact_type is not ContactType.PRIMARY or is_insisted
     return Decision(Status.CONTESTED, writes=writes, contested=contested)
+
+
+def in_sync_after(
+    decision: Decision, wanted: str, known: KnownContact, now: datetime
+) -> InSync | None:
+    """Return what to remember of a contact that is equal now, None of one that stays different."""
+    if decision.status not in CHANGED | {Status.UNCHANGED}:
+        return None
+    was_equal = known.in_sync is not None and known.in_sync.digest == wanted
+    is_unbroken = was_equal and not decision.writes and not decision.wrote
+    return known.in_sync if is_unbroken else InSync(now, wanted)
+
+
+def has_drifted(
+    wanted: str, seen: str, known: KnownContact, *, planned_at: str, now: datetime
+) -> bool:
+    """Return whether a contact differs although nothing that decides it has changed.
+
+    It was equal to the same contact when it was last compared, by this run or by one before.
+    """
+    if known.drifted and known.status_of == planned_at:
+        return True
+    was_equal = known.in_sync is not None and known.in_sync.digest == wanted
+    is_stale = any(_may_hide(one, seen, now) for one in (known.written, known.intended) if one)
+    return seen != wanted and was_equal and not is_stale
 
 
 def _may_hide(write: Write, seen: str, now: datetime) -> bool:

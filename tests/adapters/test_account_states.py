@@ -11,7 +11,7 @@ from contact_sync.account_sync import AccountState, AccountTask, ContactResult
 from contact_sync.aws import account_states, keys
 from contact_sync.aws.account_states import AccountStatesTable
 from contact_sync.aws.items import from_item, to_item
-from contact_sync.comparison import UNKNOWN, KnownContact, Status
+from contact_sync.comparison import UNKNOWN, InSync, KnownContact, Status
 from contact_sync.contacts import ABSENT, ContactType
 from contact_sync.errors import ThrottledError
 from support.builders import (
@@ -182,23 +182,46 @@ def test_the_contested_count_is_that_of_the_last_run_that_compared(
     assert expected == (known(states).contested, known(states).contested_of)
 
 
-@pytest.mark.parametrize(
-    ("status", "in_sync_at"),
-    [
-        (Status.UNCHANGED, LATER),
-        (Status.UPDATED, LATER),
-        (Status.DELETED, LATER),
-        (Status.CONTESTED, NOW),
-        (Status.FAILED, NOW),
-        (Status.SKIPPED, NOW),
-    ],
-)
-def test_the_time_of_the_last_agreement_survives_failures(
-    status: Status, in_sync_at: datetime, states: AccountStatesTable
+def in_sync(since: datetime) -> ContactResult:
+    return ContactResult(Status.UNCHANGED, in_sync=InSync(since, WRITE.digest))
+
+
+def test_an_item_tells_when_a_contact_was_last_equal_and_since_when(
+    states: AccountStatesTable,
 ) -> None:
+    record(states, {BILLING: in_sync(NOW)})
+    record(states, {BILLING: in_sync(NOW)}, at=LATER)
+    item = item_of(states)
+    times = (NOW.isoformat(), LATER.isoformat())
+    assert times == (item["billing_in_sync_since"], item["billing_in_sync_at"])
+    assert InSync(NOW, WRITE.digest) == known(states).in_sync
+
+
+@pytest.mark.parametrize("differs", [True, False])
+def test_both_times_survive_failures_but_a_difference_ends_the_unbroken_time(
+    states: AccountStatesTable, *, differs: bool
+) -> None:
+    record(states, {BILLING: in_sync(NOW)})
+    record(states, {BILLING: ContactResult(Status.FAILED, "X", differs=differs)}, at=LATER)
+    item = item_of(states)
+    assert item["billing_in_sync_since"] == item["billing_in_sync_at"] == NOW.isoformat()
+    assert (known(states).in_sync is None) == differs
+
+
+def test_an_unreadable_time_is_unknown(
+    states: AccountStatesTable, put: Callable[..., None]
+) -> None:
+    put(billing_in_sync_since="yesterday", billing_in_sync_with=WRITE.digest)
+    assert UNKNOWN == known(states)
+
+
+def test_a_drifted_contact_is_known_as_such_until_the_next_result(
+    states: AccountStatesTable,
+) -> None:
+    record(states, {BILLING: ContactResult(Status.FAILED, "X", drifted=True)})
+    assert known(states).drifted
     record(states, {BILLING: UNCHANGED})
-    record(states, {BILLING: ContactResult(status, "X")}, at=LATER)
-    assert in_sync_at.isoformat() == item_of(states)["billing_in_sync_at"]
+    assert not known(states).drifted
 
 
 def test_the_two_processors_do_not_overwrite_each_other(states: AccountStatesTable) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from contact_sync.account_sync import LOST_DIGIT, AccountSync, AccountTask, digit
 from contact_sync.accounts import Account
-from contact_sync.comparison import KnownContact, Status
+from contact_sync.comparison import InSync, KnownContact, Status
 from contact_sync.contact_sets import OWN, SOURCE, same_for_all
 from contact_sync.contacts import ABSENT, ALTERNATE_TYPES, Contact, ContactType
 from contact_sync.errors import (
@@ -637,3 +637,35 @@ def test_an_error_never_holds_a_value() -> None:
     with pytest.raises(ContestedError) as caught:
         Given().is_contested().run()
     assert [] == [value for value in SECRET_VALUES if value in repr(caught.value)]
+
+
+# In sync, and drifted
+
+
+def test_what_is_equal_or_written_is_in_sync_from_now_on() -> None:
+    given = Given().has(BILLING)
+    given.run(BILLING, SECURITY)
+    (recorded,) = given.states.recorded
+    digests = {name: recorded[name].in_sync.digest for name in (BILLING, SECURITY)}  # type: ignore[union-attr]
+    assert digests == {name: make_contact(name).digest(KEY) for name in (BILLING, SECURITY)}
+    assert not any(result.differs or result.drifted for result in recorded.values())
+
+
+@pytest.mark.parametrize(("operation", "differs"), [("get", False), ("put", True)])
+def test_a_failed_write_leaves_a_difference_and_a_failed_read_does_not_know(
+    operation: str, *, differs: bool
+) -> None:
+    in_sync = InSync(ago(days=1), make_contact().digest(KEY))
+    given = Given().has(billing=OLD).knows(BILLING, in_sync=in_sync)
+    with pytest.raises(ApiRefusedError):
+        given.fails(operation, BILLING, ApiRefusedError("no")).run()
+    (recorded,) = given.states.recorded
+    result = recorded[BILLING]
+    assert (None, differs, differs) == (result.in_sync, result.differs, result.drifted)
+
+
+def test_a_contact_that_was_equal_to_the_same_source_has_drifted() -> None:
+    in_sync = InSync(ago(days=1), make_contact().digest(KEY))
+    given = Given().has(billing=OLD).knows(BILLING, in_sync=in_sync)
+    given.run()
+    assert given.states.recorded[0][BILLING].drifted

@@ -1,10 +1,20 @@
 """One contact compared: what is equal, stale, ours, or contested, and what is done about it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from contact_sync.comparison import UNKNOWN, Decision, KnownContact, Status, Write, decide
+from contact_sync.comparison import (
+    UNKNOWN,
+    Decision,
+    InSync,
+    KnownContact,
+    Status,
+    Write,
+    decide,
+    has_drifted,
+    in_sync_after,
+)
 from contact_sync.contacts import ABSENT, ContactType
 from support.builders import EARLIER_PLAN, NOW, PLANNED_AT, make_write
 
@@ -266,3 +276,61 @@ def test_a_contested_primary_contact_is_written_only_for_a_person_who_names_the_
 def test_a_contested_contact_is_still_deleted_with_the_source() -> None:
     known = wrote(OLD, contested=3, contested_of=EARLIER_PLAN)
     assert Decision(Status.DELETED, writes=True) == decided(ABSENT, NEW, known)
+
+
+# In sync since when
+
+
+SINCE = NOW - DAY
+IN_SYNC = KnownContact(in_sync=InSync(SINCE, NEW))
+EQUAL = Decision(Status.UNCHANGED)
+
+
+@pytest.mark.parametrize(
+    ("decision", "known", "since"),
+    [
+        (EQUAL, IN_SYNC, SINCE),
+        (EQUAL, UNKNOWN, NOW),
+        # The desired contact has changed, and the account's own with it.
+        (EQUAL, KnownContact(in_sync=InSync(SINCE, OLD)), NOW),
+        # A repeated attempt of the run that wrote it.
+        (Decision(Status.UPDATED), IN_SYNC, SINCE),
+        (Decision(Status.UPDATED, writes=True), IN_SYNC, NOW),
+        (Decision(Status.UNCHANGED, wrote=over(OLD)), IN_SYNC, NOW),
+    ],
+)
+def test_a_write_or_another_contact_starts_the_time_in_sync_anew(
+    decision: Decision, known: KnownContact, since: datetime
+) -> None:
+    assert InSync(since, NEW) == in_sync_after(decision, NEW, known, NOW)
+
+
+@pytest.mark.parametrize("status", [Status.SKIPPED, Status.CONTESTED])
+def test_a_contact_that_stays_different_is_not_in_sync(status: Status) -> None:
+    assert in_sync_after(Decision(status), NEW, IN_SYNC, NOW) is None
+
+
+# Drift
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen", "known", "drifted"),
+    [
+        (NEW, OLD, IN_SYNC, True),
+        (NEW, NEW, IN_SYNC, False),
+        # The source has changed.
+        (THIRD, OLD, IN_SYNC, False),
+        # Never compared, or known to be different.
+        (NEW, OLD, UNKNOWN, False),
+        # An earlier attempt of this run found it, and may have repaired it.
+        (NEW, NEW, KnownContact(drifted=True, status_of=PLANNED_AT), True),
+        (NEW, NEW, KnownContact(drifted=True, status_of=EARLIER_PLAN), False),
+        # The read may be older than our write.
+        (NEW, OLD, wrote(OLD, in_sync=IN_SYNC.in_sync), False),
+        (NEW, THIRD, wrote(OLD, in_sync=IN_SYNC.in_sync), True),
+    ],
+)
+def test_drift_is_a_difference_where_nothing_that_decides_has_changed(
+    wanted: str, seen: str, known: KnownContact, *, drifted: bool
+) -> None:
+    assert drifted == has_drifted(wanted, seen, known, planned_at=PLANNED_AT, now=NOW)

@@ -13,7 +13,7 @@ from contact_sync.accounts import JUST_JOINED
 from contact_sync.aws import keys
 from contact_sync.aws.clients import error_code, named_errors
 from contact_sync.aws.items import from_item, to_item, update_of
-from contact_sync.comparison import CHANGED, KnownContact, Status, Write
+from contact_sync.comparison import CHANGED, InSync, KnownContact, Status, Write
 from contact_sync.contacts import ContactType, is_comparable
 from contact_sync.errors import ThrottledError
 from contact_sync.observability import logger
@@ -82,6 +82,8 @@ class AccountStatesTable:
             # A write without an answer may have been carried out; a refused one was not.
             if result.status is not Status.FAILED or result.is_refused:
                 removed.append(f"{name}_intent")
+            if result.differs:
+                removed.append(f"{name}_in_sync_with")
         return self._update(keys.account_state(task.account_id), values, removed)
 
     def items(
@@ -168,6 +170,7 @@ def _recorded(task: AccountTask, result: ContactResult, at: datetime) -> dict[st
         "sync_id": task.sync_id,
         "planned_at": task.planned_at,
         "at": at.isoformat(),
+        "drifted": True if result.drifted else None,
     }
     return {name: value for name, value in record.items() if value is not None}
 
@@ -179,8 +182,11 @@ def _remembered(
     values: dict[str, Any] = {}
     if result.write:
         values[f"{name}_written"] = _stored(result.write)
-    if result.status in CHANGED | {Status.UNCHANGED}:
+    if result.in_sync:
         values[f"{name}_in_sync_at"] = at.isoformat()
+        values[f"{name}_in_sync_since"] = result.in_sync.since.isoformat()
+        # Kept until a comparison finds a difference; the times above survive that.
+        values[f"{name}_in_sync_with"] = result.in_sync.digest
     if result.status in CHANGED | {Status.UNCHANGED, Status.CONTESTED}:
         count = {"count": result.contested, "planned_at": task.planned_at}
         values[f"{name}_contested"] = count
@@ -207,7 +213,17 @@ def _known(item: Mapping[str, Any], name: ContactType) -> KnownContact:
         status_of=record.get("planned_at"),
         contested=int(contested.get("count", 0)),
         contested_of=contested.get("planned_at"),
+        in_sync=_in_sync(item, name),
+        drifted=record.get("drifted") is True,
     )
+
+
+def _in_sync(item: Mapping[str, Any], name: ContactType) -> InSync | None:
+    try:
+        since = datetime.fromisoformat(item[f"{name}_in_sync_since"])
+        return InSync(since, item[f"{name}_in_sync_with"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _write(stored: Any) -> Write | None:
