@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "DIGEST_KEY_SECRET_ARN": "digest-key",
     "MAX_CONCURRENCY": "1",
     "QUOTA_SHARE": "1",
+    "KEEP_REPLACED_DAYS": "30",
     "ENVIRONMENT": "test",
     "EXECUTIONS_URL": "https://console.example.com/executions/contact-sync",
     "DASHBOARD_URL": "https://console.example.com/dashboard",

@@ -27,6 +27,7 @@ from contact_sync.errors import (
     ContestedError,
     InvalidContactError,
     RepeatAccountError,
+    ReplacedNotStoredError,
     SyncError,
 )
 from contact_sync.quotas import calls_of_account
@@ -116,6 +117,14 @@ class ContactResult:
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """A contact that a run replaced, None where there was none, and the digest of the new one."""
+
+    contact: Contact | None
+    written: str
+
+
+@dataclass(frozen=True)
 class AccountState:
     """What the state table knows of an account, and which run holds the lock with which plan."""
 
@@ -135,6 +144,13 @@ class AccountContacts(Protocol):
 
     def delete(self, account_id: str, contact_type: ContactType) -> None:
         """Delete the contact."""
+
+
+class ReplacedContacts(Protocol):
+    """What a run replaced in each account (runs bucket)."""
+
+    def store(self, sync_id: str, account_id: str, name: ContactType, replaced: Replaced) -> None:
+        """Store it unless an earlier attempt of the run has."""
 
 
 class AccountStates(Protocol):
@@ -160,7 +176,8 @@ class AccountStates(Protocol):
 class AccountSync:
     """Syncs single accounts with one source.
 
-    `reserve` takes the time slots of an account's next calls together, by operation.
+    `reserve` takes the time slots of an account's next calls together, by operation. Without
+    `replaced`, no write can be undone.
     """
 
     source: Source
@@ -168,6 +185,7 @@ class AccountSync:
     states: AccountStates
     account: Callable[[str], Account]
     reserve: Callable[[Mapping[str, int]], None]
+    replaced: ReplacedContacts | None
 
     def run(self, task: AccountTask) -> int:
         """Sync the task's contacts and return the account's digit.
@@ -262,6 +280,7 @@ class _Attempt:
         self._reserve(written=writes)
         for name, write in writes.items():
             try:
+                self._store_replaced(name, Replaced(actual[name], write.digest))
                 self._put_or_delete(name, contacts[name])
             except SyncError as error:
                 self._fail(name, error, is_refused=not isinstance(error, TRANSIENT))
@@ -278,7 +297,9 @@ class _Attempt:
 
     def raise_errors(self) -> None:
         """Raise RepeatAccountError if any failure may pass, else the first error, if any."""
-        transient = [error for error in self._errors if isinstance(error, TRANSIENT)]
+        # Storing may have failed for a moment, too.
+        may_pass = (*TRANSIENT, ReplacedNotStoredError)
+        transient = [error for error in self._errors if isinstance(error, may_pass)]
         if transient:
             names = ", ".join(sorted({type(error).__name__ for error in transient}))
             raise RepeatAccountError(f"account {self._task.account_id}: {names}")
@@ -304,6 +325,15 @@ class _Attempt:
             reason = f"{', '.join(faults)}. {InvalidContactError.remedy}"
             self._fail(name, InvalidContactError(f"{subject}: {reason}"))
         return not faults
+
+    def _store_replaced(self, name: ContactType, replaced: Replaced) -> None:
+        if self._sync.replaced is None:
+            return
+        account_id = self._task.account_id
+        try:
+            self._sync.replaced.store(self._task.sync_id, account_id, name, replaced)
+        except SyncError as error:
+            raise ReplacedNotStoredError(f"account {account_id}: not written: {error}") from None
 
     def _put_or_delete(self, name: ContactType, contact: Contact | None) -> None:
         if contact is None:

@@ -148,6 +148,12 @@ class InvalidContactError(SyncError):
     command = "bash scripts/config.sh contacts show --environment {environment}"
 
 
+class ReplacedNotStoredError(SyncError):
+    """What a write replaces could not be stored, so that nothing was written."""
+
+    remedy = "Check the runs bucket and the stack's key, then retry the failed accounts."
+
+
 class ContestedError(SyncError):
     """Run after run wrote the contact, and each time something changed it back."""
 

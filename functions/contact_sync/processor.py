@@ -12,6 +12,7 @@ from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.aws.account_states import AccountStatesTable
 from contact_sync.aws.clients import client, pace
 from contact_sync.aws.organization import OrganizationClient
+from contact_sync.aws.replaced_contacts import ReplacedContactsBucket
 from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
 from contact_sync.aws.slots_table import SlotsTable
 from contact_sync.contact_sets import ContactSet
@@ -45,7 +46,10 @@ class Processor:
         self._refused_calls = RefusedCalls(account)
         self._contacts = AccountContactsClient(account)
         self._states = AccountStatesTable(dynamodb, table)
-        self._bucket = RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
+        s3, bucket = client("s3"), settings.read("RUNS_BUCKET_NAME")
+        self._bucket = RunsBucket(s3, bucket)
+        keeps_replaced = int(settings.read("KEEP_REPLACED_DAYS")) > 0
+        self._replaced = ReplacedContactsBucket(s3, bucket) if keeps_replaced else None
         self._loaded: _Stored | None = None
         self._lost: str | None = None
 
@@ -64,7 +68,12 @@ class Processor:
         if not task.contact_set:
             return 0
         sync = AccountSync(
-            run.source, self._contacts, self._states, self._account, self._pacer.reserve
+            run.source,
+            self._contacts,
+            self._states,
+            self._account,
+            self._pacer.reserve,
+            self._replaced,
         )
         try:
             digit = sync.run(task)

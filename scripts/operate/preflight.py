@@ -152,6 +152,12 @@ def _check_schedule(deployment: Deployment) -> Iterator[str]:
     yield from ()
 
 
+def _check_undo(deployment: Deployment) -> Iterator[str]:
+    if deployment.settings["KeepReplacedDays"] == "0":
+        warn("KeepReplacedDays is 0: what a run replaces is not stored, and no run can be undone")
+    yield from ()
+
+
 CHECKS: tuple[Callable[[Deployment], Iterator[str]], ...] = (
     _check_tools,
     _check_bucket,
@@ -161,4 +167,5 @@ CHECKS: tuple[Callable[[Deployment], Iterator[str]], ...] = (
     _check_others,
     _check_trail,
     _check_schedule,
+    _check_undo,
 )

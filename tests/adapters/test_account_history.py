@@ -14,7 +14,7 @@ from contact_sync.contact_sets import same_for_all
 from contact_sync.contacts import Contact, ContactType
 from contact_sync.errors import ContestedError, RepeatAccountError, ServiceUnavailableError
 from support.builders import MEMBER, STARTED_AT, make_account, make_contact, make_source
-from support.fakes import FakeContacts
+from support.fakes import FakeContacts, FakeReplaced
 from support.moto_stack import STATE_TABLE
 
 BILLING, SECURITY, PRIMARY = ContactType.BILLING, ContactType.SECURITY, ContactType.PRIMARY
@@ -57,7 +57,9 @@ class History:
         clock = type("Clock", (), {"now": staticmethod(lambda _zone: self.now)})
         self._monkeypatch.setattr(account_sync, "datetime", clock)
         source = make_source(insisted=insisted, **contacts)
-        sync = AccountSync(source, self.contacts, self.states, make_account, lambda _: None)
+        sync = AccountSync(
+            source, self.contacts, self.states, make_account, lambda _: None, FakeReplaced()
+        )
         try:
             return str(sync.run(task))
         except (ContestedError, RepeatAccountError, SystemExit) as error:

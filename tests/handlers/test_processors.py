@@ -111,6 +111,16 @@ def test_the_primary_contact_is_synced(member: Cloud) -> None:
     assert ["updated"] == statuses(member, "primary")
 
 
+@pytest.mark.parametrize(("days", "kept"), [("30", 3), ("0", 0)])
+def test_what_is_replaced_is_stored_unless_that_is_switched_off(
+    days: str, kept: int, member: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEP_REPLACED_DAYS", days)
+    assert {"digit": 1} == member.load(PROCESSORS[0])(make_child_input())
+    found = member.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"replaced/{SYNC_ID}/{MEMBER}/")
+    assert kept == found["KeyCount"]
+
+
 @pytest.mark.parametrize("function", PROCESSORS)
 def test_a_second_run_writes_nothing(function: str, member: Cloud) -> None:
     invoke = member.load(function)

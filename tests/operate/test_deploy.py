@@ -556,6 +556,12 @@ class TestTriggers:
         assert "72" == cloud.parameters()["MostHoursWithoutRun"]
         assert "no-full-run" not in told.err
 
+    @pytest.mark.usefixtures("cloud")
+    @pytest.mark.parametrize(("days", "warns"), [("0", True), ("7", False)])
+    def test_without_what_runs_replace(self, deploy: Deploy, days: str, *, warns: bool) -> None:
+        told = succeeded(deploy("--parameter", f"KeepReplacedDays={days}"))
+        assert warns == ("no run can be undone" in told.err)
+
     def test_off(self, cloud: Deploying, deploy: Deploy) -> None:
         succeeded(deploy("--schedule", "off"))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from contact_sync.account_sync import AccountState, AccountTask, ContactResult
+from contact_sync.account_sync import AccountState, AccountTask, ContactResult, Replaced
 from contact_sync.aws.executions import UNKNOWN, Execution
 from contact_sync.aws.lock_table import Lock, QueuedRequest
 from contact_sync.comparison import KnownContact, Write
@@ -47,6 +47,22 @@ class FakeContacts:
         failure = self.failures.get((operation, account_id, contact_type))
         if failure:
             raise failure
+
+
+class FakeReplaced:
+    """What runs replaced, by run, account and type. `before` must hold when something is stored."""
+
+    def __init__(self) -> None:
+        self.stored: dict[tuple[str, str, ContactType], Replaced] = {}
+        self.failure: Exception | None = None
+        self.before: Callable[[], object] = lambda: True
+
+    def store(self, sync_id: str, account_id: str, name: ContactType, replaced: Replaced) -> None:
+        """Store it, if nothing is."""
+        assert self.before()
+        if self.failure:
+            raise self.failure
+        self.stored.setdefault((sync_id, account_id, name), replaced)
 
 
 class FakeStates:

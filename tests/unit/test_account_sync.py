@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from contact_sync.account_sync import LOST_DIGIT, AccountSync, AccountTask, digit
+from contact_sync.account_sync import LOST_DIGIT, AccountSync, AccountTask, Replaced, digit
 from contact_sync.accounts import Account
 from contact_sync.comparison import InSync, KnownContact, Status
 from contact_sync.contact_sets import OWN, SOURCE, same_for_all
@@ -36,7 +36,7 @@ from support.builders import (
     make_task,
     make_write,
 )
-from support.fakes import FakeContacts, FakeStates
+from support.fakes import FakeContacts, FakeReplaced, FakeStates
 
 BILLING, OPERATIONS, SECURITY = ALTERNATE_TYPES
 PRIMARY = ContactType.PRIMARY
@@ -56,12 +56,14 @@ class Given:
         self.looked_up: list[str] = []
         self._account = account or make_account()
         self.reserved: list[dict[str, int]] = []
+        self.replaced = FakeReplaced()
         self.sync = AccountSync(
             make_source(**source),
             self.contacts,
             self.states,
             self._look_up,
             lambda calls: self.reserved.append(dict(calls)),
+            self.replaced,
         )
 
     def _look_up(self, account_id: str) -> Account:
@@ -669,3 +671,52 @@ def test_a_contact_that_was_equal_to_the_same_source_has_drifted() -> None:
     given = Given().has(billing=OLD).knows(BILLING, in_sync=in_sync)
     given.run()
     assert given.states.recorded[0][BILLING].drifted
+
+
+# What is replaced
+
+
+def test_what_is_replaced_is_stored_after_the_intention_and_before_the_write() -> None:
+    given = Given(operations=None).has(billing=OLD, operations=make_contact("operations"))
+    given.knows(
+        OPERATIONS,
+        written=make_write(digest=make_contact("operations").digest(KEY), at=ago(days=1)),
+    )
+    given.replaced.before = lambda: (
+        given.states.intended and len(given.contacts.writes) == len(given.replaced.stored)
+    )
+    given.run(*ALTERNATE_TYPES)
+    assert given.replaced.stored == {
+        (SYNC_ID, MEMBER, BILLING): Replaced(OLD, make_contact().digest(KEY)),
+        (SYNC_ID, MEMBER, OPERATIONS): Replaced(make_contact("operations"), ABSENT),
+        (SYNC_ID, MEMBER, SECURITY): Replaced(None, make_contact("security").digest(KEY)),
+    }
+
+
+@pytest.mark.parametrize("task", [{"dry_run": True}, {}])
+def test_what_is_not_written_is_not_stored(task: dict[str, Any]) -> None:
+    given = Given().has(BILLING) if not task else Given().has(billing=OLD)
+    given.run(**task)
+    assert {} == given.replaced.stored
+
+
+def test_nothing_is_written_where_it_cannot_be_stored() -> None:
+    given = Given().has(billing=OLD)
+    given.replaced.failure = AccessDeniedError("store it: AccessDenied")
+    with pytest.raises(RepeatAccountError, match="ReplacedNotStoredError"):
+        given.run(BILLING, SECURITY)
+    assert [] == given.contacts.writes
+    (recorded,) = given.states.recorded
+    assert {"ReplacedNotStoredError"} == {one.error for one in recorded.values()}
+    # Nothing was carried out, so that no intention stays.
+    assert all(one.is_refused for one in recorded.values())
+    assert [] == given.looked_up
+
+
+def test_where_nothing_is_stored_contacts_are_written_all_the_same() -> None:
+    given = Given().has(billing=OLD)
+    given.sync = AccountSync(
+        make_source(), given.contacts, given.states, make_account, lambda _: None, replaced=None
+    )
+    assert 1 == given.run()
+    assert [("put", MEMBER, BILLING)] == given.contacts.writes

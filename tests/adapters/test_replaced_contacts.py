@@ -1,0 +1,74 @@
+"""What a run replaced: stored once, under the run, the account and the contact type."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+from contact_sync.account_sync import Replaced
+from contact_sync.aws.replaced_contacts import ReplacedContactsBucket
+from contact_sync.contacts import ContactType
+from contact_sync.errors import AccessDeniedError, ApiRefusedError, SyncError
+from support.builders import ALTERNATE_FIELDS, MEMBER, SYNC_ID, make_contact
+from support.moto_stack import BUCKET
+
+BILLING = ContactType.BILLING
+KEY = f"replaced/{SYNC_ID}/{MEMBER}/billing.json"
+REPLACED = Replaced(make_contact(), "1:new")
+
+
+@pytest.fixture
+def replaced(bucket: Any) -> ReplacedContactsBucket:
+    return ReplacedContactsBucket(bucket, BUCKET)
+
+
+def stored(bucket: Any) -> Any:
+    return json.loads(bucket.get_object(Bucket=BUCKET, Key=KEY)["Body"].read())
+
+
+def test_an_object_has_the_contact_and_the_digest_of_what_is_written(
+    replaced: ReplacedContactsBucket, bucket: Any
+) -> None:
+    replaced.store(SYNC_ID, MEMBER, BILLING, REPLACED)
+    assert {"contact": ALTERNATE_FIELDS, "written": "1:new"} == stored(bucket)
+
+
+def test_a_contact_that_was_not_set_is_stored_as_such(
+    replaced: ReplacedContactsBucket, bucket: Any
+) -> None:
+    replaced.store(SYNC_ID, MEMBER, BILLING, Replaced(None, "1:new"))
+    assert {"contact": None, "written": "1:new"} == stored(bucket)
+
+
+def test_a_repeated_attempt_does_not_hide_the_original(
+    replaced: ReplacedContactsBucket, bucket: Any
+) -> None:
+    replaced.store(SYNC_ID, MEMBER, BILLING, REPLACED)
+    replaced.store(SYNC_ID, MEMBER, BILLING, Replaced(None, "1:new"))
+    assert ALTERNATE_FIELDS == stored(bucket)["contact"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "error"),
+    [
+        ("AccessDenied", 403, AccessDeniedError),
+        # Another request is storing the same object at this moment.
+        ("ConditionalRequestConflict", 409, ApiRefusedError),
+    ],
+)
+def test_a_refusal_is_named_without_the_contact(
+    code: str, status: int, error: type[SyncError]
+) -> None:
+    client: Any = boto3.client("s3")
+    with Stubber(client) as stub:
+        expected = {"Bucket": BUCKET, "Key": KEY, "Body": ANY, "ContentType": ANY}
+        stub.add_client_error(
+            "put_object",
+            code,
+            http_status_code=status,
+            expected_params={**expected, "IfNoneMatch": "*"},
+        )
+        with pytest.raises(error, match=f"store {KEY}") as caught:
+            ReplacedContactsBucket(client, BUCKET).store(SYNC_ID, MEMBER, BILLING, REPLACED)
+    assert not any(value in str(caught.value) for value in ALTERNATE_FIELDS.values())
