@@ -9,6 +9,7 @@ from contact_sync.accounts import ACTIVE, NOT_FOUND, PENDING_ACTIVATION
 from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.aws.clients import client
 from contact_sync.aws.organization import OrganizationClient
+from contact_sync.aws.replaced_contacts import ReplacedContactsBucket
 from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
 from contact_sync.contacts import ContactType
 from contact_sync.errors import AccessDeniedError
@@ -16,6 +17,7 @@ from contact_sync.observability import logged, logger
 
 from account_lister.selection import check_units, scattered, select_accounts
 from account_lister.sets import RunSets, check_rules
+from account_lister.undo import replacing_runs, select_undone
 
 
 @logged
@@ -46,11 +48,16 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
     members.check(scope.management_account_id)
     scope, missing_units = check_units(scope, members.missing_units)
     accounts = list(members.accounts())
-    check_rules(accounts, scope.rules.units, members.missing_units)
     types = [ContactType(name) for name in plan["contact_types"]]
     run_sets = RunSets(scope, types, members.depths)
-    selection = select_accounts(accounts, scope, members.in_units, run_sets.add)
-    run_sets.check_any(selection.skipped)
+    if scope.undoes:
+        replaced_by_run = ((one, replaced().of_run(one)) for one in scope.undoes)
+        replacing = replacing_runs(replaced_by_run, types)
+        selection = select_undone(accounts, scope, members.in_units, replacing, run_sets)
+    else:
+        check_rules(accounts, scope.rules.units, members.missing_units)
+        selection = select_accounts(accounts, scope, members.in_units, run_sets.add)
+        run_sets.check_any(selection.skipped)
     for unit in missing_units:
         selection.skip(unit, NOT_FOUND, named=True)
     bucket().store_sets(beside(plan["manifest_key"], SETS), run_sets.sets)
@@ -61,7 +68,7 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
         "named_skips": selection.named_skips,
         "unknown_states": dict(selection.unknown_states),
         "warnings": selection.warnings,
-        "unused": [str(name) for name in run_sets.unused],
+        "unused": [] if scope.undoes else [str(name) for name in run_sets.unused],
         "estimated_seconds": ceil(run_sets.seconds),
     }
 
@@ -96,6 +103,12 @@ def contacts() -> AccountContactsClient:
 def bucket() -> RunsBucket:
     """Make the bucket and its client on first use, once per process."""
     return RunsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"))
+
+
+@cache
+def replaced() -> ReplacedContactsBucket:
+    """Make the reader of what runs replaced and its client on first use, once per process."""
+    return ReplacedContactsBucket(client("s3"), settings.read("RUNS_BUCKET_NAME"), keeps=False)
 
 
 ACTIONS = {"check_account": check_account, "list_accounts": list_accounts}

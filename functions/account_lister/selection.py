@@ -50,6 +50,12 @@ class Selection:
         if named and len(self.named_skips) < MAX_NAMED_SKIPS:
             self.named_skips[account_id] = reason
 
+    def skip_state(self, account: Account, *, named: bool) -> None:
+        """Skip an account for its state."""
+        self.skip(account.id, account.state, named=named)
+        if account.state not in KNOWN_STATES:
+            self.unknown_states[account.state] += 1
+
 
 def check_units(
     scope: Scope, missing_units: Callable[[Collection[str]], list[str]]
@@ -93,7 +99,7 @@ def select_accounts(
     named = frozenset(scope.account_ids or ())
     for account in members:
         is_named = account.id in named
-        if not (is_named or _is_asked_for(account, scope, in_units)):
+        if not (is_named or is_asked_for(account, scope, in_units)):
             continue
         reason = _why_not(account, scope, in_units)
         number = number_of(account) if reason is None else reason
@@ -120,17 +126,19 @@ def scattered(accounts: Iterable[ListedAccount]) -> list[ListedAccount]:
 
 def _why_not(account: Account, scope: Scope, in_units: InUnits) -> str | None:
     """Return why an account that is asked for must not be written, None where it may be."""
-    if _is_excluded(account, scope, in_units):
+    if is_excluded(account, scope, in_units):
         return EXCLUDED
     return None if account.state == ACTIVE else account.state
 
 
-def _is_asked_for(account: Account, scope: Scope, in_units: InUnits) -> bool:
+def is_asked_for(account: Account, scope: Scope, in_units: InUnits) -> bool:
+    """Return whether the run is for every account, or for a unit that the account is in."""
     units = scope.organizational_units
     return scope.covers_all_accounts or (bool(units) and in_units(account, units or ()))
 
 
-def _is_excluded(account: Account, scope: Scope, in_units: InUnits) -> bool:
+def is_excluded(account: Account, scope: Scope, in_units: InUnits) -> bool:
+    """Return whether the configuration excludes the account."""
     units = scope.excluded_organizational_units
     return account.id in scope.excluded_accounts or (bool(units) and in_units(account, units))
 

@@ -36,6 +36,12 @@ class RunSets:
             self.accounts[number] += 1
         return number
 
+    def of(self, account: Account, types: Iterable[ContactType]) -> dict[ContactType, str]:
+        """Return which contact the rules give the account, of each type."""
+        rules = self.scope.rules
+        depths = self.depths(account, rules.units) if rules.units else {}
+        return rules.contact_set(types, account.id, depths)
+
     def _number_of(self, account: Account) -> int | str:
         """Look at the rules; at those of units once for all accounts in the same place."""
         where = account.parents
@@ -46,10 +52,8 @@ class RunSets:
         return self._of_neighbours[where]
 
     def _by_rules(self, account: Account) -> int | str:
-        rules = self.scope.rules
-        depths = self.depths(account, rules.units) if rules.units else {}
         types = [*self.contact_types, *self.scope.left_out]
-        chosen = rules.contact_set(dict.fromkeys(types), account.id, depths)
+        chosen = self.of(account, dict.fromkeys(types))
         self.from_source.update(name for name, which in chosen.items() if which == SOURCE)
         contact_set = without(chosen, self.scope.left_out)
         if not written(contact_set):
@@ -76,6 +80,12 @@ class RunSets:
         invalid = [why for why in self.scope.left_out.values() if why.startswith(INVALID)]
         if invalid and skipped.get(LEFT_OUT) and not self.accounts:
             raise InvalidSourceError(listed([why.removeprefix(INVALID) for why in invalid], "; "))
+
+    def number(self, contact_set: ContactSet) -> int:
+        """Count an account with this set; return the set's number."""
+        number = self._number(contact_set)
+        self.accounts[number] += 1
+        return number
 
     def _number(self, contact_set: ContactSet) -> int:
         key = tuple(f"{name}={which}" for name, which in contact_set.items())

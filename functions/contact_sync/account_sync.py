@@ -31,6 +31,7 @@ from contact_sync.errors import (
     SyncError,
 )
 from contact_sync.quotas import calls_of_account
+from contact_sync.undo import Replaced, former
 
 # What a child returns for its account; the parent counts, and looks for a lost lock.
 UNCHANGED_DIGIT, UPDATED_DIGIT, FAILED_DIGIT, SKIPPED_DIGIT, LOST_DIGIT = range(5)
@@ -40,7 +41,8 @@ UNCHANGED_DIGIT, UPDATED_DIGIT, FAILED_DIGIT, SKIPPED_DIGIT, LOST_DIGIT = range(
 class AccountTask:
     """One attempt of one processor for one account.
 
-    `contact_set` says which contact the account gets, of each type that this processor syncs.
+    `contact_set` says which contact the account gets, of each type that this processor syncs; in
+    an undo, the runs whose replaced contacts it gets back: the latest first, with spaces between.
     """
 
     account_id: str
@@ -48,10 +50,16 @@ class AccountTask:
     planned_at: str
     contact_set: ContactSet
     dry_run: bool
+    is_undo: bool = False
 
     @classmethod
     def from_event(
-        cls, event: Mapping[str, Any], types: Sequence[ContactType], contact_set: ContactSet
+        cls,
+        event: Mapping[str, Any],
+        types: Sequence[ContactType],
+        contact_set: ContactSet,
+        *,
+        is_undo: bool,
     ) -> Self:
         """Take the child's input, and the account's set of which a processor syncs these types."""
         asked = written(contact_set)
@@ -61,6 +69,7 @@ class AccountTask:
             planned_at=event["planned_at"],
             contact_set={name: asked[name] for name in types if name in asked},
             dry_run=event["dry_run"],
+            is_undo=is_undo,
         )
 
 
@@ -71,7 +80,7 @@ class Source:
     `started_at` is the run's start. `contact_types` are those that the run syncs; `contacts` has
     each of them, None where the source lacks it. `named` are contacts of the address book: their
     fields by name. `primary_keeps` are fields of the primary contact that each account keeps.
-    `insisted` are accounts that a person named.
+    `insisted` are accounts that a person named. An undo has no contacts: `is_undo`.
     """
 
     started_at: str
@@ -81,6 +90,7 @@ class Source:
     insisted: frozenset[str] = frozenset()
     named: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     primary_keeps: tuple[str, ...] = ()
+    is_undo: bool = False
 
     def contact(self, contact_type: ContactType, which: str) -> Contact | None:
         """Return the contact of that type: SOURCE, or a name of the address book."""
@@ -117,14 +127,6 @@ class ContactResult:
 
 
 @dataclass(frozen=True)
-class Replaced:
-    """A contact that a run replaced, None where there was none, and the digest of the new one."""
-
-    contact: Contact | None
-    written: str
-
-
-@dataclass(frozen=True)
 class AccountState:
     """What the state table knows of an account, and which run holds the lock with which plan."""
 
@@ -150,7 +152,10 @@ class ReplacedContacts(Protocol):
     """What a run replaced in each account (runs bucket)."""
 
     def store(self, sync_id: str, account_id: str, name: ContactType, replaced: Replaced) -> None:
-        """Store it unless an earlier attempt of the run has."""
+        """Store it, where that is not switched off, unless an earlier attempt of the run has."""
+
+    def load(self, sync_id: str, account_id: str, name: ContactType) -> Replaced:
+        """Load what store stored."""
 
 
 class AccountStates(Protocol):
@@ -174,10 +179,9 @@ class AccountStates(Protocol):
 
 @dataclass(frozen=True)
 class AccountSync:
-    """Syncs single accounts with one source.
+    """Syncs single accounts with one source, or puts back what was replaced in them.
 
-    `reserve` takes the time slots of an account's next calls together, by operation. Without
-    `replaced`, no write can be undone.
+    `reserve` takes the time slots of an account's next calls together, by operation.
     """
 
     source: Source
@@ -185,7 +189,7 @@ class AccountSync:
     states: AccountStates
     account: Callable[[str], Account]
     reserve: Callable[[Mapping[str, int]], None]
-    replaced: ReplacedContacts | None
+    replaced: ReplacedContacts
 
     def run(self, task: AccountTask) -> int:
         """Sync the task's contacts and return the account's digit.
@@ -234,6 +238,8 @@ class _Attempt:
         self, actual: Mapping[ContactType, Contact | None], state: AccountState
     ) -> dict[ContactType, Decision]:
         """Decide about each contact that was read, and note the results that need no write."""
+        if self._task.is_undo:
+            return self._decide_undo(actual, state)
         source, decisions = self._sync.source, {}
         for name, contact in actual.items():
             if not self._has_valid(name, contact):
@@ -256,6 +262,34 @@ class _Attempt:
                 self._drifted.add(name)
             self._note(name, decisions[name], decisions[name].wrote)
         return decisions
+
+    def _decide_undo(
+        self, actual: Mapping[ContactType, Contact | None], state: AccountState
+    ) -> dict[ContactType, Decision]:
+        key, decisions = self._sync.source.digest_key, {}
+        for name, contact in actual.items():
+            try:
+                links = self._replaced(name)
+            except SyncError as error:
+                self._fail(name, error)
+                continue
+            found = former(
+                name,
+                links,
+                digest_of(contact, key),
+                state.contacts.get(name, UNKNOWN),
+                key,
+                planned_at=self._task.planned_at,
+                now=self._now,
+            )
+            decisions[name], self._wanted[name] = found.decision, found.contact
+            self._note(name, found.decision, found.decision.wrote)
+        return decisions
+
+    def _replaced(self, name: ContactType) -> list[Replaced]:
+        """Return what the runs to undo replaced, the latest first."""
+        sync_ids = self._task.contact_set[name].split()
+        return [self._sync.replaced.load(one, self._task.account_id, name) for one in sync_ids]
 
     def write(
         self,
@@ -327,8 +361,6 @@ class _Attempt:
         return not faults
 
     def _store_replaced(self, name: ContactType, replaced: Replaced) -> None:
-        if self._sync.replaced is None:
-            return
         account_id = self._task.account_id
         try:
             self._sync.replaced.store(self._task.sync_id, account_id, name, replaced)
@@ -342,7 +374,7 @@ class _Attempt:
             self._sync.contacts.put(self._task.account_id, contact)
 
     def _note(self, name: ContactType, decision: Decision, write: Write | None = None) -> None:
-        error = None
+        error = decision.reason
         if decision.status is Status.CONTESTED:
             error = ContestedError.__name__
             if write or not decision.writes or self._task.dry_run:
@@ -357,8 +389,8 @@ class _Attempt:
             error,
             write,
             decision.contested,
-            in_sync=self._in_sync[name],
-            differs=self._in_sync[name] is None,
+            in_sync=self._in_sync.get(name),
+            differs=name in self._in_sync and self._in_sync[name] is None,
             drifted=name in self._drifted,
         )
 

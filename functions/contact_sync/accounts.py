@@ -1,6 +1,6 @@
 """Accounts as Organizations lists them, and which of them a run is for."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -58,10 +58,14 @@ class Account:
 
 @dataclass(frozen=True)
 class ListedAccount:
-    """An account of a run, and the number of its contact set among those of the run."""
+    """An account of a run, and the number of its contact set among those of the run.
+
+    `stays`: the contact types that no later run overwrites, of an account in an undo.
+    """
 
     account_id: str
     contact_set: int = 0
+    stays: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ class Scope:
 
     None for both account_ids and organizational_units means every account. `left_out` are types
     of which the source's contact is not synced, and why. `seconds` is what one account's calls take
-    by the quotas, by contact type and operation.
+    by the quotas, by contact type and operation. `undoes` are the runs that are undone, the latest
+    first; `synced_types` are then those that the configuration syncs.
     """
 
     management_account_id: str
@@ -81,6 +86,8 @@ class Scope:
     rules: ContactRules = field(default_factory=ContactRules)
     left_out: Mapping[ContactType, str] = field(default_factory=dict)
     seconds: Mapping[ContactType, Mapping[str, float]] = field(default_factory=dict)
+    undoes: Sequence[str] = ()
+    synced_types: Sequence[ContactType] = ()
 
     @property
     def covers_all_accounts(self) -> bool:

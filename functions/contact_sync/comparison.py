@@ -56,7 +56,8 @@ class KnownContact:
     """What the account's state knows of one contact.
 
     `written` is our last write that was recorded. `intended` is a later one, of an attempt that
-    died or failed before it recorded the result: it may have been carried out. `status` and
+    died or failed before it recorded the result: it may have been carried out. `undone` is what an
+    undo put back, or was about to: it is not ours to delete. `status` and
     `status_of` are the last recorded result and the plan of its run. `contested` counts runs in a
     row, the last of which has the plan `contested_of`. `in_sync` is None where the last comparison
     left a difference. `drifted`: the run with the plan `status_of` found that the contact drifted.
@@ -64,6 +65,7 @@ class KnownContact:
 
     written: Write | None = None
     intended: Write | None = None
+    undone: Write | None = None
     status: Status | None = None
     status_of: str | None = None
     contested: int = 0
@@ -79,13 +81,15 @@ UNKNOWN = KnownContact()
 class Decision:
     """What becomes of a contact: its status, whether it is written, and the contested count.
 
-    `wrote` is a write that an earlier attempt carried out and did not record.
+    `wrote` is a write that an earlier attempt carried out and did not record. `reason` says why an
+    undo skips it.
     """
 
     status: Status
     writes: bool = False
     contested: int = 0
     wrote: Write | None = None
+    reason: str | None = None
 
 
 def decide(  # noqa: PLR0913 - each is one fact that the decision needs
@@ -105,8 +109,9 @@ def decide(  # noqa: PLR0913 - each is one fact that the decision needs
     """
     ours = [write for write in (known.written, known.intended) if write]
     # Not even believed where it shows the desired value: what we wrote may hide behind it.
-    is_stale = any(_may_hide(write, seen, now) for write in ours)
-    if seen == wanted and not is_stale:
+    is_stale = any(may_hide(write, seen, now) for write in ours)
+    hides_undo = known.undone is not None and may_hide(known.undone, seen, now)
+    if seen == wanted and not is_stale and not hides_undo:
         return _equal(wanted, known, planned_at)
     if wanted == ABSENT:
         is_ours = is_stale or any(seen == write.digest for write in ours)
@@ -140,11 +145,11 @@ def has_drifted(
     if known.drifted and known.status_of == planned_at:
         return True
     was_equal = known.in_sync is not None and known.in_sync.digest == wanted
-    is_stale = any(_may_hide(one, seen, now) for one in (known.written, known.intended) if one)
+    is_stale = any(may_hide(one, seen, now) for one in (known.written, known.intended) if one)
     return seen != wanted and was_equal and not is_stale
 
 
-def _may_hide(write: Write, seen: str, now: datetime) -> bool:
+def may_hide(write: Write, seen: str, now: datetime) -> bool:
     """Return whether the read may be older than our write, and show what the write replaced."""
     return seen == write.replaced != write.digest and now - write.at < READS_SETTLE_AFTER
 

@@ -45,12 +45,16 @@ class RetryConfig(StrictModel):
 
 
 class NotificationSettings(StrictModel):
-    """Which outcomes are published, and how many failed accounts fail the execution."""
+    """Which outcomes are published, and how many failed accounts fail the execution.
+
+    A run that found more drifted accounts than `drift_threshold` is published in any case.
+    """
 
     notify_on_failure: bool = True
     notify_on_success: bool = False
     notify_on_partial_failure: bool = True
     failure_threshold: Annotated[int, Field(ge=1)] = 1
+    drift_threshold: Annotated[int, Field(ge=0)] | None = None
 
 
 PrimaryField = StrEnum("PrimaryField", [(name, name) for name in PRIMARY_RULES])  # type: ignore[misc] # the API's names

@@ -48,8 +48,8 @@ class Processor:
         self._states = AccountStatesTable(dynamodb, table)
         s3, bucket = client("s3"), settings.read("RUNS_BUCKET_NAME")
         self._bucket = RunsBucket(s3, bucket)
-        keeps_replaced = int(settings.read("KEEP_REPLACED_DAYS")) > 0
-        self._replaced = ReplacedContactsBucket(s3, bucket) if keeps_replaced else None
+        keeps = int(settings.read("KEEP_REPLACED_DAYS")) > 0
+        self._replaced = ReplacedContactsBucket(s3, bucket, keeps=keeps)
         self._loaded: _Stored | None = None
         self._lost: str | None = None
 
@@ -64,7 +64,12 @@ class Processor:
         if event["source_key"] == self._lost:
             return LOST_DIGIT
         run = self._stored(event["source_key"])
-        task = AccountTask.from_event(event, self._contact_types, run.sets[event["contact_set"]])
+        task = AccountTask.from_event(
+            event,
+            self._contact_types,
+            run.sets[event["contact_set"]],
+            is_undo=run.source.is_undo,
+        )
         if not task.contact_set:
             return 0
         sync = AccountSync(

@@ -49,7 +49,8 @@ class RunRequest:
 
     None means all, for accounts (with no organizational unit either) and for contact types.
     Stored in the state table, where another release may have written it: unknown keys are
-    ignored. `insisted` are the accounts that a person named; `hop` is of a contact change.
+    ignored. `insisted` are the accounts that a person named; `hop` is of a contact change; `undo`
+    is the run to undo, and never merged; `continues` are the dead runs that a recovery continues.
     """
 
     account_ids: list[AccountId] | None = None
@@ -60,6 +61,8 @@ class RunRequest:
     hop: int = 0
     reasons: list[str] = field(default_factory=list)
     event_ids: list[str] = field(default_factory=list)
+    undo: str | None = None
+    continues: list[str] = field(default_factory=list)
 
     @staticmethod
     def from_stored(stored: Any) -> "RunRequest":
@@ -101,6 +104,7 @@ class RunRequest:
             hop=min(changes, default=0),
             reasons=(_union(self.reasons, other.reasons) or [])[-MAX_NOTES:],
             event_ids=(_union(self.event_ids, other.event_ids) or [])[-MAX_NOTES:],
+            continues=_union(self.continues, other.continues) or [],
         )
 
 
@@ -127,6 +131,7 @@ def run_request(request: "SyncRequest", retried: RunRequest | None = None) -> Ru
             account_ids=retried.account_ids,
             organizational_units=retried.organizational_units,
             contact_types=retried.contact_types,
+            undo=retried.undo,
             reasons=[request.reason] if request.reason else [],
         )
     trigger = request.trigger
@@ -139,6 +144,7 @@ def run_request(request: "SyncRequest", retried: RunRequest | None = None) -> Ru
         account_ids=accounts,
         organizational_units=request.organizational_units,
         contact_types=request.contact_types,
+        undo=request.undo,
         insisted=(accounts or []) if insists else [],
         is_change=is_change,
         hop=trigger.hop if trigger and is_change else 0,

@@ -48,6 +48,7 @@ class SyncRequest(StrictModel):
     organizational_units: Annotated[list[OrganizationalUnitId], Field(min_length=1)] | None = None
     contact_types: Annotated[list[ContactTypeName], Field(min_length=1)] | None = None
     retry_of: Text | None = None
+    undo: Text | None = None
     reason: Text | None = None
     trigger: Trigger | None = None
 
@@ -59,10 +60,13 @@ class SyncRequest(StrictModel):
     @model_validator(mode="after")
     def _retry_stands_alone(self) -> Self:
         scope = (self.account_ids, self.organizational_units, self.contact_types)
-        if self.retry_of and any(part is not None for part in scope):
+        if self.retry_of and (self.undo or any(part is not None for part in scope)):
             raise ValueError(
-                "retry_of stands alone, without account_ids, organizational_units and contact_types"
+                "retry_of stands alone, without account_ids, organizational_units, contact_types "
+                "and undo"
             )
+        if self.undo and self.trigger:
+            raise ValueError("undo is asked for by a person, without trigger")
         return self
 
 

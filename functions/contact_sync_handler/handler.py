@@ -108,7 +108,8 @@ def _check_names(run: Run) -> None:
     """Raise InvalidRequestError for accounts, OUs and contact types that do not exist."""
     request = run.request
     faults = []
-    if request.contact_types:
+    # What is not configured any more can be undone all the same.
+    if request.contact_types and not request.undo:
         known = config().ordered_types
         if unknown := [name for name in request.contact_types if name not in known]:
             faults.append(
@@ -179,7 +180,9 @@ def lock() -> LockTable:
 def control() -> RunControl:
     """Return what decides by the lock."""
     machine = settings.read("STATE_MACHINE_ARN")
-    return RunControl(lock(), runs(), Executions(client("stepfunctions"), machine))
+    executions = Executions(client("stepfunctions"), machine)
+    keeps_replaced = int(settings.read("KEEP_REPLACED_DAYS")) > 0
+    return RunControl(lock(), runs(), executions, keeps_replaced)
 
 
 @cache

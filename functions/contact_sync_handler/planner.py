@@ -17,6 +17,7 @@ from contact_sync.aws.runs_bucket import MANIFEST, SCOPE, SOURCE, RunsBucket, ob
 from contact_sync.aws.runs_table import RunsTable
 from contact_sync.config import SyncConfig, version_of
 from contact_sync.contacts import (
+    Contact,
     ContactType,
     SourceContacts,
     shared_addresses,
@@ -33,6 +34,7 @@ from contact_sync_handler.contact_choice import (
     differing_types,
 )
 from contact_sync_handler.run_control import Run
+from contact_sync_handler.undo import runs_to_undo
 
 # The source may be read stale for minutes after a change.
 SOURCE_SETTLES_AFTER = timedelta(minutes=5)
@@ -81,34 +83,25 @@ class Planner:
         lock = self.lock.read()
         if own is None and lock.holder != run.sync_id:
             raise LockLostError(f"the lock is held by {lock.holder or 'nobody'}")
-        queued = self.lock.queued() if own is None else []
+        queued = _to_take(self.lock.queued(), lock) if own is None else []
         requests = _requests(queued, lock, own)
         planned_at = _later_than(lock.planned_at)
-        self._record_taken(run, execution_input, queued, requests, planned_at)
-        now = self._read()
-        self._record_reading(run, now)
-        differing = differing_types(now.digests, lock.held, now.configuration)
-        asked = asked_types(requests, now.config, differing)
-        before = None if missing is None else [ContactType(name) for name in missing]
-        choice = choose_contacts(now.config, asked, now.contacts, before)
+        request = merged(requests) or RunRequest()
+        self._record_taken(run, execution_input, queued, request, planned_at)
+        if request.undo:
+            now, choice, differing = self._choose_undo(request)
+        else:
+            now, choice, differing = self._choose(run, lock, requests, missing)
         written = [] if own else [name for name in choice.contact_types if name in differing]
-        seconds = {
-            name: seconds_per_account(now.contacts, choice.contact_types, types, self.quotas)
-            for name, types in {
-                "least": [],
-                "expected": written,
-                # Where the source did not change, nobody knows yet how many accounts differ.
-                "most": [] if own else written or choice.contact_types,
-            }.items()
-        }
-        self._record_choice(run, choice, seconds)
+        # Where the source did not change, nobody knows yet how many accounts differ.
+        most = [] if own else written or choice.contact_types
+        self._record_choice(run, choice, self._seconds(now, choice, written, most))
         if choice.confirm:
             return {"confirm": True, "missing": [str(name) for name in choice.missing]}
         if own is None:
             held = _still_held(lock.held, now, choice)
             if not self.lock.record_plan(run.sync_id, planned_at, held):
                 raise LockLostError("another execution took the lock over")
-        request = merged(requests) or RunRequest()
         source_key = object_key(run.sync_id, planned_at, SOURCE)
         scope_key = object_key(run.sync_id, planned_at, SCOPE)
         if choice.contact_types:
@@ -128,6 +121,56 @@ class Planner:
             # A dry run leaves the quotas to the run beside it.
             "max_concurrency": 1 if own and lock.holder else self._accounts_at_once(now, choice),
         }
+
+    def _choose(
+        self,
+        run: Run,
+        lock: Lock,
+        requests: Sequence[RunRequest],
+        missing: Sequence[str] | None,
+    ) -> tuple[_Reading, ContactChoice, Sequence[ContactType]]:
+        """Return what is true now, the types to sync, and those that differ from what was tried."""
+        now = self._read()
+        self._record_reading(run, now)
+        differing = differing_types(now.digests, lock.held, now.configuration)
+        asked = asked_types(requests, now.config, differing)
+        before = None if missing is None else [ContactType(name) for name in missing]
+        return now, choose_contacts(now.config, asked, now.contacts, before), differing
+
+    def _choose_undo(
+        self, request: RunRequest
+    ) -> tuple[_Reading, ContactChoice, Sequence[ContactType]]:
+        """Return what _choose does, without the source: an undo does not need it."""
+        config, key = self.load_config(), self.load_key()
+        types = [name for name in ContactType if name in (request.contact_types or ContactType)]
+        # What is put back is not known yet: the quotas are shared out as if all were written.
+        contacts = {name: Contact(name, ()) for name in types}
+        now = _Reading(
+            config=config,
+            key=key,
+            contacts=contacts,
+            digests={},
+            configuration=configuration_digest(config, {}, key),
+            named={},
+            book_version=None,
+        )
+        return now, ContactChoice(types), types
+
+    def _seconds(
+        self,
+        now: _Reading,
+        choice: ContactChoice,
+        written: Sequence[ContactType],
+        most: Sequence[ContactType],
+    ) -> dict[str, float]:
+        """Return the time of an account: where nothing differs, as expected, and at most."""
+        return {
+            name: seconds_per_account(now.contacts, choice.contact_types, types, self.quotas)
+            for name, types in {"least": [], "expected": written, "most": most}.items()
+        }
+
+    def _undoes(self, request: RunRequest) -> list[str]:
+        return runs_to_undo(self.runs, request.undo) if request.undo else []
 
     def _accounts_at_once(self, now: _Reading, choice: ContactChoice) -> int:
         """Return how many accounts the Map works on at once, if each of them has to be written."""
@@ -163,11 +206,13 @@ class Planner:
         run: Run,
         execution_input: Any,
         queued: Sequence[QueuedRequest],
-        requests: Sequence[RunRequest],
+        request: RunRequest,
         planned_at: str,
     ) -> None:
         """Note what the run takes; the requests stay queued until it has recorded its end."""
-        request = merged(requests) or RunRequest()
+        for name in request.continues:
+            if dead := self.runs.find(name):
+                self.runs.update(dead["started_at"], name, {"continued_by": run.sync_id})
         changes = [one.queued_at for one in queued if one.request.is_change]
         check_at = (max(changes) + SOURCE_SETTLES_AFTER).isoformat() if changes else None
         values = {
@@ -177,6 +222,7 @@ class Planner:
             "taken": [one.name for one in queued],
             "taken_started_at": [one.started_at for one in queued],
             "request": request.stored(),
+            "undoes": self._undoes(request),
             "check_source_at": check_at,
         }
         self.runs.update(run.started_at, run.sync_id, values)
@@ -225,6 +271,8 @@ class Planner:
                 name: choice.left_out[name] for name in now.contacts if name in choice.left_out
             },
             seconds=seconds_by_type(now.contacts, choice.contact_types, written, self.quotas),
+            undoes=tuple(self._undoes(request)),
+            synced_types=tuple(now.config.ordered_types) if request.undo else (),
         )
 
 
@@ -234,10 +282,22 @@ def _source(run: Run, now: _Reading, choice: ContactChoice, request: RunRequest)
         digest_key=now.key,
         contact_types=tuple(choice.contact_types),
         contacts={name: now.contacts[name] for name in choice.from_source},
+        is_undo=request.undo is not None,
         insisted=frozenset(request.insisted),
         named=now.named,
         primary_keeps=tuple(now.config.primary_keeps),
     )
+
+
+def _to_take(queued: Sequence[QueuedRequest], lock: Lock) -> list[QueuedRequest]:
+    """Return the oldest undo alone, or everything: what is merged with an undo would be too much.
+
+    What version 1 left goes first, as the end of any run removes it.
+    """
+    undos = [one for one in queued if one.request.undo]
+    if undos and lock.pending is None:
+        return undos[:1]
+    return [one for one in queued if one not in undos]
 
 
 def _requests(
@@ -264,7 +324,7 @@ def _still_held(held: Mapping[str, str], now: _Reading, choice: ContactChoice) -
     if held.get("configuration") != now.configuration:
         return {}
     contradicted = {
-        str(name) for name in choice.contact_types if held.get(name) != now.digests[name]
+        str(name) for name in choice.contact_types if held.get(name) != now.digests.get(name)
     }
     return {name: digest for name, digest in held.items() if name not in contradicted}
 

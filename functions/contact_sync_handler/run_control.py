@@ -1,11 +1,12 @@
 """Which execution may run: the lock, the queue of requests, and the recovery of dead executions."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contact_sync.aws.executions import ALIVE, UNKNOWN, Execution, Executions
 from contact_sync.aws.lock_table import Lock, LockTable, QueuedRequest
@@ -19,6 +20,8 @@ from contact_sync.request import (
     parse_request,
     run_request,
 )
+
+from contact_sync_handler.undo import check_undo
 
 if TYPE_CHECKING:
     from contact_sync.request_checks import SyncRequest, Trigger
@@ -67,6 +70,7 @@ class RunControl:
     lock: LockTable
     runs: RunsTable
     executions: Executions
+    keeps_replaced: bool = True
 
     def take_lock(self, run: Run) -> Turn:
         """Queue the run's request, then take the lock if nobody alive holds it.
@@ -109,10 +113,12 @@ class RunControl:
     def request_of(self, run: Run) -> RunRequest | None:
         """Return what an execution asks for, None where it only does what is queued.
 
-        Raises InvalidRequestError where `retry_of` cannot be repeated.
+        Raises InvalidRequestError where `retry_of` cannot be repeated, or `undo` not undone.
         """
         if run.request.source in WITHOUT_REQUEST:
             return None
+        if run.request.undo:
+            check_undo(run.request.undo, self.runs, self.executions, keeps=self.keeps_replaced)
         retry_of = run.request.retry_of
         return run_request(run.request, self._retried(retry_of) if retry_of else None)
 
@@ -124,12 +130,18 @@ class RunControl:
             raise InvalidRequestError(f"retry_of: run {sync_id} is still under way")
         if execution.status == UNKNOWN and not item:
             raise InvalidRequestError(f"retry_of: there is no run {sync_id}")
+        asked = RunRequest.from_stored(item.get("request", {}))
         if failed := self.runs.failed_accounts(sync_id):
-            return RunRequest(account_ids=failed if len(failed) <= MAX_MERGED_ACCOUNTS else None)
+            some = failed if len(failed) <= MAX_MERGED_ACCOUNTS else None
+            if asked.undo:  # doing more than was asked would not be right
+                return (
+                    replace(asked, account_ids=some, organizational_units=None) if some else asked
+                )
+            return RunRequest(account_ids=some)
         if item.get("status") == "success":
             raise InvalidRequestError(f"retry_of: no account failed in run {sync_id}")
         if "request" in item:
-            return RunRequest.from_stored(item["request"])
+            return asked
         return _asked_by(execution)
 
     def _recover(self, trigger: "Trigger") -> RunRequest | None:
@@ -142,11 +154,27 @@ class RunControl:
         if dead.is_alive:
             # The answer is older than the event, which has the status.
             dead = replace(dead, status=trigger.event_name)
+        item = self.runs.find(dead.name) or {}
         self._bury(dead)
         if dead.status == ABORTED or is_named(dead.error) or dead.is_dry_run:
             return None
+        # After an undo every account would be too much: what it put back would be overwritten.
+        if RunRequest.from_stored(item.get("request", {})).undo:
+            return None  # it is still queued
+        if dead.is_undo:
+            return self._not_queued(dead, item)
         # It may have died before it queued its request.
-        return RunRequest(reasons=[f"recovery of {dead.name}"])
+        continues = [dead.name] if "planned_at" in item else []
+        return RunRequest(reasons=[f"recovery of {dead.name}"], continues=continues)
+
+    def _not_queued(self, dead: Execution, item: Mapping[str, Any]) -> RunRequest | None:
+        """Return the undo that the dead execution was to do, if it died before it queued that."""
+        if "planned_at" in item or any(one.name == dead.name for one in self.lock.queued()):
+            return None
+        try:
+            return _asked_by(dead)
+        except InvalidRequestError:
+            return None
 
     def _bury(self, dead: Execution) -> None:
         """Free the lock if the dead execution holds it, and note how it ended.

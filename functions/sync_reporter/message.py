@@ -12,13 +12,16 @@ SUBJECT_LIMIT = 99
 ORDER = ("updated", "deleted", "unchanged", "skipped", "failed", "contested", OWN)
 WORDS = {OWN: "kept"}
 WOULD_CHANGE = {"updated": "would change", "deleted": "would be deleted"}
+PUT_BACK = {"updated": "put back"}
+WOULD_PUT_BACK = {"updated": "would be put back", "deleted": "would be deleted"}
 
 
 def subject(environment: str, report: RunReport) -> str:
     """Return for example `[prod] contact sync partial: 57 updated, 1 unchanged, 2 failed`."""
     outcome = report.outcome
     counts = _counts(report.counts.accounts, report) or outcome.error or "nothing to do"
-    title = f"[{environment}] contact sync {outcome.status}: {counts}"
+    what = "undo of a contact sync" if report.undoes else "contact sync"
+    title = f"[{environment}] {what} {outcome.status}: {counts}"
     return _one_line(f"DRY RUN {title}" if report.dry_run else title)[:SUBJECT_LIMIT]
 
 
@@ -29,6 +32,9 @@ def body(environment: str, report: RunReport, links: Mapping[str, str]) -> str:
         "\n".join(_result(report)),
         _section("Warnings:", [_one_line(warning) for warning in report.warnings]),
         _section("Accounts that would change:", _would_change(report)),
+        _section("Accounts that had drifted:", _drifted(report)),
+        _section("Not put back:", _not_put_back(report)),
+        _overwritten(environment, report),
         _failures(report),
         "\n".join(f"{name}: {link}" for name, link in links.items()),
     ]
@@ -53,6 +59,10 @@ def _heading(environment: str, report: RunReport) -> str:
     lines = [f"Status: {outcome.status}", f"Run: {report.sync_id}"]
     if outcome.error:
         lines.append(f"Error: {outcome.error}: {_one_line(outcome.cause)}")
+    if report.undoes:
+        lines.append(f"Undoes: {_runs(report.undoes)}")
+    if report.continues:
+        lines.append(f"Continues: {_runs(report.continues)}, which died")
     if report.superseded_by:
         lines.append(f"Superseded by: {report.superseded_by}")
     if command := next_command(environment, report):
@@ -93,6 +103,42 @@ def _would_change(report: RunReport) -> list[str]:
     return lines + _more(report.counts.changes - len(lines))
 
 
+def _drifted(report: RunReport) -> list[str]:
+    drifted = report.counts.drifted
+    lines = [f"{one.account_id}  {', '.join(one.drifted)}" for one in drifted.first]
+    return lines + _more(drifted.count - len(lines))
+
+
+def _not_put_back(report: RunReport) -> list[str]:
+    if not report.undoes:
+        return []
+    lines = [
+        f"{one.account_id}  {', '.join(f'{name}: {why}' for name, why in one.skips.items())}"
+        for one in report.counts.partly_skipped.first
+    ]
+    return lines + _more(report.counts.partly_skipped.count - len(lines))
+
+
+def _overwritten(environment: str, report: RunReport) -> str:
+    """Warn of what the next run undoes again, and say what prevents that."""
+    if not report.undoes:
+        return ""
+    overwritten = report.counts.overwritten
+    lines = [f"{one.account_id}  {', '.join(one.overwritten)}" for one in overwritten.first]
+    title = "The next contact change or full run overwrites these:"
+    section = _section(title, lines + _more(overwritten.count - len(lines)))
+    if not section:
+        return ""
+    return (
+        f"{section}\n  To prevent it, exclude the account (bash scripts/config.sh exclude "
+        f"--environment {environment} ACCOUNT), or give it an override with the value own."
+    )
+
+
+def _runs(sync_ids: Iterable[str]) -> str:
+    return ", ".join(f"run {one}" for one in sync_ids)
+
+
 def _failures(report: RunReport) -> str:
     failures = report.counts.failures
     lines = [
@@ -119,7 +165,11 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 def _counts(counts: Mapping[str, int], report: RunReport) -> str:
     """Return for example `57 updated, 2 failed`, in a fixed order, without zeros."""
-    words = WORDS | WOULD_CHANGE if report.dry_run else WORDS
+    words = WORDS
+    if report.undoes:
+        words = WORDS | (WOULD_PUT_BACK if report.dry_run else PUT_BACK)
+    elif report.dry_run:
+        words = WORDS | WOULD_CHANGE
     return ", ".join(
         f"{counts[name]} {words.get(name, name)}" for name in ORDER if counts.get(name)
     )

@@ -1,7 +1,7 @@
 """Results, bottom up: of contacts, of accounts, and the counts and outcome of the run."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -28,14 +28,16 @@ class ContactRecord:
 
     status: Status
     error: str | None = None
+    drifted: bool = False
 
 
 @dataclass(frozen=True)
 class AccountResult:
-    """One account in one run."""
+    """One account in one run; `stays`: the types that no later run overwrites, after an undo."""
 
     account_id: str
     contacts: Mapping[ContactType, ContactRecord]
+    stays: Collection[str] = ()
 
     @property
     def status(self) -> Status:
@@ -62,10 +64,28 @@ class AccountResult:
         return [str(name) for name, one in self.contacts.items() if one.status in CHANGED]
 
     @property
+    def overwritten(self) -> list[str]:
+        """Return the contacts that an undo put back, and the next run of all overwrites."""
+        return [name for name in self.changed if name not in self.stays]
+
+    @property
+    def drifted(self) -> list[str]:
+        """Return the contacts that differed although nothing that decides them had changed."""
+        return [str(name) for name, one in self.contacts.items() if one.drifted]
+
+    @property
+    def skips(self) -> dict[str, str]:
+        """Return why each contact was skipped that was."""
+        return {
+            str(name): one.error
+            for name, one in self.contacts.items()
+            if one.status is Status.SKIPPED and one.error
+        }
+
+    @property
     def skipped(self) -> str | None:
         """Return why the account was skipped, None if it was not."""
-        reasons = [one.error for one in self.contacts.values() if one.status is Status.SKIPPED]
-        return next((reason for reason in reasons if reason), None)
+        return next(iter(self.skips.values()), None)
 
 
 def account_result(
@@ -88,7 +108,9 @@ def account_result(
 def _contact(item: Mapping[str, Any], name: ContactType, planned_at: str) -> ContactRecord:
     record = item.get(name, {})
     if record.get("planned_at") == planned_at:
-        return ContactRecord(Status(record["status"]), record.get("error"))
+        return ContactRecord(
+            Status(record["status"]), record.get("error"), record.get("drifted") is True
+        )
     # The child recorded the error of a function that died.
     stage = "alternate" if name in ALTERNATE_TYPES else "primary"
     failure = item.get(f"{stage}_failure", {})
@@ -96,6 +118,22 @@ def _contact(item: Mapping[str, Any], name: ContactType, planned_at: str) -> Con
     return ContactRecord(
         Status.FAILED, failure["error"] if is_of_this_run else NotRecordedError.__name__
     )
+
+
+@dataclass
+class Named:
+    """How many accounts are of a kind, and the first of them."""
+
+    count: int = 0
+    first: list[AccountResult] = field(default_factory=list)
+
+    def add(self, result: AccountResult, *, of_it: Collection[str]) -> None:
+        """Count the account, if anything of it is of the kind."""
+        if not of_it:
+            return
+        self.count += 1
+        if len(self.first) < MAX_NAMED_ACCOUNTS:
+            self.first.append(result)
 
 
 @dataclass
@@ -108,6 +146,9 @@ class RunCounts:
     failures: list[AccountResult] = field(default_factory=list)
     changed: list[AccountResult] = field(default_factory=list)
     changes: int = 0
+    drifted: Named = field(default_factory=Named)
+    overwritten: Named = field(default_factory=Named)
+    partly_skipped: Named = field(default_factory=Named)
     skipped: Counter[str] = field(default_factory=Counter)
     named_skips: dict[str, str] = field(default_factory=dict)
     sets: dict[ContactType, dict[str, Counter[str]]] = field(default_factory=dict)
@@ -128,6 +169,9 @@ class RunCounts:
             self.changes += 1
             if len(self.changed) < MAX_NAMED_ACCOUNTS:
                 self.changed.append(result)
+        self.drifted.add(result, of_it=result.drifted)
+        self.overwritten.add(result, of_it=result.overwritten)
+        self.partly_skipped.add(result, of_it=result.skips)
         if result.status is Status.SKIPPED and (reason := result.skipped):
             self.skipped[reason] += 1
             if len(self.named_skips) < MAX_NAMED_ACCOUNTS:

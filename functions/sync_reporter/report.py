@@ -13,7 +13,8 @@ class RunReport:
 
     `left_out` maps contact types to the reason, `skipped` reasons to the number of accounts,
     `named_skips` accounts to the reason. `missing` are configured types that the source
-    lacks, `invalid` those whose contact breaks the API's rules.
+    lacks, `invalid` those whose contact breaks the API's rules. `undoes` are the runs that an undo
+    puts back, the latest first, `continues` the dead runs that a recovery goes on with.
     """
 
     sync_id: str
@@ -35,6 +36,8 @@ class RunReport:
     most_seconds: int | None = None
     lost_children: int = 0
     superseded_by: str | None = None
+    undoes: Sequence[str] = ()
+    continues: Sequence[str] = ()
 
     def item(self) -> dict[str, Any]:
         """Return the attributes of the run's item that the end of a run sets."""
@@ -53,6 +56,11 @@ class RunReport:
             },
             "skipped": dict(self.skipped),
             "named_skips": dict(self.named_skips),
+            "drifted": self.counts.drifted.count,
+            "drifts": [
+                {"account_id": one.account_id, "contact_types": one.drifted}
+                for one in self.counts.drifted.first
+            ],
             "failed": self.counts.failed,
             "failures": [
                 {"account_id": one.account_id, "errors": one.errors} for one in self.counts.failures

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any, Self
@@ -101,7 +101,7 @@ class Reporter:
         """
         item = self.runs.read(end.started_at, end.sync_id)
         lock = self.lock.read() if end.may_hold_lock else Lock()
-        counts = RunCounts() if _is_lost(end, lock) else self._count(end)
+        counts = RunCounts() if _is_lost(end, lock) else self._count(end, item)
         if not self._hand_on(end, item, lock, counts):
             lock, counts = self.lock.read(), RunCounts()
         report = _report(end, item, lock, counts)
@@ -129,14 +129,17 @@ class Reporter:
             else None,
         }
 
-    def _count(self, end: RunEnd) -> RunCounts:
+    def _count(self, end: RunEnd, item: Mapping[str, Any]) -> RunCounts:
         """Count every account of the manifest, and write the items of those changed or failed."""
         counts = RunCounts()
         if end.listed:
-            self.states.write_runs(self._account_runs(end, counts))
+            is_undo = bool(item.get("undoes"))
+            self.states.write_runs(self._account_runs(end, counts, is_undo=is_undo))
         return counts
 
-    def _account_runs(self, end: RunEnd, counts: RunCounts) -> Iterator[dict[str, Any]]:
+    def _account_runs(
+        self, end: RunEnd, counts: RunCounts, *, is_undo: bool
+    ) -> Iterator[dict[str, Any]]:
         key = end.plan["manifest_key"]
         accounts = self.bucket.load_manifest(key)
         sets = self.bucket.load_sets(beside(key, SETS))
@@ -146,7 +149,9 @@ class Reporter:
             contact_set = sets[one.contact_set]
             types = written(contact_set)
             result = account_result(account_id, item, types, end.plan["planned_at"])
-            counts.add(result, contact_set)
+            result = replace(result, stays=one.stays)
+            # The sets of an undo name runs, not contacts.
+            counts.add(result, None if is_undo else contact_set)
             if result.status in (Status.UPDATED, Status.FAILED):
                 yield _account_run(end, result, item)
 
@@ -186,7 +191,7 @@ def _is_lost(end: RunEnd, lock: Lock) -> bool:
 def _tried_everywhere(end: RunEnd, item: Mapping[str, Any], counts: RunCounts) -> dict[str, str]:
     """Return the digests of the source that the run tried in every account."""
     request = _request(item)
-    if end.error or not end.listed or not request.covers_all_accounts:
+    if end.error or not end.listed or not request.covers_all_accounts or request.undo:
         return {}
     left_out = item.get("left_out", {})
     tried = [
@@ -221,12 +226,18 @@ def _report(end: RunEnd, item: Mapping[str, Any], lock: Lock, counts: RunCounts)
         invalid=[name for name in item.get("invalid", []) if name not in unused],
         warnings=[*item.get("warnings", []), *end.listed.get("warnings", [])],
         skipped=skipped,
-        named_skips={**end.listed.get("named_skips", {}), **counts.named_skips},
+        # An undo names what it skips by contact type.
+        named_skips={
+            **end.listed.get("named_skips", {}),
+            **({} if item.get("undoes") else counts.named_skips),
+        },
         seconds=_seconds_since(end.planned_at),
         estimated_seconds=end.listed.get("estimated_seconds"),
         most_seconds=_most_seconds(end, item),
         lost_children=_lost_children(end, counts),
         superseded_by=(lock.holder or "nobody") if is_lost else None,
+        undoes=item.get("undoes", []),
+        continues=item.get("request", {}).get("continues", []),
     )
 
 
@@ -275,7 +286,10 @@ def _is_published(report: RunReport, notification: Mapping[str, Any] | None) -> 
         return True
     if notification is None:
         return status is not RunStatus.SUCCESS
-    if report.invalid:
+    threshold = notification.get("drift_threshold")
+    has_drifted = threshold is not None and report.counts.drifted.count > threshold
+    # Of an undo: what stays only until the next run of all, and what could not be put back.
+    if report.invalid or has_drifted or (report.undoes and not report.dry_run):
         return True
     wanted = {
         RunStatus.SUCCESS: "notify_on_success",
@@ -297,21 +311,18 @@ def _seconds_until(at: str | None) -> int | None:
 
 
 def _metrics(report: RunReport, item: Mapping[str, Any], ended_at: datetime) -> dict[Metric, float]:
-    """Return what the run did in numbers; a dry run has updated and confirmed nothing.
-
-    What differs after a change of the source has not drifted.
-    """
+    """Return what the run did in numbers; a dry run has updated and confirmed nothing."""
     accounts = report.counts.accounts
     request = _request(item)
     values: dict[Metric, float] = {
         Metric.ACCOUNTS_FAILED: report.counts.failed,
-        Metric.ACCOUNTS_DRIFTED: 0 if request.is_change else accounts[Status.UPDATED],
+        Metric.ACCOUNTS_DRIFTED: report.counts.drifted.count,
     }
     if report.dry_run:
         return values
     configured = set(item.get("source", {}))
     compared = {*report.contact_types, *report.left_out}
-    is_full = request.covers_all_accounts and configured <= compared
+    is_full = request.covers_all_accounts and configured <= compared and not request.undo
     seconds = (ended_at - datetime.fromisoformat(report.started_at)).total_seconds()
     return values | {
         Metric.ACCOUNTS_UPDATED: accounts[Status.UPDATED],

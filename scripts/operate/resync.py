@@ -54,6 +54,7 @@ examples:
   scripts/resync.sh --environment prod --follow
   scripts/resync.sh --environment prod --account 123456789012,210987654321 --type security
   scripts/resync.sh --environment prod --retry-of 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 --follow
+  scripts/resync.sh --environment prod --undo 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 --dry-run
   scripts/resync.sh --environment prod --attach 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0
   scripts/resync.sh --environment prod --dry-run --fail-on-drift --json
 """
@@ -68,6 +69,8 @@ def parser() -> Parser:
     made.flag("--dry-run", meaning="compare and report, write to no account")
     meaning = "only the accounts that failed in this run; not with --account, --ou or --type"
     made.value("--retry-of", execution_name, "NAME", meaning)
+    meaning = "put back what this run replaced, where an account still has what it wrote"
+    made.value("--undo", execution_name, "NAME", meaning)
     made.value("--reason", _reason, "TEXT", "free text for the audit trail")
     made.flag("--follow", meaning="show the progress, and wait for the result")
     made.value("--attach", execution_name, "NAME", "follow this execution, and start none")
@@ -100,10 +103,11 @@ def _checked_request(options: Namespace) -> dict[str, Any]:
     more = {
         "dry_run": options.dry_run,
         "retry_of": options.retry_of,
+        "undo": options.undo,
         "reason": options.reason,
     }
-    if options.retry_of and any(scope.values()):
-        parser().error("--retry-of stands alone, without --account, --ou and --type")
+    if options.retry_of and (options.undo or any(scope.values())):
+        parser().error("--retry-of stands alone, without --account, --ou, --type and --undo")
     if options.attach and any((scope | more).values()):
         parser().error("--attach follows an execution as it is: leave out what is to be synced")
     if options.fail_on_drift and not (options.dry_run or options.attach):
@@ -208,6 +212,8 @@ def _next(ended: Ended, changes: Changes, environment: str, where: str) -> str |
     )
     retried = ended.request.get("retry_of")
     again = f" --retry-of {retried}" if retried else scope
+    if undone := ended.request.get("undo"):
+        again = f" --undo {undone}{scope}"
     return f"bash scripts/resync.sh --environment {environment}{where}{again} --follow"
 
 

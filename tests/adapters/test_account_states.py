@@ -402,7 +402,13 @@ def test_what_another_release_added_is_ignored(
         billing_written={**WRITTEN, "unheard_of": 1},
         billing_contested={"count": 2, "planned_at": EARLIER_PLAN, "unheard_of": 1},
     )
-    assert KnownContact(WRITE, None, Status.UNCHANGED, PLANNED_AT, 2, EARLIER_PLAN) == known(states)
+    assert known(states) == KnownContact(
+        written=WRITE,
+        status=Status.UNCHANGED,
+        status_of=PLANNED_AT,
+        contested=2,
+        contested_of=EARLIER_PLAN,
+    )
 
 
 # Batches
@@ -492,3 +498,45 @@ def test_items_that_stay_unprocessed_are_throttling(time: FakeTime) -> None:
         with pytest.raises(ThrottledError, match="items were left unprocessed"):
             AccountStatesTable(client, STATE_TABLE).write_runs(ITEMS)
     assert 7 == len(time.slept)
+
+
+# An undo
+
+
+UNDO = make_task(is_undo=True, planned_at=LATER_PLAN)
+
+
+def test_an_undo_ends_what_we_wrote_the_contested_count_and_the_time_in_sync(
+    states: AccountStatesTable,
+) -> None:
+    record(states, {BILLING: ContactResult(Status.UPDATED, write=WRITE, contested=2)})
+    record(states, {BILLING: in_sync(NOW)})
+    put_back = make_write(digest="1:former", replaced=WRITE.digest, at=LATER)
+    assert states.intend(UNDO, {BILLING: put_back})
+    assert (put_back, None, None) == (
+        known(states).undone,
+        known(states).intended,
+        known(states).in_sync,
+    )
+    assert WRITE == known(states).written
+    record(states, {BILLING: ContactResult(Status.UPDATED, write=put_back)}, UNDO, LATER)
+    assert KnownContact(undone=put_back, status=Status.UPDATED, status_of=LATER_PLAN) == known(
+        states
+    )
+    assert NOW.isoformat() == item_of(states)["billing_in_sync_at"]
+
+
+@pytest.mark.parametrize(("is_refused", "is_kept"), [(True, False), (False, True)])
+def test_an_undo_that_was_refused_put_nothing_back(
+    states: AccountStatesTable, *, is_refused: bool, is_kept: bool
+) -> None:
+    states.intend(UNDO, {BILLING: WRITE})
+    failed = ContactResult(Status.FAILED, "X", is_refused=is_refused)
+    record(states, {BILLING: failed}, UNDO)
+    assert is_kept == (known(states).undone is not None)
+
+
+def test_the_next_write_ends_what_was_put_back(states: AccountStatesTable) -> None:
+    record(states, {BILLING: ContactResult(Status.UPDATED, write=WRITE)}, UNDO)
+    record(states, {BILLING: UPDATED}, make_task(planned_at=LATER_PLAN))
+    assert (None, WRITE) == (known(states).undone, known(states).written)

@@ -6,11 +6,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
-from contact_sync.account_sync import Replaced
 from contact_sync.aws.replaced_contacts import ReplacedContactsBucket
-from contact_sync.contacts import ContactType
+from contact_sync.contacts import Contact, ContactType
 from contact_sync.errors import AccessDeniedError, ApiRefusedError, SyncError
-from support.builders import ALTERNATE_FIELDS, MEMBER, SYNC_ID, make_contact
+from contact_sync.undo import Replaced
+from support.builders import ALTERNATE_FIELDS, MEMBER, OTHER, SYNC_ID, make_contact
 from support.moto_stack import BUCKET
 
 BILLING = ContactType.BILLING
@@ -20,7 +20,7 @@ REPLACED = Replaced(make_contact(), "1:new")
 
 @pytest.fixture
 def replaced(bucket: Any) -> ReplacedContactsBucket:
-    return ReplacedContactsBucket(bucket, BUCKET)
+    return ReplacedContactsBucket(bucket, BUCKET, keeps=True)
 
 
 def stored(bucket: Any) -> Any:
@@ -69,6 +69,38 @@ def test_a_refusal_is_named_without_the_contact(
             http_status_code=status,
             expected_params={**expected, "IfNoneMatch": "*"},
         )
+        bucket = ReplacedContactsBucket(client, BUCKET, keeps=True)
         with pytest.raises(error, match=f"store {KEY}") as caught:
-            ReplacedContactsBucket(client, BUCKET).store(SYNC_ID, MEMBER, BILLING, REPLACED)
+            bucket.store(SYNC_ID, MEMBER, BILLING, REPLACED)
     assert not any(value in str(caught.value) for value in ALTERNATE_FIELDS.values())
+
+
+def test_nothing_is_stored_where_that_is_switched_off(bucket: Any) -> None:
+    ReplacedContactsBucket(bucket, BUCKET, keeps=False).store(SYNC_ID, MEMBER, BILLING, REPLACED)
+    assert 0 == bucket.list_objects_v2(Bucket=BUCKET)["KeyCount"]
+
+
+@pytest.mark.parametrize("contact", [make_contact(), None])
+def test_what_was_replaced_comes_back_the_same(
+    contact: Contact | None, replaced: ReplacedContactsBucket
+) -> None:
+    replaced.store(SYNC_ID, MEMBER, BILLING, Replaced(contact, "1:new"))
+    assert Replaced(contact, "1:new") == replaced.load(SYNC_ID, MEMBER, BILLING)
+
+
+def test_what_a_run_replaced_is_found_without_that_of_others(
+    replaced: ReplacedContactsBucket,
+) -> None:
+    for sync_id, account_id, name in (
+        (SYNC_ID, MEMBER, BILLING),
+        (SYNC_ID, OTHER, ContactType.PRIMARY),
+        (f"{SYNC_ID}0", MEMBER, BILLING),
+    ):
+        replaced.store(sync_id, account_id, name, REPLACED)
+    assert [(MEMBER, BILLING), (OTHER, ContactType.PRIMARY)] == list(replaced.of_run(SYNC_ID))
+    assert [] == list(replaced.of_run("run"))
+
+
+def test_what_has_expired_is_named(replaced: ReplacedContactsBucket) -> None:
+    with pytest.raises(ApiRefusedError, match=f"load {KEY}"):
+        replaced.load(SYNC_ID, MEMBER, BILLING)

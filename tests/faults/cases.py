@@ -323,6 +323,7 @@ def _act(rng: random.Random, world: Json, *, is_calm: bool) -> Act:
         lambda: ("join", {"told": rng.random() < 0.9}),
         lambda: ("configure", _config(rng, world)),
         lambda: ("pass", {"seconds": rng.choice((60.0, 3_600.0, DAY))}),
+        lambda: ("undo", {"which": number, "dry": rng.random() < 0.2}),
     )
     rough: tuple[Callable[[], tuple[str, Json]], ...] = (
         lambda: ("abort", {"which": number}),

@@ -314,6 +314,28 @@ def one_type_of_the_source_is_invalid(rng: random.Random, case: Case) -> Case:
     return with_world(case, contacts=contacts)
 
 
+def a_run_is_undone(rng: random.Random, case: Case) -> Case:
+    """A run is undone, also in accounts that were changed or excluded since; it may die of it."""
+    undo = Act("undo", None, "", {"which": 0, "dry": rng.random() < 0.1})
+    case = with_config(well(rng, case), on_source_deleted=rng.choice(("keep", "delete")))
+    acts: list[Act] = [schedule()]
+    if rng.random() < 0.3:
+        drift = {"account": rng.randint(0, 9), "type": rng.choice(TYPES), "value": 1}
+        acts.append(Act("drift", None, "", drift))
+    acts.append(Act("pass", None, "", {"seconds": rng.choice((0.0, 600.0, DAY))}))
+    if rng.random() < 0.3:
+        less = {"excluded_accounts": ids_of(case.world)[:1], "contact_types": list(TYPES[:2])}
+        acts.append(Act("configure", None, "", {**case.config, **less}))
+    acts.append(undo)
+    if rng.random() < 0.4:
+        acts.append(Act(rng.choice(("abort", "time out")), rng.randint(1, 40), "", {"which": 0}))
+    elif rng.random() < 0.5:
+        acts.append(changed(rng, rng.choice(TYPES), 1, rng.randint(0, 40)))
+    elif rng.random() < 0.5:
+        acts.append(replace(undo, what={"which": rng.randint(0, 1), "dry": False}))
+    return replace(case, acts=tuple(acts))
+
+
 FAMILIES: tuple[Family, ...] = (
     a_function_is_broken,
     a_service_is_broken,
@@ -341,4 +363,5 @@ FAMILIES: tuple[Family, ...] = (
     phone_numbers_are_normalized,
     the_queue_fills,
     one_type_of_the_source_is_invalid,
+    a_run_is_undone,
 )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from faults import system as in_process
 from faults.cases import Act, Case, choice_for, eligible
@@ -17,6 +17,18 @@ Json = dict[str, Any]
 RELEASES = Path(__file__).parents[1] / "support" / "releases"
 # A contact that readers miss for less than this was not deleted.
 DELETED_AFTER = 55.0
+# Acts after which an account may be out of reach.
+UNDECIDED = ("close", "leave", "reopen", "fail", "join")
+
+
+class Undo(NamedTuple):
+    """An undo: of which run, by which execution, when, and what the accounts had then."""
+
+    name: str
+    by: Execution
+    at: float
+    actual: dict[Pair, Json]
+    seen: int
 
 
 class InProcessTrial(Trial):
@@ -32,6 +44,16 @@ class InProcessTrial(Trial):
         self.began: list[Execution] = []
         self.ours: dict[Pair, Json] = {}
         self.phones: dict[str, set[str]] = {}
+        self.undos: list[Undo] = []
+        self.undoing: dict[str, bool] = {}
+        self.drifted_at = -1.0
+        # What is in each account, and what each run found and left there.
+        contacts = case.world["contacts"].items()
+        self.actual: dict[Pair, Json] = {
+            (one, name.lower()): value for one, some in contacts for name, value in some.items()
+        }
+        self.found: dict[tuple[str, Pair], Json | None] = {}
+        self.left: dict[tuple[str, Pair], Json | None] = {}
         self.seen = 0
         self.size = (0, 0)
 
@@ -102,16 +124,98 @@ class InProcessTrial(Trial):
             self.began.append(call.execution)
         told = f"{call.execution.name} {call.operation} {call.account_id} {call.type}"
         assert not _is_dry(call.execution), f"a dry run writes nothing: {told}"
-        assert self._was_allowed(call), f"no account is written that may not be: {told}"
+        is_undo = self._is_undo(call.execution)
+        is_allowed = self._is_active(call) if is_undo else self._was_allowed(call)
+        assert is_allowed, f"no account is written that may not be: {told}"
         later = self.began[self.began.index(call.execution) + 1 :]
         taken_over = not call.is_given_up and bool(later)
         assert not taken_over, f"no run writes after another one began to: {told}"
-        if call.operation == "DeleteAlternateContact":
+        if call.operation == "DeleteAlternateContact" and not is_undo:
             is_gone = self._longest_absence(call.type) >= DELETED_AFTER
             assert is_gone, f"no contact is deleted on one reading: {told}"
-        assert self._keeps_phone(call), f"an account keeps its phone number: {told}"
+        assert is_undo or self._keeps_phone(call), f"an account keeps its phone number: {told}"
         if call.accepted:
-            self.ours[call.account_id, call.type] = call.value
+            self._remember(call, is_undo=is_undo)
+
+    def _remember(self, call: MemberCall, *, is_undo: bool) -> None:
+        pair, name = (call.account_id, call.type), call.execution.name
+        if is_undo:  # what it puts back is the member's own
+            self.ours.pop(pair, None)
+        else:
+            self.ours[pair] = call.value
+        if any(act.kind == "undo" for act in self.case.acts):
+            self.found.setdefault((name, pair), self.actual.get(pair))
+            self._see(pair)
+            self.left[name, pair] = self.actual.get(pair)
+
+    def _see(self, pair: Pair) -> None:
+        contacts = self.system.organization.world()["contacts"].get(pair[0], {})
+        self.actual.pop(pair, None)
+        if value := contacts.get(pair[1].upper()):
+            self.actual[pair] = value
+
+    def _drift(self, account_id: str, name: str, value: int) -> None:
+        super()._drift(account_id, name, value)
+        self.drifted_at = self.system.now()
+        self._see((account_id, name))
+
+    def _undo(self, what: Json) -> Any:
+        undone = super()._undo(what)
+        if undone:
+            by = self.system.executions()[-1]
+            seen = len(self.system.member_calls)
+            self.undos.append(Undo(undone.name, by, self.system.now(), dict(self.actual), seen))
+        return undone
+
+    def _is_undo(self, execution: Execution) -> bool:
+        """Tell whether the run puts something back: its own input need not say so."""
+        name = execution.name
+        if name not in self.undoing:
+            items = [one for one in self.system.items() if one["pk"] == "RUN"]
+            mine = [one for one in items if one.get("sync_id") == name]
+            self.undoing[name] = any(one.get("undoes") for one in mine)
+        return self.undoing[name]
+
+    def _is_active(self, call: MemberCall) -> bool:
+        worlds = _since(self.worlds, call.execution.started_at)
+        active = {a["id"] for w in worlds for a in w["accounts"] if a["state"] == "ACTIVE"}
+        return call.account_id != MANAGEMENT_ACCOUNT_ID and call.account_id in active
+
+    def check_quiet(self) -> None:
+        for undo in self.undos:
+            if self._is_certain(undo):
+                self._check_undone(undo)
+        self.undos = []
+        super().check_quiet()
+
+    def _is_certain(self, undo: "Undo") -> bool:
+        """Tell whether nothing but the undo decides what the accounts have now."""
+        case, later = self.case, self.system.member_calls[undo.seen :]
+        is_rough = (
+            self.system.last_fault() >= 0
+            or self.stops
+            or self.redrives
+            or any(act.kind in UNDECIDED for act in case.acts)
+            or case.organization_faults
+            or case.world["denied_accounts"]
+        )
+        return (
+            undo.by.status == "SUCCEEDED"
+            and not is_rough
+            and self.drifted_at < undo.at - float(case.world["read_delay"])
+            and all(one.execution is undo.by for one in later if one.is_write)
+        )
+
+    def _check_undone(self, undo: "Undo") -> None:
+        for (name, pair), left in self.left.items():
+            if name != undo.name or undo.by.input.get("dry_run"):
+                continue
+            found, before = self.found[name, pair], undo.actual.get(pair)
+            if pair[1] == "primary" and found is None:
+                continue
+            expected = found if same(before, left) else before
+            told = f"an undo puts back what its run replaced, and only that: {pair} of {name}"
+            assert same(self.actual.get(pair), expected), told
 
     def _was_allowed(self, call: MemberCall) -> bool:
         """Tell whether the account could be written to at some time of that execution."""

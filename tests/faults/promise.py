@@ -8,6 +8,7 @@ where messages are off or were refused.
 """
 
 import json
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -151,6 +152,8 @@ class Trial:
                 self.system.pass_time(what["seconds"])
             case "fail":
                 self.system.organization.add_fault(what)
+            case "undo":
+                self._undo(what)
             case "join":
                 self._join(told=what["told"])
             case kind:
@@ -263,6 +266,22 @@ class Trial:
             self.redrives += 1
             self.system.redrive(dead[which % len(dead)])
 
+    def _undo(self, what: Json) -> Any:
+        """Undo a run that has ended; return which, None where there is none."""
+        ended = [one for one in self.system.executions() if one.status != "RUNNING"]
+        if not ended:
+            return None
+        undone = ended[what["which"] % len(ended)]
+        request = {"undo": undone.name, "dry_run": True} if what["dry"] else {"undo": undone.name}
+        execution = self.system.start(request)
+        asked = Asked(execution, self.system.now(), types=frozenset(), is_sure=False)
+        self.asked.append(asked)
+        if not what["dry"]:
+            # What it puts back may be there, or overwritten by a request from before or after.
+            everywhere = cases.ids_of(self.system.world())
+            self.since |= {(one, name): math.inf for one in everywhere for name in TYPES}
+        return undone
+
     def _join(self, *, told: bool) -> None:
         if JOINING in cases.ids_of(self.system.world()):
             return
@@ -344,7 +363,7 @@ class Trial:
         }
         for pair, meant in now.items():
             if self.known is not None and self.known.get(pair) != meant:
-                self.since[pair] = self.system.now()
+                self.since[pair] = max(self.since.get(pair, -1.0), self.system.now())
         self.known = now
         self.ever_in_scope |= self._scope()
         self.was_hopeless |= self._is_hopeless()
@@ -478,6 +497,8 @@ class Trial:
                     f"asked by {asked.execution.name}"
                 )
         self._check_calm()
+        is_undone = [pair for pair, since in self.since.items() if since == math.inf]
+        self.since |= dict.fromkeys(is_undone, self.system.now())
 
     def check_repaired(self, execution: Any) -> None:
         """Check that a full run without faults has put all right."""

@@ -353,7 +353,7 @@ def test_a_queued_request_that_cannot_be_read_means_everything(
 def test_a_queued_request_of_a_newer_release_is_read_as_far_as_it_is_known(
     source: Cloud, do: Do
 ) -> None:
-    request = {"account_ids": [OTHER], "contact_types": ["billing"], "undo": "run-0"}
+    request = {"account_ids": [OTHER], "contact_types": ["billing"], "unheard_of": 1}
     put(source, keys.queued("newer"), request=request, queued_at=STARTED_AT)
     planned = plan(do, account_ids=[MEMBER], contact_types=["billing"])
     assert ["billing"] == planned["contact_types"]

@@ -93,6 +93,8 @@ class TestOptions:
             ("--retry-of a.b", "invalid execution name 'a.b'"),
             (f"--retry-of f00d --account {ACCOUNT}", "--retry-of stands alone"),
             (f"--ou {UNIT} --retry-of f00d", "--retry-of stands alone"),
+            ("--undo f00d --retry-of f00d", "--retry-of stands alone"),
+            ("--undo a.b", "invalid execution name 'a.b'"),
             ("--attach f00d --type billing", "--attach follows an execution as it is"),
             ("--fail-on-drift", "--fail-on-drift is for a dry run: add --dry-run"),
         ],
@@ -130,6 +132,10 @@ class TestStart:
                 },
             ),
             (["--retry-of", "0f9a-5e", "--dry-run"], {"retry_of": "0f9a-5e", "dry_run": True}),
+            (
+                ["--undo", "0f9a-5e", "--type", "billing", "--dry-run"],
+                {"undo": "0f9a-5e", "contact_types": ["billing"], "dry_run": True},
+            ),
             (["--reason", 'the "new"\n\\ desk, 連絡先'], {"reason": 'the "new"\n\\ desk, 連絡先'}),
         ],
     )
@@ -368,6 +374,13 @@ class TestDryRun:
             "would change: 2 accounts (billing 1, primary 1, security 1)",
         ]
         command = "bash scripts/resync.sh --environment dev --type billing,primary,security"
+        assert told.err.endswith(f"Next: {command} --follow\n")
+
+    def test_next_after_undo(self, resync: Resync) -> None:
+        """What was tried of an undo is done by the same undo."""
+        told = resync("--undo", "0f9a-5e", "--dry-run", "--follow", "--type", "billing")
+
+        command = "bash scripts/resync.sh --environment dev --undo 0f9a-5e --type billing"
         assert told.err.endswith(f"Next: {command} --follow\n")
 
     @pytest.mark.parametrize("options", [["--dry-run"], ["--dry-run", "--follow"]])

@@ -38,6 +38,7 @@ KEY_USE = {
     "dynamodb:UpdateItem": WRITES_TABLE,
     "s3:DeleteObject": (),
     "s3:GetObject": ("kms:Decrypt",),
+    "s3:ListBucket": (),
     "s3:PutObject": ("kms:GenerateDataKey",),
     "secretsmanager:GetSecretValue": ("kms:Decrypt",),
     "sns:Publish": ("kms:Decrypt", "kms:GenerateDataKey"),
@@ -47,18 +48,23 @@ KEY_USE = {
 
 @dataclass(frozen=True)
 class Call:
-    """What a role does: one action on one resource, "*" for an action that takes none."""
+    """What a role does: one action on one resource, "*" for an action that takes none.
+
+    `prefix` is what the names of listed objects begin with.
+    """
 
     role: str
     action: str
     resource: str
     via: str | None = None
+    prefix: str | None = None
 
     def request(self, stack: Stack) -> Request:
         """Return the call as IAM sees it."""
         identity = Principal(arn=stack.arn(self.role))
         via = {"kms:ViaService": f"{self.via}.{REGION}.amazonaws.com"} if self.via else {}
-        return Request(self.action, self.resource, identity, OVER_TLS | via)
+        listed = {"s3:prefix": self.prefix} if self.prefix else {}
+        return Request(self.action, self.resource, identity, OVER_TLS | via | listed)
 
 
 def of_functions(
@@ -75,7 +81,8 @@ def of_functions(
         function = owners[call["function"]]
         role = _role_of(stack, function["Role"])
         for action, resource in _actions(call, stack, logical_ids):
-            calls |= set(_with_key(stack, Call(role, action, resource)))
+            prefix = call["parameters"].get("Prefix")
+            calls |= set(_with_key(stack, Call(role, action, resource, prefix=prefix)))
         calls |= set(_of_the_runtime(role, function))
     return calls
 
@@ -188,6 +195,8 @@ def _actions(call: Json, stack: Stack, logical_ids: Mapping[str, str]) -> Iterat
             yield action, _contacts_of(parameters.get("AccountId"))
         case "organizations":
             yield action, _of_organizations(operation, parameters)
+        case "s3" if operation == "ListObjectsV2":
+            yield "s3:ListBucket", f"arn:aws:s3:::{parameters['Bucket']}"
         case "s3":
             yield action, f"arn:aws:s3:::{parameters['Bucket']}/{parameters['Key']}"
         case "secretsmanager":

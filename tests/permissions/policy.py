@@ -152,8 +152,13 @@ def _is_bool(wanted: str, given: str) -> bool:
     return wanted.lower() == given.lower()
 
 
+def _like(wanted: str, given: str) -> bool:
+    return _glob(wanted, given)
+
+
 _OPERATORS = {
     "StringEquals": str.__eq__,
+    "StringLike": _like,
     "ArnEquals": resource_matches,  # takes wildcards, just as ArnLike
     "ArnLike": resource_matches,
     "Bool": _is_bool,

@@ -104,6 +104,13 @@ def throttled_account_and_killed_functions(machine: Machine) -> None:
     assert "SUCCEEDED" == machine.run().status()
 
 
+def undo(machine: Machine) -> None:
+    machine.reset(world())
+    run = machine.run()
+    assert "SUCCEEDED" == machine.run({"undo": run.name}).status()
+    assert {FIRST, SECOND, THIRD} == {call["account_id"] for call in machine.writes()}
+
+
 def queueing(machine: Machine) -> None:
     machine.reset({**world(), "denied_accounts": [FIRST]})
     slow(machine, SECOND)
@@ -137,6 +144,7 @@ SCENARIOS = (
     organizational_units,
     denied_account_and_retry,
     throttled_account_and_killed_functions,
+    undo,
     queueing,
     recovery,
     events,
@@ -254,6 +262,7 @@ def test_a_pattern_names_only_what_has_no_name_yet(stack: Stack, forwarding: Sta
         f"arn:aws:organizations::{ACCOUNT}:account/{ORGANIZATION}/*",
         f"arn:aws:organizations::{ACCOUNT}:ou/{ORGANIZATION}/*",
         f"{stack.arn('RunsBucket')}/runs/*",
+        f"{stack.arn('RunsBucket')}/replaced/*",
         f"{executions}:*",
         f"{executions}/SyncAccounts:*",
     }

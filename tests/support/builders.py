@@ -308,6 +308,7 @@ def make_plan(**changes: Any) -> dict[str, Any]:
             "notify_on_success": False,
             "notify_on_partial_failure": True,
             "failure_threshold": 1,
+            "drift_threshold": None,
         },
         "max_concurrency": 1,
         **changes,

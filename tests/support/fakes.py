@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from contact_sync.account_sync import AccountState, AccountTask, ContactResult, Replaced
+from contact_sync.account_sync import AccountState, AccountTask, ContactResult
 from contact_sync.aws.executions import UNKNOWN, Execution
 from contact_sync.aws.lock_table import Lock, QueuedRequest
 from contact_sync.comparison import KnownContact, Write
 from contact_sync.contacts import Contact, ContactType
 from contact_sync.request import RunRequest
+from contact_sync.undo import Replaced
 from support.builders import PLANNED_AT, SYNC_ID, make_queued
 
 
@@ -63,6 +64,12 @@ class FakeReplaced:
         if self.failure:
             raise self.failure
         self.stored.setdefault((sync_id, account_id, name), replaced)
+
+    def load(self, sync_id: str, account_id: str, name: ContactType) -> Replaced:
+        """Load it."""
+        if self.failure:
+            raise self.failure
+        return self.stored[sync_id, account_id, name]
 
 
 class FakeStates:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from contact_sync.account_sync import LOST_DIGIT, AccountSync, AccountTask, Replaced, digit
+from contact_sync.account_sync import LOST_DIGIT, AccountSync, AccountTask, digit
 from contact_sync.accounts import Account
 from contact_sync.comparison import InSync, KnownContact, Status
 from contact_sync.contact_sets import OWN, SOURCE, same_for_all
@@ -20,6 +20,7 @@ from contact_sync.errors import (
     SyncError,
     ThrottledError,
 )
+from contact_sync.undo import Replaced
 from support.builders import (
     ALTERNATE_FIELDS,
     EARLIER_PLAN,
@@ -611,7 +612,7 @@ def test_an_account_without_a_primary_contact_gets_the_whole_of_the_source() -> 
 def test_a_task_is_the_childs_input_and_the_types_asked_for() -> None:
     event = make_child_input(dry_run=True)
     contact_set = {**same_for_all([PRIMARY, SECURITY, BILLING]), OPERATIONS: OWN}
-    task = AccountTask.from_event(event, ALTERNATE_TYPES, contact_set)
+    task = AccountTask.from_event(event, ALTERNATE_TYPES, contact_set, is_undo=False)
     assert make_task(contact_types=(BILLING, SECURITY), dry_run=True) == task
 
 
@@ -713,10 +714,44 @@ def test_nothing_is_written_where_it_cannot_be_stored() -> None:
     assert [] == given.looked_up
 
 
-def test_where_nothing_is_stored_contacts_are_written_all_the_same() -> None:
-    given = Given().has(billing=OLD)
-    given.sync = AccountSync(
-        make_source(), given.contacts, given.states, make_account, lambda _: None, replaced=None
-    )
-    assert 1 == given.run()
-    assert [("put", MEMBER, BILLING)] == given.contacts.writes
+# An undo
+
+
+def undone(given: Given, *names: ContactType, **task: Any) -> int:
+    contact_set = dict.fromkeys(names or (BILLING,), "run-9")
+    return given.sync.run(make_task(contact_set=contact_set, is_undo=True, **task))
+
+
+def test_an_undo_puts_back_what_the_run_replaced_and_stores_what_it_replaces_itself() -> None:
+    given = Given().has(BILLING, SECURITY)
+    for name, before in ((BILLING, OLD), (SECURITY, None)):
+        wrote = Replaced(before, make_contact(name).digest(KEY))
+        given.replaced.stored["run-9", MEMBER, name] = wrote
+    assert 1 == undone(given, BILLING, SECURITY)
+    assert {(MEMBER, BILLING): OLD} == given.contacts.contacts
+    assert {BILLING: Status.UPDATED, SECURITY: Status.DELETED} == given.statuses
+    stored = given.replaced.stored[SYNC_ID, MEMBER, BILLING]
+    assert Replaced(make_contact(), OLD.digest(KEY)) == stored
+
+
+def test_an_undo_says_why_it_leaves_a_contact_alone() -> None:
+    given = Given().has(billing=make_contact(Name="Somebody Tester"))
+    given.replaced.stored["run-9", MEMBER, BILLING] = Replaced(OLD, make_contact().digest(KEY))
+    assert 3 == undone(given)
+    assert {BILLING: "changed since that run"} == given.errors
+    assert [] == given.contacts.writes
+
+
+def test_an_undo_whose_contact_cannot_be_loaded_fails_by_name() -> None:
+    given = Given().has(BILLING)
+    given.replaced.failure = ApiRefusedError("load it: NoSuchKey")
+    with pytest.raises(ApiRefusedError):
+        undone(given)
+    assert {BILLING: Status.FAILED} == given.statuses
+
+
+def test_a_dry_run_of_an_undo_writes_and_stores_nothing() -> None:
+    given = Given().has(BILLING)
+    given.replaced.stored["run-9", MEMBER, BILLING] = Replaced(OLD, make_contact().digest(KEY))
+    assert 1 == undone(given, dry_run=True)
+    assert ([], 1) == (given.contacts.writes, len(given.replaced.stored))

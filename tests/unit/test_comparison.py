@@ -334,3 +334,20 @@ def test_drift_is_a_difference_where_nothing_that_decides_has_changed(
     wanted: str, seen: str, known: KnownContact, *, drifted: bool
 ) -> None:
     assert drifted == has_drifted(wanted, seen, known, planned_at=PLANNED_AT, now=NOW)
+
+
+# After an undo
+
+
+@pytest.mark.parametrize(("after", "writes"), [(timedelta(), True), (TEN_MINUTES, False)])
+def test_what_seems_equal_may_be_older_than_what_an_undo_put_back(
+    after: timedelta, *, writes: bool
+) -> None:
+    known = KnownContact(undone=over(NEW, digest=OLD))
+    assert writes == decided(NEW, NEW, known, after).writes
+
+
+@pytest.mark.parametrize("seen", [OLD, ABSENT])
+def test_what_an_undo_put_back_is_not_ours_to_delete(seen: str) -> None:
+    known = KnownContact(undone=over(ABSENT, digest=OLD))
+    assert Decision(Status.SKIPPED) == decided(ABSENT, seen, known, timedelta())

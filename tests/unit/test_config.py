@@ -198,6 +198,7 @@ def test_the_rest_defaults_to_the_guides_values() -> None:
         "notify_on_success": False,
         "notify_on_partial_failure": True,
         "failure_threshold": 1,
+        "drift_threshold": None,
     } == config.notification_settings.model_dump()
 
 

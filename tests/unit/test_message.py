@@ -1,11 +1,14 @@
 """The message of a run: a short subject, and a text that says what to do."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from contact_sync.comparison import Status
+from contact_sync.contacts import ContactType
 from support.builders import MEMBER, OTHER, STARTED_AT, SYNC_ID, make_report, make_result
 from sync_reporter.message import body, next_command, subject
-from sync_reporter.outcome import AccountResult, RunOutcome, RunStatus
+from sync_reporter.outcome import AccountResult, ContactRecord, RunOutcome, RunStatus
 
 PARTIAL = RunOutcome(RunStatus.PARTIAL)
 LINKS = {"Execution": "https://example.com/execution", "Dashboard": "https://example.com/board"}
@@ -250,3 +253,67 @@ def test_the_next_command_after_a_dry_run_writes_nothing_either(error: str, comm
 def test_a_dry_runs_failed_accounts_are_retried_dry() -> None:
     report = make_report(make_result(billing="failed"), outcome=PARTIAL, dry_run=True)
     assert f"{RETRY} --dry-run" == next_command("prod", report)
+
+
+# Drift
+
+
+def drifted(account_id: str = MEMBER) -> AccountResult:
+    records = {ContactType.BILLING: ContactRecord(Status.UPDATED, drifted=True)}
+    return AccountResult(account_id, records)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_drifted_accounts_are_named_with_their_contacts(*, dry_run: bool) -> None:
+    made = text(drifted(), make_result(OTHER, billing="updated"), dry_run=dry_run)
+    assert f"\n\nAccounts that had drifted:\n  {MEMBER}  billing\n\n" in made
+
+
+def test_a_few_drifted_accounts_are_named_and_the_others_counted() -> None:
+    made = text(*[drifted(str(100_000_000_001 + n)) for n in range(30)])
+    assert "  and 5 more; the state table's index has them all\n\nExecution" in made
+
+
+# An undo
+
+
+def undone(**changes: Any) -> str:
+    results = [
+        make_result(MEMBER, "changed since that run", billing="updated", security="skipped"),
+        replace(make_result(OTHER, billing="updated"), stays=("billing",)),
+    ]
+    return text(*results, undoes=["run-2", "run-1"], **changes)
+
+
+def test_an_undo_names_its_runs_what_it_left_and_what_will_be_overwritten() -> None:
+    made = undone()
+    assert "\nUndoes: run run-2, run run-1\n" in made
+    assert "Accounts: 2 put back\n" in made
+    assert f"\n\nNot put back:\n  {MEMBER}  security: changed since that run\n\n" in made
+    overwritten = "The next contact change or full run overwrites these:"
+    assert f"\n\n{overwritten}\n  {MEMBER}  billing\n  To prevent it, exclude" in made
+    assert "config.sh exclude --environment prod ACCOUNT" in made
+
+
+def test_an_undo_that_nothing_overwrites_does_not_warn() -> None:
+    stays = replace(make_result(OTHER, billing="updated"), stays=("billing",))
+    assert "overwrites" not in text(stays, undoes=["run-1"])
+
+
+def test_the_subject_of_an_undo_says_so() -> None:
+    changes = {"undoes": ["run-1"], "dry_run": False}
+    assert "[prod] undo of a contact sync success: 1 put back" == title(
+        make_result(billing="updated"), **changes
+    )
+    changes["dry_run"] = True
+    assert "DRY RUN [prod] undo of a contact sync success: 1 would be put back" == title(
+        make_result(billing="updated"), **changes
+    )
+
+
+def test_only_an_undo_names_each_contact_that_it_skipped() -> None:
+    assert "Not put back" not in text(make_result(MEMBER, "X", billing="skipped"))
+
+
+def test_a_run_that_goes_on_with_a_dead_one_says_so() -> None:
+    assert "\nContinues: run dead, which died\n" in text(continues=["dead"])

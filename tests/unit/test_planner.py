@@ -8,6 +8,7 @@ from contact_sync.accounts import Scope
 from contact_sync.config import parse_config
 from contact_sync.contacts import Contact, ContactType
 from contact_sync.errors import (
+    AccessDeniedError,
     EmptySourceError,
     InvalidConfigError,
     InvalidSourceError,
@@ -22,6 +23,7 @@ from contact_sync_handler.planner import Planner
 from support.builders import (
     ALTERNATE_FIELDS,
     EARLIER,
+    EARLIER_PLAN,
     KEY,
     MANAGEMENT,
     MEMBER,
@@ -144,6 +146,7 @@ def test_a_plan_is_what_the_runs_states_need() -> None:
             "notify_on_success": False,
             "notify_on_partial_failure": True,
             "failure_threshold": 1,
+            "drift_threshold": None,
         },
         "max_concurrency": 6,
     }
@@ -621,3 +624,59 @@ def test_a_source_that_could_not_be_read_a_second_time_is_not_taken_for_settled(
     given.source.failures["get", None, "billing"] = ServiceUnavailableError("get")
     with pytest.raises(ServiceUnavailableError):
         given.planner.is_settled(given.run)
+
+
+# An undo
+
+
+UNDO = RunRequest(undo="run-0", account_ids=[MEMBER], contact_types=[ContactType.BILLING])
+
+
+def test_an_undo_is_taken_alone_the_oldest_first() -> None:
+    given = Given(RunRequest(), UNDO, RunRequest(undo="run-00"))
+    planned = given.plan()
+    assert ["asks-1"] == given.run["taken"]
+    assert ["billing"] == planned["contact_types"]
+    assert ["run-0"] == given.run["undoes"]
+
+
+def test_what_version_1_left_is_done_before_an_undo() -> None:
+    given = Given(UNDO, RunRequest(contact_types=[ContactType.SECURITY]))
+    given.lock.item["pending"] = {"contact_types": ["security"]}
+    given.plan()
+    assert ["asks-1"] == given.run["taken"]
+    assert [] == given.run["undoes"]
+
+
+@pytest.mark.rule(12)
+def test_an_undo_stores_no_contact_of_the_source_and_does_not_read_it() -> None:
+    given = Given(UNDO, config={"contact_types": ["security"]})
+    given.source.failures = {("get", None, one): AccessDeniedError("no") for one in ContactType}
+    given.plan()
+    source = given.bucket.objects[f"{PREFIX}/source.json"]
+    assert source.is_undo
+    assert [] == [value for contact in source.contacts.values() for value in contact.fields]
+    scope = given.bucket.objects[f"{PREFIX}/scope.json"]
+    assert (("run-0",), (ContactType.SECURITY,)) == (scope.undoes, scope.synced_types)
+
+
+def test_an_undo_removes_the_entries_of_its_types_and_asks_for_no_second_look() -> None:
+    given = Given().tried_everywhere()
+    given.lock.add("undo", UNDO)
+    given.plan()
+    assert "billing" not in given.held
+    assert given.run["check_source_at"] is None
+
+
+def test_a_dry_run_of_an_undo_changes_no_entry() -> None:
+    given = Given().tried_everywhere()
+    before = dict(given.held)
+    planned = given.plan(RunRequest(undo="run-0"), dry_run=True)
+    assert (4, before) == (len(planned["contact_types"]), given.held)
+
+
+def test_a_run_that_goes_on_with_a_dead_one_is_named_there() -> None:
+    given = Given(RunRequest(continues=["dead", "unknown"]))
+    given.runs.update(EARLIER, "dead", {"planned_at": EARLIER_PLAN})
+    given.plan()
+    assert SYNC_ID == given.runs.read(EARLIER, "dead")["continued_by"]

@@ -777,13 +777,14 @@ def full(**items: dict[str, Any]) -> Given:
 
 
 def test_a_run_emits_its_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    statuses = ["updated", "updated", "unchanged", "skipped"]
-    given = full(**{f"_{n}": {"billing": record(one)} for n, one in enumerate(statuses)})
+    statuses = ["updated", "unchanged", "skipped"]
+    items = {f"_{n}": {"billing": record(one)} for n, one in enumerate(statuses)}
+    given = full(**items, _9={"billing": record("updated", drifted=True)})
     assert numbers(capsys, given) == {
         "AccountsUpdated": 2,
         "AccountsUnchanged": 1,
         "AccountsFailed": 0,
-        "AccountsDrifted": 2,
+        "AccountsDrifted": 1,
         "FullRuns": 1,
         "RunSeconds": 120,
     }
@@ -792,7 +793,8 @@ def test_a_run_emits_its_counts(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_dry_run_has_found_drift_and_updated_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    given = full(_1={"billing": record("updated")}, _2={"billing": failed()})
+    drifted = {"billing": record("updated", drifted=True)}
+    given = full(_1=drifted, _2={"billing": failed()})
     values = numbers(capsys, given, input={"dry_run": True}, may_hold_lock=False)
     assert {"AccountsDrifted": 1, "AccountsFailed": 1} == values
 
@@ -844,3 +846,41 @@ def test_a_run_emits_its_metrics_once(capsys: pytest.CaptureFixture[str]) -> Non
     given.ends()
     given.ends()
     assert [SYNC_ID] == [blob["sync_id"] for blob in emf.blobs(capsys.readouterr().out)]
+
+
+# Drift and undo
+
+
+@pytest.mark.parametrize(("threshold", "notify"), [(None, False), (2, False), (1, True), (0, True)])
+def test_a_run_with_more_drift_than_the_threshold_is_published(
+    threshold: int | None, *, notify: bool
+) -> None:
+    given = Given(**every(2, {"billing": record("updated", drifted=True)}))
+    settings = {**SILENT, "drift_threshold": threshold}
+    assert notify == given.ends(plan={"notification": settings})["notify"]
+    assert 2 == given.run["drifted"]
+    assert {"account_id": "0", "contact_types": ["billing"]} == given.run["drifts"][0]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_undo_is_published_sets_no_entry_and_counts_as_no_full_run(
+    capsys: pytest.CaptureFixture[str], *, dry_run: bool
+) -> None:
+    given = Given(RunRequest(undo="run-0"), _1={"billing": record("updated")})
+    given.noted(undoes=["run-0"], source={})
+    ended = given.ends(
+        plan={"notification": SILENT}, input={"dry_run": dry_run}, may_hold_lock=not dry_run
+    )
+    assert ended["notify"] == (not dry_run)
+    assert ended["check_source_in"] is None
+    assert HELD == given.held
+    (values,) = emf.values(capsys.readouterr().out)
+    assert (0, 0) == (values["AccountsDrifted"], values.get("FullRuns", 0))
+
+
+def test_an_undo_names_each_skipped_contact_once() -> None:
+    given = Given(RunRequest(undo="run-0"), _1={"billing": record("skipped", error="changed")})
+    given.noted(undoes=["run-0"])
+    message = given.ends(plan={"notification": SILENT})["message"]
+    assert 1 == message.count("1  billing: changed")
+    assert "skipped: 1," not in message

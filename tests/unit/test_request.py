@@ -447,3 +447,36 @@ def test_merging_a_request_with_itself_changes_nothing(one: RunRequest) -> None:
 @given(requests())
 def test_a_stored_request_comes_back_the_same(one: RunRequest) -> None:
     assert one == RunRequest.from_stored(json.loads(json.dumps(one.stored())))
+
+
+# An undo
+
+
+def test_an_undo_may_be_narrowed_and_dry() -> None:
+    scope = {"account_ids": [MEMBER], "contact_types": ["billing"]}
+    request = make_request(undo="run-1", dry_run=True, **scope)
+    asked = run_request(request)
+    assert ("run-1", [MEMBER], [ContactType.BILLING]) == (
+        asked.undo,
+        asked.account_ids,
+        asked.contact_types,
+    )
+    assert asked == RunRequest.from_stored(asked.stored())
+
+
+@pytest.mark.parametrize(
+    "more", [{"retry_of": "run-0"}, {"trigger": make_trigger("schedule")}, {"undo": ""}]
+)
+def test_an_undo_is_a_persons_and_no_retry(more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError):
+        make_request(**{"undo": "run-1", **more})
+
+
+def test_what_is_retried_of_an_undo_is_an_undo() -> None:
+    retried = RunRequest(undo="run-1", account_ids=[MEMBER])
+    assert "run-1" == run_request(make_request(retry_of="run-2"), retried).undo
+
+
+def test_requests_keep_which_runs_they_continue() -> None:
+    both = RunRequest(continues=["a"]).merge(RunRequest(continues=["b", "a"]))
+    assert ["a", "b"] == both.continues

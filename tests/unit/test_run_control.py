@@ -532,3 +532,71 @@ def test_a_wrong_retry_is_not_queued() -> None:
     with pytest.raises(InvalidRequestError):
         given.control.take_lock(make_run(retry_of="run-0"))
     assert (None, []) == (given.holder, given.waiting)
+
+
+# An undo
+
+
+UNDO = RunRequest(undo="run-0", account_ids=[MEMBER])
+
+
+def test_an_undo_is_checked_and_queued() -> None:
+    given = Given().had_run("run-0", ended_at=EARLIER)
+    given.control.take_lock(make_run(undo="run-0", account_ids=[MEMBER]))
+    assert "run-0" == given.lock.requests[SYNC_ID].request.undo
+    with pytest.raises(InvalidRequestError, match="there is no run run-9"):
+        given.control.take_lock(make_run(undo="run-9"))
+
+
+def test_of_an_undo_only_what_failed_is_put_back_again() -> None:
+    given = Given(None, make_execution(name="run-1")).had_run(
+        "run-1", request=RunRequest(undo="run-0", contact_types=[ContactType.BILLING]).stored()
+    )
+    given.runs.failed["run-1"] = [OTHER]
+    asked = given.control.request_of(make_run(retry_of="run-1"))
+    expected = RunRequest(undo="run-0", account_ids=[OTHER], contact_types=[ContactType.BILLING])
+    assert expected == asked
+
+
+def test_an_undo_that_failed_almost_everywhere_is_repeated_as_it_was() -> None:
+    given = Given(None, make_execution(name="run-1")).had_run("run-1", request=UNDO.stored())
+    given.runs.failed["run-1"] = [str(n) for n in range(5_001)]
+    asked = given.control.request_of(make_run(retry_of="run-1"))
+    assert UNDO == asked
+
+
+def test_after_a_dead_undo_not_every_account_is_synced() -> None:
+    """That would overwrite what it put back; it is still queued."""
+    given = Given("dead", make_execution("TIMED_OUT")).queues("undo")
+    given.had_run(planned_at=EARLIER, request=UNDO.stored())
+    turn = given.control.take_lock(make_recovery_run(status="TIMED_OUT"))
+    assert LockDecision.TAKEN is turn.decision
+    assert ["undo"] == given.waiting
+
+
+@pytest.mark.parametrize(
+    ("queued", "item", "execution_input", "waiting"),
+    [
+        ([], {}, {"undo": "run-0"}, ["recovery-1"]),
+        (["dead"], {}, {"undo": "run-0"}, ["dead"]),
+        ([], {"planned_at": EARLIER}, {"undo": "run-0"}, []),
+        ([], {}, {"undo": "run-0", "retry_of": "x"}, []),
+    ],
+)
+def test_an_undo_that_died_before_it_was_queued_is_queued_by_its_recovery(
+    queued: list[str], item: dict[str, Any], execution_input: Any, waiting: list[str]
+) -> None:
+    dead = make_execution("FAILED", execution_input=execution_input)
+    given = Given("dead", dead).queues(*queued)
+    if item:
+        given.had_run(**item)
+    given.control.take_lock(make_recovery_run())
+    assert waiting == given.waiting
+    if waiting == ["recovery-1"]:
+        assert "run-0" == given.lock.requests["recovery-1"].request.undo
+
+
+def test_a_recovery_names_the_run_that_it_goes_on_with() -> None:
+    given = Given("dead", make_execution()).had_run(planned_at=EARLIER)
+    given.control.take_lock(make_recovery_run())
+    assert ["dead"] == given.lock.requests["recovery-1"].request.continues

@@ -49,10 +49,15 @@ class AccountStatesTable:
         )
 
     def intend(self, task: AccountTask, writes: Mapping[ContactType, Write]) -> bool:
-        """Record writes that are about to happen; return False where a newer run was here."""
-        values: dict[str, Any] = {f"{name}_intent": _stored(one) for name, one in writes.items()}
+        """Record writes that are about to happen; return False where a newer run was here.
+
+        What an undo puts back is in sync with nothing, and its intention is no write of ours.
+        """
+        kind = "undone" if task.is_undo else "intent"
+        values: dict[str, Any] = {f"{name}_{kind}": _stored(one) for name, one in writes.items()}
         values["planned_at"] = task.planned_at
-        return self._update(keys.account_state(task.account_id), values, [])
+        removed = [f"{name}_in_sync_with" for name in writes if task.is_undo]
+        return self._update(keys.account_state(task.account_id), values, removed)
 
     def record(
         self,
@@ -79,11 +84,7 @@ class AccountStatesTable:
         removed = [] if _is_gone(results) else ["left_at", "expires_at"]
         for name, result in results.items():
             values |= _remembered(task, name, result, at)
-            # A write without an answer may have been carried out; a refused one was not.
-            if result.status is not Status.FAILED or result.is_refused:
-                removed.append(f"{name}_intent")
-            if result.differs:
-                removed.append(f"{name}_in_sync_with")
+            removed += [f"{name}_{kind}" for kind in _forgotten(task, result)]
         return self._update(keys.account_state(task.account_id), values, removed)
 
     def items(
@@ -179,6 +180,8 @@ def _remembered(
     task: AccountTask, name: ContactType, result: ContactResult, at: datetime
 ) -> dict[str, Any]:
     """Return what later runs need to know of the contact."""
+    if task.is_undo:
+        return {f"{name}_undone": _stored(result.write)} if result.write else {}
     values: dict[str, Any] = {}
     if result.write:
         values[f"{name}_written"] = _stored(result.write)
@@ -191,6 +194,20 @@ def _remembered(
         count = {"count": result.contested, "planned_at": task.planned_at}
         values[f"{name}_contested"] = count
     return values
+
+
+def _forgotten(task: AccountTask, result: ContactResult) -> list[str]:
+    """Return what later runs must not know any more of the contact."""
+    # A write without an answer may have been carried out; a refused one was not.
+    is_settled = result.status is not Status.FAILED or result.is_refused
+    if task.is_undo:
+        if result.write:
+            return ["written", "intent", "contested"]
+        return ["undone"] if result.is_refused else []
+    forgotten = ["intent"] if is_settled else []
+    if result.write:
+        forgotten.append("undone")
+    return [*forgotten, "in_sync_with"] if result.differs else forgotten
 
 
 def _stored(write: Write) -> dict[str, str]:
@@ -209,6 +226,7 @@ def _known(item: Mapping[str, Any], name: ContactType) -> KnownContact:
     return KnownContact(
         written=_write(item.get(f"{name}_written")),
         intended=_write(item.get(f"{name}_intent")),
+        undone=_write(item.get(f"{name}_undone")),
         status=Status(status) if status in list(Status) else None,
         status_of=record.get("planned_at"),
         contested=int(contested.get("count", 0)),

@@ -38,6 +38,12 @@ class Execution:
         return isinstance(content, dict) and bool(content.get("dry_run"))
 
     @property
+    def is_undo(self) -> bool:
+        """Return whether the execution was started to undo a run."""
+        content = json.loads(self.input)
+        return isinstance(content, dict) and bool(content.get("undo"))
+
+    @property
     def is_alive(self) -> bool:
         """Return whether the execution may still work; every other status is dead."""
         return self.status in ALIVE

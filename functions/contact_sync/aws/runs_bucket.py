@@ -48,6 +48,8 @@ class RunsBucket:
                 "rules": {"accounts": scope.rules.accounts, "units": scope.rules.units},
                 "left_out": scope.left_out,
                 "seconds": scope.seconds,
+                "undoes": list(scope.undoes),
+                "synced_types": list(scope.synced_types),
             },
         )
 
@@ -63,6 +65,8 @@ class RunsBucket:
             "rules": ContactRules(**rules),
             "left_out": _by_type(stored["left_out"]),
             "seconds": _by_type(stored["seconds"]),
+            "undoes": tuple(stored["undoes"]),
+            "synced_types": tuple(ContactType(name) for name in stored["synced_types"]),
         }
         return Scope(**{**stored, **read})
 
@@ -79,6 +83,7 @@ class RunsBucket:
                 "insisted": sorted(source.insisted),
                 "named": {name: dict(fields) for name, fields in source.named.items()},
                 "primary_keeps": list(source.primary_keeps),
+                "is_undo": source.is_undo,
             },
         )
 
@@ -97,6 +102,7 @@ class RunsBucket:
             insisted=frozenset(stored["insisted"]),
             named=stored["named"],
             primary_keeps=tuple(stored["primary_keeps"]),
+            is_undo=stored["is_undo"],
         )
 
     def store_sets(self, key: str, sets: Sequence[ContactSet]) -> None:
@@ -108,15 +114,15 @@ class RunsBucket:
         return [_by_type(one) for one in self._load(key)]
 
     def store_manifest(self, key: str, accounts: Iterable[ListedAccount]) -> None:
-        """Store the accounts of the run: [{account_id, contact_set}], which the Map reads."""
-        self._store(
-            key,
-            [{"account_id": one.account_id, "contact_set": one.contact_set} for one in accounts],
-        )
+        """Store the accounts of the run: [{account_id, contact_set, …}], which the Map reads."""
+        self._store(key, [_row(one) for one in accounts])
 
     def load_manifest(self, key: str) -> list[ListedAccount]:
         """Load what store_manifest stored."""
-        return [ListedAccount(one["account_id"], one["contact_set"]) for one in self._load(key)]
+        return [
+            ListedAccount(one["account_id"], one["contact_set"], tuple(one.get("stays", ())))
+            for one in self._load(key)
+        ]
 
     def delete(self, key: str) -> None:
         """Delete one object; one that is not there is deleted."""
@@ -140,6 +146,11 @@ class RunsBucket:
 
 def _by_type(stored: Mapping[str, Value]) -> dict[ContactType, Value]:
     return {ContactType(name): value for name, value in stored.items()}
+
+
+def _row(account: ListedAccount) -> dict[str, Any]:
+    row = {"account_id": account.account_id, "contact_set": account.contact_set}
+    return row | ({"stays": list(account.stays)} if account.stays else {})
 
 
 def _listed(values: Any) -> list[str] | None:

@@ -1,0 +1,47 @@
+"""Which runs an undo puts back, and why one cannot be undone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contact_sync.aws.executions import UNKNOWN, Executions
+from contact_sync.aws.runs_table import RunsTable
+from contact_sync.errors import InvalidRequestError
+
+
+def runs_to_undo(runs: RunsTable, sync_id: str) -> list[str]:
+    """Return the run with those that it continues and those that continue it, the latest first."""
+    items = {sync_id: runs.find(sync_id) or {}}
+    unseen = _linked(items[sync_id])
+    while unseen:
+        name = unseen.pop()
+        if name not in items:
+            items[name] = runs.find(name) or {}
+            unseen += _linked(items[name])
+    return sorted(items, key=lambda one: str(items[one].get("planned_at", "")), reverse=True)
+
+
+def check_undo(sync_id: str, runs: RunsTable, executions: Executions, *, keeps: bool) -> None:
+    """Raise InvalidRequestError where the run cannot be undone; `keeps`: what it replaced is."""
+    if not keeps:
+        raise InvalidRequestError(
+            "undo: KeepReplacedDays is 0, so nothing that runs replace is kept"
+        )
+    if not runs.find(sync_id) and executions.describe(sync_id).status == UNKNOWN:
+        raise InvalidRequestError(f"undo: there is no run {sync_id}")
+    for name in runs_to_undo(runs, sync_id):
+        item = runs.find(name) or {}
+        if item.get("dry_run"):
+            raise InvalidRequestError(f"undo: run {name} was a dry run, which wrote nothing")
+        if done_by := item.get("done_by"):
+            raise InvalidRequestError(
+                f"undo: run {name} waited for its turn, and run {done_by} did what it asked for; "
+                f"undo {done_by}, which did all that was queued"
+            )
+        if "ended_at" not in item and executions.describe(name).is_alive:
+            raise InvalidRequestError(f"undo: run {name} is still under way")
+
+
+def _linked(item: Mapping[str, Any]) -> list[str]:
+    continues: Sequence[str] = item.get("request", {}).get("continues", [])
+    later = item.get("continued_by")
+    return [*continues, *([later] if later else [])]

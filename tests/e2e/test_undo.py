@@ -1,0 +1,112 @@
+"""A run undone, in the stand-in: accounts have their former contacts, a repeat does nothing."""
+
+from typing import Any
+
+from standin.organization import drifted_world
+from support.machine import Machine
+
+
+def contacts(machine: Machine, account_ids: list[str]) -> dict[str, Any]:
+    world = machine.organization.world()
+    return {one: world["contacts"].get(one, {}) for one in account_ids}
+
+
+def members(world: dict[str, Any]) -> list[str]:
+    return [account["id"] for account in world["accounts"]]
+
+
+def test_a_run_over_300_drifted_accounts_is_undone(machine: Machine) -> None:
+    world = drifted_world(300, missing=0.2)
+    machine.reset(world)
+    accounts = members(world)
+    changed, excluded, closed, *others = accounts
+    former = contacts(machine, accounts)
+
+    run = machine.run()
+
+    assert "SUCCEEDED" == run.status()
+    synced = contacts(machine, accounts)
+    assert former != synced
+
+    own = {**synced[changed]["SECURITY"], "Title": "Changed In Between"}
+    machine.organization.set_contact(changed, "SECURITY", own)
+    machine.organization.set_account(closed, state="SUSPENDED")
+    machine.configure(excluded_accounts=[excluded])
+
+    outcome = machine.outcome({"undo": run.name})
+
+    now = contacts(machine, accounts)
+    assert {one: former[one] for one in others} == {one: now[one] for one in others}
+    assert former[excluded] == now[excluded]
+    assert synced[closed] == now[closed]
+    assert own == now[changed]["SECURITY"]
+    rest = {name: value for name, value in former[changed].items() if name != "SECURITY"}
+    assert rest == {name: value for name, value in now[changed].items() if name != "SECURITY"}
+    assert "SUCCEEDED" == outcome.execution.status()
+    message = machine.messages()[-1]["Message"]
+    assert f"{changed}  security: changed since that run" in message
+    assert f"skipped: {closed}, SUSPENDED" in message
+    assert "The next contact change or full run overwrites these:" in message
+
+    machine.organization.clear_calls()
+    again = machine.run({"undo": run.name})
+
+    assert "SUCCEEDED" == again.status()
+    assert [] == machine.writes()
+    assert now == contacts(machine, accounts)
+
+
+def test_an_undo_may_be_narrowed_tried_first_and_undone_itself(machine: Machine) -> None:
+    world = drifted_world(4)
+    machine.reset(world)
+    first, *others = members(world)
+    former = contacts(machine, [first, *others])
+    run = machine.run()
+    synced = contacts(machine, [first, *others])
+    machine.organization.clear_calls()
+
+    dry = machine.run({"undo": run.name, "dry_run": True})
+
+    assert "SUCCEEDED" == dry.status()
+    assert [] == machine.writes()
+    assert "would be put back" in machine.messages()[-1]["Subject"]
+
+    scope = {"account_ids": [first], "contact_types": ["security"]}
+    undo = machine.run({"undo": run.name, **scope})
+
+    now = contacts(machine, [first, *others])
+    assert former[first].get("SECURITY") == now[first].get("SECURITY")
+    assert synced == {**now, first: {**now[first], "SECURITY": synced[first]["SECURITY"]}}
+    # The next run syncs it again, although nothing else has changed.
+    assert "security" not in machine.lock()["held"]
+
+    machine.run({"undo": undo.name})
+
+    assert synced == contacts(machine, [first, *others])
+
+
+def test_where_nothing_can_be_stored_no_account_is_written(machine: Machine) -> None:
+    world = drifted_world(3)
+    machine.reset(world)
+    former = contacts(machine, members(world))
+    fault = {"service": "s3", "operation": "PutObject", "match": "replaced/"}
+    refusal = {"error": "AccessDenied", "status": 403, "times": None}
+    machine.standin.set_faults([{**fault, **refusal}])
+
+    execution = machine.run()
+    machine.standin.clear_faults()
+
+    assert "FAILED" == execution.status()
+    assert [] == machine.writes()
+    assert former == contacts(machine, members(world))
+    assert "ReplacedNotStoredError" in machine.messages()[-1]["Message"]
+
+
+def test_what_cannot_be_undone_is_refused(machine: Machine) -> None:
+    machine.reset(drifted_world(1))
+
+    execution = machine.run({"undo": "no-such-run"})
+
+    described = execution.describe()
+    assert "InvalidRequestError" == described["error"]
+    assert "there is no run no-such-run" in described["cause"]
