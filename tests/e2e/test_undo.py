@@ -33,7 +33,7 @@ def test_a_run_over_300_drifted_accounts_is_undone(machine: Machine) -> None:
     machine.organization.set_account(closed, state="SUSPENDED")
     machine.configure(excluded_accounts=[excluded])
 
-    outcome = machine.outcome({"undo": run.name})
+    undo = machine.run({"undo": run.name})
 
     now = contacts(machine, accounts)
     assert {one: former[one] for one in others} == {one: now[one] for one in others}
@@ -42,8 +42,8 @@ def test_a_run_over_300_drifted_accounts_is_undone(machine: Machine) -> None:
     assert own == now[changed]["SECURITY"]
     rest = {name: value for name, value in former[changed].items() if name != "SECURITY"}
     assert rest == {name: value for name, value in now[changed].items() if name != "SECURITY"}
-    assert "SUCCEEDED" == outcome.execution.status()
-    message = machine.messages()[-1]["Message"]
+    assert "SUCCEEDED" == undo.status()
+    message = machine.messages()[-1].body
     assert f"{changed}  security: changed since that run" in message
     assert f"skipped: {closed}, SUSPENDED" in message
     assert "The next contact change or full run overwrites these:" in message
@@ -58,7 +58,7 @@ def test_a_run_over_300_drifted_accounts_is_undone(machine: Machine) -> None:
 
 def test_an_undo_may_be_narrowed_tried_first_and_undone_itself(machine: Machine) -> None:
     world = drifted_world(4)
-    machine.reset(world)
+    machine.reset(world, notification_settings={"notify_on_success": True})
     first, *others = members(world)
     former = contacts(machine, [first, *others])
     run = machine.run()
@@ -69,7 +69,7 @@ def test_an_undo_may_be_narrowed_tried_first_and_undone_itself(machine: Machine)
 
     assert "SUCCEEDED" == dry.status()
     assert [] == machine.writes()
-    assert "would be put back" in machine.messages()[-1]["Subject"]
+    assert "would be put back" in str(machine.messages()[-1].subject)
 
     scope = {"account_ids": [first], "contact_types": ["security"]}
     undo = machine.run({"undo": run.name, **scope})
@@ -99,7 +99,7 @@ def test_where_nothing_can_be_stored_no_account_is_written(machine: Machine) -> 
     assert "FAILED" == execution.status()
     assert [] == machine.writes()
     assert former == contacts(machine, members(world))
-    assert "ReplacedNotStoredError" in machine.messages()[-1]["Message"]
+    assert "ReplacedNotStoredError" in machine.messages()[-1].body
 
 
 def test_what_cannot_be_undone_is_refused(machine: Machine) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import boto3
 import pytest
-from contact_sync.aws.runs_bucket import RunsBucket
+from contact_sync.aws.replaced_contacts import ReplacedContactsBucket
+from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
 from contact_sync.contacts import ContactType
 from contact_sync.errors import (
     AccessDeniedError,
@@ -15,6 +16,7 @@ from contact_sync.errors import (
     ThrottledError,
     TrustedAccessRequiredError,
 )
+from contact_sync.undo import Replaced
 from support.builders import (
     INNER_UNIT,
     MANAGEMENT,
@@ -211,3 +213,25 @@ def test_looking_up_one_account_lists_nothing_and_stores_nothing(cloud: Cloud) -
     called = {call["operation"] for call in cloud.organization.calls()}
     assert {"DescribeAccount", "GetAlternateContact"} == called
     assert "Contents" not in cloud.s3.list_objects_v2(Bucket=BUCKET)
+
+
+# An undo
+
+
+def test_an_undo_lists_what_the_runs_wrote_the_later_run_first(cloud: Cloud) -> None:
+    cloud.organization.reset(make_world(*ACCOUNTS))
+    replaced = ReplacedContactsBucket(cloud.s3, BUCKET, keeps=True)
+    for run, account_id in (("late", OTHER), ("early", OTHER), ("early", THIRD)):
+        replaced.store(run, account_id, ContactType.BILLING, Replaced(None, "1:new"))
+    undo = {"undoes": ("late", "early"), "synced_types": (ContactType.BILLING,)}
+    answer = lists(cloud, excluded_accounts=[OTHER], **undo)
+    assert (1, {THIRD: "SUSPENDED"}, []) == (
+        answer["accounts"],
+        answer["named_skips"],
+        answer["unused"],
+    )
+    bucket = RunsBucket(cloud.s3, BUCKET)
+    (listed,) = bucket.load_manifest(PLAN["manifest_key"])
+    assert (OTHER, ("billing",)) == (listed.account_id, listed.stays)
+    sets = bucket.load_sets(beside(PLAN["manifest_key"], SETS))
+    assert "late early" == sets[listed.contact_set][ContactType.BILLING]

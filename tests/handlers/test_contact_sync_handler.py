@@ -4,6 +4,7 @@ import json
 import re
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import boto3
@@ -195,6 +196,19 @@ def test_of_very_many_names_the_first_500_are_looked_up_and_paced(
     assert 500 == waits == len(cloud.organization.calls())
     with pytest.raises(InvalidRequestError, match=f"not in the organization: {STRANGER}$"):
         do("check_request", {"account_ids": [*ids[1:], STRANGER]})
+
+
+@pytest.mark.parametrize(("days", "is_refused"), [("30", False), ("0", True)])
+def test_what_is_not_configured_any_more_can_be_undone_while_it_is_kept(
+    days: str, source: Cloud, do: Do, monkeypatch: pytest.MonkeyPatch, *, is_refused: bool
+) -> None:
+    monkeypatch.setenv("KEEP_REPLACED_DAYS", days)
+    put_config(source, contact_types=["billing"])
+    put(source, keys.run(STARTED_AT, "run-0"), **keys.run_index("run-0"), ended_at=STARTED_AT)
+    undo = {"undo": "run-0", "contact_types": ["security"]}
+    refusal = pytest.raises(InvalidRequestError, match="KeepReplacedDays is 0")
+    with refusal if is_refused else nullcontext():
+        do("check_request", undo)
 
 
 def test_a_retry_of_an_unknown_run_is_refused(do: Do) -> None:

@@ -3,6 +3,7 @@
 import json
 import traceback
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -362,3 +363,21 @@ def test_neither_errors_nor_output_nor_items_hold_a_contact_value(
     values = {*SECRET_VALUES, *broken.to_api().values()}
     assert [] == [value for value in values if value in printed + out + err + stored]
     assert "ValidationException for EmailAddress" in printed
+
+
+# An undo
+
+
+def test_a_run_and_its_undo_leave_the_member_as_it_was(member: Cloud) -> None:
+    former = {**ALTERNATE_FIELDS, "Name": "Formerly Tester"}
+    member.organization.set_contact(MEMBER, "BILLING", former)
+    invoke = member.load(PROCESSORS[0])
+    assert {"digit": 1} == invoke(make_child_input())
+    bucket, key = RunsBucket(member.s3, BUCKET), LATER["source_key"]
+    bucket.store_source(key, replace(make_source(), is_undo=True))
+    alternates = [ContactType(name.lower()) for name in ALTERNATES]
+    bucket.store_sets(beside(key, SETS), [dict.fromkeys(alternates, SYNC_ID)])
+    lock(member, "run-2", LATER_PLAN)
+    assert {"digit": 1} == invoke(make_child_input(**LATER))
+    assert {"BILLING": former} == member.organization.contacts(MEMBER)
+    assert ["updated", "deleted", "deleted"] == statuses(member, *ALTERNATES)
