@@ -210,8 +210,10 @@ class TestBucket:
         for role, action, objects in users:
             policies = [*documents(stack, role), bucket]
             who, source = Principal(arn=stack.arn(role)), objects.replace("*", "sync-id/1/any")
-            assert Decision.ALLOW == decide(policies, Request(action, source, who, OVER_TLS))
-            assert Decision.DENY == decide(policies, Request(action, source, who, WITHOUT_TLS))
+            # What is asked of the bucket itself is asked of one prefix.
+            prefix = {"s3:prefix": "replaced/sync-id/"} if action == "s3:ListBucket" else {}
+            for given, verdict in ((OVER_TLS, Decision.ALLOW), (WITHOUT_TLS, Decision.DENY)):
+                assert verdict == decide(policies, Request(action, source, who, given | prefix))
 
     def test_nobody_outside_of_the_runs_folder_is_let_in(self, stack: Stack) -> None:
         outside = f"{stack.arn('RunsBucket')}/elsewhere"

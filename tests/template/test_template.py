@@ -408,12 +408,29 @@ class TestData:
     @pytest.mark.rule(16)
     def test_objects_outlive_the_longest_run(self, stack: Stack) -> None:
         """A run may last as long as the machine; what a dead one leaves is gone soon after."""
-        [rule] = stack.properties("RunsBucket")["LifecycleConfiguration"]["Rules"]
+        rule, _ = stack.properties("RunsBucket")["LifecycleConfiguration"]["Rules"]
         longest_run = timedelta(seconds=asl.load()["TimeoutSeconds"])
         kept = timedelta(days=rule["ExpirationInDays"])
 
         assert ("Enabled", "runs/") == (rule["Status"], rule["Prefix"])
         assert longest_run + timedelta(days=1) < kept <= longest_run + timedelta(days=3)
+
+    @pytest.mark.parametrize(("days", "kept"), [(30, 30), (7, 7), (0, 1)])
+    def test_what_runs_replaced_expires(
+        self, expanded: dict[str, Any], days: int, kept: int
+    ) -> None:
+        """With 0 nothing is stored, and what was stored before goes at once."""
+        stack = Stack(expanded, KeepReplacedDays=days)
+        _, rule = stack.properties("RunsBucket")["LifecycleConfiguration"]["Rules"]
+        functions = stack.of_type("AWS::Lambda::Function").values()
+        told = [one["Environment"]["Variables"].get("KEEP_REPLACED_DAYS") for one in functions]
+
+        assert ("Enabled", "replaced/", kept) == (
+            rule["Status"],
+            rule["Prefix"],
+            int(rule["ExpirationInDays"]),
+        )
+        assert 3 == told.count(str(days))
 
     def test_nothing_is_left_to_block_the_next_deployment(self, expanded: dict[str, Any]) -> None:
         """No resource with a fixed name outlives its stack, and no rollback is refused."""

@@ -17,6 +17,7 @@ IDENTIFIERS = frozenset(
         "Key",
         "OrganizationalUnitId",
         "ParentId",
+        "Prefix",
         "SecretId",
         "TableName",
         "executionArn",
