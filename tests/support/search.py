@@ -9,6 +9,7 @@ from standin.deployment import ARTIFACTS_BUCKET
 from standin.running import RunningStandin
 
 SOURCE_OBJECT = "source.json"
+REPLACED = "replaced/"
 BEGINNING = 6
 # Shorter values, such as a country code, occur by chance.
 SEARCHABLE = 8
@@ -30,8 +31,8 @@ def contact_values(world: Mapping[str, Any]) -> set[str]:
 def search(standin: RunningStandin, values: Iterable[str]) -> list[str]:
     """Return where any of the values is stored, as `value: place`.
 
-    Left out are only the deployed artifacts, the live source objects and the address book, which
-    are the places where contact values may be.
+    Left out are only the deployed artifacts, the live source objects, what runs replaced and the
+    address book, which are the places where contact values may be.
     """
     return find(values, ((where, _unescape(text)) for where, text in _stored_texts(standin)))
 
@@ -118,7 +119,7 @@ def _objects(client: Any) -> Iterator[Text]:
         for item in _pages(client, "list_objects_v2", "Contents", Bucket=name):
             key = item["Key"]
             yield f"object name in {name}", key
-            if not key.endswith(SOURCE_OBJECT):
+            if not (key.endswith(SOURCE_OBJECT) or key.startswith(REPLACED)):
                 body = client.get_object(Bucket=name, Key=key)["Body"].read()
                 yield f"object {name}/{key}", body.decode(errors="replace")
 
