@@ -57,7 +57,7 @@ class KnownContact:
 
     `written` is our last write that was recorded. `intended` is a later one, of an attempt that
     died or failed before it recorded the result: it may have been carried out. `undone` is what an
-    undo put back, or was about to: it is not ours to delete. `status` and
+    undo put back, `undoing` what it was about to, as above; neither is ours to delete. `status` and
     `status_of` are the last recorded result and the plan of its run. `contested` counts runs in a
     row, the last of which has the plan `contested_of`. `in_sync` is None where the last comparison
     left a difference. `drifted`: the run with the plan `status_of` found that the contact drifted.
@@ -66,6 +66,7 @@ class KnownContact:
     written: Write | None = None
     intended: Write | None = None
     undone: Write | None = None
+    undoing: Write | None = None
     status: Status | None = None
     status_of: str | None = None
     contested: int = 0
@@ -110,7 +111,8 @@ def decide(  # noqa: PLR0913 - each is one fact that the decision needs
     ours = [write for write in (known.written, known.intended) if write]
     # Not even believed where it shows the desired value: what we wrote may hide behind it.
     is_stale = any(may_hide(write, seen, now) for write in ours)
-    hides_undo = known.undone is not None and may_hide(known.undone, seen, now)
+    put_back = [write for write in (known.undone, known.undoing) if write]
+    hides_undo = any(may_hide(write, seen, now) for write in put_back)
     if seen == wanted and not is_stale and not hides_undo:
         return _equal(wanted, known, planned_at)
     if wanted == ABSENT:

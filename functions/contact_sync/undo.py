@@ -58,7 +58,10 @@ def former(  # noqa: PLR0913 - each is one fact that the decision needs
 
 
 def _behind(seen: str, known: KnownContact, now: datetime) -> str:
-    """Return the digest that the account has: that of our last write, if the read may hide it."""
+    """Return the digest that the account has: that of our last write, if the read may hide it.
+
+    What an undo was about to put back may not be there: if the read says so, it is put back again.
+    """
     ours = [one for one in (known.written, known.intended, known.undone) if one]
     hiding = [one for one in ours if may_hide(one, seen, now)]
     return max(hiding, key=lambda one: one.at).digest if hiding else seen
@@ -68,7 +71,7 @@ def _as_before(current: str, known: KnownContact, planned_at: str) -> Decision:
     """Return the result of a contact that need not be put back; this run may have done that."""
     if known.status and known.status_of == planned_at and known.status not in UNSETTLED:
         return Decision(known.status)
-    wrote = known.undone
+    wrote = known.undoing
     if wrote and (wrote.planned_at, wrote.digest) == (planned_at, current):
         status = Status.DELETED if current == ABSENT else Status.UPDATED
         return Decision(status, wrote=wrote)

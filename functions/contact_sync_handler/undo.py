@@ -32,7 +32,9 @@ def check_undo(sync_id: str, runs: RunsTable, executions: Executions, *, keeps: 
         item = runs.find(name) or {}
         if item.get("dry_run"):
             raise InvalidRequestError(f"undo: run {name} was a dry run, which wrote nothing")
-        if done_by := item.get("done_by"):
+        # What a run had taken that died is done by its recovery, too.
+        done_by = item.get("done_by")
+        if done_by and "planned_at" not in item:
             raise InvalidRequestError(
                 f"undo: run {name} waited for its turn, and run {done_by} did what it asked for; "
                 f"undo {done_by}, which did all that was queued"

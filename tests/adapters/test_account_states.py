@@ -514,7 +514,7 @@ def test_an_undo_ends_what_we_wrote_the_contested_count_and_the_time_in_sync(
     put_back = make_write(digest="1:former", replaced=WRITE.digest, at=LATER)
     assert states.intend(UNDO, {BILLING: put_back})
     assert (put_back, None, None) == (
-        known(states).undone,
+        known(states).undoing,
         known(states).intended,
         known(states).in_sync,
     )
@@ -533,10 +533,12 @@ def test_an_undo_that_was_refused_put_nothing_back(
     states.intend(UNDO, {BILLING: WRITE})
     failed = ContactResult(Status.FAILED, "X", is_refused=is_refused)
     record(states, {BILLING: failed}, UNDO)
-    assert is_kept == (known(states).undone is not None)
+    assert is_kept == (known(states).undoing is not None)
 
 
 def test_the_next_write_ends_what_was_put_back(states: AccountStatesTable) -> None:
     record(states, {BILLING: ContactResult(Status.UPDATED, write=WRITE)}, UNDO)
+    states.intend(UNDO, {BILLING: WRITE})
     record(states, {BILLING: UPDATED}, make_task(planned_at=LATER_PLAN))
-    assert (None, WRITE) == (known(states).undone, known(states).written)
+    after = known(states)
+    assert (None, None, WRITE) == (after.undone, after.undoing, after.written)

@@ -126,8 +126,14 @@ def test_what_an_attempt_put_back_that_died_is_reported_as_what_it_was(
     before: Contact | None, status: Status
 ) -> None:
     wrote = make_write(digest=digest(before), replaced=digest(SECOND), planned_at=UNDO_PLAN)
-    found = undo([replaced(before, SECOND)], before, KnownContact(undone=wrote))
+    found = undo([replaced(before, SECOND)], before, KnownContact(undoing=wrote))
     assert Former(Decision(status, wrote=wrote)) == found
+
+
+def test_what_an_attempt_that_died_may_not_have_put_back_is_put_back() -> None:
+    wrote = make_write(digest=digest(FIRST), replaced=digest(SECOND), planned_at=PLANNED_AT)
+    found = undo([replaced(FIRST, SECOND)], SECOND, KnownContact(undoing=wrote))
+    assert Former(Decision(Status.UPDATED, writes=True), FIRST) == found
 
 
 def test_what_an_earlier_undo_put_back_is_unchanged() -> None:
@@ -262,7 +268,14 @@ def test_where_nothing_is_kept_nothing_is_undone() -> None:
         check_undo("one", Runs(one={}), FakeExecutions(), keeps=False)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("item", [{"ended_at": EARLIER}, {"planned_at": PLANNED_AT}])
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"ended_at": EARLIER},
+        {"planned_at": PLANNED_AT},
+        {"planned_at": PLANNED_AT, "done_by": "its recovery"},
+    ],
+)
 def test_a_run_that_has_ended_or_died_can_be_undone(item: Any) -> None:
     executions = FakeExecutions(make_execution("FAILED", "one"))
     check_undo("one", Runs(one=item), executions, keeps=True)  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ class AccountStatesTable:
 
         What an undo puts back is in sync with nothing, and its intention is no write of ours.
         """
-        kind = "undone" if task.is_undo else "intent"
+        kind = "undoing" if task.is_undo else "intent"
         values: dict[str, Any] = {f"{name}_{kind}": _stored(one) for name, one in writes.items()}
         values["planned_at"] = task.planned_at
         removed = [f"{name}_in_sync_with" for name in writes if task.is_undo]
@@ -201,12 +201,11 @@ def _forgotten(task: AccountTask, result: ContactResult) -> list[str]:
     # A write without an answer may have been carried out; a refused one was not.
     is_settled = result.status is not Status.FAILED or result.is_refused
     if task.is_undo:
-        if result.write:
-            return ["written", "intent", "contested"]
-        return ["undone"] if result.is_refused else []
+        forgotten = ["undoing"] if is_settled else []
+        return [*forgotten, "written", "intent", "contested"] if result.write else forgotten
     forgotten = ["intent"] if is_settled else []
     if result.write:
-        forgotten.append("undone")
+        forgotten += ["undone", "undoing"]
     return [*forgotten, "in_sync_with"] if result.differs else forgotten
 
 
@@ -227,6 +226,7 @@ def _known(item: Mapping[str, Any], name: ContactType) -> KnownContact:
         written=_write(item.get(f"{name}_written")),
         intended=_write(item.get(f"{name}_intent")),
         undone=_write(item.get(f"{name}_undone")),
+        undoing=_write(item.get(f"{name}_undoing")),
         status=Status(status) if status in list(Status) else None,
         status_of=record.get("planned_at"),
         contested=int(contested.get("count", 0)),
