@@ -257,6 +257,7 @@ def test_no_item_holds_a_contact_value(states: AccountStatesTable) -> None:
         UNCHANGED,
         ContactResult(Status.SKIPPED),
         ContactResult(Status.SKIPPED, "just joined"),
+        ContactResult(Status.SKIPPED, "changed since that run"),
         ContactResult(Status.CONTESTED, "ContestedError"),
         ContactResult(Status.FAILED, "ThrottledError"),
     ],

@@ -17,6 +17,7 @@ from contact_sync.comparison import CHANGED, InSync, KnownContact, Status, Write
 from contact_sync.contacts import ContactType, is_comparable
 from contact_sync.errors import ThrottledError
 from contact_sync.observability import logger
+from contact_sync.undo import CHANGED_SINCE, NOT_DELETABLE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 READ_AT_ONCE = 100
 WRITTEN_AT_ONCE = 25
 BATCH_ATTEMPTS = 8
+# Why a contact is skipped of an account that is there.
+NOT_GONE = frozenset({None, JUST_JOINED, CHANGED_SINCE, NOT_DELETABLE})
 # `planned_at` grows from plan to plan: a late attempt must not hide what a newer run recorded.
 NO_NEWER_RUN = "attribute_not_exists(#planned_at) OR #planned_at <= :planned_at"
 
@@ -158,7 +161,7 @@ def _back_off(attempt: int) -> None:
 def _is_gone(results: Mapping[ContactType, ContactResult]) -> bool:
     """Return whether a contact was skipped for the account's state."""
     return any(
-        result.status is Status.SKIPPED and result.error not in (None, JUST_JOINED)
+        result.status is Status.SKIPPED and result.error not in NOT_GONE
         for result in results.values()
     )
 
