@@ -327,6 +327,7 @@ def test_a_plan_is_what_the_runs_states_need(source: Cloud, do: Do) -> None:
             "notify_on_success": False,
             "notify_on_partial_failure": True,
             "failure_threshold": 1,
+            "drift_threshold": None,
         },
         "max_concurrency": 1,
     }
