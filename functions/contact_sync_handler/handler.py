@@ -182,7 +182,7 @@ def control() -> RunControl:
     machine = settings.read("STATE_MACHINE_ARN")
     executions = Executions(client("stepfunctions"), machine)
     keeps_replaced = int(settings.read("KEEP_REPLACED_DAYS")) > 0
-    return RunControl(lock(), runs(), executions, keeps_replaced)
+    return RunControl(lock(), runs(), executions, MANAGEMENT_ACCOUNT_ID, keeps_replaced)
 
 
 @cache

@@ -70,6 +70,7 @@ class RunControl:
     lock: LockTable
     runs: RunsTable
     executions: Executions
+    management_account_id: str
     keeps_replaced: bool = True
 
     def take_lock(self, run: Run) -> Turn:
@@ -142,7 +143,7 @@ class RunControl:
             raise InvalidRequestError(f"retry_of: no account failed in run {sync_id}")
         if "request" in item:
             return asked
-        return _asked_by(execution)
+        return _asked_by(execution, self.management_account_id)
 
     def _recover(self, trigger: "Trigger") -> RunRequest | None:
         """Free the lock of the dead execution; return what to ask for in its place."""
@@ -172,7 +173,7 @@ class RunControl:
         if "planned_at" in item or any(one.name == dead.name for one in self.lock.queued()):
             return None
         try:
-            return _asked_by(dead)
+            return _asked_by(dead, self.management_account_id)
         except InvalidRequestError:
             return None
 
@@ -205,10 +206,10 @@ class RunControl:
         return ceil(min(max(until) - now, QUIET_TIME).total_seconds())
 
 
-def _asked_by(execution: Execution) -> RunRequest:
+def _asked_by(execution: Execution, management_account_id: str) -> RunRequest:
     """Return what the input of an execution asks for that ended before it noted its request."""
     try:
-        return run_request(parse_request(json.loads(execution.input), ""))
+        return run_request(parse_request(json.loads(execution.input), management_account_id))
     except InvalidRequestError as error:
         raise InvalidRequestError(f"retry_of: run {execution.name}: {error}") from None
 

@@ -435,7 +435,9 @@ class Trial:
             if at < asked.at:
                 continue
             dropped = status == "ABORTED" and not self._worked_before(execution, asked)
-            if dropped or execution.is_recovery:
+            # What waits for an account to answer does not wait on in another execution.
+            waited = asked.accounts == {JOINING} and at < self.ready_at
+            if dropped or waited or execution.is_recovery:
                 return False
         return True
 

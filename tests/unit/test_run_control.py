@@ -13,6 +13,7 @@ from contact_sync_handler import run_control
 from contact_sync_handler.run_control import LockDecision, RunControl, Turn
 from support.builders import (
     EARLIER,
+    MANAGEMENT,
     MEMBER,
     NOW,
     OTHER,
@@ -43,7 +44,8 @@ class Given:
     def __init__(self, holder: str | None = None, *executions: Execution, **item: Any) -> None:
         self.lock = FakeLock(holder, **item)
         self.runs = FakeRuns()
-        self.control = RunControl(self.lock, self.runs, FakeExecutions(*executions))  # type: ignore[arg-type]
+        executions_ = FakeExecutions(*executions)
+        self.control = RunControl(self.lock, self.runs, executions_, MANAGEMENT)  # type: ignore[arg-type]
 
     def queues(self, *names: str) -> "Given":
         for name in names:
@@ -514,10 +516,16 @@ def test_a_retry_of_a_queued_execution_asks_for_the_same_again() -> None:
     assert RunRequest(contact_types=[ContactType.BILLING]) == retried(given)
 
 
-def test_a_retry_of_a_refused_input_is_refused_and_never_means_everyone() -> None:
-    given = Given(None, make_execution("FAILED", "run-0", {"accounts": [OTHER]}))
+@pytest.mark.parametrize(
+    ("refused", "fault"),
+    [({"accounts": [OTHER]}, "accounts: unknown"), ({"account_ids": [MANAGEMENT]}, "account_ids")],
+)
+def test_a_retry_of_a_refused_input_is_refused_and_never_means_everyone(
+    refused: dict[str, Any], fault: str
+) -> None:
+    given = Given(None, make_execution("FAILED", "run-0", refused))
     given.had_run("run-0", status="failure", ended_at="then")
-    with pytest.raises(InvalidRequestError, match="run run-0: execution input: accounts: unknown"):
+    with pytest.raises(InvalidRequestError, match=f"run run-0: execution input: {fault}"):
         retried(given)
 
 
