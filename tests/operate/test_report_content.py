@@ -106,7 +106,7 @@ def test_died_function() -> None:
     ("configuration", "more", "state", "why"),
     [
         ({"excluded_accounts": [ID]}, {"state": "SUSPENDED"}, State.EXCLUDED, "by the "),
-        ({"excluded_organizational_units": ["ou-b"]}, {}, State.EXCLUDED, "by the "),
+        ({"excluded_organizational_units": ["ou-exam-bbbbbbbb"]}, {}, State.EXCLUDED, "by the "),
         ({}, {"state": "SUSPENDED"}, State.SKIPPED, "SUSPENDED"),
         ({"overrides": [{"account_ids": [ID], "security": "own"}]}, {}, State.OWN, "by the "),
     ],
@@ -114,7 +114,9 @@ def test_died_function() -> None:
 def test_left_alone(configuration: Json, more: Json, state: State, why: str) -> None:
     """What holds now comes before what a run recorded."""
     contact = contact_of(
-        record("unchanged"), member(unit_ids=("ou-a", "ou-b"), **more), **configuration
+        record("unchanged"),
+        member(unit_ids=("ou-exam-aaaaaaaa", "ou-exam-bbbbbbbb"), **more),
+        **configuration,
     )
 
     assert state == contact.state
@@ -126,21 +128,27 @@ def test_left_alone(configuration: Json, more: Json, state: State, why: str) -> 
     ("rules", "expected"),
     [
         ([], (None, None)),
-        ([{"organizational_units": ["ou-a"], "security": "desk"}], ("desk", "ou-a")),
-        ([{"organizational_units": ["ou-a"], "billing": "desk"}], (None, None)),
+        (
+            [{"organizational_units": ["ou-exam-aaaaaaaa"], "security": "desk"}],
+            ("desk", "ou-exam-aaaaaaaa"),
+        ),
+        ([{"organizational_units": ["ou-exam-aaaaaaaa"], "billing": "desk"}], (None, None)),
         ([{"organizational_units": ["ou-c"], "security": "desk"}], (None, None)),
-        ([{"organizational_units": ["ou-a"], "security": "source"}], (None, "ou-a")),
+        (
+            [{"organizational_units": ["ou-exam-aaaaaaaa"], "security": "source"}],
+            (None, "ou-exam-aaaaaaaa"),
+        ),
         (
             [
-                {"organizational_units": ["ou-b"], "security": "deep"},
-                {"organizational_units": ["ou-a"], "security": "shallow"},
+                {"organizational_units": ["ou-exam-bbbbbbbb"], "security": "deep"},
+                {"organizational_units": ["ou-exam-aaaaaaaa"], "security": "shallow"},
             ],
-            ("deep", "ou-b"),
+            ("deep", "ou-exam-bbbbbbbb"),
         ),
         (
             [
                 {"account_ids": [ID], "security": "mine"},
-                {"organizational_units": ["ou-b"], "security": "deep"},
+                {"organizational_units": ["ou-exam-bbbbbbbb"], "security": "deep"},
             ],
             ("mine", ID),
         ),
@@ -148,7 +156,7 @@ def test_left_alone(configuration: Json, more: Json, state: State, why: str) -> 
 )
 def test_override(rules: list[Json], expected: tuple[str | None, str | None]) -> None:
     """The most specific rule names the account's contact."""
-    under = member(unit_ids=("ou-a", "ou-b"))
+    under = member(unit_ids=("ou-exam-aaaaaaaa", "ou-exam-bbbbbbbb"))
 
     contact = contact_of(record("updated"), under, overrides=rules)
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from contact_sync.accounts import ACTIVE
 from contact_sync.comparison import CHANGED, FAILURES, Status
+from contact_sync.config import parse_config
+from contact_sync.contact_sets import OWN, SOURCE, ContactRules, Origin
 from contact_sync.contacts import ABSENT, ALTERNATE_TYPES, ContactType
-from contact_sync.errors import NotRecordedError, error_class
+from contact_sync.errors import InvalidConfigError, NotRecordedError, error_class
 
 from operate.report.organization import Member, Organization
 
 Json = Mapping[str, Any]
 
-# Values of an override that name no contact of the address book.
-SOURCE, OWN = "source", "own"
 LEFT, LEFT_WHY = "LEFT", "left the organization"
 KEPT_WHY = "the management account has none, and the account keeps its own"
 
@@ -117,15 +117,20 @@ class Knowledge:
         accounts = self.configuration.get("excluded_accounts", [])
         return member.id in accounts or any(unit in units for unit in member.unit_ids)
 
-    def override(self, member: Member, name: str) -> tuple[str, str | None]:
-        """Return which contact the account gets, and whose rule says so, None without one."""
-        above = (*member.unit_ids, member.id)
-        for subject in reversed(above):  # the most specific first
-            for rule in self.configuration.get("overrides", []):
-                subjects = rule.get("account_ids") or rule.get("organizational_units") or []
-                if subject in subjects and name in rule:
-                    return str(rule[name]), subject
-        return SOURCE, None
+    @cached_property
+    def _rules(self) -> ContactRules:
+        try:
+            return parse_config(self.configuration).rules
+        except InvalidConfigError:
+            return ContactRules()  # every run fails, and says what is wrong
+
+    def origin(self, member: Member, name: str) -> Origin:
+        """Return which contact the account gets, and whose rule says so."""
+        depths = {unit: depth for depth, unit in enumerate(member.unit_ids)}
+        try:
+            return self._rules.origin(ContactType(name), member.id, depths)
+        except InvalidConfigError:
+            return Origin()
 
 
 def account_states(knowledge: Knowledge, items: Iterable[Json]) -> list[AccountState]:
@@ -175,7 +180,8 @@ class _Reader:
         undone = mapping(item.get(f"{name}_undone")) if f"{name}_in_sync_with" not in item else {}
         written = undone or mapping(item.get(f"{name}_written"))
         changed_by = self._by_plan.get(written.get("planned_at"), {}).get("sync_id")
-        contact, rule_of = self._knowledge.override(member, name)
+        origin = self._knowledge.origin(member, name)
+        contact = origin.which
         is_set = self._is_set(name, record, item, contact)
         found = self._left_alone(member, contact) or _recorded(record, is_set=is_set)
         state, why = (State.PUT_BACK, "by an undo") if undone and found[0] in EQUAL else found
@@ -192,7 +198,7 @@ class _Reader:
             changed_by=changed_by,
             is_set=is_set,
             contact=None if contact in (SOURCE, OWN) else contact,
-            rule_of=rule_of,
+            rule_of=origin.of,
         )
 
     def _left_alone(self, member: Member, contact: str) -> tuple[State, str] | None:
