@@ -159,6 +159,7 @@ def _like(wanted: str, given: str) -> bool:
 _OPERATORS = {
     "StringEquals": str.__eq__,
     "StringLike": _like,
+    "ForAnyValue:StringEquals": str.__eq__,  # a request here has one value of each key
     "ArnEquals": resource_matches,  # takes wildcards, just as ArnLike
     "ArnLike": resource_matches,
     "Bool": _is_bool,

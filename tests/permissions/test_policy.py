@@ -142,7 +142,7 @@ def test_principals(named: Any, who: Principal, expected: Decision) -> None:
     [
         {"Condition": {"StringNotEquals": {"aws:SourceAccount": "1"}}},
         {"Condition": {"StringEqualsIfExists": {"aws:SourceAccount": "1"}}},
-        {"Condition": {"ForAnyValue:StringEquals": {"aws:SourceAccount": "1"}}},
+        {"Condition": {"ForAllValues:StringEquals": {"aws:SourceAccount": "1"}}},
         {"Resource": "arn:aws:s3:::${aws:PrincipalAccount}"},
         {"Principal": {"Federated": "example.com"}},
         {"NotPrincipal": {"AWS": "*"}},
