@@ -233,14 +233,22 @@ class TestStack:
         assert "state has no point-in-time recovery" in told
 
     @pytest.mark.case("D1")
-    def test_other_partitions(self, site: Healthy) -> None:
+    @pytest.mark.parametrize(
+        ("partition", "region"),
+        [
+            ("aws-cn", "cn-north-1"),
+            ("aws-us-gov", "us-gov-east-1"),
+            ("aws-eusc", "eusc-de-east-1"),
+        ],
+    )
+    def test_other_partitions(self, site: Healthy, partition: str, region: str) -> None:
         """What was never tried there is said."""
         stacks = site.account.stacks.stacks
-        stacks["cn-north-1", STACK] = site.account.stack
+        stacks[region, STACK] = site.account.stack
 
-        told = site.told("--region", "cn-north-1")
+        told = site.told("--region", region)["partition"]
 
-        assert told["partition"].startswith("warn nothing of this was tried in aws-cn: not verif")
+        assert told.startswith(f"warn nothing of this was tried in {partition}: not verif")
 
 
 class TestResources:

@@ -155,7 +155,7 @@ class Stack:
         """Return a resource's ARN."""
         resource = self.template["Resources"][logical_id]
         ending = ARNS[resource["Type"]].format(
-            region=REGION,
+            region=self.values["AWS::Region"],
             account=ACCOUNT,
             logical_id=logical_id,
             stack=self.name,

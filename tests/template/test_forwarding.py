@@ -177,9 +177,3 @@ class TestSurroundings:
         }
 
         assert set() == unconstrained
-
-    def test_every_arn_is_of_the_partition(self, forwarding_template: dict[str, Any]) -> None:
-        """Deployed to another partition, nothing names the commercial one."""
-        stack = Stack(forwarding_template, partition="aws-cn", HomeRegion="cn-north-1", Kind="Both")
-
-        assert "arn:aws:" not in str(stack.resolve(forwarding_template["Resources"]))
