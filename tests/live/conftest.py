@@ -1,11 +1,15 @@
 """An environment deployed in AWS, named by LIVE_ENVIRONMENT; without one, all is skipped."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from live.environment import Environment
+from live.table import table
 
 NAMES = ("dev", "staging", "prod")
+OUTCOMES = ("passed", "failed", "skipped", "error")
 
 
 @pytest.fixture(scope="session", name="live")
@@ -18,3 +22,30 @@ def _live() -> Environment:
         )
     assert name in NAMES
     return Environment(name)
+
+
+@pytest.fixture(name="triggers")
+def _triggers(live: Environment) -> Environment:
+    if live.parameters["Triggers"] != "ENABLED":
+        pytest.skip(f"Triggers of {live.stack} is {live.parameters['Triggers']}")
+    return live
+
+
+@pytest.fixture(name="saw")
+def _saw(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Put a text into the table; never a contact value."""
+    return lambda text: record_property("saw", text)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the table where there is an account."""
+    if os.environ.get("LIVE_ENVIRONMENT"):
+        reports = [
+            report
+            for outcome in OUTCOMES
+            for report in terminalreporter.stats.get(outcome, [])
+            if "live/test_" in report.nodeid
+        ]
+        terminalreporter.section("results, fit for an issue")
+        for line in table(reports):
+            terminalreporter.write_line(line)

@@ -8,12 +8,20 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import boto3
+import pytest
+from operate.aws import PARTITIONS
 
 Json = dict[str, Any]
 Found = TypeVar("Found")
 
 POLL_SECONDS = float(os.environ.get("LIVE_POLL_SECONDS", "5"))
 MINUTE = 60
+# What MiniStack does not do: it enforces no policy, and makes no events of API calls.
+ON_AWS = pytest.mark.skipif(
+    "AWS_ENDPOINT_URL" in os.environ,
+    reason="the stand-in for AWS enforces no policy, and is not what is looked at",
+)
+ALTERNATES = ("SECURITY", "OPERATIONS", "BILLING")
 
 
 class Environment:
@@ -23,8 +31,8 @@ class Environment:
         self.name = name
         self.stack = f"aws-contact-sync-{name}"
 
-    def client(self, service: str) -> Any:
-        return boto3.client(service)
+    def client(self, service: str, region: str | None = None) -> Any:
+        return boto3.client(service, region_name=region)
 
     @cached_property
     def described(self) -> Json:
@@ -48,6 +56,11 @@ class Environment:
     def account(self) -> str:
         return self.machine.split(":")[4]
 
+    @property
+    def home_of_events(self) -> str:
+        """The region that has the events of accounts."""
+        return PARTITIONS[self.machine.split(":")[1]][0]
+
     def start(self, execution_input: Json) -> str:
         """Start the state machine; return the execution's ARN."""
         answer = self.client("stepfunctions").start_execution(
@@ -66,6 +79,28 @@ class Environment:
 
         return wait_for(f"the end of {execution}", look, minutes)
 
+    def stop(self, execution: str) -> float:
+        """Stop an execution; return the seconds until DescribeExecution tells that it ended."""
+        client = self.client("stepfunctions")
+        client.stop_execution(executionArn=execution, cause="tests/live")
+        began = time.monotonic()
+        self.ended(execution, minutes=5)
+        return time.monotonic() - began
+
+    def contact_of(self, account_id: str) -> tuple[Any, Json, Json]:
+        """Return a client, and one alternate contact of a member: which it is, and its values."""
+        if not account_id:
+            pytest.skip("set LIVE_ACCOUNT to a member whose alternate contacts may be changed")
+        client = self.client("account")
+        for kind in ALTERNATES:
+            which = {"AccountId": account_id, "AlternateContactType": kind}
+            try:
+                found = client.get_alternate_contact(**which)["AlternateContact"]
+            except client.exceptions.ResourceNotFoundException:
+                continue
+            return client, which, values_of(found)
+        pytest.skip("LIVE_ACCOUNT has no alternate contact: run test_member before")
+
     def executions(self) -> Iterator[tuple[str, Json]]:
         """Yield the latest executions with their inputs."""
         client = self.client("stepfunctions")
@@ -82,6 +117,11 @@ class Environment:
             return next(found, None)
 
         return wait_for(f"an execution by {what}", look, minutes)
+
+
+def values_of(contact: Json) -> Json:
+    """Return a contact as it can be put."""
+    return {name: contact[name] for name in ("Name", "Title", "EmailAddress", "PhoneNumber")}
 
 
 def wait_for(what: str, look: Callable[[], Found | None], minutes: float) -> Found:

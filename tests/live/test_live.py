@@ -5,20 +5,18 @@ Each test says what it writes. What it changes, it puts back, whatever happens.
 
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from live.environment import Environment, Json, wait_for
+from live.environment import ALTERNATES, ON_AWS, Environment, Json, values_of, wait_for
+
+Saw = Callable[[str], None]
 
 REPOSITORY = Path(__file__).parents[2]
-# What MiniStack does not do: it enforces no policy, and makes no events of API calls.
-ON_AWS = pytest.mark.skipif(
-    "AWS_ENDPOINT_URL" in os.environ, reason="the stand-in for AWS enforces no policy"
-)
-ALTERNATES = ("SECURITY", "OPERATIONS", "BILLING")
 # The scheduler looks once a minute.
 SCHEDULE_SECONDS = float(os.environ.get("LIVE_SCHEDULE_SECONDS", "90"))
 # CloudTrail delivers most events within 5 minutes, and promises none.
@@ -41,16 +39,17 @@ def test_validate(live: Environment) -> None:
     assert 0 == result.returncode, result.stdout + result.stderr
 
 
-def test_accounts(live: Environment) -> None:
+def test_accounts(live: Environment, saw: Saw) -> None:
     """Organizations tells each account's State, and its Paths. Writes nothing."""
     pages = live.client("organizations").get_paginator("list_accounts").paginate()
     accounts = [account for page in pages for account in page["Accounts"]]
+    saw(f"{len(accounts)} accounts")
 
     assert [] == [account["Id"] for account in accounts if "State" not in account]
     assert [] == [account["Id"] for account in accounts if not account.get("Paths")]
 
 
-def test_map(live: Environment) -> None:
+def test_map(live: Environment, saw: Saw) -> None:
     """The Map ends well without a ResultWriter. Writes: a dry run's own items."""
     execution = live.start({"dry_run": True})
 
@@ -60,6 +59,7 @@ def test_map(live: Environment) -> None:
     client = live.client("stepfunctions")
     (run,) = client.list_map_runs(executionArn=execution)["mapRuns"]
     counts = client.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]
+    saw(f"{counts['succeeded']} of {counts['total']} children succeeded")
     assert counts["total"] == counts["succeeded"] > 0
 
 
@@ -108,7 +108,7 @@ def allowed(live: Environment, role: str, action: str, resource: str) -> bool:
 
 
 @ON_AWS
-def test_alarm(live: Environment) -> None:
+def test_alarm(live: Environment, saw: Saw) -> None:
     """An alarm may publish to the encrypted topic. Writes: an alarm's state; mails subscribers."""
     client = live.client("cloudwatch")
     name = f"{live.stack}-dlq-messages"
@@ -127,6 +127,7 @@ def test_alarm(live: Environment) -> None:
     finally:
         client.set_alarm_state(**reason, StateValue="OK")
 
+    saw(summary.partition(" arn:")[0])
     assert summary.startswith("Successfully executed action")
 
 
@@ -208,7 +209,7 @@ def dead_letter(live: Environment, target: str) -> Json | None:
     return found
 
 
-def test_contact_event(triggers: Environment) -> None:
+def test_contact_event(triggers: Environment, saw: Saw) -> None:
     """A contact that is put in the management account starts a run, by CloudTrail and a rule.
 
     Writes: one of the management account's own contacts, with the very values that it has. The run
@@ -218,6 +219,7 @@ def test_contact_event(triggers: Environment) -> None:
     kind, contact = own_contact(client)
     known = {arn for arn, _ in triggers.executions()}
     client.put_alternate_contact(AlternateContactType=kind, **contact)
+    began = time.monotonic()
 
     def look() -> str | None:
         found = (
@@ -228,6 +230,7 @@ def test_contact_event(triggers: Environment) -> None:
         return next(found, None)
 
     execution = wait_for("the run of a changed contact", look, TRAIL_MINUTES)
+    saw(f"a run began {time.monotonic() - began:.0f} s after the change")
     assert "SUCCEEDED" == triggers.ended(execution)["status"]
 
 
@@ -240,10 +243,6 @@ def own_contact(client: Any) -> tuple[str, Json]:
             continue
         return kind, values_of(found)
     pytest.skip("the management account has no alternate contact")
-
-
-def values_of(contact: Json) -> Json:
-    return {name: contact[name] for name in ("Name", "Title", "EmailAddress", "PhoneNumber")}
 
 
 def test_member(live: Environment) -> None:

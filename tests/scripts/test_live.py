@@ -1,6 +1,7 @@
 """The live smoke test, as far as the stand-in goes: its own logic, before it meets an account."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from support.machine import Machine
 
 MANAGEMENT = "999999999999"
 MEMBER = "100000000001"
+# What needs CloudTrail, another deployment, or an account that was just created.
+FACTS = ("console_edit", "event_of_a_member", "joined_account", "lag", "new_account", "trail")
 
 
 def environment_of(cli: Cli, **more: str) -> dict[str, str]:
@@ -45,7 +48,14 @@ def smoke(environment: dict[str, str], *options: str) -> str:
 
 
 def results(told: str) -> dict[str, str]:
-    return dict(re.findall(r"::test_(\w+) ([A-Z]+)", told))
+    """Return what became of each test of what the product does; of facts, of all their samples."""
+    return dict(re.findall(r"::test_(\w+)(?:\[\w+\])? ([A-Z]+)", told))
+
+
+def of_table(told: str) -> list[list[str]]:
+    """Return the rows of the table that is printed at the end."""
+    lines = told.partition("| Check | Result | Seen |\n")[2].splitlines()
+    return [[cell.strip() for cell in one.split("|")[1:-1]] for one in lines if one[:2] == "| "]
 
 
 @pytest.fixture(name="trail")
@@ -97,13 +107,25 @@ def test_against_the_stand_in(trail: Machine, tmp_path: Path) -> None:
     assert {
         "accounts",
         "contact_event",
+        "handlers",
         "map",
         "member",
+        "pattern",
+        "phone_number",
         "schedule",
+        "stop_within_the_map",
         "stopped_execution",
         "validate",
     } == passed, told
-    assert {"alarm", "permissions"} == results(told).keys() - passed
+    skipped = {"alarm", "permissions", *FACTS}
+    assert skipped == results(told).keys() - passed
+    assert passed | skipped == {
+        row[0].partition("[")[0].replace(" ", "_") for row in of_table(told)
+    }
+    shown = {check: seen for check, _, seen in of_table(told)}
+    assert "3 of 3 children succeeded" == shown["map"]
+    assert "enforces no policy" in shown["alarm"]
+    assert not re.search(r"\d{12}|@", str(shown))
     source = trail.organization.contacts(MANAGEMENT)["SECURITY"]
     assert source == trail.organization.contacts(MEMBER)["SECURITY"]
     events = trail.standin.client("events")
@@ -121,3 +143,31 @@ def test_without_an_account(tmp_path: Path, cli: Cli) -> None:
 
     assert {"SKIPPED"} == set(results(told).values())
     assert "no AWS account: sign in to the management account, and set LIVE_ENVIRONMENT" in told
+
+
+def test_the_table_tells_nobody(tmp_path: Path) -> None:
+    """Neither ids nor contact values reach it, of a failure not even its message."""
+    address = "team@example.com"
+    tests = tmp_path / "live/test_it.py"
+    tests.parent.mkdir()
+    tests.write_text(
+        "def test_seen(record_property):\n"
+        f"    record_property('saw', '{MEMBER} of o-exampleorg1, {address}, +1 (206) 555-0100')\n"
+        f"def test_failed():\n    assert '{address}' == '{MEMBER}'\n"
+    )
+    conftest = (REPOSITORY / "tests/live/conftest.py").read_text()
+    (tmp_path / "live/conftest.py").write_text(conftest)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={tmp_path}"]
+    folders = (REPOSITORY / "tests", REPOSITORY / "scripts")
+    environment = {
+        **os.environ,
+        "LIVE_ENVIRONMENT": "dev",
+        "PYTHONPATH": ":".join(map(str, folders)),
+    }
+
+    told = subprocess.run(
+        [*command, tests], env=environment, check=False, capture_output=True, text=True
+    ).stdout
+
+    seen = "<account> of <organization>, <address> <number>"
+    assert [["failed", "failed", ""], ["seen", "passed", seen]] == sorted(of_table(told)), told
