@@ -32,6 +32,7 @@ main() {
   fi
   ensure_standin_environment
   ensure_aws_environment
+  ensure_aws_cli_2
   ensure_environment "$REPOSITORY/.build/sam" --group "$REPOSITORY/pyproject.toml:sam"
   ensure_environment "$REPOSITORY/.build/checkov" --group "$REPOSITORY/pyproject.toml:checkov"
   ensure_browser_environment
@@ -44,6 +45,28 @@ main() {
     # A file's tests stay together: they share what they start. Most of the time they wait.
     pytest --cov -n 3 --dist loadfile
   fi
+}
+
+# Makes `.build/aws-2`: the AWS CLI 2 that users have. Of the registries only PyPI has it, within a
+# layer for Lambda, for x86-64; on other machines the tests take the one that is there.
+ensure_aws_cli_2() {
+  local folder="$REPOSITORY/.build/aws-2" package="aws-cdk-asset-awscli-v2==2.0.198"
+  local python="$REPOSITORY/.venv/bin/python"
+  if [[ "$(uname -sm)" != "Linux x86_64" || "$(cat "$folder/fingerprint" 2>/dev/null)" == "$package" ]]; then
+    return
+  fi
+  log "Installing into .build/aws-2"
+  rm -rf "$folder"
+  mkdir -p "$folder/bin"
+  # What it depends on is the CDK.
+  "$python" -m pip download --quiet --no-deps --dest "$folder/wheel" "$package"
+  "$python" -m zipfile -e "$folder"/wheel/*.whl "$folder/wheel"
+  tar -xzf "$folder"/wheel/aws_cdk/asset_awscli_v2/_jsii/*.tgz -C "$folder/wheel"
+  "$python" -m zipfile -e "$folder/wheel/package/lib/layer.zip" "$folder"
+  rm -r "$folder/wheel"
+  chmod +x "$folder"/awscli/v2/*/dist/aws
+  (cd "$folder/bin" && ln -s ../awscli/v2/*/dist/aws aws)
+  printf '%s\n' "$package" >"$folder/fingerprint"
 }
 
 # What tests/statemachine and tests/browser need from npm.

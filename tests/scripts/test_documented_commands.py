@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from contact_sync.request import parse_request
 from scripts.documents import Sample, samples_of
 from standin.organization.worlds import drifted_world
 from standin.standin import Stack, Standin
-from support.cli import ACCESS_KEYS, REPOSITORY, environment_for, needs_aws
+from support.cli import ACCESS_KEYS, REPOSITORY, aws_2_folder, environment_for, needs_aws
 
 ACCOUNT = "999999999999"
 STACK = "aws-contact-sync-prod"
@@ -246,6 +246,10 @@ class Account:
     folder: Path
     environment: dict[str, str]
 
+    def with_aws_2(self) -> "Account":
+        path = f"{aws_2_folder()}{os.pathsep}{self.environment['PATH']}"
+        return replace(self, environment={**self.environment, "PATH": path})
+
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["bash", "-c", command],
@@ -285,9 +289,10 @@ def _account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 
 
 @of_kind("aws")
-def test_command(account: Account, sample: Sample) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_command(account: Account, sample: Sample, version: int) -> None:
     """It succeeds as it is written: service, options and the names of the stack's resources."""
-    result = account.run(filled(sample.text))
+    result = (account if version == 1 else account.with_aws_2()).run(filled(sample.text))
 
     assert 0 == result.returncode, result.stderr
 

@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).parents[2]
 COMMON = REPOSITORY / "scripts/lib/common.sh"
 AWS_FOLDER = REPOSITORY / ".build/aws/bin"
 
+AWS_2_FOLDER = REPOSITORY / ".build/aws-2/bin"
+
 ACCESS_KEYS = {"AWS_ACCESS_KEY_ID": "999999999999", "AWS_SECRET_ACCESS_KEY": "any"}
 
 Result = subprocess.CompletedProcess[str]
@@ -60,6 +62,21 @@ def needs_aws() -> None:
     """Skip where there is no AWS CLI to run the scripts with."""
     if not (AWS_FOLDER / "aws").exists():
         pytest.skip("no AWS CLI in .build/aws: scripts/test.sh makes it")
+
+
+def aws_2_folder() -> Path:
+    """Return where the AWS CLI 2 is; skip where there is none."""
+    own = Path(shutil.which("aws") or AWS_FOLDER / "aws")
+    for program in (AWS_2_FOLDER / "aws", own):
+        if program.exists() and _version(program).startswith("aws-cli/2."):
+            return program.parent
+    pytest.skip("no AWS CLI 2: scripts/test.sh makes it on x86-64 Linux")
+
+
+def _version(program: Path) -> str:
+    return subprocess.run(
+        [program, "--version"], check=False, capture_output=True, text=True
+    ).stdout
 
 
 def run(script: str, *options: str, environment: Mapping[str, str], answer: str = "") -> Result:
