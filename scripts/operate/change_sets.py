@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from operate.aws import Aws
+from operate.aws import Aws, pages
 from operate.console import OperateError, note, warn
 from operate.operations import DEPLOYED, POLL_SECONDS, Operation
 from operate.stacks import find_stack
@@ -153,14 +153,16 @@ def _wait(made: ChangeSet) -> None:
             break
         time.sleep(POLL_SECONDS)
     if described["Status"] == "CREATE_COMPLETE":
-        pages = client.get_paginator("describe_change_set").paginate(**made.address)
-        made.changes = [change["ResourceChange"] for page in pages for change in page["Changes"]]
+        changes = pages(client, "describe_change_set", "Changes", **made.address)
+        made.changes = [change["ResourceChange"] for change in changes]
         return
     reason = described.get("StatusReason", "")
     made.is_empty = any(text in reason for text in NO_CHANGES)
     if not made.is_empty:
         filters = {"FailedEvents": True}
-        events = client.describe_events(**made.address, Filters=filters)["OperationEvents"]
+        events = pages(
+            client, "describe_events", "OperationEvents", **made.address, Filters=filters
+        )
         for event in events:
             why = event.get("ValidationStatusReason") or event.get("ResourceStatusReason", "")
             note(f"  {event.get('LogicalResourceId', '')}: {why}")

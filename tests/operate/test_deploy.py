@@ -262,7 +262,12 @@ class TestAgain:
         answer = {"Status": "FAILED", "StatusReason": "validation failed"}
         why = {"LogicalResourceId": "ConfigTable", "ValidationStatusReason": "exists already"}
         cloud.aws.answers["cloudformation.DescribeChangeSet"] = answer
-        cloud.aws.answers["cloudformation.DescribeEvents"] = {"OperationEvents": [why]}
+        second = {"OperationEvents": [why]}
+
+        def page(_: str, given: Any) -> Any:
+            return second if "NextToken" in given else {"OperationEvents": [], "NextToken": "2"}
+
+        cloud.aws.answers["cloudformation.DescribeEvents"] = page
 
         told = deploy()
 
