@@ -1,7 +1,7 @@
 """The configuration item: which contacts and accounts, which rules, attempts and notifications."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from itertools import product
 from typing import Annotated, Any, Self
@@ -58,6 +58,8 @@ class NotificationSettings(StrictModel):
 
 
 PrimaryField = StrEnum("PrimaryField", [(name, name) for name in PRIMARY_RULES])  # type: ignore[misc] # the API's names
+# What the API of a partition does not change (Account Management's guide for China).
+FIXED_PRIMARY_FIELDS = {"aws-cn": (PrimaryField("CountryCode"), PrimaryField("CompanyName"))}
 
 
 class Override(StrictModel):
@@ -106,6 +108,11 @@ class SyncConfig(StrictModel):
     primary_keeps: list[choices(PrimaryField, "field of the primary contact")] = Field(  # type: ignore[valid-type] # as above
         default_factory=list
     )
+
+    def keeping(self, fields: Collection[str]) -> Self:
+        """Return the configuration with these fields of the primary contact kept, too."""
+        kept = list(dict.fromkeys([*self.primary_keeps, *fields]))
+        return self.model_copy(update={"primary_keeps": kept})
 
     @property
     def rules(self) -> ContactRules:

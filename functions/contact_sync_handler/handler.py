@@ -191,6 +191,7 @@ def planner() -> "Planner":
     from contact_sync.aws.account_contacts import AccountContactsClient  # noqa: PLC0415 - as above
     from contact_sync.aws.digest_key import load_digest_key  # noqa: PLC0415
     from contact_sync.aws.runs_bucket import RunsBucket  # noqa: PLC0415
+    from contact_sync.config import FIXED_PRIMARY_FIELDS  # noqa: PLC0415
     from contact_sync.quotas import quotas_of  # noqa: PLC0415
 
     from contact_sync_handler.planner import Planner  # noqa: PLC0415
@@ -208,6 +209,7 @@ def planner() -> "Planner":
         management_account_id=MANAGEMENT_ACCOUNT_ID,
         quotas=quotas_of(account.meta.partition, float(settings.read("QUOTA_SHARE"))),
         max_concurrency=MAX_CONCURRENCY,
+        fixed_fields=FIXED_PRIMARY_FIELDS.get(account.meta.partition, ()),
     )
 
 

@@ -44,6 +44,7 @@ SOURCE_SETTLES_AFTER = timedelta(minutes=5)
 class _Reading:
     """What is true now: the configuration, the source, and the digests of both.
 
+    `config` keeps the fields that cannot be changed, too; `version` is that of the stored one.
     `named` are the contacts of the address book that the rules use.
     """
 
@@ -53,6 +54,7 @@ class _Reading:
     digests: Mapping[ContactType, str]
     configuration: str
     named: AddressBook
+    version: str
     book_version: str | None
 
 
@@ -70,6 +72,8 @@ class Planner:
     management_account_id: str
     quotas: Mapping[str, Quota]
     max_concurrency: int
+    # Fields of the primary contact that nobody can change in this partition.
+    fixed_fields: Sequence[str] = ()
 
     def plan(
         self, run: Run, execution_input: Any, own: RunRequest | None, missing: Sequence[str] | None
@@ -152,6 +156,7 @@ class Planner:
             digests={},
             configuration=configuration_digest(config, {}, key),
             named={},
+            version=version_of(config),
             book_version=None,
         )
         return now, ContactChoice(types), types
@@ -186,7 +191,8 @@ class Planner:
         return planned == {str(name): one for name, one in source_digests(contacts, key).items()}
 
     def _read(self) -> _Reading:
-        config = self.load_config()
+        stored = self.load_config()
+        config = stored.keeping(self.fixed_fields)
         key = self.load_key()
         book, version = self.load_book() if config.rules.names else ({}, None)
         named = used_contacts(config.rules, book)
@@ -198,6 +204,7 @@ class Planner:
             digests=source_digests(contacts, key),
             configuration=configuration_digest(config, named, key),
             named=named,
+            version=version_of(stored),
             book_version=version,
         )
 
@@ -239,7 +246,7 @@ class Planner:
             "warnings": warnings,
             "source": {str(name): digest for name, digest in now.digests.items()},
             "configuration": now.configuration,
-            "versions": {"configuration": version_of(now.config), "contacts": now.book_version},
+            "versions": {"configuration": now.version, "contacts": now.book_version},
         }
         self.runs.update(run.started_at, run.sync_id, values)
 

@@ -31,7 +31,7 @@ def partition(site: Site) -> Notes:
         yield warn(
             f"nothing of this was tried in {name}: not verified are the names of events, the "
             "request quotas, and that a contact may be changed at all (in China the country and "
-            "the company of a primary contact may not); begin with a dry run"
+            "the company of a primary contact may not, and are kept); begin with a dry run"
         )
     return name
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import ClientMeta
 from contact_sync.aws import keys
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.aws.runs_bucket import RunsBucket
@@ -342,6 +343,18 @@ def test_a_plan_takes_the_contacts_that_rules_use(source: Cloud, do: Do) -> None
     source.dynamodb.put_item(TableName=CONFIG_TABLE, Item=to_item(book))
     stored = RunsBucket(boto3.client("s3"), BUCKET).load_source(plan(do)["source_key"])
     assert {"payments": ALTERNATE_FIELDS} == stored.named
+
+
+@pytest.mark.parametrize(
+    ("partition", "kept"), [("aws", ()), ("aws-cn", ("CountryCode", "CompanyName"))]
+)
+def test_a_plan_keeps_what_the_partition_does_not_change(
+    source: Cloud, do: Do, monkeypatch: pytest.MonkeyPatch, partition: str, kept: tuple[str, ...]
+) -> None:
+    put_config(source)
+    monkeypatch.setattr(ClientMeta, "partition", partition)
+    stored = RunsBucket(boto3.client("s3"), BUCKET).load_source(plan(do)["source_key"])
+    assert kept == stored.primary_keeps
 
 
 def test_a_plan_survives_json_and_neither_it_nor_the_table_holds_a_value(

@@ -1,11 +1,12 @@
 """A run is planned from what is queued and what is true now, and stored past the history."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from contact_sync.accounts import Scope
-from contact_sync.config import parse_config
+from contact_sync.config import FIXED_PRIMARY_FIELDS, parse_config, version_of
 from contact_sync.contacts import Contact, ContactType
 from contact_sync.errors import (
     AccessDeniedError,
@@ -62,6 +63,7 @@ class Given:
     def __init__(self, *requests: RunRequest, config: Any = None, **source: Contact | None) -> None:
         self.config = make_config(**(config or {}))
         self.book: dict[str, dict[str, str]] = {}
+        self.fixed_fields: Sequence[str] = ()
         self.lock = FakeLock(SYNC_ID)
         for number, request in enumerate(requests):
             self.lock.add(f"asks-{number}", request)
@@ -111,6 +113,7 @@ class Given:
             management_account_id=MANAGEMENT,
             quotas=QUOTAS["aws"],
             max_concurrency=6,
+            fixed_fields=self.fixed_fields,
         )
 
     @property
@@ -329,6 +332,16 @@ def test_the_contacts_that_rules_use_are_stored_with_the_source() -> None:
     assert (PAYMENTS, ("City",)) == (source.named, source.primary_keeps)
     rules = given.bucket.objects[f"{PREFIX}/scope.json"].rules
     assert {MEMBER: {ContactType.SECURITY: "payments"}} == rules.accounts
+
+
+def test_what_a_partition_does_not_change_is_kept_as_well() -> None:
+    given = Given(RunRequest(), config={"primary_keeps": ["City", "CountryCode"]})
+    given.fixed_fields = FIXED_PRIMARY_FIELDS["aws-cn"]
+    given.plan()
+    source = given.bucket.objects[f"{PREFIX}/source.json"]
+    assert ("City", "CountryCode", "CompanyName") == source.primary_keeps
+    stored = version_of(parse_config(given.config))
+    assert stored == given.run["versions"]["configuration"]
 
 
 @pytest.mark.rule(4)
