@@ -124,14 +124,15 @@ def _overwritten(environment: str, report: RunReport) -> str:
     if not report.undoes:
         return ""
     overwritten = report.counts.overwritten
-    lines = [f"{one.account_id}  {', '.join(one.overwritten)}" for one in overwritten.first]
+    lines = sorted(f"{one.account_id}  {', '.join(one.overwritten)}" for one in overwritten.first)
     title = "The next contact change or full run overwrites these:"
     section = _section(title, lines + _more(overwritten.count - len(lines)))
     if not section:
         return ""
     return (
-        f"{section}\n  To prevent it, exclude the account (bash scripts/config.sh exclude "
-        f"--environment {environment} ACCOUNT), or give it an override with the value own."
+        f"{section}\n  To prevent it, correct the source or the rule, exclude the account (bash "
+        f"scripts/config.sh exclude --environment {environment} ACCOUNT), or give it an override "
+        "with the value own."
     )
 
 

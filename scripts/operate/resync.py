@@ -161,6 +161,12 @@ def _follow(aws: Aws, stack: Stack, name: str, options: Namespace) -> int:
     return DRIFT if options.fail_on_drift and changes else OK
 
 
+# After an undo; the dry run that is named next shows what would be overwritten.
+NOT_FOR_GOOD = (
+    "The next contact change or full run overwrites what is put back: correct the source or the "
+    "rule before, exclude the account, or give it an override with the value own."
+)
+
 # What a dry run would change: contact types with `updated` or `deleted`, by account.
 Changes = dict[str, dict[str, str]]
 
@@ -203,6 +209,8 @@ def _next(ended: Ended, changes: Changes, environment: str, where: str) -> str |
             command += " --dry-run"
         command = command.format(environment=environment, sync_id=ended.name)
         return f"{command}{where}" if "--environment" in command else command
+    if ended.request.get("undo") and not ended.is_dry_run:
+        return f"bash scripts/resync.sh --environment {environment}{where} --dry-run --follow"
     if not changes:
         return None
     scope = "".join(
@@ -225,6 +233,8 @@ def _show(ended: Ended, changes: Changes, following: str | None) -> None:
         out(f"would change: {_counts(changes) or 'nothing'}")
     error = f": {ended.error}" if ended.error else ""
     out(f"{ended.name} {ended.status}{error}{f': {ended.told}' if ended.told else ''}")
+    if ended.request.get("undo") and ended.succeeded:
+        note(NOT_FOR_GOOD)
     if following:
         note(f"Next: {following}")
 

@@ -383,6 +383,14 @@ class TestDryRun:
         command = "bash scripts/resync.sh --environment dev --undo 0f9a-5e --type billing"
         assert told.err.endswith(f"Next: {command} --follow\n")
 
+    def test_an_undo_is_not_for_good(self, resync: Resync) -> None:
+        """What the next run overwrites is told, with the dry run that names it."""
+        told = resync("--undo", "0f9a-5e", "--follow")
+
+        assert "The next contact change or full run overwrites what is put back" in told.err
+        command = "bash scripts/resync.sh --environment dev --dry-run --follow"
+        assert told.err.endswith(f"Next: {command}\n")
+
     @pytest.mark.parametrize("options", [["--dry-run"], ["--dry-run", "--follow"]])
     def test_fail_on_drift(self, resync: Resync, options: list[str]) -> None:
         """A pipeline can tell drift from a failure."""

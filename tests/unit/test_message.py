@@ -291,7 +291,7 @@ def test_an_undo_names_its_runs_what_it_left_and_what_will_be_overwritten() -> N
     assert "Accounts: 2 put back\n" in made
     assert f"\n\nNot put back:\n  {MEMBER}  security: changed since that run\n\n" in made
     overwritten = "The next contact change or full run overwrites these:"
-    assert f"\n\n{overwritten}\n  {MEMBER}  billing\n  To prevent it, exclude" in made
+    assert f"\n\n{overwritten}\n  {MEMBER}  billing\n  To prevent it, correct" in made
     assert "config.sh exclude --environment prod ACCOUNT" in made
 
 
