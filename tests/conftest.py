@@ -57,6 +57,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.args = [str(Path(__file__).parent)]
 
 
+# Each takes minutes, most of them waiting: begun last, it would leave the other workers idle.
+LONGEST = {"test_lifecycle.py", "test_version1.py", "test_through_machine.py", "test_in_process.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.rules:
         found = listed(session.items)
