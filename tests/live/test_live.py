@@ -1,4 +1,4 @@
-"""What only AWS itself can show, asked of a deployed environment; README, Validation, has the rest.
+"""What only AWS itself can show, asked of a deployed environment; tests/README.md has the rest.
 
 Each test says what it writes. What it changes, it puts back, whatever happens.
 """

@@ -9,8 +9,8 @@ import pytest
 from operate import configuration
 from support.aws import Operate, Told, refusal
 from support.deployed import PRINCIPAL, STACK, Deployed
+from support.documents import OPERATING, section_of
 
-REPOSITORY = Path(__file__).parents[2]
 ACCOUNT, OTHER_ACCOUNT, STRANGER = "100000000001", "100000000002", "123456789012"
 MANAGEMENT = "999999999999"
 UNIT, NO_UNIT = "ou-exam-workloads", "ou-exam-nowhere1"
@@ -129,9 +129,9 @@ class TestValidate:
         assert {} == account.aws.calls
 
     def test_readme(self, operate: Operate, file: Any) -> None:
-        """The configuration that the README shows is valid."""
-        readme = (REPOSITORY / "README.md").read_text()
-        example = readme.split("```json\n", 1)[1].split("```", 1)[0]
+        """The configuration that scripts/README.md shows is valid."""
+        section = section_of(OPERATING, "Configuration")
+        example = section.split("```json\n", 1)[1].split("```", 1)[0]
 
         assert 0 == operate("config", "validate", file(example)).code
 

@@ -1,4 +1,4 @@
-"""Every command and sample of the README and of the deployment guide does what it says there.
+"""Every command and sample of the documents and of the deployment guide does what it says there.
 
 Scripts are asked with their own parsers, and run in full where `RUN_BY` says; the commands of the
 AWS CLI run against a prod stack. What is new in a document has to find its place here.
@@ -20,19 +20,30 @@ from typing import Any
 import pytest
 from contact_sync.config import parse_config
 from contact_sync.request import parse_request
-from scripts.documents import Sample, samples_of
+from operate import address_book
 from standin.organization.worlds import drifted_world
 from standin.standin import Stack, Standin
 from support.cli import ACCESS_KEYS, REPOSITORY, aws_2_folder, environment_for, needs_aws
+from support.documents import (
+    DOCUMENTS,
+    FAQ,
+    MACHINE,
+    OPERATING,
+    Sample,
+    name_of,
+    samples_of,
+    section_of,
+)
 
 ACCOUNT = "999999999999"
 STACK = "aws-contact-sync-prod"
-README = REPOSITORY / "README.md"
-DOCUMENTS = (README, Path(__file__).parent / "guide-commands.md")
-SAMPLES = [sample for path in DOCUMENTS for sample in samples_of(path)]
+RUN = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+GUIDE = Path(__file__).parent / "guide-commands.md"
+SAMPLES = [sample for path in (*DOCUMENTS, GUIDE) for sample in samples_of(path)]
 # What a reader puts there.
 PLACEHOLDERS = {
-    "<execution name>": "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+    "us-east-1:123456789012:": f"us-east-1:{ACCOUNT}:",
+    "<execution name>": RUN,
     "<environment>": "prod",
     "…": "--environment prod --account-id 123456789012",
 }
@@ -61,11 +72,11 @@ OUTSIDE = {
     "sudo dnf install": "of CloudShell's system",
     "export AWS_PROFILE=": "read by the AWS CLI itself; --profile is tested instead",
 }
-# Of the guide: the section of the README that replaces it, and a word of the replacement.
+# Of the guide: the section of scripts/README.md that replaces it, and a word of the replacement.
 REPLACED = {
     "aws lambda update-function-configuration": ("Troubleshooting", "--log-level DEBUG"),
 }
-# Of the guide, and right where `date` is GNU's; what the README has for everywhere else.
+# Of the guide, and right where `date` is GNU's; what scripts/README.md has for everywhere else.
 PORTABLE = {"$(date -d": ("Troubleshooting", "$(date +%s)")}
 # Before a command, and read by what it starts.
 VARIABLES = ("AWS_REGION", "LIVE_ACCOUNT", "LIVE_ENVIRONMENT")
@@ -85,6 +96,8 @@ def kind_of(sample: Sample) -> str:
     """Return what is to be done with a sample; nothing may be left without."""
     if sample.language == "":
         return "link" if sample.text.startswith("https://") else "picture"
+    if sample.language == "json" and '"EmailAddress"' in sample.text:
+        return "contacts"
     if sample.language != "bash":
         return sample.language if sample.language in OTHER_LANGUAGES else "unknown"
     found = [kind for kind, pattern in KINDS if re.match(pattern, sample.text)]
@@ -124,7 +137,7 @@ def test_what_is_unknown_is_found(tmp_path: Path) -> None:
 
 def check_options(script: Path, options: list[str]) -> str:
     """Return what the script's own parser has against the options; it calls nothing."""
-    if (script.parent / f"operate/{script.stem.replace('-', '_')}.py").exists():
+    if "/lib/operate.sh" in script.read_text():
         return check_operating_options(script.stem, options)
     if (script.with_suffix("") / "__main__.py").exists():
         command = [sys.executable, "-P", "-m", script.stem, "--check-options", *options]
@@ -272,7 +285,7 @@ def _account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         dynamodb = standin.client("dynamodb")
         item = {"config_key": {"S": "default"}, "contact_types": {"L": [{"S": "billing"}]}}
         dynamodb.put_item(TableName=stack.outputs["ConfigTableName"], Item=item)
-        stack.start({"unknown": True}).wait()
+        stack.start({"unknown": True}, name=RUN).wait()
         environment = environment_for(
             folder,
             **ACCESS_KEYS,
@@ -307,7 +320,7 @@ def test_wrong_names_are_found(account: Account) -> None:
         assert 0 != account.run(command).returncode, command
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [*DOCUMENTS, GUIDE], ids=name_of)
 def test_names(account: Account, document: Path) -> None:
     """Whatever a document calls by the stack's name is in the stack."""
     client = account.standin.client("cloudformation")
@@ -319,7 +332,7 @@ def test_names(account: Account, document: Path) -> None:
     text = document.read_text().replace("<environment>", "prod")
     named = set(re.findall(rf"\b{STACK}-[a-z][a-z-]+", text))
 
-    assert named
+    assert named or document not in (FAQ, MACHINE, OPERATING, GUIDE)
     assert set() == named - known
 
 
@@ -329,7 +342,7 @@ def test_logs(account: Account, pattern: str) -> None:
     (command,) = [
         sample.text
         for sample in SAMPLES
-        if sample.document != README.name and f'--filter-pattern "{pattern}"' in sample.text
+        if sample.document == name_of(GUIDE) and f'--filter-pattern "{pattern}"' in sample.text
     ]
 
     events = json.loads(account.run(command).stdout)["events"]
@@ -364,6 +377,15 @@ def test_query(account: Account, sample: Sample) -> None:
 # Configuration.
 
 
+@of_kind("contacts")
+def test_address_book(sample: Sample, tmp_path: Path) -> None:
+    """A sample that is no configuration is a file of contacts that config.sh takes."""
+    file = tmp_path / "contacts.json"
+    file.write_text(sample.text)
+
+    assert json.loads(sample.text) == address_book.read_file(file)
+
+
 @of_kind("json")
 def test_configuration(sample: Sample) -> None:
     """A sample is a configuration, or a part of one, by the rules of each run."""
@@ -372,31 +394,25 @@ def test_configuration(sample: Sample) -> None:
     parse_config({"contact_types": ["primary"], **values})
 
 
-# What the README has in the place of something.
-
-
-def section_of(title: str) -> str:
-    """Return a section of the README."""
-    text = README.read_text()
-    return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+# What scripts/README.md has in the place of something.
 
 
 @of_kind("replaced")
 def test_replaced(sample: Sample) -> None:
-    """Where the guide's command does harm, the README has another and says so."""
+    """Where the guide's command does harm, ours has another and says so."""
     ((_, (section, replacement)),) = [
         entry for entry in REPLACED.items() if sample.text.startswith(entry[0])
     ]
     operation = sample.words[2]
 
-    assert replacement in section_of(section)
-    assert f"`{operation} --environment`" in section_of(section)
+    assert replacement in section_of(OPERATING, section)
+    assert f"`{operation} --environment`" in section_of(OPERATING, section)
 
 
 @of_kind("aws")
 def test_portable(sample: Sample) -> None:
-    """What only GNU's programs understand is in the README in another form."""
+    """What only GNU's programs understand is in another form in ours."""
     for written, (section, replacement) in PORTABLE.items():
         if written in sample.text:
-            assert README.name != sample.document
-            assert replacement in section_of(section)
+            assert name_of(GUIDE) == sample.document
+            assert replacement in section_of(OPERATING, section)

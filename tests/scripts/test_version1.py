@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from scripts.documents import Sample, samples_of
-from support.cli import REPOSITORY
+from support.documents import DOCUMENTS, Sample, samples_of
 from support.project import ACCOUNT, DEPLOYMENT, SAM, Project, project
 
 STACK = "aws-contact-sync-dev"
@@ -82,7 +81,9 @@ def _during(deployed: Project) -> str:
 
 
 @pytest.mark.case("E11")
-@pytest.mark.parametrize("sample", samples_of(REPOSITORY / "README.md"), ids=str)
+@pytest.mark.parametrize(
+    "sample", [each for path in DOCUMENTS for each in samples_of(path)], ids=str
+)
 def test_no_comment_follows_a_command(sample: Sample) -> None:
     """A shell that reads what is pasted, such as zsh, takes one for arguments."""
     assert sample.language != "bash" or sample.words == shlex.split(sample.text)

@@ -1,7 +1,7 @@
 """The events that rules are tried with: documented samples, and near misses derived from them.
 
 `tests/events` holds the samples. Each is an event that AWS's documentation prints, in this
-organization's numbers, or one that README.md and `validate.sh --deep` use as a file:
+organization's numbers, or one that the documents and `validate.sh --deep` use as a file:
 
 - put-, delete- and get-alternate-contact: Account Management, "Logging API calls with CloudTrail";
   -root and -member are the same call by the root user, and by a processor for a member

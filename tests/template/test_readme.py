@@ -1,11 +1,12 @@
-"""README's tables say what the template says."""
+"""The tables of scripts/README.md say what the template says."""
 
 import re
 from typing import Any
 
 import pytest
 from contact_sync.metrics import Metric
-from support.stack import ROOT, Stack
+from support.documents import OPERATING, section_of
+from support.stack import Stack
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 # The row of each key of the mapping Environments.
@@ -26,8 +27,7 @@ ROWS = {
 
 def table(section: str, number: int = 0) -> list[list[str]]:
     """Return the cells of a table of a section, without its head."""
-    text = (ROOT / "README.md").read_text()
-    body = re.split(r"^#{2,3} ", text.partition(f"# {section}\n")[2], flags=re.MULTILINE)[0]
+    body = section_of(OPERATING, section)
     found = re.findall(r"(?:^\|.*\n)+", body, flags=re.MULTILINE)[number]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found.splitlines()]
     return rows[2:]

@@ -217,7 +217,7 @@ class TestReplacement:
 
 class TestEnvironments:
     def test_each_has_its_values(self, expanded: dict[str, Any], environment: str) -> None:
-        """What the mapping says, which README's table repeats, is what is deployed."""
+        """What the mapping says, as scripts/README.md does, is what is deployed."""
         values = expanded["Mappings"]["Environments"][environment]
         stack = Stack(expanded, environment)
         logs = stack.of_type("AWS::Logs::LogGroup").values()

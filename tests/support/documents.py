@@ -1,10 +1,20 @@
-"""Reads commands and samples out of Markdown."""
+"""The documents, and what they hold: commands, samples, sections, tables and links."""
 
 import re
 import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+README = REPOSITORY / "README.md"
+FAQ = REPOSITORY / ".github/FAQ.md"
+MACHINE = REPOSITORY / "statemachine/README.md"
+OPERATING = REPOSITORY / "scripts/README.md"
+TESTS = REPOSITORY / "tests/README.md"
+BENCHMARK = REPOSITORY / "scripts/benchmark/README.md"
+# Every command and sample of these is tested.
+DOCUMENTS = (README, FAQ, MACHINE, OPERATING, TESTS, BENCHMARK)
 
 FENCE = "```"
 COMMAND_LANGUAGES = ("bash", "console")
@@ -32,8 +42,33 @@ class Sample:
         return shlex.split(self.text, comments=True)
 
 
+def name_of(path: Path) -> str:
+    """Return the path inside the repository, which tells one README from another."""
+    inside = path.is_relative_to(REPOSITORY)
+    return str(path.relative_to(REPOSITORY)) if inside else path.name
+
+
+def section_of(path: Path, title: str) -> str:
+    """Return a section of a document, with its title, up to the next title of any level."""
+    sections = _sections(path)
+    assert title in sections, f"{name_of(path)} has no section {title!r}"
+    return sections[title]
+
+
+def _sections(path: Path) -> dict[str, str]:
+    """Return the text under each title; a line of a fenced block that begins with # is none."""
+    sections, title, fenced = {"": ""}, "", False
+    for line in path.read_text().splitlines(keepends=True):
+        fenced ^= line.startswith(FENCE)
+        if line.startswith("#") and not fenced:
+            title = line.strip("# \n")
+        sections[title] = sections.get(title, "") + line
+    return sections
+
+
 def samples_of(path: Path) -> list[Sample]:
     """Return every sample of a document; of commands, each for itself."""
+    document = name_of(path)
     found: list[Sample] = []
     section, language, block = "", "", None
     for line in path.read_text().splitlines():
@@ -42,12 +77,12 @@ def samples_of(path: Path) -> list[Sample]:
         elif block is None and line.startswith(FENCE):
             language, block = line.removeprefix(FENCE), []
         elif line.startswith(FENCE):
-            found += _of_block(path.name, section, language, block or [])
+            found += _of_block(document, section, language, block or [])
             block = None
         elif block is not None:
             block.append(line)
         else:
-            found += [Sample(path.name, section, "bash", text) for text in INLINE.findall(line)]
+            found += [Sample(document, section, "bash", text) for text in INLINE.findall(line)]
     return found
 
 
