@@ -87,6 +87,7 @@ KINDS = (
     ("outside", f"({'|'.join(OUTSIDE)})"),
     ("replaced", f"({'|'.join(REPLACED)})"),
     ("script", r"(\w+=\S+ )*(bash |\./)?scripts/[\w-]+\.sh\b"),
+    ("stop", "aws stepfunctions stop-execution "),
     ("aws", "aws "),
     ("standin", r".* -m standin\.organization "),
 )
@@ -308,6 +309,24 @@ def test_command(account: Account, sample: Sample, version: int) -> None:
     result = (account if version == 1 else account.with_aws_2()).run(filled(sample.text))
 
     assert 0 == result.returncode, result.stderr
+
+
+@of_kind("stop")
+@pytest.mark.parametrize("version", [1, 2])
+def test_stop(account: Account, sample: Sample, version: int) -> None:
+    """It stops a run that is under way."""
+    name = f"under-way-{version}"
+    organization = account.standin.organization
+    organization.add_fault({"error": "slow", "delay": 4, "operation": "ListAccounts"})
+    execution = account.stack.start(name=name)
+    try:
+        command = filled(sample.text).replace(RUN, name)
+        result = (account if version == 1 else account.with_aws_2()).run(command)
+    finally:
+        organization.clear_faults()
+
+    assert 0 == result.returncode, result.stderr
+    assert "ABORTED" == account.stack.statuses()[execution]
 
 
 def test_wrong_names_are_found(account: Account) -> None:
