@@ -13,12 +13,20 @@ from operate.report.state import Knowledge, account_states
 
 Json = dict[str, Any]
 
+# Days before the newest run.
+LEFT_DAYS_AGO, CHANGE_DAYS_AGO, RETRY_DAYS_AGO = 2, 12, 5
+CONTESTED_RUNS, RETRIED = 3, 3
+SECURITY: tuple[str, ...] = ("security",)
+OPERATIONS: tuple[str, ...] = ("operations",)
+DRIFTS = (SECURITY, SECURITY, SECURITY, ("billing",), ("billing", "operations", "security"))
 NOW = datetime(2026, 11, 27, 8, 12, tzinfo=UTC)
 DAYS = 30
 MANAGER = "999999999999"
 FIRST_MEMBER = 100_000_000_001
 TYPES = ("primary", "billing", "operations", "security")
 SET = "1:0f"
+LEFT = "200000000001"
+STATUSES = {"AccessDeniedError": "failed", "ContestedError": "contested"}
 UNITS = {
     "ou-exam-workload": "Workloads",
     "ou-exam-payments": "Payments",
@@ -33,16 +41,18 @@ MACHINE = "arn:aws:states:us-east-1:999999999999:execution:aws-contact-sync-prod
 
 @dataclass
 class _Run:
-    """A run of the sample: what it does to which accounts."""
+    """A run of the sample: the accounts that it compares, and what it does to which of them.
+
+    `changed` has the contact types that it writes, `failed` the error of the security contact.
+    """
 
     number: int
     at: datetime
     trigger: Json
-    status: str = "success"
-    drifted: list[str] = field(default_factory=list)
+    accounts: list[str]
+    changed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     is_change: bool = False
-    account_ids: list[str] | None = None
 
     @property
     def name(self) -> str:
@@ -56,19 +66,37 @@ class _Run:
     def recorded_at(self) -> str:
         return (self.at + timedelta(minutes=4)).isoformat(timespec="microseconds")
 
+    def record(self, account_id: str, name: str) -> Json:
+        """Return what the run records of a contact; all that the sample says is made of these."""
+        is_written = name in self.changed.get(account_id, ())
+        error = self.failed.get(account_id) if name == "security" else None
+        record = {
+            "status": STATUSES[error] if error else "updated" if is_written else "unchanged",
+            "error": error,
+            "at": self.recorded_at,
+            "sync_id": self.name,
+            "planned_at": self.planned_at,
+            "drifted": True if is_written and not self.is_change else None,
+        }
+        return {key: value for key, value in record.items() if value is not None}
+
 
 def sample_report(accounts: int, names: dict[str, str] | None = None) -> Report:
     """Return the report of an organization with so many members; `names` replaces some names."""
     rng = random.Random(7)  # noqa: S311 - to be repeatable, not secret
     ids = [str(FIRST_MEMBER + number) for number in range(accounts)]
     members = [*_members(ids, names or {}, rng), Member(MANAGER, "management", "ACTIVE")]
-    runs = _runs(ids, rng)
     excluded = ids[7 :: max(60, accounts // 40)]
+    suspended = [one.id for one in members if one.state == "SUSPENDED"]
+    active = [one for one in ids if one not in {*excluded, *suspended}]
+    new = set(rng.sample(active[20:], min(2, len(active[20:]))))  # since the newest run
+    runs = _runs(ids, [one for one in active if one not in new], rng)
+    skipped = {"excluded": len(excluded), "SUSPENDED": len(suspended)}
     organization = Organization("o-exampleorg1", MANAGER, members)
     configuration = {"contact_types": list(TYPES), "excluded_accounts": excluded}
-    items = [_run_item(run, accounts) for run in runs]
+    items = [_run_item(run, skipped) for run in runs]
     knowledge = Knowledge(organization, configuration, items)
-    states = account_states(knowledge, _states(ids, runs, rng))
+    states = account_states(knowledge, _states(runs))
     first_day = (NOW - timedelta(days=DAYS - 1)).date()
     about = About(
         environment="prod",
@@ -102,45 +130,56 @@ def _members(ids: list[str], names: dict[str, str], rng: random.Random) -> Itera
         yield Member(account_id, names.get(account_id, name), state, unit, some)
 
 
-def _runs(ids: list[str], rng: random.Random) -> list[_Run]:
-    """Return the first run, a run every night, a change of a contact, and a retry."""
+def _runs(ids: list[str], compared: list[str], rng: random.Random) -> list[_Run]:
+    """Return the first run, a run every night, a change of a contact, and a retry.
+
+    One account leaves two nights before the newest run.
+    """
+    denied, failing, contested = ids[3:6], ids[11], ids[12]
+    steady = [one for one in compared if one not in {*denied, failing, contested}]
+    accounts = [*compared, LEFT]
     first = NOW - timedelta(days=DAYS + 10)
-    runs = [_Run(1, first, {"source": "by_hand"}, drifted=ids, is_change=True)]
+    runs = [_Run(1, first, {"source": "by_hand"}, accounts, dict.fromkeys(accounts, TYPES))]
+    runs[0].is_change = True
     for day in range(DAYS - 1, -1, -1):
         at = (NOW - timedelta(days=day)).replace(hour=3, minute=2 + day % 11)
         event = f"5c4ed01e-0000-4000-8000-{day:012d}"
         trigger = {"source": "schedule", "event_name": "Scheduled", "event_id": event}
-        drifted = rng.sample(ids, min(len(ids) // 8, rng.choice((0, 0, 0, 1, 2, 3, 5, 9))))
-        runs.append(_Run(len(runs) + 1, at, trigger, drifted=drifted))
-        if day == 12:
-            runs.append(_change(len(runs) + 1, at + timedelta(hours=9), ids))
-        if day == 5:
-            denied = dict.fromkeys(ids[3:6], "AccessDeniedError")
-            runs[-1].failed, runs[-1].status = denied, "partial"
-            retry = {"source": "by_hand"}
-            again = _Run(len(runs) + 1, at + timedelta(hours=5), retry, drifted=ids[3:6])
-            again.account_ids, again.is_change = ids[3:6], True
-            runs.append(again)
-    runs[-1].failed = {ids[11]: "AccessDeniedError", ids[12]: "ContestedError"}
-    runs[-1].status = "partial"
+        accounts = [*compared, LEFT] if day >= LEFT_DAYS_AGO else compared
+        count = min(len(ids) // 8, rng.choice((0, 0, 0, 1, 2, 3, 5, 9)))
+        drifted = {one: rng.choice(DRIFTS) for one in rng.sample(steady, count)}
+        if day < CONTESTED_RUNS:
+            drifted[contested] = SECURITY
+        if day in (0, CHANGE_DAYS_AGO):
+            drifted[steady[0]] = SECURITY
+        night = _Run(len(runs) + 1, at, trigger, accounts, drifted)
+        runs.append(night)
+        if day == CHANGE_DAYS_AGO:
+            runs.append(_change(len(runs) + 1, at + timedelta(hours=9), accounts))
+        if day == RETRY_DAYS_AGO:
+            night.failed = dict.fromkeys(denied, "AccessDeniedError")
+            found = dict.fromkeys(denied, SECURITY)
+            later, by_hand = at + timedelta(hours=5), {"source": "by_hand"}
+            runs.append(_Run(len(runs) + 1, later, by_hand, denied, found))
+    runs[-1].failed = {failing: "AccessDeniedError", contested: "ContestedError"}
     return runs
 
 
-def _change(number: int, at: datetime, ids: list[str]) -> _Run:
+def _change(number: int, at: datetime, accounts: list[str]) -> _Run:
     trigger = {
         "source": "contact_changed",
         "event_name": "PutAlternateContact",
         "event_id": "c0ffee00-0000-4000-8000-000000000012",
     }
-    return _Run(number, at, trigger, drifted=ids[: len(ids) // 2], is_change=True)
+    changed = dict.fromkeys(accounts, OPERATIONS)
+    return _Run(number, at, trigger, accounts, changed, is_change=True)
 
 
-def _run_item(run: _Run, accounts: int) -> Json:
-    changed = [one for one in run.drifted if one not in run.failed]
-    total = len(run.account_ids) if run.account_ids else accounts
+def _run_item(run: _Run, skipped: dict[str, int]) -> Json:
+    updated, total = len(run.changed.keys() - run.failed.keys()), len(run.accounts)
     counts = {
-        "updated": len(changed),
-        "unchanged": total - len(changed) - len(run.failed),
+        "updated": updated,
+        "unchanged": total - updated - len(run.failed),
         "failed": len(run.failed),
     }
     event_ids = [run.trigger["event_id"]] if "event_id" in run.trigger else []
@@ -152,58 +191,42 @@ def _run_item(run: _Run, accounts: int) -> Json:
         "ended_at": run.recorded_at,
         "trigger": run.trigger,
         "request": {"is_change": run.is_change, "event_ids": event_ids},
-        "status": run.status,
+        "status": "partial" if run.failed else "success",
         "error": "PartialSyncError" if run.failed else None,
         "cause": f"security failed in {len(run.failed)} of {total} accounts." if run.failed else "",
         "accounts": counts,
         "failed": len(run.failed),
-        "skipped": {"excluded": 2, "SUSPENDED": 1},
+        "skipped": skipped if total > RETRIED else {},
+        "drifted": 0 if run.is_change else len(run.changed),
         "source": dict.fromkeys(TYPES, SET),
     }
 
 
 def _in_run(run: _Run) -> Iterator[Json]:
-    for account_id in run.drifted:
-        if account_id not in run.failed:
-            types = TYPES if run.is_change else ("security",)
-            yield {"pk": f"ACCOUNT#{account_id}", "statuses": dict.fromkeys(types, "updated")}
-    for account_id, error in run.failed.items():
-        yield {"pk": f"ACCOUNT#{account_id}", "statuses": {}, "errors": {"security": error}}
+    for account_id in run.changed.keys() | run.failed.keys():
+        records = {name: run.record(account_id, name) for name in TYPES}
+        statuses = {name: record["status"] for name, record in records.items()}
+        errors = {name: record["error"] for name, record in records.items() if "error" in record}
+        yield {"pk": f"ACCOUNT#{account_id}", **records, "statuses": statuses, "errors": errors}
 
 
-def _states(ids: list[str], runs: list[_Run], rng: random.Random) -> Iterator[Json]:
-    newest = runs[-1]
-    changes = {account_id: run for run in runs for account_id in run.drifted}
-    new = set(rng.sample(ids[20:], min(2, len(ids[20:]))))
-    for account_id in ids:
-        if account_id in new:
-            continue
-        item: Json = {"pk": f"ACCOUNT#{account_id}", "sk": "STATE"}
-        for name in TYPES:
-            changed = changes[account_id]
-            changed = changed if changed.is_change or name == "security" else runs[0]
-            status = "updated" if changed is newest else "unchanged"
-            item |= {
-                name: _record(newest, status),
-                f"{name}_written": {"at": changed.recorded_at, "planned_at": changed.planned_at},
-                f"{name}_in_sync_at": newest.recorded_at,
-                f"{name}_in_sync_since": changed.recorded_at,
-            }
-        if error := newest.failed.get(account_id):
-            status = "contested" if error == "ContestedError" else "failed"
-            item["security"] = {**_record(newest, status), "error": error}
-            item["security_in_sync_at"] = runs[-2].recorded_at
-        yield item
-    yield {"pk": "ACCOUNT#200000000001", "sk": "STATE", "left_at": runs[-3].recorded_at}
-
-
-def _record(run: _Run, status: str) -> Json:
-    return {
-        "status": status,
-        "at": run.recorded_at,
-        "sync_id": run.name,
-        "planned_at": run.planned_at,
-    }
+def _states(runs: list[_Run]) -> Iterator[Json]:
+    """Yield the item of every account that a run compared, as the runs left it one by one."""
+    items: dict[str, Json] = {}
+    for run in runs:
+        for account_id in run.accounts:
+            item = items.setdefault(account_id, {"pk": f"ACCOUNT#{account_id}", "sk": "STATE"})
+            for name in TYPES:
+                item[name] = record = run.record(account_id, name)
+                if name in run.changed.get(account_id, ()):
+                    item[f"{name}_written"] = {"at": record["at"], "planned_at": run.planned_at}
+                if record["status"] == "updated":
+                    item[f"{name}_in_sync_since"] = record["at"]
+                if "error" not in record:
+                    item[f"{name}_in_sync_at"] = record["at"]
+    last = next(run for run in reversed(runs) if LEFT in run.accounts)
+    items[LEFT]["left_at"] = last.recorded_at
+    yield from items.values()
 
 
 def _links(name: str) -> Links:

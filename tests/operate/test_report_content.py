@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from browser.sample import sample_report
 from operate.report.checks import Result, judge
 from operate.report.content import About, Report
 from operate.report.csv_file import csv_text, safe
@@ -12,7 +13,9 @@ from operate.report.organization import Member, Organization
 from operate.report.page import page
 from operate.report.runs import Links, drift_by_day, listed_runs, run_of
 from operate.report.state import (
+    FAILING,
     KEPT_WHY,
+    LEFT,
     AccountState,
     ContactState,
     Knowledge,
@@ -447,3 +450,27 @@ def test_page_without_anything() -> None:
 
     assert "0 member accounts" in shown
     assert "No run in the last 2 days" in shown
+
+
+def test_sample_is_consistent() -> None:
+    """What the sample's runs say is what its accounts say: the page shows both."""
+    report = sample_report(120)
+    by_id = {one.id: one for one in report.accounts}
+
+    for run in report.recent_runs:
+        for changed in run.changed:
+            account = by_id[changed.account_id]
+            assert account.state in ("ACTIVE", LEFT)
+            for contact in account.contacts if account.state != LEFT else ():
+                assert contact.state in (State.IN_SYNC, *FAILING)
+                if contact.type in changed.types:
+                    assert run.started_at < str(contact.changed_at)
+                    if contact.in_sync_since:
+                        assert run.started_at < contact.in_sync_since == contact.changed_at
+        assert run.trigger != "contact changed" or {len(one.types) for one in run.changed} == {1}
+    newest = report.runs[0]
+    in_run = sum(newest.accounts.values()) + sum(newest.skipped.values())
+    assert len(report.members) == in_run + report.members_of(State.NOT_COMPARED)
+    never = [one for one in report.members if one.worst in (State.EXCLUDED, State.SKIPPED)]
+    assert 5 == len(never)
+    assert [None] * 5 == [one.attempted_at for one in never]
