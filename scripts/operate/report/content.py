@@ -50,8 +50,8 @@ class Report:
 
     @cached_property
     def checks(self) -> list[Checked]:
-        """Every compliance check."""
-        return check_accounts(self.accounts)
+        """Every compliance check, over the organization's accounts."""
+        return check_accounts([one for one in self.accounts if one.state != LEFT])
 
     @cached_property
     def by_type(self) -> dict[str, Counter[State]]:
@@ -126,9 +126,21 @@ class Report:
             f"{self.members_of(*LEFT_ALONE)} not synchronized"
         )
 
+    @property
+    def left(self) -> list[AccountState]:
+        """The accounts that left: they are listed for their history, and counted nowhere."""
+        return [one for one in self.accounts if one.state == LEFT]
+
     def results(self, account: AccountState) -> dict[str, Result]:
-        """Return the results of the checks for an account, by the check's standard and ID."""
-        return {key: results[account.id] for key, results in self._results.items()}
+        """Return the results of the checks for an account, by the check's standard and ID.
+
+        An account that left has none.
+        """
+        return {
+            key: results[account.id]
+            for key, results in self._results.items()
+            if account.id in results
+        }
 
     @cached_property
     def _results(self) -> dict[str, dict[str, Result]]:

@@ -43,7 +43,7 @@ def csv_text(report: Report) -> str:
     for account in report.accounts:
         results = report.results(account)
         for contact in account.contacts:
-            row = [*_row(account, contact, runs), *(results[name] for name in checks)]
+            row = [*_row(account, contact, runs), *(results.get(name, "") for name in checks)]
             writer.writerow([safe(str(cell)) for cell in row])
     return text.getvalue()
 

@@ -13,12 +13,13 @@ from markupsafe import Markup
 from operate.report.checks import Result
 from operate.report.content import Report
 from operate.report.runs import moment
-from operate.report.state import EQUAL, FAILING, LEFT_ALONE, ContactState, State
+from operate.report.state import EQUAL, FAILING, LEFT, LEFT_ALONE, ContactState, State
 
 FOLDER = Path(__file__).parent / "templates"
 # Of a list that may be as long as the organization the page shows so many; JSON has all.
 MOST_LISTED = 300
-# One letter a state keeps the page small; page.css and page.js know them. A cell without is "i".
+# One letter a state keeps the page small; page.css and page.js know them. A cell without is "i",
+# one of an account that left is "l".
 LETTERS = {
     State.FAILED: "f",
     State.CONTESTED: "c",
@@ -81,6 +82,7 @@ def page(report: Report) -> str:
         run_ids={run.name: f"r{number}" for number, run in enumerate(report.runs, 1)},
         names={one.id: one.name for one in report.accounts},
         letters=LETTERS,
+        left=LEFT,
         units=sorted({one.unit for one in report.accounts if one.unit}),
         most_listed=MOST_LISTED,
         Result=Result,

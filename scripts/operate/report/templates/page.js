@@ -3,11 +3,13 @@
 document.documentElement.classList.add('js');
 addEventListener('DOMContentLoaded', () => {
   const PAGE = 50;
-  const ORDER = 'fcnpseuikom';
+  const ORDER = 'fcnpseuikoml';
   const STATES = {
     attention: 'fcn', failing: 'fc', 'not-compared': 'n', 'in-sync': 'iu', lacking: 'fcnpseuko',
-    'left-alone': 'pseko', 'put-back': 'p', excluded: 'e', own: 'ok', 'not-set': 'u',
+    'left-alone': 'pseko', 'put-back': 'p', excluded: 'e', own: 'ok', 'not-set': 'u', left: 'l',
   };
+  // What a tile counts, it counts by the contact of an account that needs attention most.
+  const COUNTED = ['failing', 'not-compared', 'in-sync', 'left-alone'];
   const UNIT = 1;
   const table = document.querySelector('.accounts');
   const body = document.getElementById('rows');
@@ -39,8 +41,8 @@ addEventListener('DOMContentLoaded', () => {
     if (!letters) return true;
     const type = fields.type.value;
     const states = type ? [letter(row.cells[type])] : [...row.cells].slice(2, last).map(letter);
-    if (fields.state.value === 'in-sync' && !type) {
-      return states.every((state) => 'iuko'.includes(state)) && states.some((state) => letters.includes(state));
+    if (COUNTED.includes(fields.state.value)) {
+      return letters.includes([...ORDER].find((state) => states.includes(state)) ?? 'o');
     }
     return states.some((state) => letters.includes(state));
   }
