@@ -356,6 +356,36 @@ def test_drift(more: Json, drifted: int) -> None:
     assert [("2026-11-26", 0), ("2026-11-27", 2 * drifted), ("2026-11-28", 0)] == days
 
 
+def test_drifted_accounts() -> None:
+    """An account that drifted in two runs is one, with every type that did; one that left none."""
+
+    def in_run(account: str, **records: Json) -> Json:
+        statuses = dict.fromkeys(("security", "billing"), "updated")
+        return {"pk": f"ACCOUNT#{account}", "statuses": statuses, **records}
+
+    drift = {"drifted": True}
+    both = run_item(drifted=2)
+    first = [in_run(ID, security=drift, billing={}), in_run("200000000001", security=drift)]
+    second = [in_run(ID, billing=drift)]
+    none = [in_run(ID)]
+    runs = [
+        run_of(item, some, Links(""), {}, "dev")
+        for item, some in (
+            (both, first),
+            (run_item(drifted=1), second),
+            (run_item(drifted=0), none),
+            (run_item(request={"is_change": True}, accounts={"updated": 1}), none),
+        )
+    ]
+    report = report_of(accounts_of(None), tuple(runs))
+
+    assert [{ID: ("security",), "200000000001": ("security",)}, {ID: ("billing",)}, {}, {}] == [
+        {one.account_id: one.types for one in run.drifts} for run in runs
+    ]
+    assert {ID: ["security"]} == report.drifted
+    assert {"security": 1} == report.document()["summary"]["drifted_by_type"]
+
+
 @pytest.mark.parametrize(
     ("more", "word"),
     [

@@ -116,6 +116,25 @@ class Report:
         """How many accounts each day's runs found drifted."""
         return drift_by_day(self.runs, self.about.first_day, self.about.last_day)
 
+    @cached_property
+    def drifted(self) -> dict[str, list[str]]:
+        """The members that drifted since the first day, each once, with the types that did."""
+        found: dict[str, set[str]] = {}
+        for run in self.recent_runs:
+            for one in run.drifts:
+                found.setdefault(one.account_id, set()).update(one.types)
+        names = self.about.contact_types
+        by_id = {
+            one.id: [name for name in names if name in found.get(one.id, ())]
+            for one in self.members
+        }
+        return {account_id: types for account_id, types in by_id.items() if types}
+
+    @cached_property
+    def drifted_by_type(self) -> Counter[str]:
+        """How many of them drifted, by contact type."""
+        return Counter(name for types in self.drifted.values() for name in types)
+
     @property
     def summary(self) -> str:
         """The report in one line."""
@@ -165,6 +184,8 @@ class Report:
                 "not_compared": self.members_of(State.NOT_COMPARED),
                 "not_synchronized": self.members_of(*LEFT_ALONE),
                 "by_type": self.by_type,
+                "drifted": len(self.drifted),
+                "drifted_by_type": self.drifted_by_type,
             },
             "accounts": [_without_none(asdict(one)) for one in self.accounts],
             "checks": [

@@ -77,7 +77,8 @@ def page(report: Report) -> str:
         bars={name: list(_stacked(counts)) for name, counts in report.by_type.items()},
         columns=list(_columns(report.drift)),
         most_drifted=max((count for _, count in report.drift), default=0),
-        drifted=sum(count for _, count in report.drift),
+        drifted=len(report.drifted),
+        drifts={account: _columns_of(report, types) for account, types in report.drifted.items()},
         chart=(CHART_WIDTH, CHART_HEIGHT),
         run_ids={run.name: f"r{number}" for number, run in enumerate(report.runs, 1)},
         names={one.id: one.name for one in report.accounts},
@@ -98,6 +99,11 @@ def _changed(contact: ContactState) -> str:
     """Return the day of the last change; mostly that is when the contact came to be in sync."""
     is_then = moment(contact.changed_at) == moment(contact.in_sync_since)
     return "then" if is_then else str(contact.changed_at)[:10]
+
+
+def _columns_of(report: Report, types: Sequence[str]) -> str:
+    """Return the numbers of the types' columns, which are those after account and unit."""
+    return "".join(str(2 + report.about.contact_types.index(name)) for name in types)
 
 
 @dataclass(frozen=True)

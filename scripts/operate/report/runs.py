@@ -23,7 +23,7 @@ TRIGGERS = {
 
 @dataclass(frozen=True)
 class Changed:
-    """An account that a run changed, or would have; and its contact types."""
+    """An account that a run changed, or would have, or found drifted; and its contact types."""
 
     account_id: str
     types: tuple[str, ...]
@@ -53,7 +53,7 @@ class Run:
     """One run; times in ISO 8601, `status` "under way" where it has no end.
 
     `accounts` counts them by status. `drifted` counts the accounts that differed although nothing
-    had changed that decides their contacts.
+    had changed that decides their contacts; `drifts` has them with the types that did.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Run:
     execution_url: str
     map_run_url: str | None
     changed: tuple[Changed, ...] = ()
+    drifts: tuple[Changed, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     @property
@@ -153,6 +154,7 @@ def run_of(
         execution_url=links.execution,
         map_run_url=links.map_run,
         changed=tuple(_changed(some)),
+        drifts=tuple(_drifts(item, some)),
         failures=tuple(_failures(item["sync_id"], some, now)),
     )
 
@@ -188,6 +190,17 @@ def _changed(items: Iterable[Json]) -> Iterable[Changed]:
         types = [name for name, status in item.get("statuses", {}).items() if status in CHANGED]
         if types:
             yield Changed(_account_id(item), tuple(types))
+
+
+def _drifts(item: Json, items: Iterable[Json]) -> Iterable[Changed]:
+    if not isinstance(item.get("drifted"), int):
+        yield from _changed(items) if _drifted(item) else ()
+        return
+    for one in items:
+        records = {name: mapping(one.get(name)) for name in one.get("statuses", {})}
+        types = tuple(name for name, record in records.items() if record.get("drifted"))
+        if types:
+            yield Changed(_account_id(one), types)
 
 
 def _failures(

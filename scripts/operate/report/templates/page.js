@@ -37,6 +37,7 @@ addEventListener('DOMContentLoaded', () => {
 
   // Whether the account's contact, or any of them, is in one of the states.
   function hasState(row) {
+    if (fields.state.value === 'drifted') return row.dataset.drift?.includes(fields.type.value) ?? false;
     const letters = STATES[fields.state.value];
     if (!letters) return true;
     const type = fields.type.value;
