@@ -97,6 +97,11 @@ def test_do_the_accounts_pass_security_hub_and_cis(open_page: OpenPage) -> None:
     assert ["Account.1 AWS Security Hub CSPM"] + [
         f"{number} CIS AWS Foundations Benchmark v5.0.0" for number in ("1.2", "1.1")
     ] == [" ".join(one.split()) for one in checks.locator("h3").all_inner_texts()]
+    section = page.locator("section", has=page.locator("#checks")).inner_text()
+    assert "It passes if that was set when the newest run read it" in section
+    source = page.locator("#rows tr").filter(has_text="999999999999")
+    page.fill("input[type=search]", "999999999999")
+    assert source.inner_text().count("Source\nset, read 2026-11-27 03:02") == 4
     first = checks.nth(0)
     assert "112 pass 0 fail 9 unknown" == " ".join(first.locator(".results").inner_text().split())
     first.locator("summary").click()

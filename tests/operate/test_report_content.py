@@ -222,7 +222,7 @@ def test_order() -> None:
     ("runs", "expected"),
     [
         ([], (Result.UNKNOWN, "source: not read yet")),
-        ([run_item()], (Result.PASS, "set in the management account, read 2026-11-27 03:00")),
+        ([run_item()], (Result.PASS, "source: set when the newest run read it, 2026-11-27 03:00")),
         ([run_item(source={"security": "absent"})], (Result.FAIL, "not set, read ")),
     ],
 )

@@ -104,7 +104,7 @@ def judge(contact: ContactState | None) -> tuple[Result, str]:
         case State.IN_SYNC, True:
             return Result.PASS, f"set and equal, compared {when}"
         case State.SOURCE, True:
-            return Result.PASS, f"set in the management account, read {when}"
+            return Result.PASS, f"source: set when the newest run read it, {when}"
         case ((State.SOURCE | State.NOT_SET), False):
             return Result.FAIL, f"not set, read {when}"
     return Result.UNKNOWN, _doubt(contact, when)

@@ -87,6 +87,7 @@ def page(report: Report) -> str:
         units=sorted({one.unit for one in report.accounts if one.unit}),
         most_listed=MOST_LISTED,
         Result=Result,
+        State=State,
     )
 
 

@@ -168,7 +168,7 @@ class _Reader:
         for run in reversed(self._knowledge.runs):
             if name in run.get("source", {}):
                 is_set = run["source"][name] != ABSENT
-                why = "" if is_set else "not set"
+                why = "set" if is_set else "not set"
                 at, by = run.get("planned_at"), run.get("sync_id")
                 return ContactState(
                     name, State.SOURCE, why, attempted_at=at, attempted_by=by, is_set=is_set
