@@ -107,9 +107,9 @@ def test_search(open_page: OpenPage, words: str, count: int | None) -> None:
         ("In sync", "Any", 111),
         ("In sync", "security", 111),
         ("In sync", "billing", 113),
-        ("Not in sync, for any reason", "security", 9),
+        ("Not in sync: all of the others", "security", 9),
         ("Excluded", "primary", 2),
-        ("Not synchronized", "Any", 5),
+        ("Left alone: excluded, suspended, own, put back", "Any", 5),
         ("Left the organization", "Any", 1),
     ],
 )
@@ -157,7 +157,7 @@ def test_sort_by_contact(open_page: OpenPage) -> None:
     page.locator(".accounts thead button", has_text="Security").click()
 
     cells = page.locator("#rows td:nth-of-type(5)").all_inner_texts()
-    assert ["Failed", "Contested", "Not compared"] == [one.split("\n")[0] for one in cells[:3]]
+    assert ["Failed", "Contested", "Not compared yet"] == [one.split("\n")[0] for one in cells[:3]]
     since = [one.split("since ")[1][:16] for one in cells if "In sync" in one]
     assert since == sorted(since)
 

@@ -90,7 +90,7 @@ def test_page(operate: Operate, tmp_path: Path) -> None:
     told = operate("report", "--environment", "dev")
 
     assert (0, "contact-sync-dev.html\n") == (told.code, told.out)
-    expected = "3 member accounts: 1 in sync, 1 failing, 1 not compared yet, 0 not synchronized\n"
+    expected = "3 member accounts: 1 in sync, 1 failing, 1 not compared yet, 0 left alone\n"
     assert expected == told.err
     (file,) = tmp_path.iterdir()
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
@@ -115,7 +115,7 @@ def test_json(operate: Operate) -> None:
         "Sandboxes",
     )
     states = {account: one["contacts"][3]["state"] for account, one in by_id.items()}
-    expected = ("in sync", "failed", "not compared", "skipped", "source")
+    expected = ("in sync", "failed", "not compared yet", "skipped", "source")
     assert dict(zip((FIRST, SECOND, THIRD, LEFT, MANAGER), expected, strict=True)) == states
     (run,) = found["runs"]
     assert ["event-1", "event-2"] == run["event_ids"]

@@ -425,7 +425,7 @@ def test_summary_adds_up() -> None:
     accounts = accounts_of(None, *members, excluded_accounts=["0" * 12])
     report = report_of(accounts)
 
-    expected = "3 member accounts: 0 in sync, 0 failing, 2 not compared yet, 1 not synchronized"
+    expected = "3 member accounts: 0 in sync, 0 failing, 2 not compared yet, 1 left alone"
     assert expected == report.summary
 
 

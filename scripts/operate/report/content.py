@@ -142,7 +142,7 @@ class Report:
             f"{len(self.members)} member accounts: {self.members_of(*EQUAL)} in sync, "
             f"{self.members_of(*FAILING)} failing, "
             f"{self.members_of(State.NOT_COMPARED)} not compared yet, "
-            f"{self.members_of(*LEFT_ALONE)} not synchronized"
+            f"{self.members_of(*LEFT_ALONE)} left alone"
         )
 
     @property
@@ -182,7 +182,7 @@ class Report:
                 "in_sync": self.members_of(*EQUAL),
                 "failing": self.members_of(*FAILING),
                 "not_compared": self.members_of(State.NOT_COMPARED),
-                "not_synchronized": self.members_of(*LEFT_ALONE),
+                "left_alone": self.members_of(*LEFT_ALONE),
                 "by_type": self.by_type,
                 "drifted": len(self.drifted),
                 "drifted_by_type": self.drifted_by_type,

@@ -122,7 +122,7 @@ def _tiles(report: Report) -> list[Tile]:
         Tile("In sync", report.members_of(*EQUAL), "i", "in-sync"),
         Tile("Failing", report.members_of(*FAILING), "f", "failing"),
         Tile("Not compared yet", report.members_of(State.NOT_COMPARED), "n", "not-compared"),
-        Tile("Not synchronized", report.members_of(*LEFT_ALONE), "s", "left-alone"),
+        Tile("Left alone", report.members_of(*LEFT_ALONE), "s", "left-alone"),
     ]
 
 

@@ -26,7 +26,7 @@ class State(StrEnum):
 
     FAILED = "failed"
     CONTESTED = "contested"
-    NOT_COMPARED = "not compared"
+    NOT_COMPARED = "not compared yet"
     PUT_BACK = "put back"  # by an undo; the next run may overwrite it
     SKIPPED = "skipped"
     EXCLUDED = "excluded"
