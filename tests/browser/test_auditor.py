@@ -41,8 +41,8 @@ def test_since_when_is_an_account_in_sync(open_page: OpenPage) -> None:
     page.fill("input[type=search]", "100000000001")
 
     (row,) = rows(page).values()
-    assert "In sync\nsince 2026-11-27 03:06\nchanged then" == row.split("\t")[5].strip()
-    assert "In sync\nsince 2026-10-18 08:16\nchanged then" == row.split("\t")[2].strip()
+    assert "In sync\nsince 2026-11-27 03:06\nchanged 2026-11-27" == row.split("\t")[5].strip()
+    assert "In sync\nsince 2026-10-18 08:16\nchanged 2026-10-18" == row.split("\t")[2].strip()
 
 
 def test_what_changed_on_a_day_and_what_started_it(open_page: OpenPage) -> None:
@@ -104,6 +104,8 @@ def test_do_the_accounts_pass_security_hub_and_cis(open_page: OpenPage) -> None:
     assert source.inner_text().count("Source\nset, read 2026-11-27 03:02") == 4
     first = checks.nth(0)
     assert "112 pass 0 fail 9 unknown" == " ".join(first.locator(".results").inner_text().split())
+    assert "Of the unknown, 2 are failing" in first.inner_text()
+    assert "failing" not in checks.nth(2).inner_text()
     first.locator("summary").click()
     unknown = first.locator("li").all_inner_texts()
     assert 9 == len(unknown)

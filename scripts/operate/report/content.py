@@ -71,6 +71,10 @@ class Report:
         """Return how many members are in one of the states, by the worst of their contacts."""
         return sum(one.worst in states for one in self.members)
 
+    def failing_in(self, name: str) -> int:
+        """Return of how many members the contact of the type is failing."""
+        return sum(self.by_type.get(name, Counter())[state] for state in FAILING)
+
     @cached_property
     def failing(self) -> list[tuple[AccountState, str, ContactState]]:
         """What failed when it was compared last: account, types, and one of the contacts.

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from operate.report.checks import Result
 from operate.report.content import Report
 from operate.report.runs import moment
-from operate.report.state import EQUAL, FAILING, LEFT, LEFT_ALONE, ContactState, State
+from operate.report.state import EQUAL, FAILING, LEFT, LEFT_ALONE, State
 
 FOLDER = Path(__file__).parent / "templates"
 # Of a list that may be as long as the organization the page shows so many; JSON has all.
@@ -61,7 +61,6 @@ def page(report: Report) -> str:
         "moment": moment,
         "number": _number,
         "plain": plain,
-        "changed": _changed,
     }
     types = report.about.contact_types
     style = environment.get_template("page.css").render(types=types)
@@ -94,12 +93,6 @@ def page(report: Report) -> str:
 def plain(text: str) -> str:
     """Return the text without characters that a page cannot show."""
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
-
-
-def _changed(contact: ContactState) -> str:
-    """Return the day of the last change; mostly that is when the contact came to be in sync."""
-    is_then = moment(contact.changed_at) == moment(contact.in_sync_since)
-    return "then" if is_then else str(contact.changed_at)[:10]
 
 
 def _columns_of(report: Report, types: Sequence[str]) -> str:
