@@ -1,4 +1,6 @@
-"""Makes the README's picture of the report: `python -m browser.picture`, in scripts/.
+"""Makes the README's picture of the report.
+
+In scripts/: `PYTHONPATH=../functions python -m browser.picture`.
 
 Chromium writes it as WebP, which is a third of the same picture as PNG.
 """
