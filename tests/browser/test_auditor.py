@@ -20,6 +20,7 @@ def test_which_accounts_lack_a_security_contact_in_sync(open_page: OpenPage) -> 
     """Two that failed, two new ones, three suspended, two excluded; and why."""
     page = open_page()
     page.locator(".type", has_text="Security").get_by_role("link").click()
+    page.locator(".shown", has_text="9 of 122 accounts").wait_for()
 
     security = {account: row.split("\t")[5].split("\n") for account, row in rows(page).items()}
     assert {
