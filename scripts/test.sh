@@ -40,10 +40,10 @@ main() {
   PATH="$REPOSITORY/.venv/bin:$REPOSITORY/.build/sam/bin:$PATH"
   check_statically
   if (($#)); then
-    pytest -n 3 --dist loadfile "$@"
+    pytest -n 3 --dist loadfile --no-loadscope-reorder "$@"
   else
     # A file's tests stay together: they share what they start. Most of the time they wait.
-    pytest --cov -n 3 --dist loadfile
+    pytest --cov -n 3 --dist loadfile --no-loadscope-reorder
   fi
 }
 

@@ -58,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # Each takes minutes, most of them waiting: begun last, it would leave the other workers idle.
+# (pytest-xdist begins files with few tests last, unless told --no-loadscope-reorder.)
 LONGEST = {"test_lifecycle.py", "test_version1.py", "test_through_machine.py", "test_in_process.py"}
 
 
