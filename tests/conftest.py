@@ -59,7 +59,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # Each takes minutes, most of them waiting: begun last, it would leave the other workers idle.
 # (pytest-xdist begins files with few tests last, unless told --no-loadscope-reorder.)
-LONGEST = {"test_lifecycle.py", "test_version1.py", "test_through_machine.py", "test_in_process.py"}
+LONGEST = {
+    "test_in_process.py",
+    "test_lifecycle.py",
+    "test_second_interpreter.py",
+    "test_through_machine.py",
+    "test_version1.py",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -274,7 +274,7 @@ class TestRoles:
         return found
 
     def decide(self, stack: Stack, role: str, who: Principal, context: dict[str, str]) -> Decision:
-        trust = stack.of_type("AWS::IAM::Role")[role]["AssumeRolePolicyDocument"]
+        trust = stack.properties(role)["AssumeRolePolicyDocument"]
         return decide([trust], Request("sts:AssumeRole", stack.arn(role), who, context))
 
     def schedule_group(self, account: str, group: str = "aws-contact-sync-dev") -> dict[str, str]:
