@@ -169,6 +169,8 @@ class Trial:
         if healing == "retry" and retried:
             of = retried[self.case.order % len(retried)]
             was = next((one for one in self.asked if one.execution is of), Asked(of, 0.0))
+            # Accounts that came into scope since are not those that failed.
+            was = replace(was, accounts=self._retried(of.name) or was.accounts)
             execution = self.system.start({"retry_of": of.name})
             self.asked.append(replace(was, execution=execution, at=self.system.now(), heals=False))
         elif healing == "change":
@@ -462,9 +464,9 @@ class Trial:
         """Tell whether the request may leave alone what failed before.
 
         A change that heals is one of another contact; and one that finds nothing different but an
-        invalid contact asks for that alone.
+        invalid or missing contact asks for that alone.
         """
-        return asked.heals or self.was_invalid
+        return asked.heals or self.was_invalid or self._may_pass_over(asked)
 
     def _promised(self) -> Iterator[tuple[Pair, Asked]]:
         """Yield what the last request that covers it promises."""
@@ -481,8 +483,18 @@ class Trial:
         if asked.heals:
             return since < 0
         waits = asked.accounts == {JOINING}
-        is_early = pair[0] == JOINING and asked.at < self.ready_at and not waits
+        is_early = pair[0] == JOINING and (
+            (asked.at < self.ready_at and not waits) or self._may_pass_over(asked)
+        )
         return asked.covers(pair) and since <= asked.at and not is_early
+
+    def _may_pass_over(self, asked: Asked) -> bool:
+        """Tell whether a change finds only a missing contact different, and asks for that alone.
+
+        An account that an earlier run skipped because it had just joined waits for the daily run.
+        """
+        is_change = asked.accounts is None and asked.types is not None and not asked.heals
+        return is_change and not set(self.config["contact_types"]) <= self._source().keys()
 
     # What must hold.
 
