@@ -36,14 +36,21 @@ class ContactChoice:
 
 
 def asked_types(
-    requests: Sequence[RunRequest], config: SyncConfig, differing: Collection[ContactType]
+    requests: Sequence[RunRequest],
+    config: SyncConfig,
+    source: SourceContacts,
+    differing: Collection[ContactType],
 ) -> list[ContactType]:
     """Return the configured types that the requests ask for together.
 
     A contact change asks for the types that differ from what was last tried everywhere. If none
-    differs, the change was missed or is read stale, and it asks for all.
+    differs, the change was missed or is read stale, and it asks for all; also where none of them
+    can be tried: a missing contact that members keep differs each time.
     """
-    changed = [name for name in config.ordered_types if name in differing] or config.ordered_types
+    changed = [name for name in config.ordered_types if name in differing]
+    named = _named_types(config)
+    if not any(source[name] or name in named or _deletes(config, name) for name in changed):
+        changed = config.ordered_types
     asked: set[ContactType] = set()
     for request in requests:
         asked.update(
@@ -64,7 +71,7 @@ def choose_contacts(
     EmptySourceError where the source has none of the configured contacts, InvalidSourceError
     where it has, of the types asked for, only such that break the API's rules.
     """
-    named = {name for some in config.rules.names.values() for name in some}
+    named = _named_types(config)
     if not any(source[name] or name in named for name in config.ordered_types):
         raise EmptySourceError(
             f"the management account has none of: {', '.join(config.ordered_types)}"
@@ -100,6 +107,11 @@ def differing_types(
     if held.get("configuration") != configuration:
         return list(digests)
     return [name for name, digest in digests.items() if held.get(name) != digest]
+
+
+def _named_types(config: SyncConfig) -> set[ContactType]:
+    """Return the types of which rules give some accounts another contact by name."""
+    return {name for some in config.rules.names.values() for name in some}
 
 
 def _deletes(config: SyncConfig, contact_type: ContactType) -> bool:

@@ -137,7 +137,7 @@ class Planner:
         now = self._read()
         self._record_reading(run, now)
         differing = differing_types(now.digests, lock.held, now.configuration)
-        asked = asked_types(requests, now.config, differing)
+        asked = asked_types(requests, now.config, now.contacts, differing)
         before = None if missing is None else [ContactType(name) for name in missing]
         return now, choose_contacts(now.config, asked, now.contacts, before), differing
 

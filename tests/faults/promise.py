@@ -464,9 +464,9 @@ class Trial:
         """Tell whether the request may leave alone what failed before.
 
         A change that heals is one of another contact; and one that finds nothing different but an
-        invalid or missing contact asks for that alone.
+        invalid contact asks for that alone.
         """
-        return asked.heals or self.was_invalid or self._may_pass_over(asked)
+        return asked.heals or self.was_invalid
 
     def _promised(self) -> Iterator[tuple[Pair, Asked]]:
         """Yield what the last request that covers it promises."""
@@ -483,18 +483,8 @@ class Trial:
         if asked.heals:
             return since < 0
         waits = asked.accounts == {JOINING}
-        is_early = pair[0] == JOINING and (
-            (asked.at < self.ready_at and not waits) or self._may_pass_over(asked)
-        )
+        is_early = pair[0] == JOINING and asked.at < self.ready_at and not waits
         return asked.covers(pair) and since <= asked.at and not is_early
-
-    def _may_pass_over(self, asked: Asked) -> bool:
-        """Tell whether a change finds only a missing contact different, and asks for that alone.
-
-        An account that an earlier run skipped because it had just joined waits for the daily run.
-        """
-        is_change = asked.accounts is None and asked.types is not None and not asked.heals
-        return is_change and not set(self.config["contact_types"]) <= self._source().keys()
 
     # What must hold.
 

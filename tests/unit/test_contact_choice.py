@@ -16,7 +16,7 @@ from contact_sync_handler.contact_choice import (
     choose_contacts,
     differing_types,
 )
-from support.builders import KEY, make_config, make_contact, make_contacts
+from support.builders import KEY, OTHER, make_config, make_contact, make_contacts
 
 ALL = list(ContactType)
 PRIMARY, BILLING, OPERATIONS, SECURITY = ALL
@@ -26,9 +26,13 @@ NO_NAME = make_contact("billing", Name=None)
 
 
 def asked(
-    *requests: RunRequest, differing: tuple[ContactType, ...] = (), **config: Any
+    *requests: RunRequest,
+    differing: tuple[ContactType, ...] = (),
+    unset: ContactType | None = None,
+    **config: Any,
 ) -> list[ContactType]:
-    return asked_types(requests, parse_config(make_config(**config)), differing)
+    source = make_contacts() | dict.fromkeys([unset] if unset else [])
+    return asked_types(requests, parse_config(make_config(**config)), source, differing)
 
 
 def choose(
@@ -65,6 +69,16 @@ def test_a_change_asks_for_the_types_that_differ() -> None:
 @pytest.mark.rule(9)
 def test_a_change_where_none_differs_was_missed_or_is_read_stale_and_asks_for_all() -> None:
     assert ALL == asked(CHANGE)
+
+
+@pytest.mark.rule(9)
+def test_a_change_that_finds_only_a_missing_contact_different_asks_for_all() -> None:
+    assert ALL == asked(CHANGE, differing=(SECURITY,), unset=SECURITY)
+    assert [BILLING, SECURITY] == asked(CHANGE, differing=(BILLING, SECURITY), unset=SECURITY)
+    # What can be done about it is done.
+    assert [SECURITY] == asked(CHANGE, differing=(SECURITY,), unset=SECURITY, **DELETES)
+    rule = {"account_ids": [OTHER], "security": "night"}
+    assert [SECURITY] == asked(CHANGE, differing=(SECURITY,), unset=SECURITY, overrides=[rule])
 
 
 def test_a_type_that_differs_and_is_not_configured_is_not_asked_for() -> None:
