@@ -155,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
         "--check",
         action="store_true",
         help="measure what scripts/benchmark/bounds.json names for CI, and imports, and fail with "
-        "each figure that is off; takes six minutes",
+        "each figure that is off; takes seven minutes",
     )
     mode.add_argument(
         "--long",
