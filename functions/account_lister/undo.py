@@ -54,8 +54,8 @@ def select_undone(
             listed = ListedAccount(account_id, run_sets.number(runs), tuple(sorted(stays)))
             selection.accounts.append(listed)
     if not replacing:
-        runs_ = " and ".join(scope.undoes)
-        selection.warnings.append(f"nothing is kept that {runs_} replaced (KeepReplacedDays)")
+        undone = " and ".join(scope.undoes)
+        selection.warnings.append(f"nothing is kept that {undone} replaced (KeepReplacedDays)")
     return selection
 
 
