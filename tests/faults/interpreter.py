@@ -51,18 +51,17 @@ class Interpreter:
         self._entered_at = entered_at
         self._jitter = jitter
         # Where a redrive goes on: the state entered last, and the Map's items with their results.
-        self._position: tuple[str, Any, Json] | None = None
+        self._position: tuple[str, Any, Json] = (definition["StartAt"], None, {})
         self._map_run: tuple[list[Any], list[Any]] | None = None
         self.child: Steps | None = None
 
     def run(self, data: Any, context: Json) -> Steps:
         """Yield the name of each state before it is entered; return the output, or raise."""
-        return self._run(self._definition, (self._definition["StartAt"], data, {}), context)
+        self._position = (self._definition["StartAt"], data, {})
+        return self._run(self._definition, self._position, context)
 
     def redrive(self, context: Json) -> Steps:
         """Go on with the state that was entered last."""
-        if self._position is None:
-            raise AssertionError("an execution that has not begun cannot be redriven")
         return self._run(self._definition, self._position, context)
 
     def _run(self, machine: Json, position: tuple[str, Any, Json], context: Json) -> Steps:
