@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from boto3.session import Session
 from support.cli import REPOSITORY
+from support.documents import DOCUMENTS, samples_of
 
 Json = dict[str, Any]
 
@@ -102,6 +103,29 @@ BY_ADAPTERS = {
 
 # A transaction's writes are authorized as those that it consists of.
 AUTHORIZED_AS = {"dynamodb:TransactWriteItems": "dynamodb:PutItem"}
+# What the documents leave to deployers and to the organization's administrators.
+NOT_OPERATORS = {
+    "aws cloudformation deploy",
+    "aws events disable-rule",
+    "aws organizations",
+    "aws sns subscribe",
+}
+# What alarms and messages lead to in the console: logs and their queries, dashboard, execution.
+IN_CONSOLE = {
+    "cloudwatch:GetDashboard": f"cloudwatch::999999999999:dashboard/{STACK}",
+    "cloudwatch:GetMetricData": "*",
+    "cloudwatch:ListMetrics": "*",
+    "logs:DescribeLogGroups": "*",
+    "logs:DescribeQueryDefinitions": "*",
+    "logs:FilterLogEvents": f"logs:{HERE}:log-group:/aws/lambda/{STACK}-sync-reporter:*",
+    "logs:GetLogEvents": f"logs:{HERE}:log-group:/aws/vendedlogs/states/{STACK}-contact-sync:*",
+    "logs:GetQueryResults": "*",
+    "logs:StartQuery": f"logs:{HERE}:log-group:/aws/lambda/{STACK}-sync-reporter:*",
+    "logs:StopQuery": "*",
+    "states:GetExecutionHistory": f"states:{HERE}:execution:{STACK}-contact-sync:1",
+    "states:StopExecution": f"states:{HERE}:execution:{STACK}-contact-sync:1",
+}
+ON |= IN_CONSOLE
 # Allowed to everybody.
 FREE = {"sts:GetCallerIdentity"}
 
@@ -167,11 +191,31 @@ def test_every_call_of_operators() -> None:
     """Who does not deploy can do everything else, and does not get more."""
     operating = [path for path in MODULES if path.stem not in DEPLOYING]
     needed = (actions_of(operating) | BY_ADAPTERS | HANDED_OVER) - DEPLOYERS_OWN
+    needed |= IN_CONSOLE.keys()
     encryption = {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 
     assert [] == missing(OPERATOR, needed)
     allowed = {a for one in OPERATOR["Statement"] for a in as_list(one["Action"])}
     assert set() == allowed - needed - encryption
+
+
+def test_every_documented_call_of_operators() -> None:
+    """What the documents tell operators to type with the AWS CLI is allowed to them."""
+    typed = {
+        " ".join(sample.words[:3])
+        for document in DOCUMENTS
+        for sample in samples_of(document)
+        if sample.language == "bash" and sample.text.startswith("aws ")
+    }
+    by_operators = [one for one in typed if not one.startswith(tuple(NOT_OPERATORS))]
+    actions = set()
+    for _, service, operation in map(str.split, by_operators):
+        client: Any = Session().client(service, HERE.partition(":")[0])
+        name = client.meta.method_to_api_mapping[operation.replace("-", "_")]
+        actions.add(f"{SERVICES.get(service, service)}:{name}")
+
+    assert "states:StopExecution" in actions
+    assert [] == missing(OPERATOR, actions)
 
 
 OTHERS = {
