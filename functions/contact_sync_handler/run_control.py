@@ -139,7 +139,7 @@ class RunControl:
                     replace(asked, account_ids=some, organizational_units=None) if some else asked
                 )
             return RunRequest(account_ids=some)
-        if item.get("status") == "success":
+        if item.get("status") == "success" and not execution.error:
             raise InvalidRequestError(f"retry_of: no account failed in run {sync_id}")
         if "request" in item:
             return asked

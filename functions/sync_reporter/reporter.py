@@ -104,15 +104,16 @@ class Reporter:
         counts = RunCounts() if _is_lost(end, lock) else self._count(end, item)
         if not self._hand_on(end, item, lock, counts):
             lock, counts = self.lock.read(), RunCounts()
+        # Before the end is recorded: a run that leaves contacts behind has not succeeded.
+        if planned_at := item.get("planned_at"):
+            for name in (SOURCE, SCOPE):
+                self.bucket.delete(object_key(end.sync_id, planned_at, name))
         report = _report(end, item, lock, counts)
         ended_at = datetime.now(UTC)
         values = {**report.item(), "ended_at": ended_at.isoformat()}
         # Of an aborted run, the recovery has noted the end already: this attempt is late.
         record = self.runs.record_end if report.superseded_by else self.runs.update
         record(end.started_at, end.sync_id, values)
-        if planned_at := item.get("planned_at"):
-            for name in (SOURCE, SCOPE):
-                self.bucket.delete(object_key(end.sync_id, planned_at, name))
         if "ended_at" not in item:  # else this is a repeated attempt
             emit(_metrics(report, item, ended_at), end.sync_id)
         took_requests = end.may_hold_lock and not report.superseded_by and "taken" in item

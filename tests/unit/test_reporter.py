@@ -757,6 +757,7 @@ def test_objects_that_could_not_be_deleted_are_deleted_by_the_repeated_record() 
     given.bucket.before_delete = refuse
     with pytest.raises(ServiceUnavailableError):
         given.ends()
+    assert "ended_at" not in given.run
     given.bucket.before_delete = lambda: None
     assert given.ends()["may_continue"]
     assert KEPT == list(given.bucket.objects)

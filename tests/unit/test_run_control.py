@@ -479,6 +479,13 @@ def test_a_retry_of_a_run_without_failures_is_refused_and_never_means_everyone()
         retried(ended(Given(), status="success"))
 
 
+def test_a_retry_of_a_run_that_failed_after_its_record_asks_for_the_same() -> None:
+    given = Given(None, make_execution("FAILED", "run-0", error="SourceNotSettledError"))
+    item = {"status": "success", "request": {"contact_types": ["billing"]}}
+    expected = RunRequest(contact_types=[ContactType.BILLING], reasons=["again"])
+    assert expected == retried(ended(given, **item), reason="again")
+
+
 def test_a_retry_of_an_unknown_run_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="there is no run run-0"):
         retried(Given())
