@@ -238,7 +238,7 @@ class InProcessTrial(Trial):
             for _, world in self.worlds
         }
         phone = call.value["PhoneNumber"]
-        seen = self.phones.setdefault(call.account_id, had - {None})
+        seen = self.phones.get(call.account_id, set()) | had - {None}
         is_right = not is_kept or not seen or digits_only(phone) in map(digits_only, seen)
         self.phones[call.account_id] = seen | {phone}
         return is_right
