@@ -430,8 +430,14 @@ class Trial:
         )
 
     def _is_promised(self, asked: Asked) -> bool:
-        """Tell whether no fault came after the request, nor anybody who stopped it."""
-        if asked.is_invalid or not asked.is_sure or self.system.last_fault() >= asked.at:
+        """Tell whether no fault came after the request, nor anybody who stopped it.
+
+        Where a fault has ended an execution, the request may still be queued behind it for as long
+        as DescribeExecution shows it as running.
+        """
+        fault = self.system.last_fault()
+        is_faulty = fault >= 0 and fault + self.case.conditions.end_lag >= asked.at
+        if asked.is_invalid or not asked.is_sure or is_faulty:
             return False
         for at, execution, status in self.stops:
             if at < asked.at:
