@@ -39,7 +39,7 @@ def earliest(quota: Quota, at: int) -> int:
 class Slots(Protocol):
     """The slots of every operation."""
 
-    def take(self, operation: str, count: int = 1) -> range:
+    def take(self, operation: str, count: int) -> range:
         """Take the next slots; return their times, in microseconds since 1970.
 
         Raises SyncError where none can be had.
@@ -56,7 +56,7 @@ class OwnSlots:
         }
         self._next = dict.fromkeys(quotas, 0)
 
-    def take(self, operation: str, count: int = 1) -> range:
+    def take(self, operation: str, count: int) -> range:
         """Take the next slots; return their times, in microseconds since 1970."""
         quota = self._quotas[operation]
         first = max(self._next[operation], earliest(quota, now()))
@@ -86,7 +86,7 @@ class Pacer:
         """Sleep until the operation's next slot begins: a reserved one, or else a new one."""
         slot = next(self._reserved.get(operation, iter(())), None)
         if slot is None:
-            (slot,) = self._take(operation)
+            (slot,) = self._take(operation, 1)
         if (wait := slot - now()) > 0:
             time.sleep(wait / MICROSECONDS)
 
@@ -94,7 +94,7 @@ class Pacer:
         """Leave slots to whoever else uses the quota."""
         self._take(operation, LEFT_AFTER_REFUSAL)
 
-    def _take(self, operation: str, count: int = 1) -> range:
+    def _take(self, operation: str, count: int) -> range:
         try:
             return self._slots.take(operation, count)
         except SyncError as error:

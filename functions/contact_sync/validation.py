@@ -106,8 +106,7 @@ def faults(error: ValidationError, model: type[BaseModel], content: Any) -> str:
             f"{_shown(dynamodb_keys[0])}: this is DynamoDB JSON, with a type around each value; "
             'write plain JSON, for example {"contact_types": ["security"]}'
         )
-    found = error.errors(include_url=False, include_input=False)
-    return listed([_fault(fault, model) for fault in found], "; ")
+    return listed([_fault(fault, model) for fault in error.errors()], "; ")
 
 
 def _fault(fault: Any, model: type[BaseModel]) -> str:

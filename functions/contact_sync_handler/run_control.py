@@ -131,7 +131,7 @@ class RunControl:
             raise InvalidRequestError(f"retry_of: run {sync_id} is still under way")
         if execution.status == UNKNOWN and not item:
             raise InvalidRequestError(f"retry_of: there is no run {sync_id}")
-        asked = RunRequest.from_stored(item.get("request", {}))
+        asked = RunRequest.from_stored(item.get("request"))
         if failed := self.runs.failed_accounts(sync_id):
             some = failed if len(failed) <= MAX_MERGED_ACCOUNTS else None
             if asked.undo:  # doing more than was asked would not be right
@@ -160,7 +160,7 @@ class RunControl:
         if dead.status == ABORTED or is_named(dead.error) or dead.is_dry_run:
             return None
         # After an undo every account would be too much: what it put back would be overwritten.
-        if RunRequest.from_stored(item.get("request", {})).undo:
+        if RunRequest.from_stored(item.get("request")).undo:
             return None  # it is still queued
         if dead.is_undo:
             return self._not_queued(dead, item)

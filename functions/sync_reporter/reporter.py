@@ -179,7 +179,7 @@ class Reporter:
 
 def _request(item: Mapping[str, Any]) -> RunRequest:
     """Return what the run was asked for."""
-    return RunRequest.from_stored(item.get("request", {}))
+    return RunRequest.from_stored(item.get("request"))
 
 
 def _is_lost(end: RunEnd, lock: Lock) -> bool:

@@ -32,7 +32,7 @@ def processes(state_table: Any) -> list[SlotsTable]:
 
 
 def test_processes_take_one_slot_after_the_other(processes: list[SlotsTable]) -> None:
-    taken = [slot for _ in range(10) for one in processes for slot in one.take(GET)]
+    taken = [slot for _ in range(10) for one in processes for slot in one.take(GET, 1)]
     first = pacing.now() - UNUSED
     assert [first + n * SECOND // 10 for n in range(30)] == taken
 
@@ -41,7 +41,7 @@ def test_slots_are_taken_by_operation_and_several_at_once(processes: list[SlotsT
     first = pacing.now() - UNUSED
     idle, following = processes[0].take(GET, 5), processes[1].take(GET, 5)
     assert [first + n * SECOND // 10 for n in range(10)] == [*idle, *following]
-    assert [pacing.now() - 5 * SECOND // 5] == [*processes[0].take("PutAlternateContact")]
+    assert [pacing.now() - 5 * SECOND // 5] == [*processes[0].take("PutAlternateContact", 1)]
 
 
 def test_an_idle_time_saves_no_more_than_the_burst(
@@ -49,9 +49,9 @@ def test_an_idle_time_saves_no_more_than_the_burst(
 ) -> None:
     for pause in (60, 0.05, 3600, 0.05):
         for one in processes:
-            one.take(GET)
+            one.take(GET, 1)
         time.now += pause
-    assert pacing.now() - UNUSED <= processes[0].take(GET)[0] <= pacing.now()
+    assert pacing.now() - UNUSED <= processes[0].take(GET, 1)[0] <= pacing.now()
 
 
 @pytest.mark.parametrize("ahead", [-1, 1])
@@ -61,7 +61,7 @@ def test_a_slot_of_a_wrong_clock_is_not_waited_for(
     wrong = pacing.now() + ahead * 2 * MAX_AHEAD
     item = {**keys.slots(GET), "next": wrong}
     state_table.put_item(TableName=STATE_TABLE, Item=to_item(item))
-    assert pacing.now() - UNUSED == processes[0].take(GET)[0]
+    assert pacing.now() - UNUSED == processes[0].take(GET, 1)[0]
 
 
 def test_another_process_may_be_faster_each_time(state_table: Any) -> None:
@@ -70,7 +70,7 @@ def test_another_process_may_be_faster_each_time(state_table: Any) -> None:
         for _ in range(ATTEMPTS):
             stubber.add_client_error("update_item", "ConditionalCheckFailedException")
         with pytest.raises(ThrottledError, match=f"take a slot of {GET}: other processes"):
-            slots.take(GET)
+            slots.take(GET, 1)
 
 
 def test_a_refusal_has_its_name(state_table: Any) -> None:
@@ -78,4 +78,4 @@ def test_a_refusal_has_its_name(state_table: Any) -> None:
     with Stubber(state_table) as stubber:
         stubber.add_client_error("update_item", "AccessDeniedException", http_status_code=400)
         with pytest.raises(AccessDeniedError, match=f"take a slot of {GET}"):
-            slots.take(GET)
+            slots.take(GET, 1)

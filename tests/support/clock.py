@@ -13,7 +13,8 @@ def stop_clock(patch: pytest.MonkeyPatch, *modules: ModuleType, at: datetime = N
     class Stopped(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return at.astimezone(tz or UTC)
+            assert tz is UTC  # a time of day without its zone is nobody's
+            return at
 
     for module in modules:
         patch.setattr(module, "datetime", Stopped)

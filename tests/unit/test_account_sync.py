@@ -529,8 +529,9 @@ def test_what_was_written_is_recorded_even_if_the_account_cannot_be_looked_up(
 
 def test_an_account_is_looked_up_only_if_it_denied_something() -> None:
     given = Given().fails("get", BILLING, ThrottledError("x"))
-    with pytest.raises(RepeatAccountError):
-        given.run()
+    given.fails("get", SECURITY, ServiceUnavailableError("y"))
+    with pytest.raises(RepeatAccountError, match=r"ServiceUnavailableError, ThrottledError$"):
+        given.run(BILLING, SECURITY)
     assert [] == given.looked_up
 
 
@@ -746,8 +747,24 @@ def test_an_undo_whose_contact_cannot_be_loaded_fails_by_name() -> None:
     given = Given().has(BILLING)
     given.replaced.failure = ApiRefusedError("load it: NoSuchKey")
     with pytest.raises(ApiRefusedError):
-        undone(given)
-    assert {BILLING: Status.FAILED} == given.statuses
+        undone(given, BILLING, SECURITY)
+    assert dict.fromkeys([BILLING, SECURITY], Status.FAILED) == given.statuses
+
+
+def test_an_undo_deletes_no_primary_contact() -> None:
+    given = Given().has(PRIMARY)
+    wrote = Replaced(None, make_contact(PRIMARY).digest(KEY))
+    given.replaced.stored["run-9", MEMBER, PRIMARY] = wrote
+    assert 3 == undone(given, PRIMARY)
+    assert [] == given.contacts.writes
+
+
+def test_what_an_attempt_put_back_before_it_died_counts_as_put_back() -> None:
+    write = make_write(digest=OLD.digest(KEY), replaced=make_contact().digest(KEY), at=ago())
+    given = Given().has(billing=OLD).knows(BILLING, undoing=write)
+    given.replaced.stored["run-9", MEMBER, BILLING] = Replaced(OLD, make_contact().digest(KEY))
+    assert 1 == undone(given)
+    assert write == given.states.recorded[0][BILLING].write
 
 
 def test_a_dry_run_of_an_undo_writes_and_stores_nothing() -> None:

@@ -387,3 +387,25 @@ def test_alternate_contacts_with_one_address_are_named(
         for name, address in addresses.items()
     }
     assert shared == shared_addresses(source)
+
+
+@pytest.mark.parametrize(
+    ("kept", "faults"),
+    [
+        ((), ["primary.StateOrRegion"]),
+        (("City",), ["primary.StateOrRegion"]),
+        (("StateOrRegion",), []),
+        (("CountryCode",), []),
+    ],
+)
+def test_a_state_is_required_where_the_source_decides_about_it(
+    kept: tuple[str, ...], faults: list[str]
+) -> None:
+    contact = make_contact("primary", CountryCode="US", StateOrRegion=None)
+    assert faults == [fault.split()[0] for fault in contact.faults(kept)]
+
+
+def test_an_alternate_contact_keeps_no_field_of_the_account() -> None:
+    contact = make_contact("billing", PhoneNumber="none")
+    assert contact.faults(["PhoneNumber"]) == contact.faults()
+    assert [] != contact.faults()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from contact_sync.comparison import Status
 from contact_sync.contacts import ContactType
-from support.builders import MEMBER, OTHER, STARTED_AT, SYNC_ID, make_report, make_result
+from support.builders import MEMBER, OTHER, STARTED_AT, SYNC_ID, THIRD, make_report, make_result
 from sync_reporter.message import body, next_command, subject
 from sync_reporter.outcome import AccountResult, ContactRecord, RunOutcome, RunStatus
 
@@ -259,14 +259,16 @@ def test_a_dry_runs_failed_accounts_are_retried_dry() -> None:
 
 
 def drifted(account_id: str = MEMBER) -> AccountResult:
-    records = {ContactType.BILLING: ContactRecord(Status.UPDATED, drifted=True)}
-    return AccountResult(account_id, records)
+    record = ContactRecord(Status.UPDATED, drifted=True)
+    return AccountResult(
+        account_id, dict.fromkeys([ContactType.BILLING, ContactType.PRIMARY], record)
+    )
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_drifted_accounts_are_named_with_their_contacts(*, dry_run: bool) -> None:
     made = text(drifted(), make_result(OTHER, billing="updated"), dry_run=dry_run)
-    assert f"\n\nAccounts that had drifted:\n  {MEMBER}  billing\n\n" in made
+    assert f"\n\nAccounts that had drifted:\n  {MEMBER}  billing, primary\n\n" in made
 
 
 def test_a_few_drifted_accounts_are_named_and_the_others_counted() -> None:
@@ -279,7 +281,10 @@ def test_a_few_drifted_accounts_are_named_and_the_others_counted() -> None:
 
 def undone(**changes: Any) -> str:
     results = [
-        make_result(MEMBER, "changed since that run", billing="updated", security="skipped"),
+        make_result(
+            MEMBER, "changed since", billing="updated", primary="updated", security="skipped"
+        ),
+        make_result(THIRD, "changed since", billing="skipped", security="skipped"),
         replace(make_result(OTHER, billing="updated"), stays=("billing",)),
     ]
     return text(*results, undoes=["run-2", "run-1"], **changes)
@@ -288,10 +293,12 @@ def undone(**changes: Any) -> str:
 def test_an_undo_names_its_runs_what_it_left_and_what_will_be_overwritten() -> None:
     made = undone()
     assert "\nUndoes: run run-2, run run-1\n" in made
-    assert "Accounts: 2 put back\n" in made
-    assert f"\n\nNot put back:\n  {MEMBER}  security: changed since that run\n\n" in made
+    assert "Accounts: 2 put back, 1 skipped\n" in made
+    both = "billing: changed since, security: changed since"
+    left = f"Not put back:\n  {MEMBER}  security: changed since\n  {THIRD}  {both}"
+    assert f"\n\n{left}\n\n" in made
     overwritten = "The next contact change or full run overwrites these:"
-    assert f"\n\n{overwritten}\n  {MEMBER}  billing\n  To prevent it, correct" in made
+    assert f"\n\n{overwritten}\n  {MEMBER}  billing, primary\n  To prevent it, correct" in made
     assert "config.sh exclude --environment prod ACCOUNT" in made
 
 

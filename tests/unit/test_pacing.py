@@ -26,7 +26,7 @@ def pacer(processes: int = 1) -> Pacer:
 
 
 class NoSlots:
-    def take(self, operation: str, _count: int = 1) -> range:
+    def take(self, operation: str, _count: int) -> range:
         raise ThrottledError(f"take a slot of {operation}")
 
 
@@ -130,6 +130,9 @@ def test_without_the_shared_slots_the_processs_own_share_is_used(
     wait(paced, 1, "Put")
     expected = (10 + pacing.LEFT_AFTER_REFUSAL + 1) * 4 / 5
     assert pytest.approx(expected) == sum(time.slept)
-    assert {"The shared time slots failed: this process uses its part of the quota by itself."} == {
-        record.message for record in caplog.records
-    }
+    assert {
+        (
+            "The shared time slots failed: this process uses its part of the quota by itself.",
+            "ThrottledError",
+        )
+    } == {(record.message, record.__dict__["error"]) for record in caplog.records}

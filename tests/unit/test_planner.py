@@ -667,7 +667,7 @@ def test_an_undo_stores_no_contact_of_the_source_and_does_not_read_it() -> None:
     given.source.failures = {("get", None, one): AccessDeniedError("no") for one in ContactType}
     given.plan()
     source = given.bucket.objects[f"{PREFIX}/source.json"]
-    assert source.is_undo
+    assert (True, KEY, {}) == (source.is_undo, source.digest_key, source.named)
     assert [] == [value for contact in source.contacts.values() for value in contact.fields]
     scope = given.bucket.objects[f"{PREFIX}/scope.json"]
     assert (("run-0",), (ContactType.SECURITY,)) == (scope.undoes, scope.synced_types)
@@ -675,8 +675,10 @@ def test_an_undo_stores_no_contact_of_the_source_and_does_not_read_it() -> None:
 
 def test_an_undo_removes_the_entries_of_its_types_and_asks_for_no_second_look() -> None:
     given = Given().tried_everywhere()
+    before = dict(given.held)
     given.lock.add("undo", UNDO)
     given.plan()
+    assert before == given.held | {"billing": before["billing"]}
     assert "billing" not in given.held
     assert given.run["check_source_at"] is None
 

@@ -885,3 +885,22 @@ def test_an_undo_names_each_skipped_contact_once() -> None:
     message = given.ends(plan={"notification": SILENT})["message"]
     assert 1 == message.count("1  billing: changed")
     assert "skipped: 1," not in message
+
+
+# An undo, and a recovery
+
+
+def test_an_undo_counts_no_contact_and_names_what_the_next_run_overwrites() -> None:
+    both = [ContactType.BILLING, ContactType.SECURITY]
+    given = Given(_1=dict.fromkeys(both, record("updated"))).noted(undoes=["run-0"])
+    given.bucket.objects[KEPT[0]] = [ListedAccount("1", stays=("billing",))]
+    given.bucket.objects[KEPT[1]] = [dict.fromkeys(both, "run-0")]
+    message = given.ends()["message"]
+    assert {} == given.run.get("sets", {})
+    assert "\n  1  security\n  To prevent it" in message
+
+
+def test_a_recovery_names_the_run_that_it_goes_on_with() -> None:
+    given = Given(RunRequest(continues=["dead"]))
+    assert "Continues: run dead" in given.ends()["message"]
+    assert "Continues" not in Given().ends()["message"]

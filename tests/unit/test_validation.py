@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import pytest
-from contact_sync.accounts import AccountId
+from contact_sync.accounts import ACCOUNT_ID, AccountId
 from contact_sync.contacts import ContactType
 from contact_sync.validation import ContactTypeName, StrictModel, choices, faults
 from pydantic import Field, TypeAdapter, ValidationError
@@ -129,7 +129,10 @@ def test_null_is_refused_because_it_would_mean_everything(
     ],
 )
 def test_dynamodb_json_is_recognized(content: dict[str, Any]) -> None:
-    assert named(content).startswith(f"{next(iter(content))}: this is DynamoDB JSON")
+    assert (
+        f"{next(iter(content))}: this is DynamoDB JSON, with a type around each value; "
+        'write plain JSON, for example {"contact_types": ["security"]}'
+    ) == named(content)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +193,12 @@ def test_a_value_is_repeated_by_neither_the_faults_nor_the_error() -> None:
         Example.model_validate(content)
     shown = f"{faults(caught.value, Example, content)} {caught.value} {caught.value!r}"
     assert "trials@example.com" not in shown
+
+
+@pytest.mark.parametrize("account_id", ["100000000001\n", "10000000000a", 100000000001])
+def test_what_is_no_account_id_is_refused(account_id: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Annotated[str, ACCOUNT_ID]).validate_python(account_id)
 
 
 def test_a_model_does_not_change() -> None:

@@ -36,7 +36,7 @@ class SlotsTable:
         self._quotas = quotas
         self._idle: set[str] = set()
 
-    def take(self, operation: str, count: int = 1) -> range:
+    def take(self, operation: str, count: int) -> range:
         """Take the next slots, with one write; return their times, in microseconds since 1970.
 
         Raises SyncError where the table refuses.
