@@ -164,14 +164,24 @@ class RunControl:
             return None  # it is still queued
         if dead.is_undo:
             return self._not_queued(dead, item)
-        # It may have died before it queued its request.
-        continues = [dead.name] if "planned_at" in item else []
-        return RunRequest(reasons=[f"recovery of {dead.name}"], continues=continues)
+        # It may have died before it queued its request. After a change, the source may be read
+        # stale: the recovery of its run checks the source again, too.
+        own = self._own_request(dead) or RunRequest()
+        return RunRequest(
+            is_change=own.is_change,
+            hop=own.hop,
+            reasons=[f"recovery of {dead.name}"],
+            continues=[dead.name] if "planned_at" in item else [],
+        )
 
     def _not_queued(self, dead: Execution, item: Mapping[str, Any]) -> RunRequest | None:
         """Return the undo that the dead execution was to do, if it died before it queued that."""
         if "planned_at" in item or any(one.name == dead.name for one in self.lock.queued()):
             return None
+        return self._own_request(dead)
+
+    def _own_request(self, dead: Execution) -> RunRequest | None:
+        """Return what the input of a dead execution asks for, None where that is invalid."""
         try:
             return _asked_by(dead, self.management_account_id)
         except InvalidRequestError:

@@ -284,6 +284,21 @@ def test_a_recovery_asks_for_everything_also_where_the_dead_run_never_came_to_it
     assert ["recovery-1"] == given.waiting
 
 
+@pytest.mark.rule(7)
+def test_the_recovery_of_a_change_reads_the_source_as_after_a_change() -> None:
+    """It may be read stale; without a second look, the stale contact would stay for a day."""
+    changed = {"trigger": make_trigger("contact_changed", hop=2)}
+    given = Given(None, make_execution(execution_input=changed))
+    given.control.take_lock(make_recovery_run())
+    asked = given.lock.requests["recovery-1"].request
+    assert (True, 2, None, None) == (
+        asked.is_change,
+        asked.hop,
+        asked.account_ids,
+        asked.contact_types,
+    )
+
+
 def test_a_recovery_waits_behind_another_holder() -> None:
     given = Given("other", make_execution(), make_execution("RUNNING", "other"))
     assert Turn(LockDecision.QUEUED, "other") == given.control.take_lock(make_recovery_run())
