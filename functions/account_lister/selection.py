@@ -91,7 +91,7 @@ def select_accounts(
     listed_accounts = {account.id: account for account in accounts}
     members = [one for one in listed_accounts.values() if one.id != scope.management_account_id]
     if not members:
-        raise NoMemberAccountsError("Organizations lists no account but the management account")
+        raise NoMemberAccountsError("Organizations lists only the management account")
     if scope.covers_all_accounts and not any(one.state == ACTIVE for one in members):
         states = Counter(one.state for one in members)
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))

@@ -55,7 +55,7 @@ def select_undone(
             selection.accounts.append(listed)
     if not replacing:
         undone = " and ".join(scope.undoes)
-        selection.warnings.append(f"nothing is kept that {undone} replaced (KeepReplacedDays)")
+        selection.warnings.append(f"no replaced contacts are kept for {undone} (KeepReplacedDays)")
     return selection
 
 

@@ -40,7 +40,7 @@ class RetryConfig(StrictModel):
     @model_validator(mode="after")
     def _delays_agree(self) -> Self:
         if self.max_delay < self.base_delay:
-            raise ValueError("max_delay is below base_delay")
+            raise ValueError("max_delay must be at least base_delay")
         return self
 
 
@@ -89,9 +89,9 @@ class Override(StrictModel):
     @model_validator(mode="after")
     def _is_a_rule(self) -> Self:
         if (self.account_ids is None) == (self.organizational_units is None):
-            raise ValueError("name either account_ids or organizational_units")
+            raise ValueError("specify either account_ids or organizational_units")
         if not self.contacts:
-            raise ValueError(f"name a contact: {', '.join(ContactType)}")
+            raise ValueError(f"specify at least one contact: {', '.join(ContactType)}")
         return self
 
 
@@ -132,8 +132,8 @@ class SyncConfig(StrictModel):
             for key in product(dict.fromkeys(rule.subjects), rule.contacts):
                 if (other := seen.setdefault(key, number)) != number:
                     raise ValueError(
-                        f"overrides.{other} and overrides.{number} both give {key[0]} its {key[1]} "
-                        "contact: leave one of them out"
+                        f"overrides.{other} and overrides.{number} both set the {key[1]} contact "
+                        f"of {key[0]}: remove one of them"
                     )
         return self
 

@@ -60,8 +60,8 @@ class ContactRules:
         unit, *others = sorted(unit for unit in found if depths[unit] == deepest)
         if others:
             raise InvalidConfigError(
-                f"overrides: two rules of equal rank for the {contact_type} contact of account "
-                f"{account_id}: those of {unit} and {others[0]}; name the account in a rule"
+                f"overrides: the rules of {unit} and {others[0]} have equal rank for the "
+                f"{contact_type} contact of account {account_id}; add a rule for this account"
             )
         return Origin(self.units[unit][contact_type], unit)
 

@@ -93,7 +93,7 @@ class Contact:
         needs_state = values.get("CountryCode") in STATE_REQUIRED_COUNTRIES
         is_kept = "StateOrRegion" in kept or "CountryCode" in kept
         if needs_state and not is_kept and "StateOrRegion" not in values:
-            faults.append(f"{self.type}.StateOrRegion is required in that country")
+            faults.append(f"{self.type}.StateOrRegion is required for this CountryCode")
         return faults
 
     def keeping(self, names: Collection[str], other: "Contact") -> "Contact":
@@ -170,5 +170,5 @@ def _fault(value: str | None, rule: Rule) -> str | None:
     if len(value) > rule.max_length:
         return f"is longer than {rule.max_length} characters"
     if not re.fullmatch(rule.pattern, value, re.ASCII):
-        return "has a form that the API refuses"
+        return "has a format that the API refuses"
     return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-# An input or a configuration may have ten thousand faults; a cause has room for fewer.
+# A cause has no room for the ten thousand faults that an input or a configuration may have.
 MAX_LISTED = 20
 
 
@@ -12,54 +12,57 @@ class SyncError(Exception):
     `remedy` says what to do, `command` what to type; {environment} and {sync_id} are filled in.
     """
 
-    remedy = "See the execution's history and the function's log group."
+    remedy = "Check the execution history and the function's log group."
     command = "bash scripts/resync.sh --environment {environment} --retry-of {sync_id}"
 
 
 class InvalidRequestError(SyncError):
-    """The execution input asks for something that cannot be done."""
+    """The execution input is invalid, or asks for something that cannot be done."""
 
-    remedy = "Correct the execution input as named and start again; nothing was written."
+    remedy = "Correct the named keys of the input, then start a new run. Nothing was written."
     command = "bash scripts/resync.sh --help"
 
 
 class InvalidConfigError(SyncError):
-    """The configuration item is missing or broken."""
+    """The configuration item is missing or invalid."""
 
-    remedy = "Correct the item `default` in the configuration table; nothing was written."
+    remedy = (
+        "Correct the item `default` in the configuration table, then start a new run. "
+        "Nothing was written."
+    )
     command = "bash scripts/config.sh show --environment {environment}"
 
 
 class InvalidSourceError(SyncError):
-    """Every contact that the run asks for breaks the API's rules for members."""
+    """Every contact that the run asks for violates the API's rules for member accounts."""
 
-    remedy = "Correct the named fields of the management account's contact."
+    remedy = "Correct the named fields of the management account's contacts, then retry the run."
 
 
 class EmptySourceError(SyncError):
     """The management account has none of the configured contacts."""
 
-    remedy = "Set the contacts of the management account, or narrow contact_types."
+    remedy = "Set the management account's contacts, or configure contact_types that it has."
 
 
 class OrganizationNotInUseError(SyncError):
-    """The account is in no organization."""
+    """The account is not in an organization."""
 
-    remedy = "Deploy into the management account of an AWS organization."
+    remedy = "Deploy the stack in the management account of an AWS organization."
     command = "aws organizations describe-organization"
 
 
 class NotManagementAccountError(SyncError):
     """The stack's ManagementAccountId is not the organization's management account."""
 
-    remedy = "Deploy with the management account's id, into the management account."
+    remedy = "Deploy the stack in the management account, with that account's ID."
     command = "aws organizations describe-organization"
 
 
 class AllFeaturesRequiredError(SyncError):
-    """The organization has only consolidated billing."""
+    """The organization has only the consolidated billing features."""
 
-    remedy = "Enable all features of the organization."
+    remedy = "Enable all features in the organization."
     command = "aws organizations enable-all-features"
 
 
@@ -75,48 +78,50 @@ class TrustedAccessRequiredError(SyncError):
 class NoMemberAccountsError(SyncError):
     """Organizations returned no member account, usually because of a missing permission."""
 
-    remedy = "Check the Organizations permissions of account-lister and the organization itself."
+    remedy = (
+        "Check the Organizations permissions of account-lister, and the organization's accounts."
+    )
     command = "aws organizations list-accounts"
 
 
 class NoActiveAccountsError(SyncError):
     """No member account of the organization is ACTIVE."""
 
-    remedy = "Check the states of the accounts: none can be written."
+    remedy = "Check the accounts' states: a run writes only to ACTIVE accounts."
     command = "aws organizations list-accounts"
 
 
 class UnknownAccountStateError(SyncError):
     """Organizations lists accounts in a state that this release does not know."""
 
-    remedy = "Update this stack: accounts in an unknown state are not written."
+    remedy = "Update the stack: runs skip accounts in an unknown state."
     command = "aws organizations list-accounts"
 
 
 class LockLostError(SyncError):
-    """Another execution took the lock over while this run worked."""
+    """Another execution took over the lock during this run."""
 
-    remedy = "Nothing to do: the other run continues. Start a full run to be sure."
+    remedy = "No action is needed: the other run continues. To be sure, start a full run."
     command = "bash scripts/resync.sh --environment {environment}"
 
 
 class SourceNotSettledError(SyncError):
-    """The source kept changing, or its reads stayed stale, however often a change was repeated."""
+    """In every run for one change, the source kept changing or its reads stayed stale."""
 
-    remedy = "Compare the management account's contacts in the console, then start a full run."
+    remedy = "Check the management account's contacts in the console, then start a full run."
     command = "bash scripts/resync.sh --environment {environment}"
 
 
 class ThrottledError(SyncError):
-    """The API throttled a call more often than the client retries it."""
+    """The API throttled a call and all its retries."""
 
-    remedy = "Other tools may use the same quota; retry the failed accounts."
+    remedy = "Retry the failed accounts. If other tools use the same quota, lower QuotaShare."
 
 
 class ServiceUnavailableError(SyncError):
     """The API failed or could not be reached."""
 
-    remedy = "Retry the failed accounts once the service is healthy."
+    remedy = "Retry the failed accounts when the service has recovered."
 
 
 class AccessDeniedError(SyncError):
@@ -129,48 +134,51 @@ class AccessDeniedError(SyncError):
 
 
 class ApiRefusedError(SyncError):
-    """An AWS API refused a call for a reason that is none of the others."""
+    """An AWS API refused a call for any other reason."""
 
 
 class ContactRefusedError(SyncError):
     """The API refused a contact's value for this account."""
 
-    remedy = "Correct the named fields of the management account's contact."
+    remedy = (
+        "Correct the named fields of the management account's contact, then retry the failed "
+        "accounts."
+    )
 
 
 class InvalidContactError(SyncError):
-    """The contact that a rule gives an account, or what it keeps of it, breaks the API's rules."""
+    """The contact from a rule, with the fields that the account keeps, violates the API's rules."""
 
     remedy = (
-        "Correct the named fields of the contact in the address book, or those that the account "
-        "keeps (primary_keeps)."
+        "Correct the named fields in the address book, or in the account if it keeps them "
+        "(primary_keeps)."
     )
     command = "bash scripts/config.sh contacts show --environment {environment}"
 
 
 class ReplacedNotStoredError(SyncError):
-    """What a write replaces could not be stored, so that nothing was written."""
+    """The contact that a write replaces could not be stored, so nothing was written."""
 
     remedy = "Check the runs bucket and the stack's key, then retry the failed accounts."
 
 
 class ContestedError(SyncError):
-    """Run after run wrote the contact, and each time something changed it back."""
+    """Several runs in a row wrote the contact, and each time it differed again."""
 
     remedy = (
-        "Something in the account sets the contact back, or the API stores it differently: "
-        "find who writes it in the account's CloudTrail, or compare both contacts."
+        "Find what changes the contact back in the account's CloudTrail events. If nothing does, "
+        "compare both contacts: the API may store this one differently."
     )
 
 
 class NotRecordedError(SyncError):
-    """The account has no result in this run: its functions died before they recorded one."""
+    """The account has no result in this run: its functions ended before they recorded one."""
 
-    remedy = "See the account's child execution in the Map Run; retry the failed accounts."
+    remedy = "Check the account's child execution in the Map Run, then retry the failed accounts."
 
 
 class RepeatAccountError(SyncError):
-    """Contacts of this account failed for a reason that may pass; the attempt is repeated."""
+    """Contacts of this account failed for a transient reason; the attempt is repeated."""
 
 
 class SyncFailedError(SyncError):
@@ -182,14 +190,14 @@ class SyncFailedError(SyncError):
 class PartialSyncError(SyncError):
     """At least failure_threshold accounts failed."""
 
-    remedy = "See the failed accounts, then retry them."
+    remedy = "Correct the failed accounts' errors, then retry the accounts."
 
 
 TRANSIENT = (ThrottledError, ServiceUnavailableError)
 
 
 def listed(names: Sequence[str], separator: str = ", ") -> str:
-    """Return the names for an error's message; of very many the first, and how many more."""
+    """Join the names for an error message: the first MAX_LISTED, then how many more."""
     shown = list(names[:MAX_LISTED])
     if more := len(names) - len(shown):
         shown.append(f"and {more} more")
@@ -197,11 +205,11 @@ def listed(names: Sequence[str], separator: str = ", ") -> str:
 
 
 def error_class(name: str) -> type[SyncError]:
-    """Return the error of that name; SyncError for errors of the platform."""
+    """Return the error class of that name; SyncError for platform errors."""
     error = globals().get(name)
     return error if isinstance(error, type) and issubclass(error, SyncError) else SyncError
 
 
 def is_named(name: str | None) -> bool:
-    """Return whether an execution's error is one of ours, not one of the platform."""
+    """Return whether an execution's error is one of ours, not a platform error."""
     return name is not None and error_class(name) is not SyncError

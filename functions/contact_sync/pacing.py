@@ -99,7 +99,7 @@ class Pacer:
             return self._slots.take(operation, count)
         except SyncError as error:
             logger.warning(
-                "The shared time slots failed: this process uses its part of the quota by itself.",
+                "The shared time slots failed; this process uses only its own part of the quota.",
                 error=type(error).__name__,
             )
             return self._spare.take(operation, count)

@@ -113,13 +113,13 @@ def parse_request(execution_input: Any, management_account_id: str) -> "SyncRequ
     if execution_input is None:
         raise InvalidRequestError(
             f"execution input: expected an object, in braces, of at most {MAX_INPUT}; "
-            "name organizational units in place of very many accounts"
+            "instead of thousands of account_ids, use organizational_units"
         )
     request = _checked(execution_input)
     if management_account_id in (request.account_ids or []):
         raise InvalidRequestError(
             f"execution input: account_ids: {management_account_id} is the management account, "
-            "whose contacts are the source and never written"
+            "which is the source and never written"
         )
     return request
 

@@ -62,11 +62,11 @@ class SyncRequest(StrictModel):
         scope = (self.account_ids, self.organizational_units, self.contact_types)
         if self.retry_of and (self.undo or any(part is not None for part in scope)):
             raise ValueError(
-                "retry_of stands alone, without account_ids, organizational_units, contact_types "
-                "and undo"
+                "retry_of cannot be combined with account_ids, organizational_units, "
+                "contact_types or undo"
             )
         if self.undo and self.trigger:
-            raise ValueError("undo is asked for by a person, without trigger")
+            raise ValueError("undo cannot be combined with trigger")
         return self
 
 

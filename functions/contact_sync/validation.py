@@ -31,15 +31,15 @@ FAULTS = {
     "missing": "is required",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must not be empty; leave an optional key out to mean all",
+    "too_short": "must not be empty; omit an optional key to include all",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
-    "null": "must not be null; leave an optional key out instead",
+    "null": "must not be null; omit an optional key instead",
 }
 
 
 class StrictModel(BaseModel):
-    """Unknown keys, null and wrong types are faults; of values, a fault names unknown choices."""
+    """Unknown keys, null and wrong types are faults; the only value named is an unknown choice."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -52,7 +52,7 @@ class StrictModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_no_null(cls, content: Any) -> Any:
-        """Refuse null, which reads as "none" and would mean "all"."""
+        """Refuse null, which looks like "none" but would mean "all"."""
         null = (
             [key for key, value in content.items() if value is None]
             if isinstance(content, dict)
@@ -92,7 +92,7 @@ WANTED_PATTERNS = {
         "expected the ID of an organizational unit, such as ou-ab12-34cd56ef"
     ),
     CONTACT_NAME.regex: (
-        "expected source, own or the name of a contact: small letters, digits, - and _"
+        "expected source, own or a contact name: lowercase letters, digits, - and _"
     ),
 }
 
@@ -103,8 +103,8 @@ def faults(error: ValidationError, model: type[BaseModel], content: Any) -> str:
         return "expected an object, in braces, for example {}"
     if dynamodb_keys := [key for key, value in content.items() if _has_dynamodb_json(value)]:
         return (
-            f"{_shown(dynamodb_keys[0])}: this is DynamoDB JSON, with a type around each value; "
-            'write plain JSON, for example {"contact_types": ["security"]}'
+            f"{_shown(dynamodb_keys[0])}: this is DynamoDB JSON, with a type for each value; "
+            'use plain JSON, for example {"contact_types": ["security"]}'
         )
     return listed([_fault(fault, model) for fault in error.errors()], "; ")
 
@@ -145,7 +145,7 @@ def _unknown_key(place: tuple[object, ...], model: type[BaseModel]) -> str:
 
 
 def _has_dynamodb_json(value: Any) -> bool:
-    """Return whether the value, or one inside it, has a type around it, as DynamoDB JSON has."""
+    """Return whether the value, or one inside it, has a type around it, as in DynamoDB JSON."""
     if isinstance(value, Mapping):
         is_typed = len(value) == 1 and set(value) <= DYNAMODB_TYPES
         return is_typed or any(_has_dynamodb_json(part) for part in value.values())
@@ -153,7 +153,7 @@ def _has_dynamodb_json(value: Any) -> bool:
 
 
 def _shown(part: object) -> str:
-    """Return a part of the input as harmless text: terminals would obey control characters."""
+    """Return a part of the input without control characters, which terminals would obey."""
     text = str(part)
     shown = "".join(c if c.isprintable() else "?" for c in text[:MAX_SHOWN_CHARACTERS])
     return shown if len(text) <= MAX_SHOWN_CHARACTERS else f"{shown}..."

@@ -9,9 +9,9 @@ from contact_sync.contacts import ALTERNATE_TYPES, ContactType, SourceContacts
 from contact_sync.errors import EmptySourceError, InvalidSourceError, listed
 from contact_sync.request import RunRequest
 
-NOT_CONFIGURED = "not in contact_types of the configuration"
+NOT_CONFIGURED = "not in the configuration's contact_types"
 NOT_SET = "not set in the management account"
-READ_AGAIN = "not set in only one of two readings of the source; the next run looks again"
+READ_AGAIN = "missing in one of two reads of the source; the next run reads it again"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def choose_contacts(
     named = _named_types(config)
     if not any(source[name] or name in named for name in config.ordered_types):
         raise EmptySourceError(
-            f"the management account has none of: {', '.join(config.ordered_types)}"
+            "the management account has none of the configured contacts "
+            f"({', '.join(config.ordered_types)})"
         )
     left_out = {name: NOT_CONFIGURED for name in asked if name not in config.contact_types}
     configured = [name for name in asked if name not in left_out]

@@ -90,8 +90,8 @@ def check_source(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
     hop = item.get("request", {}).get("hop", 0)
     if hop >= MAX_HOPS:
         raise SourceNotSettledError(
-            f"the source differs from what the run read, in {MAX_HOPS + 1} runs of one change. "
-            f"{SourceNotSettledError.remedy}"
+            f"after each of {MAX_HOPS + 1} runs for one change, the source differed from what the "
+            f"run had read. {SourceNotSettledError.remedy}"
         )
     trigger = {
         "source": TriggerSource.CONTACT_CHANGED,
@@ -113,8 +113,8 @@ def _check_names(run: Run) -> None:
         known = config().ordered_types
         if unknown := [name for name in request.contact_types if name not in known]:
             faults.append(
-                f"contact_types: {', '.join(unknown)} is not configured (configured: "
-                f"{', '.join(known)})"
+                f"contact_types: not configured: {', '.join(unknown)} "
+                f"(configured: {', '.join(known)})"
             )
     accounts = (request.account_ids or [])[:MAX_LOOKED_UP]
     units = (request.organizational_units or [])[:MAX_LOOKED_UP]

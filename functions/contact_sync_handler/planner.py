@@ -105,7 +105,7 @@ class Planner:
         if own is None:
             held = _still_held(lock.held, now, choice)
             if not self.lock.record_plan(run.sync_id, planned_at, held):
-                raise LockLostError("another execution took the lock over")
+                raise LockLostError("another execution took over the lock")
         source_key = object_key(run.sync_id, planned_at, SOURCE)
         scope_key = object_key(run.sync_id, planned_at, SCOPE)
         if choice.contact_types:

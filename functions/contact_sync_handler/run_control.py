@@ -128,9 +128,9 @@ class RunControl:
         item = self.runs.find(sync_id) or {}
         execution = self.executions.describe(sync_id)
         if execution.is_alive and "ended_at" not in item:
-            raise InvalidRequestError(f"retry_of: run {sync_id} is still under way")
+            raise InvalidRequestError(f"retry_of: run {sync_id} is still running")
         if execution.status == UNKNOWN and not item:
-            raise InvalidRequestError(f"retry_of: there is no run {sync_id}")
+            raise InvalidRequestError(f"retry_of: run {sync_id} not found")
         asked = RunRequest.from_stored(item.get("request"))
         if failed := self.runs.failed_accounts(sync_id):
             some = failed if len(failed) <= MAX_MERGED_ACCOUNTS else None
@@ -151,7 +151,7 @@ class RunControl:
         if dead.is_alive and _is_redriven(dead, trigger.event_time):
             return None
         if dead.status == UNKNOWN:
-            raise ServiceUnavailableError(f"describe execution {dead.name}: it is not known yet")
+            raise ServiceUnavailableError(f"describe execution {dead.name}: not found yet")
         if dead.is_alive:
             # The answer is older than the event, which has the status.
             dead = replace(dead, status=trigger.event_name)

@@ -24,10 +24,10 @@ def check_undo(sync_id: str, runs: RunsTable, executions: Executions, *, keeps: 
     """Raise InvalidRequestError where the run cannot be undone; `keeps`: what it replaced is."""
     if not keeps:
         raise InvalidRequestError(
-            "undo: KeepReplacedDays is 0, so nothing that runs replace is kept"
+            "undo: the stack keeps no replaced contacts (KeepReplacedDays is 0)"
         )
     if not runs.find(sync_id) and executions.describe(sync_id).status == UNKNOWN:
-        raise InvalidRequestError(f"undo: there is no run {sync_id}")
+        raise InvalidRequestError(f"undo: run {sync_id} not found")
     for name in runs_to_undo(runs, sync_id):
         item = runs.find(name) or {}
         if item.get("dry_run"):
@@ -36,11 +36,11 @@ def check_undo(sync_id: str, runs: RunsTable, executions: Executions, *, keeps: 
         done_by = item.get("done_by")
         if done_by and "planned_at" not in item:
             raise InvalidRequestError(
-                f"undo: run {name} waited for its turn, and run {done_by} did what it asked for; "
-                f"undo {done_by}, which did all that was queued"
+                f"undo: run {name} was queued, and run {done_by} did everything in the queue; "
+                f"undo {done_by} instead"
             )
         if "ended_at" not in item and executions.describe(name).is_alive:
-            raise InvalidRequestError(f"undo: run {name} is still under way")
+            raise InvalidRequestError(f"undo: run {name} is still running")
 
 
 def _linked(item: Mapping[str, Any]) -> list[str]:

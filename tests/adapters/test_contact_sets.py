@@ -120,7 +120,7 @@ def test_units_at_equal_depth_by_two_paths_are_of_equal_rank() -> None:
     paths = tuple(f"o-exampleorg1/r-exam/{unit}/{MEMBER}/" for unit in (UNIT, OTHER_UNIT))
     account = Account(MEMBER, "ACTIVE", paths)
     depths = Organization(None).depths(account, rules.units)  # type: ignore[arg-type]
-    with pytest.raises(InvalidConfigError, match=f"two rules of equal rank .* {MEMBER}"):
+    with pytest.raises(InvalidConfigError, match=f"have equal rank .* {MEMBER}"):
         rules.origin(SECURITY, MEMBER, depths)
 
 

@@ -109,4 +109,4 @@ def test_what_cannot_be_undone_is_refused(machine: Machine) -> None:
 
     described = execution.describe()
     assert "InvalidRequestError" == described["error"]
-    assert "there is no run no-such-run" in described["cause"]
+    assert "run no-such-run not found" in described["cause"]

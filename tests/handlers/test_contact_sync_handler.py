@@ -149,7 +149,7 @@ def test_what_a_person_names_and_does_not_exist_is_refused_by_name(source: Cloud
     with pytest.raises(InvalidRequestError) as caught:
         do("check_request", wrong)
     assert str(caught.value) == (
-        "execution input: contact_types: security is not configured (configured: billing); "
+        "execution input: contact_types: not configured: security (configured: billing); "
         f"account_ids: not in the organization: {STRANGER}; "
         f"organizational_units: not in the organization: {MISSING_UNIT}"
     )
@@ -213,7 +213,7 @@ def test_what_is_not_configured_any_more_can_be_undone_while_it_is_kept(
 
 
 def test_a_retry_of_an_unknown_run_is_refused(do: Do) -> None:
-    with pytest.raises(InvalidRequestError, match="there is no run run-0"):
+    with pytest.raises(InvalidRequestError, match="run run-0 not found"):
         do("check_request", {"retry_of": "run-0"})
 
 
@@ -514,7 +514,7 @@ def test_a_source_that_differs_starts_the_change_again_one_hop_further(
 def test_a_source_that_differs_after_the_last_hop_starts_nothing(source: Cloud, do: Do) -> None:
     plan(do, **changed(3))
     source.organization.set_contact(MANAGEMENT, "SECURITY", None)
-    with pytest.raises(SourceNotSettledError, match="in 4 runs of one change"):
+    with pytest.raises(SourceNotSettledError, match="each of 4 runs for one change"):
         do("check_source", changed(3))
 
 

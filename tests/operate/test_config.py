@@ -148,7 +148,7 @@ class TestValidate:
             ({**WHOLE, "config_key": "current"}, "config_key: only `default` is ever read"),
             (
                 {**WHOLE, "retry_config": {"base_delay": 9, "max_delay": 3}},
-                "retry_config: max_delay is below base_delay",
+                "retry_config: max_delay must be at least base_delay",
             ),
             ({**WHOLE, "retry_config": {"max_attempts": 2.5}}, "retry_config.max_attempts: "),
             (

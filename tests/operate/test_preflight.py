@@ -54,7 +54,7 @@ class TestAccount:
             {**cloud.account.organization.world(), "organization_id": None}
         )
 
-        assert "error: Deploy into the management account of an AWS organization." in plan().error
+        assert "error: Deploy the stack in the management account of an AWS" in plan().error
 
     def test_billing_alone(self, cloud: Deploying, plan: Deploy) -> None:
         cloud.account.organization.reset(
@@ -83,7 +83,7 @@ class TestChecks:
         assert "failed: the SAM CLI is missing: install it (https://" in told.err
         assert "failed: --use-container needs Docker or Finch" in told.err
         assert "aws organizations enable-aws-service-access --service-principal" in told.err
-        assert "primary.PhoneNumber has a form that the API refuses" in told.err
+        assert "primary.PhoneNumber has a format that the API refuses" in told.err
         assert "billing.Name is longer than 64 characters" in told.err
         assert "the management account has no security contact" in told.err
         assert "error: 6 of the checks failed; nothing was changed" == told.error

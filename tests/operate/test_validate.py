@@ -491,7 +491,7 @@ class TestContacts:
         told = site.told()["source contacts"]
 
         assert told == (
-            "fail AWS would refuse it for members: primary.PhoneNumber has a form that the API "
+            "fail AWS would refuse it for members: primary.PhoneNumber has a format that the API "
             "refuses; it is left out"
         )
 

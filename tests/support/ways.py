@@ -234,7 +234,7 @@ WAYS = {
     "a list": wrong([]),
     "text": wrong("text"),
     TOO_LARGE: wrong({"account_ids": [FIRST] * 17_400}, "at most 120,000 characters"),
-    "repeats an unknown run": wrong({"retry_of": "no-such-run"}, "there is no run no-such-run"),
+    "repeats an unknown run": wrong({"retry_of": "no-such-run"}, "run no-such-run not found"),
     "account joined": Way(
         f"{START} CheckAccount IsAccountReady {RUN.removeprefix(START)} {PUBLISH} {END}",
         input=JOINED,

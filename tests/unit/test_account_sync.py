@@ -393,7 +393,7 @@ def test_an_error_that_is_not_named_is_not_swallowed() -> None:
 
 def test_a_contested_contact_is_written_and_reported() -> None:
     given = Given().is_contested()
-    causes = f"account {MEMBER}: the billing contact .* 3 runs.*sets the contact back, or the API"
+    causes = f"account {MEMBER}: the billing contact .* 3 runs.*Find what changes the contact back"
     with pytest.raises(ContestedError, match=causes):
         given.run(BILLING, SECURITY)
     assert [("put", MEMBER, BILLING), ("put", MEMBER, SECURITY)] == given.contacts.writes
@@ -567,7 +567,7 @@ def test_a_named_contact_that_the_api_would_refuse_fails_the_accounts_that_use_i
     given = Given(named=named)
     with pytest.raises(InvalidContactError) as caught:
         given.run(contact_set={BILLING: "broken", SECURITY: SOURCE})
-    assert f"account {MEMBER}: billing contact broken: billing.PhoneNumber has a form" in str(
+    assert f"account {MEMBER}: billing contact broken: billing.PhoneNumber has a format" in str(
         caught.value
     )
     assert "ask 555" not in str(caught.value)

@@ -64,7 +64,7 @@ BROKEN = {
     ),
     "a rule without a contact": (
         {"overrides": [{"account_ids": ["100000000001"]}]},
-        "overrides.0: name a contact: primary, billing, operations, security",
+        "overrides.0: specify at least one contact: primary, billing, operations, security",
     ),
     "a rule of accounts and units": (
         {
@@ -76,15 +76,15 @@ BROKEN = {
                 }
             ]
         },
-        "overrides.0: name either account_ids or organizational_units",
+        "overrides.0: specify either account_ids or organizational_units",
     ),
     "a rule of nobody": (
         {"overrides": [{"billing": "own"}]},
-        "overrides.0: name either account_ids or organizational_units",
+        "overrides.0: specify either account_ids or organizational_units",
     ),
     "a name that is an address": (
         {"overrides": [{"account_ids": ["100000000001"], "billing": "a@example.com"}]},
-        "overrides.0.billing: expected source, own or the name of a contact: ",
+        "overrides.0.billing: expected source, own or a contact name: ",
     ),
     "two rules of equal rank": (
         {
@@ -93,7 +93,7 @@ BROKEN = {
                 {"account_ids": ["100000000002", "100000000001"], "billing": "source"},
             ]
         },
-        "overrides.0 and overrides.1 both give 100000000001 its billing contact: ",
+        "overrides.0 and overrides.1 both set the billing contact of 100000000001: ",
     ),
     "an unknown field to keep": (
         {"primary_keeps": ["Phone"]},
@@ -117,11 +117,11 @@ BROKEN = {
     "too long a delay": ({"retry_config": {"max_delay": 3601}}, "retry_config.max_delay: "),
     "delays that contradict": (
         {"retry_config": {"base_delay": 9, "max_delay": 8}},
-        "retry_config: max_delay is below base_delay",
+        "retry_config: max_delay must be at least base_delay",
     ),
     "base above the default maximum": (
         {"retry_config": {"base_delay": 61}},
-        "retry_config: max_delay is below base_delay",
+        "retry_config: max_delay must be at least base_delay",
     ),
     "threshold zero": (
         {"notification_settings": {"failure_threshold": 0}},

@@ -124,7 +124,7 @@ def test_an_unset_primary_contact_is_never_deleted() -> None:
 @pytest.mark.parametrize("config", [{}, DELETES])
 def test_a_source_without_any_configured_contact_is_an_error(config: dict[str, str]) -> None:
     types = {"contact_types": ["billing", "security"], **config}
-    with pytest.raises(EmptySourceError, match=r"has none of: billing, security$"):
+    with pytest.raises(EmptySourceError, match=r"configured contacts \(billing, security\)$"):
         choose([BILLING], types, billing=None, security=None)
 
 
@@ -187,8 +187,8 @@ def test_invalid_contacts_alone_are_an_error_that_names_every_fault_without_valu
     with pytest.raises(InvalidSourceError) as caught:
         choose([PRIMARY, BILLING], billing=broken, primary=stateless)
     expected = (
-        "primary.StateOrRegion is required in that country; "
-        "billing.EmailAddress has a form that the API refuses"
+        "primary.StateOrRegion is required for this CountryCode; "
+        "billing.EmailAddress has a format that the API refuses"
     )
     assert expected == str(caught.value)
 

@@ -321,7 +321,7 @@ def test_a_value_may_be_as_long_as_the_api_says(
 def test_a_value_of_a_refused_form_is_named_without_itself(
     contact_type: str, field: str, value: str
 ) -> None:
-    assert [f"{contact_type}.{field} has a form that the API refuses"] == make_contact(
+    assert [f"{contact_type}.{field} has a format that the API refuses"] == make_contact(
         contact_type, **{field: value}
     ).faults()
 
@@ -343,7 +343,7 @@ def test_a_missing_required_field_is_named(contact_type: ContactType, field: str
 @pytest.mark.parametrize("country", sorted(STATE_REQUIRED_COUNTRIES))
 def test_some_countries_need_a_state(country: str) -> None:
     contact = make_contact("primary", CountryCode=country, StateOrRegion=None)
-    assert ["primary.StateOrRegion is required in that country"] == contact.faults()
+    assert ["primary.StateOrRegion is required for this CountryCode"] == contact.faults()
 
 
 def test_other_countries_need_no_state() -> None:

@@ -194,13 +194,14 @@ def test_a_text_names_failed_accounts_and_each_remedy_once() -> None:
         f"  {MEMBER}  billing: ThrottledError\n"
         f"  {OTHER}  billing: ThrottledError, security: ThrottledError\n"
         "What to do:\n"
-        "  ThrottledError: Other tools may use the same quota; retry the failed accounts.\n\n"
+        "  ThrottledError: Retry the failed accounts. If other tools use the same quota, lower "
+        "QuotaShare.\n\n"
     ) in made
 
 
 def test_an_error_of_the_platform_has_a_remedy_too() -> None:
     made = text(make_result(error="Lambda.Unknown", billing="failed"))
-    assert "  Lambda.Unknown: See the execution's history and the function's log group.\n" in made
+    assert "  Lambda.Unknown: Check the execution history and the function's log group.\n" in made
 
 
 @pytest.mark.parametrize(("failed", "more"), [(30, 5), (26, 1), (45, 20)])

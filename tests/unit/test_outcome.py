@@ -216,7 +216,7 @@ def test_the_cause_names_the_type_that_failed_everywhere_and_the_types_without_f
     assert (RunStatus.PARTIAL, "PartialSyncError") == (found.status, found.error)
     assert found.cause.startswith(
         "billing failed in 2 of 2 accounts (AccessDeniedError); security: no failure. "
-        "Failed accounts: 2, first 3 (AccessDeniedError), 3 (AccessDeniedError). See the failed"
+        "Failed accounts: 2, first 3 (AccessDeniedError), 3 (AccessDeniedError). Correct the"
     )
 
 

@@ -132,7 +132,7 @@ def test_without_the_shared_slots_the_processs_own_share_is_used(
     assert pytest.approx(expected) == sum(time.slept)
     assert {
         (
-            "The shared time slots failed: this process uses its part of the quota by itself.",
+            "The shared time slots failed; this process uses only its own part of the quota.",
             "ThrottledError",
         )
     } == {(record.message, record.__dict__["error"]) for record in caplog.records}

@@ -364,7 +364,7 @@ def test_what_the_api_would_refuse_of_a_contact_that_is_used_is_warned_of() -> N
     broken = {**ALTERNATE_FIELDS, "PhoneNumber": "ask 555"}
     given = overridden(RunRequest(), book={"payments": broken, "unused": {}})
     given.plan()
-    expected = "address book: payments: security.PhoneNumber has a form that the API refuses"
+    expected = "address book: payments: security.PhoneNumber has a format that the API refuses"
     assert expected in given.run["warnings"]
     assert "ask 555" not in str(given.run)
 
@@ -508,7 +508,7 @@ def test_an_invalid_contact_is_left_out_and_the_rest_is_planned() -> None:
     given = Given(RunRequest(), primary=make_contact("primary", PhoneNumber="0400 000 000"))
     assert ["billing", "operations", "security"] == given.plan()["contact_types"]
     assert ["primary"] == given.run["invalid"]
-    reason = "invalid: primary.PhoneNumber has a form that the API refuses"
+    reason = "invalid: primary.PhoneNumber has a format that the API refuses"
     assert {"primary": reason} == given.run["left_out"]
 
 

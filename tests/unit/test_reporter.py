@@ -254,7 +254,7 @@ def test_a_contested_contact_is_a_failure_that_names_the_likely_causes() -> None
     )
     answer = given.ends()
     assert ("partial", "PartialSyncError") == (answer["status"], answer["error"])
-    assert "ContestedError: Something in the account sets the contact back" in answer["message"]
+    assert "ContestedError: Find what changes the contact back" in answer["message"]
     assert "failed#1" == given.states.written[0]["gsi1sk"]
 
 

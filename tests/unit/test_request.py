@@ -78,8 +78,8 @@ BROKEN = {
     "the second account": ({"account_ids": [MEMBER, "x"]}, "account_ids.1: "),
     "the management account": (
         {"account_ids": [MEMBER, MANAGEMENT]},
-        f"account_ids: {MANAGEMENT} is the management account, whose contacts are the source and "
-        "never written",
+        f"account_ids: {MANAGEMENT} is the management account, which is the source and never "
+        "written",
     ),
     "no OUs": ({"organizational_units": []}, "organizational_units: "),
     "an OU a name": ({"organizational_units": ["Workloads"]}, "organizational_units.0: "),
@@ -94,15 +94,15 @@ BROKEN = {
     "retry_of a list": ({"retry_of": ["run-1"]}, "retry_of: "),
     "retry_of with accounts": (
         {"retry_of": "run-1", "account_ids": [MEMBER]},
-        "retry_of stands alone",
+        "retry_of cannot be combined with account_ids",
     ),
     "retry_of with OUs": (
         {"retry_of": "run-1", "organizational_units": [UNIT]},
-        "retry_of stands alone",
+        "retry_of cannot be combined with account_ids",
     ),
     "retry_of with types": (
         {"retry_of": "run-1", "contact_types": ["billing"]},
-        "retry_of stands alone",
+        "retry_of cannot be combined with account_ids",
     ),
     "reason empty": ({"reason": ""}, "reason: "),
     "reason too long": ({"reason": "x" * 1001}, "reason: "),

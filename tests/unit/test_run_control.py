@@ -376,7 +376,7 @@ def test_a_run_that_was_redriven_before_it_ended_again_is_dead() -> None:
 
 def test_a_dead_run_that_is_not_known_yet_is_asked_for_again() -> None:
     given = Given("dead", since=NOW.isoformat()).queues("dead")
-    with pytest.raises(ServiceUnavailableError, match="execution dead: it is not known yet"):
+    with pytest.raises(ServiceUnavailableError, match="execution dead: not found yet"):
         given.control.take_lock(make_recovery_run())
     assert ("dead", ["dead"]) == (given.holder, given.waiting)
 
@@ -502,7 +502,7 @@ def test_a_retry_of_a_run_that_failed_after_its_record_asks_for_the_same() -> No
 
 
 def test_a_retry_of_an_unknown_run_is_refused() -> None:
-    with pytest.raises(InvalidRequestError, match="there is no run run-0"):
+    with pytest.raises(InvalidRequestError, match="run run-0 not found"):
         retried(Given())
 
 
@@ -511,7 +511,7 @@ def test_a_retry_of_a_run_that_is_under_way_is_refused(item: dict[str, Any] | No
     given = Given("run-0", make_execution("RUNNING", "run-0"))
     if item is not None:
         given.had_run("run-0", **item)
-    with pytest.raises(InvalidRequestError, match="run run-0 is still under way"):
+    with pytest.raises(InvalidRequestError, match="run run-0 is still running"):
         retried(given)
 
 
@@ -574,7 +574,7 @@ def test_an_undo_is_checked_and_queued() -> None:
     given = Given().had_run("run-0", ended_at=EARLIER)
     given.control.take_lock(make_run(undo="run-0", account_ids=[MEMBER]))
     assert "run-0" == given.lock.requests[SYNC_ID].request.undo
-    with pytest.raises(InvalidRequestError, match="there is no run run-9"):
+    with pytest.raises(InvalidRequestError, match="run run-9 not found"):
         given.control.take_lock(make_run(undo="run-9"))
 
 

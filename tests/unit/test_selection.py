@@ -160,7 +160,7 @@ def test_at_most_20_skips_are_named_and_all_are_counted() -> None:
 def test_an_organization_without_members_is_an_error(
     accounts: list[Account], scope: dict[str, Any]
 ) -> None:
-    expected = "^Organizations lists no account but the management account$"
+    expected = "^Organizations lists only the management account$"
     with pytest.raises(NoMemberAccountsError, match=expected):
         select_accounts(accounts, make_scope(**scope), in_units)
 

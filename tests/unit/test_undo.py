@@ -211,7 +211,7 @@ def test_an_unknown_state_is_counted() -> None:
 
 def test_a_run_of_which_nothing_is_kept_is_named() -> None:
     (warning,) = select().warnings
-    assert "nothing is kept that run-1 replaced" in warning
+    assert "no replaced contacts are kept for run-1" in warning
 
 
 def test_accounts_share_sets_and_only_types_asked_for_count() -> None:
@@ -250,10 +250,10 @@ def test_a_run_and_the_one_that_continued_it_are_undone_together(named: str) -> 
 @pytest.mark.parametrize(
     ("item", "status", "fault"),
     [
-        ({}, "UNKNOWN", "there is no run one"),
+        ({}, "UNKNOWN", "run one not found"),
         ({"dry_run": True}, "SUCCEEDED", "was a dry run"),
         ({"done_by": "two"}, "SUCCEEDED", "undo two"),
-        ({"planned_at": PLANNED_AT}, "RUNNING", "still under way"),
+        ({"planned_at": PLANNED_AT}, "RUNNING", "still running"),
     ],
 )
 def test_what_cannot_be_undone_is_refused(item: Any, status: str, fault: str) -> None:

@@ -114,7 +114,7 @@ def test_an_unknown_key_comes_with_the_nearest_or_all_known_ones_of_its_place(
 def test_null_is_refused_because_it_would_mean_everything(
     content: dict[str, Any], place: str
 ) -> None:
-    assert f"{place}: must not be null; leave an optional key out instead" == named(content)
+    assert f"{place}: must not be null; omit an optional key instead" == named(content)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_null_is_refused_because_it_would_mean_everything(
 )
 def test_dynamodb_json_is_recognized(content: dict[str, Any]) -> None:
     assert (
-        f"{next(iter(content))}: this is DynamoDB JSON, with a type around each value; "
-        'write plain JSON, for example {"contact_types": ["security"]}'
+        f"{next(iter(content))}: this is DynamoDB JSON, with a type for each value; "
+        'use plain JSON, for example {"contact_types": ["security"]}'
     ) == named(content)
 
 
@@ -146,7 +146,7 @@ def test_dynamodb_json_is_recognized(content: dict[str, Any]) -> None:
         ({"inner": {"note": "long"}}, "inner.note: must have at most 3 characters"),
         ({"inner": []}, "inner: expected an object, in braces"),
         ({"contact_types": "billing"}, "contact_types: expected a list, in brackets"),
-        ({"contact_types": []}, "must not be empty; leave an optional key out to mean all"),
+        ({"contact_types": []}, "must not be empty; omit an optional key to include all"),
         ({"excluded_accounts": [100000000001]}, "excluded_accounts.0: expected text, in quotes"),
         ({"excluded_accounts": ["1"]}, "expected an account ID: 12 digits, in quotes"),
     ],

@@ -122,7 +122,7 @@ class AccountStatesTable:
             except ClientError as error:
                 if error_code(error) != "ConditionalCheckFailedException":
                     raise
-                logger.warning("A newer run has recorded this account: this attempt is late.")
+                logger.warning("A newer run has recorded this account; this attempt is discarded.")
                 return False
         return True
 
