@@ -32,7 +32,7 @@ def body(environment: str, report: RunReport, links: Mapping[str, str]) -> str:
         "\n".join(_result(report)),
         _section("Warnings:", [_one_line(warning) for warning in report.warnings]),
         _section("Accounts that would change:", _would_change(report)),
-        _section("Accounts that had drifted:", _drifted(report)),
+        _section("Drifted accounts:", _drifted(report)),
         _section("Not put back:", _not_put_back(report)),
         _overwritten(environment, report),
         _failures(report),
@@ -42,7 +42,7 @@ def body(environment: str, report: RunReport, links: Mapping[str, str]) -> str:
 
 
 def next_command(environment: str, report: RunReport) -> str | None:
-    """Return the command that repeats or corrects what failed, None where nothing did."""
+    """Return the command that retries or corrects what failed, None if nothing did."""
     if not (report.outcome.error or report.counts.failed):
         return None
     command = error_class(report.outcome.error or "").command
@@ -62,7 +62,7 @@ def _heading(environment: str, report: RunReport) -> str:
     if report.undoes:
         lines.append(f"Undoes: {_runs(report.undoes)}")
     if report.continues:
-        lines.append(f"Continues: {_runs(report.continues)}, which died")
+        lines.append(f"Continues: {_runs(report.continues)}, which did not finish")
     if report.superseded_by:
         lines.append(f"Superseded by: {report.superseded_by}")
     if command := next_command(environment, report):
@@ -91,9 +91,9 @@ def _result(report: RunReport) -> Iterable[str]:
         yield f"  skipped: {account_id}, {why}"
     if report.seconds is not None and report.estimated_seconds is not None:
         wanted = expected(report.estimated_seconds, report.most_seconds or 0)
-        yield f"  took {duration(report.seconds)}; expected {wanted} by the API's quotas"
+        yield f"  took {duration(report.seconds)}; expected {wanted} under the API's quotas"
     if report.lost_children:
-        yield f"  {report.lost_children} children ended without a result for their account"
+        yield f"  {report.lost_children} child executions ended without a result"
 
 
 def _would_change(report: RunReport) -> list[str]:
@@ -120,7 +120,7 @@ def _not_put_back(report: RunReport) -> list[str]:
 
 
 def _overwritten(environment: str, report: RunReport) -> str:
-    """Warn of what the next run undoes again, and say what prevents that."""
+    """Name the accounts that the next run overwrites, and say how to prevent it."""
     if not report.undoes:
         return ""
     overwritten = report.counts.overwritten
@@ -130,7 +130,7 @@ def _overwritten(environment: str, report: RunReport) -> str:
     if not section:
         return ""
     return (
-        f"{section}\n  To prevent it, correct the source or the rule, exclude the account (bash "
+        f"{section}\n  To prevent this, correct the source or the rule, exclude the account (bash "
         f"scripts/config.sh exclude --environment {environment} ACCOUNT), or give it an override "
         "with the value own."
     )
@@ -156,7 +156,7 @@ def _failures(report: RunReport) -> str:
 
 
 def _more(count: int) -> list[str]:
-    return [f"and {count} more; the state table's index has them all"] if count > 0 else []
+    return [f"and {count} more; the state table's index lists all"] if count > 0 else []
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

@@ -115,8 +115,8 @@ def test_a_text_lists_what_the_run_did() -> None:
         "  operations: not set in the management account\n"
         "  skipped, SUSPENDED: 3\n"
         f"  skipped: {MEMBER}, SUSPENDED\n"
-        "  took 2 min 4 s; expected 2 min 0 s by the API's quotas\n"
-        "  2 children ended without a result for their account\n\n"
+        "  took 2 min 4 s; expected 2 min 0 s under the API's quotas\n"
+        "  2 child executions ended without a result\n\n"
     ) in made
 
 
@@ -132,7 +132,7 @@ def test_a_run_that_got_to_no_account_says_so_without_a_time() -> None:
 
 def test_where_nobody_can_know_what_differs_the_expected_time_is_a_range() -> None:
     made = text(*many(1, billing="unchanged"), estimated_seconds=60, most_seconds=120, seconds=80)
-    assert "\n  took 1 min 20 s; expected 1 min 0 s to 2 min 0 s by the API's quotas\n" in made
+    assert "\n  took 1 min 20 s; expected 1 min 0 s to 2 min 0 s under the API's quotas\n" in made
 
 
 def test_warnings_are_listed() -> None:
@@ -172,7 +172,7 @@ def test_a_dry_run_names_the_accounts_that_would_change_and_says_that_none_was_w
 def test_a_dry_run_names_a_few_accounts_and_counts_the_others_that_would_change() -> None:
     results = [*many(27, billing="updated"), *many(3, billing="updated", security="failed")]
     made = text(*results, dry_run=True)
-    assert "  and 5 more; the state table's index has them all\n\nFailed accounts:" in made
+    assert "  and 5 more; the state table's index lists all\n\nFailed accounts:" in made
 
 
 def test_only_a_dry_run_lists_what_would_change() -> None:
@@ -206,7 +206,7 @@ def test_an_error_of_the_platform_has_a_remedy_too() -> None:
 
 @pytest.mark.parametrize(("failed", "more"), [(30, 5), (26, 1), (45, 20)])
 def test_a_text_counts_the_failed_accounts_that_it_does_not_name(failed: int, more: int) -> None:
-    expected = f"\n  and {more} more; the state table's index has them all\nWhat to do:\n"
+    expected = f"\n  and {more} more; the state table's index lists all\nWhat to do:\n"
     assert expected in text(*many(failed, billing="failed"))
 
 
@@ -269,12 +269,12 @@ def drifted(account_id: str = MEMBER) -> AccountResult:
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_drifted_accounts_are_named_with_their_contacts(*, dry_run: bool) -> None:
     made = text(drifted(), make_result(OTHER, billing="updated"), dry_run=dry_run)
-    assert f"\n\nAccounts that had drifted:\n  {MEMBER}  billing, primary\n\n" in made
+    assert f"\n\nDrifted accounts:\n  {MEMBER}  billing, primary\n\n" in made
 
 
 def test_a_few_drifted_accounts_are_named_and_the_others_counted() -> None:
     made = text(*[drifted(str(100_000_000_001 + n)) for n in range(30)])
-    assert "  and 5 more; the state table's index has them all\n\nExecution" in made
+    assert "  and 5 more; the state table's index lists all\n\nExecution" in made
 
 
 # An undo
@@ -299,7 +299,7 @@ def test_an_undo_names_its_runs_what_it_left_and_what_will_be_overwritten() -> N
     left = f"Not put back:\n  {MEMBER}  security: changed since\n  {THIRD}  {both}"
     assert f"\n\n{left}\n\n" in made
     overwritten = "The next contact change or full run overwrites these:"
-    assert f"\n\n{overwritten}\n  {MEMBER}  billing, primary\n  To prevent it, correct" in made
+    assert f"\n\n{overwritten}\n  {MEMBER}  billing, primary\n  To prevent this, correct" in made
     assert "config.sh exclude --environment prod ACCOUNT" in made
 
 
@@ -324,4 +324,4 @@ def test_only_an_undo_names_each_contact_that_it_skipped() -> None:
 
 
 def test_a_run_that_goes_on_with_a_dead_one_says_so() -> None:
-    assert "\nContinues: run dead, which died\n" in text(continues=["dead"])
+    assert "\nContinues: run dead, which did not finish\n" in text(continues=["dead"])

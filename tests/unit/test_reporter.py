@@ -897,7 +897,7 @@ def test_an_undo_counts_no_contact_and_names_what_the_next_run_overwrites() -> N
     given.bucket.objects[KEPT[1]] = [dict.fromkeys(both, "run-0")]
     message = given.ends()["message"]
     assert {} == given.run.get("sets", {})
-    assert "\n  1  security\n  To prevent it" in message
+    assert "\n  1  security\n  To prevent this" in message
 
 
 def test_a_recovery_names_the_run_that_it_goes_on_with() -> None:
