@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -49,6 +50,14 @@ class TestAlarms:
         for alarm in alarms.values():
             assert [stack.arn("NotificationTopic")] == alarm["AlarmActions"]
             assert alarm["AlarmDescription"].endswith(".")
+
+    def test_commands_that_they_name_exist(self, alarms: dict[str, dict[str, Any]]) -> None:
+        told = " ".join(alarm["AlarmDescription"] for alarm in alarms.values())
+        commands = re.findall(r"'bash scripts/(\S+)\.sh (.+?)'", told)
+
+        assert {"deploy", "redrive-dlq", "resync"} == {name for name, _ in commands}
+        for name, options in commands:
+            import_module(f"operate.{name.replace('-', '_')}").parser().parse_args(options.split())
 
     def test_metrics_are_those_that_the_functions_write(
         self, stack: Stack, alarms: dict[str, dict[str, Any]]

@@ -188,8 +188,8 @@ class TestExecutionInputs:
 
             assert (
                 f"aws-contact-sync-dev: execution {detail['name']} ended as {detail['status']}. "
-                "What was queued behind it will be done by the next execution; what an ABORTED "
-                "execution was itself asked to do is dropped. To synchronize every account now, "
+                "The next execution does the requests that wait in the queue; the requests that an "
+                "ABORTED execution had taken are dropped. To sync every account now, "
                 "run: bash scripts/resync.sh --environment dev --follow "
                 f"({detail['executionArn']})"
             ) == message
