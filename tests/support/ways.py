@@ -287,7 +287,7 @@ WAYS = {
         "StepFunctions.AccessDeniedException",
         during=late_request,
         faults=[refused("states", "StartExecution", times=9)],
-        message="The next execution does it.",
+        message="The next execution does them.",
     ),
     "wrong configuration": Way(
         f"{START} {LOCK} PlanRun {RECORD} {RELEASE} {FAILURE}",
@@ -324,7 +324,7 @@ WAYS = {
         f"{RUN} {FAILURE}",
         "CrashError",
         faults=[crash(REPORTER)],
-        message="ended with CrashError; sync-reporter could not say more.\nNext: bash scripts/",
+        message="ended with CrashError; sync-reporter could not add details.\nNext: bash scripts/",
     ),
     "neither planned nor recorded": Way(
         f"{START} {LOCK} PlanRun {RECORD} {RELEASE} {FAILURE}",
@@ -375,14 +375,14 @@ WAYS = {
         CHANGED,
         during=source_changes,
         faults=[refused("states", "StartExecution", times=9)],
-        message="could not be confirmed afterwards: StepFunctions.AccessDeniedException",
+        message="check of the source failed: StepFunctions.AccessDeniedException",
     ),
     "change, and the source differs after the last hop": Way(
         f"{CHANGE} PublishResult MustCheckSource HowDidItEnd SyncFailed",
         "SourceNotSettledError",
         trigger("contact_changed", hop=3),
         during=source_changes,
-        message="could not be confirmed afterwards: SourceNotSettledError",
+        message="check of the source failed: SourceNotSettledError",
     ),
     # The children.
     "attempt is repeated": Way(f"{RUN} {PUBLISH} {END}", arrange=throttled_once),
