@@ -68,7 +68,7 @@ def roles_of(stack: Stack) -> set[str]:
 
 
 def test_it_names_each_store_and_its_key(stacks: list[Stack]) -> None:
-    told = {store: key for stores, _, key, _ in table("What lies where") for store in stores}
+    told = {store: key for stores, _, key, _ in table("Where data is stored") for store in stores}
     stores = {store for one in stacks for kind in STORES for store in one.of_type(kind)}
 
     assert stores == set(told)
