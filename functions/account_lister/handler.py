@@ -28,7 +28,7 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def check_account(event: dict[str, Any]) -> dict[str, Any]:
-    """Return {is_ready} of one account: false while it may yet become active and answer."""
+    """Return {is_ready}: false while the account may still become active and readable."""
     state = organization().account(event["account_id"]).state
     if state in (NOT_FOUND, PENDING_ACTIVATION):
         return {"is_ready": False}
@@ -39,8 +39,8 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
     """Store the manifest and the contact sets; return the counts.
 
     {accounts, skipped: {reason: n}, named_skips: {id: reason}, unknown_states: {state: n},
-    warnings, unused: [types], estimated_seconds}. `unused` are types of which no account gets the
-    source's contact; the last is the run's time, if it is as the plan expects.
+    warnings, unused: [types], estimated_seconds}. `unused` are types whose source contact no
+    account gets; the last is the run's time under the quotas, as the plan expects.
     """
     plan = event["plan"]
     scope = bucket().load_scope(plan["scope_key"])
@@ -74,7 +74,7 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answers(account_id: str) -> bool:
-    """Return whether the account lets its contacts be read; a new one may deny it for a while."""
+    """Return whether the account's contacts can be read; a new account may deny it for a while."""
     try:
         contacts().get(account_id, ContactType.SECURITY)
     except AccessDeniedError:
@@ -83,7 +83,7 @@ def _answers(account_id: str) -> bool:
 
 
 def organization() -> OrganizationClient:
-    """Return a reader that knows nothing of earlier listings."""
+    """Return a reader without earlier listings."""
     return OrganizationClient(organizations())
 
 

@@ -31,7 +31,7 @@ NumberOf = Callable[[Account], int | str]
 
 @dataclass
 class Selection:
-    """The accounts of a run, those skipped by reason, and what an operator should look at."""
+    """The accounts of a run, the skipped ones by reason, and warnings for the operator."""
 
     accounts: list[ListedAccount] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -62,8 +62,8 @@ def check_units(
 ) -> tuple[Scope, list[str]]:
     """Return the scope without requested OUs that do not exist, and those OUs.
 
-    Raises InvalidConfigError for an excluded OU that does not exist, which must not come to mean
-    "no exclusion".
+    Raises InvalidConfigError for an excluded OU that does not exist: it must never mean "no
+    exclusion".
     """
     if missing := missing_units(scope.excluded_organizational_units):
         raise InvalidConfigError(f"excluded_organizational_units: {NOT_FOUND}: {listed(missing)}")
@@ -116,7 +116,7 @@ def select_accounts(
 
 
 def scattered(accounts: Iterable[ListedAccount]) -> list[ListedAccount]:
-    """Shuffle deterministically, so that neighbours are not processed together.
+    """Shuffle deterministically, so that neighbors are not processed together.
 
     Accounts listed together often drifted together; apart, reads and writes keep both their
     quotas busy all the time. Measured with the drift in one block: up to 1.4 times as long.
@@ -125,7 +125,7 @@ def scattered(accounts: Iterable[ListedAccount]) -> list[ListedAccount]:
 
 
 def _why_not(account: Account, scope: Scope, in_units: InUnits) -> str | None:
-    """Return why an account that is asked for must not be written, None where it may be."""
+    """Return why a requested account must not be written, None if it may."""
     if is_excluded(account, scope, in_units):
         return EXCLUDED
     return None if account.state == ACTIVE else account.state
@@ -144,7 +144,7 @@ def is_excluded(account: Account, scope: Scope, in_units: InUnits) -> bool:
 
 
 def _warnings(scope: Scope, listed_ids: Collection[str]) -> list[str]:
-    """Name exclusions and rules that are for nobody: behind a typo is an account that lacks it."""
+    """Warn of exclusions and rules that match no account: the ID may have a typo."""
     warnings = []
     named = {"excluded_accounts": scope.excluded_accounts, "overrides": scope.rules.accounts}
     for key, account_ids in named.items():

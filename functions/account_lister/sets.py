@@ -1,4 +1,4 @@
-"""The contact sets of a run's accounts: few, and numbered, as many accounts share one."""
+"""The contact sets of a run's accounts: numbered, because many accounts share one."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -18,7 +18,7 @@ Depths = Callable[[Account, Collection[str]], Mapping[str, int]]
 
 @dataclass
 class RunSets:
-    """The sets that accounts of the run have, each once, and how many accounts have it."""
+    """The distinct sets of the run's accounts, and the number of accounts with each."""
 
     scope: Scope
     contact_types: Collection[ContactType]
@@ -43,7 +43,7 @@ class RunSets:
         return rules.contact_set(types, account.id, depths)
 
     def _number_of(self, account: Account) -> int | str:
-        """Look at the rules; at those of units once for all accounts in the same place."""
+        """Apply the rules, once for all accounts in one place that no rule names."""
         where = account.parents
         if account.id in self.scope.rules.accounts or not where:
             return self._by_rules(account)
@@ -62,13 +62,13 @@ class RunSets:
 
     @property
     def unused(self) -> list[ContactType]:
-        """Return the types of which no account gets the source's contact."""
+        """Return the types whose source contact no account gets."""
         types = [*self.contact_types, *self.scope.left_out]
         return [name for name in dict.fromkeys(types) if name not in self.from_source]
 
     @property
     def seconds(self) -> float:
-        """Return the run's time by the quotas, if it is as the plan expects."""
+        """Return the run's time under the quotas if accounts differ as the plan expects."""
         return slowest(
             {operation: each * count for operation, each in self.scope.seconds[name].items()}
             for number, count in self.accounts.items()
@@ -76,7 +76,7 @@ class RunSets:
         )
 
     def check_any(self, skipped: Mapping[str, int]) -> None:
-        """Raise InvalidSourceError where all that the run could sync was left out as invalid."""
+        """Raise InvalidSourceError if everything that the run could sync is left out as invalid."""
         invalid = [why for why in self.scope.left_out.values() if why.startswith(INVALID)]
         if invalid and skipped.get(LEFT_OUT) and not self.accounts:
             raise InvalidSourceError(listed([why.removeprefix(INVALID) for why in invalid], "; "))

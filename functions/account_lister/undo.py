@@ -1,4 +1,4 @@
-"""Which accounts an undo is for, and which replaced contacts each of them gets back."""
+"""Which accounts an undo is for, and which replaced contacts each gets back."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -18,7 +18,7 @@ def replacing_runs(
     replaced: Iterable[tuple[str, Iterable[tuple[str, ContactType]]]],
     contact_types: Collection[ContactType],
 ) -> Replacing:
-    """Return who replaced what; `replaced` has the runs, the latest first, and their objects."""
+    """Return which runs replaced each contact; `replaced` has each run's objects, latest first."""
     found: dict[str, dict[ContactType, list[str]]] = {}
     for sync_id, pairs in replaced:
         for account_id, name in pairs:

@@ -41,8 +41,8 @@ UNCHANGED_DIGIT, UPDATED_DIGIT, FAILED_DIGIT, SKIPPED_DIGIT, LOST_DIGIT = range(
 class AccountTask:
     """One attempt of one processor for one account.
 
-    `contact_set` says which contact the account gets, of each type that this processor syncs; in
-    an undo, the runs whose replaced contacts it gets back: the latest first, with spaces between.
+    `contact_set` has, for each type that this processor syncs, the contact that the account gets;
+    in an undo, the runs whose replaced contact it gets back: latest first, separated by spaces.
     """
 
     account_id: str
@@ -61,7 +61,7 @@ class AccountTask:
         *,
         is_undo: bool,
     ) -> Self:
-        """Take the child's input, and the account's set of which a processor syncs these types."""
+        """Take the child's input, and these types of the account's contact set."""
         asked = written(contact_set)
         return cls(
             account_id=event["account_id"],
@@ -80,7 +80,7 @@ class Source:
     `started_at` is the run's start. `contact_types` are those that the run syncs; `contacts` has
     each of them, None where the source lacks it. `named` are contacts of the address book: their
     fields by name. `primary_keeps` are fields of the primary contact that each account keeps.
-    `insisted` are accounts that a person named. An undo has no contacts: `is_undo`.
+    `insisted` are accounts that an operator named. An undo has no contacts: `is_undo`.
     """
 
     started_at: str
@@ -101,7 +101,7 @@ class Source:
     def wanted(
         self, contact_type: ContactType, which: str, actual: Contact | None
     ) -> Contact | None:
-        """Return what an account is to have that has the actual contact."""
+        """Return the contact that an account with this actual contact should have."""
         contact = self.contact(contact_type, which)
         if contact and actual and self.primary_keeps and contact_type is ContactType.PRIMARY:
             return contact.keeping(self.primary_keeps, actual)
@@ -112,8 +112,8 @@ class Source:
 class ContactResult:
     """The result of one contact in one attempt; `error` names a failure, or why it was skipped.
 
-    `is_refused`: the API refused the write, so that it was not carried out. `in_sync` is what to
-    remember of an equal contact. `differs`: the contact was compared, and stays different.
+    `is_refused`: the API refused the write, so it had no effect. `in_sync` is what to record of an
+    equal contact. `differs`: the contact was compared, and still differs.
     """
 
     status: Status
@@ -128,7 +128,7 @@ class ContactResult:
 
 @dataclass(frozen=True)
 class AccountState:
-    """What the state table knows of an account, and which run holds the lock with which plan."""
+    """An account in the state table, and the run that holds the lock, with its plan."""
 
     contacts: Mapping[ContactType, KnownContact]
     holder: str | None
@@ -152,7 +152,7 @@ class ReplacedContacts(Protocol):
     """What a run replaced in each account (runs bucket)."""
 
     def store(self, sync_id: str, account_id: str, name: ContactType, replaced: Replaced) -> None:
-        """Store it, where that is not switched off, unless an earlier attempt of the run has."""
+        """Store it, if enabled, unless an earlier attempt of the run has."""
 
     def load(self, sync_id: str, account_id: str, name: ContactType) -> Replaced:
         """Load what store stored."""
@@ -165,7 +165,7 @@ class AccountStates(Protocol):
         """Return the account's state and the lock, in one strongly consistent read."""
 
     def intend(self, task: AccountTask, writes: Mapping[ContactType, Write]) -> bool:
-        """Record writes that are about to happen; return False where a newer run was here."""
+        """Record writes before they are made; return False if a newer run recorded the account."""
 
     def record(
         self,
@@ -174,12 +174,12 @@ class AccountStates(Protocol):
         started_at: str,
         at: datetime,
     ) -> bool:
-        """Record one attempt of a run; return False where a newer run was here."""
+        """Record one attempt of a run; return False if a newer run recorded the account."""
 
 
 @dataclass(frozen=True)
 class AccountSync:
-    """Syncs single accounts with one source, or puts back what was replaced in them.
+    """Syncs single accounts with one source, or puts back what runs replaced in them.
 
     `reserve` takes the time slots of an account's next calls together, by operation.
     """
@@ -194,9 +194,9 @@ class AccountSync:
     def run(self, task: AccountTask) -> int:
         """Sync the task's contacts and return the account's digit.
 
-        Every contact is tried and recorded before an error is raised: RepeatAccountError where
-        the attempt is to be repeated, else the first error. The digit is LOST_DIGIT, and nothing
-        is written or recorded, where the run does not hold the lock with its own plan.
+        Tries and records every contact, then raises RepeatAccountError if the attempt is to be
+        repeated, else the first error, if any. Returns LOST_DIGIT, and writes and records nothing,
+        if the run does not hold the lock with its own plan.
         """
         attempt = _Attempt(self, task, datetime.now(UTC))
         actual = attempt.read_contacts()
@@ -296,7 +296,7 @@ class _Attempt:
         decisions: Mapping[ContactType, Decision],
         actual: Mapping[ContactType, Contact | None],
     ) -> bool:
-        """Write what the decisions ask for; return False where a newer run was here."""
+        """Write what the decisions ask for; return False if a newer run recorded the account."""
         key, contacts = self._sync.source.digest_key, self._wanted
         writes = {
             name: Write(
@@ -308,7 +308,7 @@ class _Attempt:
             for name, decision in decisions.items()
             if decision.writes and not self._task.dry_run
         }
-        # An attempt that dies between its write and its record must be known to have written.
+        # If the attempt dies between write and record, the next one must know of the write.
         if writes and not self._sync.states.intend(self._task, writes):
             return False
         self._reserve(written=writes)
@@ -323,15 +323,15 @@ class _Attempt:
         return True
 
     def record(self) -> bool:
-        """Record the results; return False where a newer run was here."""
+        """Record the results; return False if a newer run recorded the account."""
         if any(isinstance(error, AccessDeniedError) for error in self._errors):
             self._skip_what_cannot_be_reached()
         started_at = self._sync.source.started_at
         return self._sync.states.record(self._task, self.results, started_at, self._now)
 
     def raise_errors(self) -> None:
-        """Raise RepeatAccountError if any failure may pass, else the first error, if any."""
-        # Storing may have failed for a moment, too.
+        """Raise RepeatAccountError if a failure may be transient, else the first error, if any."""
+        # Storing may have failed transiently, too.
         may_pass = (*TRANSIENT, ReplacedNotStoredError)
         transient = [error for error in self._errors if isinstance(error, may_pass)]
         if transient:
@@ -346,9 +346,9 @@ class _Attempt:
         self._sync.reserve(calls_of_account(self._wanted, read, written))
 
     def _has_valid(self, name: ContactType, actual: Contact | None) -> bool:
-        """Note the contact that the account is to have; return whether the API takes it.
+        """Note the contact that the account should have; return whether the API accepts it.
 
-        The plan has checked the source; what is composed or of the address book is checked here.
+        The plan has checked the source; this checks combined contacts and the address book's.
         """
         source, which = self._sync.source, self._task.contact_set[name]
         self._wanted[name] = wanted = source.wanted(name, which, actual)
@@ -405,7 +405,7 @@ class _Attempt:
         )
 
     def _skip_what_cannot_be_reached(self) -> None:
-        """Skip the failures of an account that closed, left or joined a moment ago."""
+        """Skip the failures of an account that was closed, left or has just joined."""
         try:
             account = self._sync.account(self._task.account_id)
         except SyncError as error:
@@ -424,7 +424,7 @@ class _Attempt:
 
 
 def digit(statuses: Sequence[Status]) -> int:
-    """Return what a child returns for an account of which nothing failed."""
+    """Return the digit of an account without failures."""
     if any(status in CHANGED for status in statuses):
         return UPDATED_DIGIT
     if statuses and all(status is Status.SKIPPED for status in statuses):

@@ -13,7 +13,7 @@ PENDING_ACTIVATION = "PENDING_ACTIVATION"
 # Source: API_Account of AWS Organizations, `State`.
 KNOWN_STATES = frozenset({ACTIVE, PENDING_ACTIVATION, "SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
 NOT_FOUND = "not in the organization"
-# How the reason begins for a contact that breaks the API's rules.
+# Prefix of the reason for a contact that violates the API's rules.
 INVALID = "invalid: "
 JUST_JOINED = "just joined"
 # A new account may deny its contacts for a while.
@@ -22,7 +22,7 @@ JOINING_TIME = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class Pattern:
-    """What text has to match; pydantic understands it, and need not be imported to say it."""
+    """A regex that text must match; pydantic understands it, and is not imported for it."""
 
     regex: str
 
@@ -48,7 +48,7 @@ class Account:
 
     @property
     def parents(self) -> tuple[str, ...]:
-        """Return the paths to where the account is, which its neighbours share."""
+        """Return the paths of the account's parents, which its neighbors share."""
         return tuple(path.removesuffix(f"{self.id}/") for path in self.paths)
 
     def has_just_joined(self, now: datetime) -> bool:
@@ -73,9 +73,9 @@ class Scope:
     """The accounts that a run is for, those that the configuration excludes, and its rules.
 
     None for both account_ids and organizational_units means every account. `left_out` are types
-    of which the source's contact is not synced, and why. `seconds` is what one account's calls take
-    by the quotas, by contact type and operation. `undoes` are the runs that are undone, the latest
-    first; `synced_types` are then those that the configuration syncs.
+    whose source contact is not synced, and why. `seconds` is what one account's calls take under
+    the quotas, by contact type and operation. `undoes` are the runs to undo, latest first;
+    `synced_types` are then the types that the configuration syncs.
     """
 
     management_account_id: str

@@ -1,4 +1,4 @@
-"""The address book: contacts by name, for accounts that get another one than the source's."""
+"""The address book: contacts by name, for accounts that do not get the source's."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ AddressBook = Mapping[str, Mapping[str, str]]
 
 
 def parse_book(item: Mapping[str, Any] | None) -> dict[str, dict[str, str]]:
-    """Read the item as DynamoDB holds it; what is no text is not set."""
+    """Read the item as DynamoDB holds it; a value that is not text counts as not set."""
     contacts = (item or {}).get("contacts")
     return {
         name: _texts(fields)
@@ -30,9 +30,9 @@ def used_contacts(rules: ContactRules, book: AddressBook) -> dict[str, Mapping[s
 
 
 def book_faults(rules: ContactRules, book: AddressBook, kept: Collection[str]) -> list[str]:
-    """Name what the API would refuse of the contacts that rules use, without their values.
+    """Name the faults of the contacts that rules use, without their values.
 
-    `kept` are fields of the primary contact that the accounts have themselves.
+    `kept` are fields of the primary contact that each account keeps.
     """
     return [
         f"{name}: {fault}"

@@ -1,4 +1,4 @@
-"""Compare one contact of one account with the desired one, and decide what to do about it."""
+"""Compare one contact of one account with the desired one, and decide what to do."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ UNSETTLED = frozenset({Status.FAILED, Status.SKIPPED})
 
 @dataclass(frozen=True)
 class Write:
-    """A write of ours: keyed digests of the new and the replaced value (ABSENT: not set), when.
+    """A write of ours: keyed digests of the new and the replaced contact (ABSENT: not set), when.
 
     `planned_at` is the run's.
     """
@@ -45,7 +45,7 @@ class Write:
 
 @dataclass(frozen=True)
 class InSync:
-    """The time in which every comparison found the contact equal: its start, and to what."""
+    """An unbroken time in sync: its start, and the digest that every comparison found."""
 
     since: datetime
     digest: str
@@ -53,14 +53,14 @@ class InSync:
 
 @dataclass(frozen=True)
 class KnownContact:
-    """What the account's state knows of one contact.
+    """What the account's state has on one contact.
 
-    `written` is our last write that was recorded. `intended` is a later one, of an attempt that
-    died or failed before it recorded the result: it may have been carried out. `undone` is what an
-    undo put back, `undoing` what it was about to, as above; neither is ours to delete. `status` and
-    `status_of` are the last recorded result and the plan of its run. `contested` counts runs in a
-    row, the last of which has the plan `contested_of`. `in_sync` is None where the last comparison
-    left a difference. `drifted`: the run with the plan `status_of` found that the contact drifted.
+    `written` is our last recorded write. `intended` is a later one whose attempt died or failed
+    before it recorded the result: it may have taken effect. `undone` and `undoing` are the same of
+    an undo; neither is ours to delete. `status` and `status_of` are the last recorded result and
+    the plan of its run. `contested` counts runs in a row, the last of which has the plan
+    `contested_of`. `in_sync` is None if the last comparison left a difference. `drifted`: the run
+    with the plan `status_of` found that the contact drifted.
     """
 
     written: Write | None = None
@@ -80,10 +80,10 @@ UNKNOWN = KnownContact()
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of a contact: its status, whether it is written, and the contested count.
+    """What to do with a contact: its status, whether to write it, and the contested count.
 
-    `wrote` is a write that an earlier attempt carried out and did not record. `reason` says why an
-    undo skips it.
+    `wrote` is an earlier attempt's write that took effect and was not recorded. `reason` says why
+    an undo skips the contact.
     """
 
     status: Status
@@ -106,10 +106,10 @@ def decide(  # noqa: PLR0913 - each is one fact that the decision needs
     """Compare the digests of the desired and the actual contact, and decide.
 
     A contact that the source lacks (`wanted` is ABSENT) is deleted only where it is what we
-    wrote. `is_insisted`: a person's request names the account.
+    wrote. `is_insisted`: an operator's request names the account.
     """
     ours = [write for write in (known.written, known.intended) if write]
-    # Not even believed where it shows the desired value: what we wrote may hide behind it.
+    # A stale read is not trusted even if it shows the desired value: it may hide our write.
     is_stale = any(may_hide(write, seen, now) for write in ours)
     put_back = [write for write in (known.undone, known.undoing) if write]
     hides_undo = any(may_hide(write, seen, now) for write in put_back)
@@ -129,7 +129,7 @@ def decide(  # noqa: PLR0913 - each is one fact that the decision needs
 def in_sync_after(
     decision: Decision, wanted: str, known: KnownContact, now: datetime
 ) -> InSync | None:
-    """Return what to remember of a contact that is equal now, None of one that stays different."""
+    """Return the time in sync of a contact that is equal now, None for one that still differs."""
     if decision.status not in CHANGED | {Status.UNCHANGED}:
         return None
     was_equal = known.in_sync is not None and known.in_sync.digest == wanted
@@ -152,7 +152,7 @@ def has_drifted(
 
 
 def may_hide(write: Write, seen: str, now: datetime) -> bool:
-    """Return whether the read may be older than our write, and show what the write replaced."""
+    """Return whether the read may be stale: older than our write, it shows what that replaced."""
     return seen == write.replaced != write.digest and now - write.at < READS_SETTLE_AFTER
 
 
@@ -167,7 +167,7 @@ def _equal(wanted: str, known: KnownContact, planned_at: str) -> Decision:
 
 
 def _contested_runs(wanted: str, known: KnownContact, planned_at: str, now: datetime) -> int:
-    """Count the runs in a row that found something else than what we wrote, this one included."""
+    """Count the runs in a row that found another contact than we wrote, this one included."""
     written = known.written
     if written is None or written.digest != wanted:
         return 0

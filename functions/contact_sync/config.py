@@ -47,7 +47,7 @@ class RetryConfig(StrictModel):
 class NotificationSettings(StrictModel):
     """Which outcomes are published, and how many failed accounts fail the execution.
 
-    A run that found more drifted accounts than `drift_threshold` is published in any case.
+    A run that found more drifted accounts than `drift_threshold` is always published.
     """
 
     notify_on_failure: bool = True
@@ -58,7 +58,7 @@ class NotificationSettings(StrictModel):
 
 
 PrimaryField = StrEnum("PrimaryField", [(name, name) for name in PRIMARY_RULES])  # type: ignore[misc] # the API's names
-# What the API of a partition does not change (Account Management's guide for China).
+# Fields that the API of a partition cannot change (Account Management's guide for China).
 FIXED_PRIMARY_FIELDS = {"aws-cn": (PrimaryField("CountryCode"), PrimaryField("CompanyName"))}
 
 
@@ -110,7 +110,7 @@ class SyncConfig(StrictModel):
     )
 
     def keeping(self, fields: Collection[str]) -> Self:
-        """Return the configuration with these fields of the primary contact kept, too."""
+        """Return the configuration with these fields added to `primary_keeps`."""
         kept = list(dict.fromkeys([*self.primary_keeps, *fields]))
         return self.model_copy(update={"primary_keeps": kept})
 
@@ -144,7 +144,7 @@ class SyncConfig(StrictModel):
 
 
 def version_of(config: SyncConfig) -> str:
-    """Return what tells one configuration from another; it has no contact value."""
+    """Return a hash that identifies the configuration; it has no contact value."""
     content = config.model_dump_json(exclude_defaults=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 

@@ -23,7 +23,7 @@ class ContactType(StrEnum):
 ALTERNATE_TYPES = (ContactType.BILLING, ContactType.OPERATIONS, ContactType.SECURITY)
 # The digest of a contact that is not set.
 ABSENT = "absent"
-# Part of every digest: digests of contacts that were normalized by other rules say nothing.
+# Part of every digest: digests under other normalization rules are not comparable.
 NORMALIZATION = "1"
 
 
@@ -79,9 +79,9 @@ class Contact:
         return dict(self.fields)
 
     def faults(self, kept: Collection[str] = ()) -> list[str]:
-        """Name each rule of the API for members that the contact breaks, without its values.
+        """Name each rule for member accounts that the contact violates, without its values.
 
-        `kept` are fields of the primary contact that each account has itself.
+        `kept` are fields of the primary contact that each account keeps.
         """
         kept = kept if self.type is ContactType.PRIMARY else ()
         values = self.to_api()
@@ -145,7 +145,7 @@ def source_digests(source: SourceContacts, key: bytes) -> dict[ContactType, str]
 def shared_addresses(source: SourceContacts) -> list[str]:
     """Name the alternate contacts that share one e-mail address, without the address.
 
-    Compliance checks want them different from each other; the primary contact has no address.
+    Compliance checks expect different addresses; the primary contact has none.
     """
     by_address: dict[str, list[str]] = {}
     for name in ALTERNATE_TYPES:

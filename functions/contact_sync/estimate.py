@@ -1,6 +1,6 @@
-"""How long a run takes by the quotas, and how long it still takes by what was seen of it."""
+"""A run's time under the quotas, and the time left by its progress."""
 
-# Fewer accounts say too little of the others.
+# Fewer accounts say too little about the others.
 LEAST_SHARE_DONE = 0.1
 
 
@@ -13,15 +13,15 @@ def duration(seconds: int) -> str:
 
 
 def expected(least: int, most: int) -> str:
-    """Return a time, or the range from where nothing differs to where everything does."""
+    """Return the time, or its range: `least` if nothing differs, `most` if everything does."""
     return duration(least) if least >= most else f"{duration(least)} to {duration(most)}"
 
 
 def seconds_left(total: int, done: int, elapsed: float, least: float) -> int | None:
-    """Return the time that a run still takes, if its other accounts are like those done.
+    """Return the seconds left if the other accounts are like those done; the manifest is shuffled.
 
-    They are: the manifest is shuffled. The burst of the quotas lets the first ones seem faster than
-    the `least` seconds that an account takes. None before a tenth of the accounts is done.
+    The burst of the quotas makes the first accounts seem faster than the `least` seconds that an
+    account takes. None until a tenth of the accounts is done.
     """
     if done < total * LEAST_SHARE_DONE or not done:
         return None

@@ -1,4 +1,4 @@
-"""The few metrics of the runs: numbers by stack alone, never an account or a contact value."""
+"""The metrics of runs: numbers by stack alone, never an account or a contact value."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -16,7 +16,7 @@ NAMESPACE = "AwsContactSync"
 
 
 class Metric(StrEnum):
-    """Every metric: ten are free."""
+    """Every metric; ten custom metrics are free."""
 
     ACCOUNTS_UPDATED = "AccountsUpdated"
     ACCOUNTS_UNCHANGED = "AccountsUnchanged"
@@ -30,9 +30,9 @@ class Metric(StrEnum):
 
 
 def emit(values: Mapping[Metric, float], sync_id: str) -> None:
-    """Write the values to the log, which CloudWatch makes metrics of.
+    """Write the values to the log, from which CloudWatch extracts metrics.
 
-    `sync_id` is added for queries of the log; it is no dimension, which would cost per run.
+    `sync_id` is for log queries; as a dimension, it would cost per run.
     """
     metrics = EphemeralMetrics(namespace=NAMESPACE)
     for metric, value in values.items():
@@ -59,7 +59,7 @@ def counting_errors(handler: Handler) -> Handler:
 
 
 class RefusedCalls:
-    """Counts the calls of a client that were refused for their rate, repeated ones too."""
+    """Counts the calls of a client that were refused for their rate, retries included."""
 
     def __init__(self, client: Any) -> None:
         self._count = 0

@@ -14,10 +14,10 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
 def logged(handler: Handler) -> Handler:
-    """Log each error that the handler raises; the runtime's own line of it has no sync_id.
+    """Log each error that the handler raises, with the sync_id that the runtime's line lacks.
 
-    Only our own errors are logged with their message, and none with its traceback: what others
-    say may repeat a value.
+    Only our own errors are logged with their message, and none with its traceback: others may
+    repeat a value.
     """
 
     @logger.inject_lambda_context(clear_state=True)

@@ -1,8 +1,8 @@
 """Pace the calls of all processes together: each call takes a time slot of its operation.
 
-The slots of an operation are 1 / rate apart; what was not used for a while may be used at once, up
-to the quota's burst (the generic cell rate algorithm). Slots that all processes take from one
-place fill the quota, whatever share of the accounts differs, and never exceed it.
+The slots of an operation are 1 / rate apart; unused slots may be used at once, up to the quota's
+burst (the generic cell rate algorithm). Because all processes take slots from one place, they fill
+the quota, whatever share of the accounts differs, and never exceed it.
 """
 
 import time
@@ -15,7 +15,7 @@ from contact_sync.quotas import Quota
 
 # Calls of different processes arrive in another order than they were sent.
 SPARED_BURST = 2
-# A refused call means that somebody else uses the quota too: leave that many slots to them.
+# A refused call means that others use the quota too: leave them this many slots.
 LEFT_AFTER_REFUSAL = 5
 
 MICROSECONDS = 1_000_000
@@ -42,12 +42,12 @@ class Slots(Protocol):
     def take(self, operation: str, count: int) -> range:
         """Take the next slots; return their times, in microseconds since 1970.
 
-        Raises SyncError where none can be had.
+        Raises SyncError if none is available.
         """
 
 
 class OwnSlots:
-    """The slots of a process that shares each quota evenly with others, without asking them."""
+    """The slots of one process's even share of each quota, taken without coordination."""
 
     def __init__(self, quotas: Mapping[str, Quota], processes: int = 1) -> None:
         self._quotas = {
@@ -65,7 +65,7 @@ class OwnSlots:
 
 
 class Pacer:
-    """Lets each call wait for its slot; of the process's own share where the slots fail."""
+    """Makes each call wait for its slot, from `spare` where `slots` fails."""
 
     def __init__(self, slots: Slots, spare: Slots) -> None:
         self._slots = slots
@@ -75,9 +75,9 @@ class Pacer:
     def reserve(self, calls: Mapping[str, int]) -> None:
         """Take the slots of several calls of each operation, for the waits that follow.
 
-        Processes that take one slot after the other take turns, so that all of their accounts
-        take long and end together, and the last of them late. What an earlier reservation has
-        left is never used: its time may be long past.
+        If processes took single slots in turn, all their accounts would take long, and the last
+        would end late. Slots left from an earlier reservation are never used: their time may be
+        long past.
         """
         for operation, count in calls.items():
             self._reserved[operation] = iter(self._take(operation, count))
@@ -91,7 +91,7 @@ class Pacer:
             time.sleep(wait / MICROSECONDS)
 
     def refused(self, operation: str) -> None:
-        """Leave slots to whoever else uses the quota."""
+        """Leave slots to the quota's other users."""
         self._take(operation, LEFT_AFTER_REFUSAL)
 
     def _take(self, operation: str, count: int) -> range:

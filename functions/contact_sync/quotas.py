@@ -38,7 +38,7 @@ QUOTAS = {
 # is twice that.
 MAX_WAIT_SECONDS = 60
 
-# Source: Organizations quotas page (orgs_reference_limits); what a person named is looked up.
+# Source: Organizations quotas page (orgs_reference_limits); for looking up what operators name.
 LOOKUP_QUOTAS = {"DescribeAccount": Quota(20, 30), "DescribeOrganizationalUnit": Quota(5, 8)}
 
 
@@ -56,7 +56,7 @@ def seconds_by_type(
     written: Collection[ContactType],
     quotas: Mapping[str, Quota],
 ) -> dict[ContactType, dict[str, float]]:
-    """Return what one account's calls take by the quotas: seconds by contact type and operation."""
+    """Return the seconds of one account's calls under the quotas, by contact type and operation."""
     seconds: dict[ContactType, dict[str, float]] = {}
     for name in read:
         operations = [_read_operation(name)]
@@ -66,7 +66,7 @@ def seconds_by_type(
 
 
 def slowest(seconds: Iterable[Mapping[str, float]]) -> float:
-    """Return the time of the operation that takes longest, in seconds: they go on side by side."""
+    """Return the seconds of the slowest operation: operations run in parallel."""
     totals: Counter[str] = Counter()
     for by_operation in seconds:
         totals.update(by_operation)
@@ -79,7 +79,7 @@ def seconds_per_account(
     written: Collection[ContactType],
     quotas: Mapping[str, Quota],
 ) -> float:
-    """Return the time that the slowest operation takes for one account, in seconds."""
+    """Return the seconds of the slowest operation for one account."""
     return slowest(seconds_by_type(source, read, written, quotas).values())
 
 

@@ -17,14 +17,14 @@ MAX_NOTES = 20
 # An item holds 400 KB; a run that would name more accounts is for every account.
 MAX_MERGED_ACCOUNTS = 5_000
 MAX_HOPS = 3
-# The state machine passes on null in place of an input that is larger.
+# The state machine replaces a larger input with null.
 MAX_INPUT = "120,000 characters (20,000 where one is not ASCII)"
 
 Item = TypeVar("Item", bound=str)
 
 
 class TriggerSource(StrEnum):
-    """What started an execution; a person's execution has no trigger."""
+    """What started an execution; one that an operator started has no trigger."""
 
     CONTACT_CHANGED = "contact_changed"
     ACCOUNT_JOINED = "account_joined"
@@ -39,7 +39,7 @@ class TriggerSource(StrEnum):
 ABOUT_ONE_ACCOUNT = frozenset(
     {TriggerSource.ACCOUNT_JOINED, TriggerSource.ACCOUNT_LEFT, TriggerSource.ACCOUNT_MOVED}
 )
-# These do what is queued, and ask for nothing themselves.
+# These do what is queued, and request nothing themselves.
 WITHOUT_REQUEST = frozenset({TriggerSource.RECOVERY, TriggerSource.CONTINUATION})
 
 
@@ -47,10 +47,10 @@ WITHOUT_REQUEST = frozenset({TriggerSource.RECOVERY, TriggerSource.CONTINUATION}
 class RunRequest:
     """What a run is asked for: one execution's request, or several merged.
 
-    None means all, for accounts (with no organizational unit either) and for contact types.
-    Stored in the state table, where another release may have written it: unknown keys are
-    ignored. `insisted` are the accounts that a person named; `hop` is of a contact change; `undo`
-    is the run to undo, and never merged; `continues` are the dead runs that a recovery continues.
+    None means all: all contact types; all accounts, if organizational_units is None too. Stored in
+    the state table, where another release may have written it: unknown keys are ignored.
+    `insisted` are the accounts that an operator named; `hop` is of a contact change; `undo` is the
+    run to undo, and never merged; `continues` are the dead runs that a recovery continues.
     """
 
     account_ids: list[AccountId] | None = None
@@ -66,7 +66,7 @@ class RunRequest:
 
     @staticmethod
     def from_stored(stored: Any) -> "RunRequest":
-        """Read a stored request; one that cannot be read asks for everything."""
+        """Read a stored request; an unreadable one asks for everything."""
         from contact_sync.request_checks import checked_stored  # noqa: PLC0415 - as _checked says
 
         return checked_stored(stored)

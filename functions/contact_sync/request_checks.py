@@ -1,6 +1,6 @@
 """The checks of the execution input and of stored requests.
 
-Slow to import, for pydantic: contact_sync.request alone does, with the first request.
+Slow to import, because of pydantic: only contact_sync.request imports it, for the first request.
 """
 
 from functools import cache
@@ -41,7 +41,7 @@ class Trigger(StrictModel):
 
 
 class SyncRequest(StrictModel):
-    """The execution input; `{}` is a full resync."""
+    """The execution input; `{}` is a full run."""
 
     dry_run: bool = False
     account_ids: Annotated[list[AccountId], Field(min_length=1)] | None = None
@@ -54,7 +54,7 @@ class SyncRequest(StrictModel):
 
     @property
     def source(self) -> TriggerSource | None:
-        """Return what started the execution, None for a person."""
+        """Return what started the execution, None for an operator."""
         return self.trigger.source if self.trigger else None
 
     @model_validator(mode="after")
@@ -80,7 +80,7 @@ def checked_input(content: Any) -> SyncRequest:
 
 
 def checked_stored(stored: Any) -> RunRequest:
-    """Read a stored request; one that cannot be read asks for everything."""
+    """Read a stored request; an unreadable one asks for everything."""
     try:
         return _run_requests().validate_python(stored)
     except ValidationError:

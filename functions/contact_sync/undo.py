@@ -1,4 +1,4 @@
-"""Undo: what a run replaced is put back where an account still has what that run wrote."""
+"""Undo: put back what a run replaced where an account still has what that run wrote."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Replaced:
 
 @dataclass(frozen=True)
 class Former:
-    """What becomes of a contact in an undo, and the contact that is put back, if any is."""
+    """What an undo does with a contact, and the contact that it puts back, if any."""
 
     decision: Decision
     contact: Contact | None = None
@@ -38,7 +38,7 @@ def former(  # noqa: PLR0913 - each is one fact that the decision needs
     planned_at: str,
     now: datetime,
 ) -> Former:
-    """Decide what is put back; `links` are what the runs to undo replaced, the latest first.
+    """Decide what to put back; `links` are what the runs to undo replaced, latest first.
 
     `seen` is the digest of the account's contact. A contact that is as before is unchanged.
     """
@@ -60,7 +60,7 @@ def former(  # noqa: PLR0913 - each is one fact that the decision needs
 def _behind(seen: str, known: KnownContact, now: datetime) -> str:
     """Return the digest that the account has: that of our last write, if the read may hide it.
 
-    What an undo was about to put back may not be there: if the read says so, it is put back again.
+    An undo that did not record its write may not have made it: if the read shows that, it repeats.
     """
     ours = [one for one in (known.written, known.intended, known.undone) if one]
     hiding = [one for one in ours if may_hide(one, seen, now)]
@@ -68,7 +68,7 @@ def _behind(seen: str, known: KnownContact, now: datetime) -> str:
 
 
 def _as_before(current: str, known: KnownContact, planned_at: str) -> Decision:
-    """Return the result of a contact that need not be put back; this run may have done that."""
+    """Return the result of a contact that is as before; this run may have put it back."""
     if known.status and known.status_of == planned_at and known.status not in UNSETTLED:
         return Decision(known.status)
     wrote = known.undoing

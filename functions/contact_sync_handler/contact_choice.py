@@ -16,11 +16,11 @@ READ_AGAIN = "missing in one of two reads of the source; the next run reads it a
 
 @dataclass(frozen=True)
 class ContactChoice:
-    """The contact types to sync, and those of which the source's is left out, with the reason.
+    """The contact types to sync, and those whose source contact is left out, with the reason.
 
-    A type may be both, where rules give it other contacts than the source's. `missing` are types
-    that this reading of the source lacks and that would be deleted; `confirm` asks for a second
-    reading before that. `invalid` are left out for breaking the API's rules.
+    A type may be both, if rules give it other contacts. `missing` are types that this read of the
+    source lacks and that would be deleted; `confirm` asks for a second read first. `invalid` types
+    violate the API's rules.
     """
 
     contact_types: list[ContactType]
@@ -31,7 +31,7 @@ class ContactChoice:
 
     @property
     def from_source(self) -> list[ContactType]:
-        """Return the types of which the source's contact is synced."""
+        """Return the types whose source contact is synced."""
         return [name for name in self.contact_types if name not in self.left_out]
 
 
@@ -43,9 +43,9 @@ def asked_types(
 ) -> list[ContactType]:
     """Return the configured types that the requests ask for together.
 
-    A contact change asks for the types that differ from what was last tried everywhere. If none
-    differs, the change was missed or is read stale, and it asks for all; also where none of them
-    can be tried: a missing contact that members keep differs each time.
+    A contact change asks for the types that differ from what was last tried everywhere. It asks
+    for all types if none differs, because the change was missed or the read is stale, and if no
+    differing type can be tried: a missing contact that members keep differs each time.
     """
     changed = [name for name in config.ordered_types if name in differing]
     named = _named_types(config)
@@ -65,11 +65,11 @@ def choose_contacts(
     source: SourceContacts,
     missing_before: Collection[ContactType] | None,
 ) -> ContactChoice:
-    """Choose among the types that are asked for; those with other contacts by name are synced too.
+    """Choose among the requested types; those with other contacts by name are synced too.
 
-    `missing_before` is `missing` of an earlier reading, None if there was none. Raises
-    EmptySourceError where the source has none of the configured contacts, InvalidSourceError
-    where it has, of the types asked for, only such that break the API's rules.
+    `missing_before` is `missing` of an earlier read, None if there was none. Raises
+    EmptySourceError if the source has none of the configured contacts, InvalidSourceError if all
+    requested contacts violate the API's rules.
     """
     named = _named_types(config)
     if not any(source[name] or name in named for name in config.ordered_types):
@@ -101,9 +101,9 @@ def choose_contacts(
 def differing_types(
     digests: Mapping[ContactType, str], held: Mapping[str, str], configuration: str
 ) -> list[ContactType]:
-    """Return the types whose digest is not what was last tried everywhere.
+    """Return the types whose digest is not the one last tried everywhere.
 
-    With another configuration nothing counts as tried.
+    After a change of the configuration, nothing counts as tried.
     """
     if held.get("configuration") != configuration:
         return list(digests)
@@ -111,7 +111,7 @@ def differing_types(
 
 
 def _named_types(config: SyncConfig) -> set[ContactType]:
-    """Return the types of which rules give some accounts another contact by name."""
+    """Return the types for which rules give some accounts another contact by name."""
     return {name for some in config.rules.names.values() for name in some}
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MANAGEMENT_ACCOUNT_ID = settings.read("MANAGEMENT_ACCOUNT_ID")
 MAX_CONCURRENCY = int(settings.read("MAX_CONCURRENCY"))
-# Looking up more would take longer than the function may run; the rest is skipped by name.
+# More lookups would exceed the function's timeout; the rest is skipped by name.
 MAX_LOOKED_UP = 500
 
 
@@ -43,7 +43,7 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def check_request(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
-    """Refuse a request of a person that cannot be carried out; return {kind, account_id}."""
+    """Refuse an operator's request that cannot be done; return {kind, account_id}."""
     request = run.request
     if request.trigger is None:
         _check_names(run)
@@ -108,7 +108,7 @@ def _check_names(run: Run) -> None:
     """Raise InvalidRequestError for accounts, OUs and contact types that do not exist."""
     request = run.request
     faults = []
-    # What is not configured any more can be undone all the same.
+    # A type that is no longer configured can still be undone.
     if request.contact_types and not request.undo:
         known = config().ordered_types
         if unknown := [name for name in request.contact_types if name not in known]:
@@ -127,7 +127,7 @@ def _check_names(run: Run) -> None:
 
 
 def _name_after(kind: str, sync_id: str) -> str:
-    """Return the name of the execution that follows: a repeated attempt starts it once."""
+    """Return the next execution's name, fixed so that repeated attempts start it only once."""
     return f"{kind}-{hashlib.sha256(sync_id.encode()).hexdigest()[:40]}"
 
 

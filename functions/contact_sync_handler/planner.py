@@ -1,4 +1,4 @@
-"""One run's plan: configuration and source read anew, and stored for the run's functions."""
+"""Plan one run: read configuration and source, and store them for the run's functions."""
 
 import hashlib
 import hmac
@@ -42,10 +42,10 @@ SOURCE_SETTLES_AFTER = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class _Reading:
-    """What is true now: the configuration, the source, and the digests of both.
+    """The current configuration and source, and the digests of both.
 
-    `config` keeps the fields that cannot be changed, too; `version` is that of the stored one.
-    `named` are the contacts of the address book that the rules use.
+    `config` also keeps the fields that cannot be changed; `version` is the stored one's. `named`
+    are the contacts of the address book that the rules use.
     """
 
     config: SyncConfig
@@ -60,7 +60,7 @@ class _Reading:
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans runs from what is true now; keeps nothing between them."""
+    """Plans runs from current values; keeps nothing between them."""
 
     lock: LockTable
     load_config: Callable[[], SyncConfig]
@@ -81,7 +81,7 @@ class Planner:
         """Take everything queued, and plan it; return what the run's next states need.
 
         `own` is the request of a dry run, which neither queues nor holds the lock. `missing` is
-        that of the plan before, where this one confirms a deletion. Raises LockLostError,
+        that of the previous plan, if this one confirms a deletion. Raises LockLostError,
         InvalidConfigError, InvalidSourceError, EmptySourceError.
         """
         lock = self.lock.read()
@@ -97,7 +97,7 @@ class Planner:
         else:
             now, choice, differing = self._choose(run, lock, requests, missing)
         written = [] if own else [name for name in choice.contact_types if name in differing]
-        # Where the source did not change, nobody knows yet how many accounts differ.
+        # If the source did not change, the number of accounts that differ is not known yet.
         most = [] if own else written or choice.contact_types
         self._record_choice(run, choice, self._seconds(now, choice, written, most))
         if choice.confirm:
@@ -133,7 +133,7 @@ class Planner:
         requests: Sequence[RunRequest],
         missing: Sequence[str] | None,
     ) -> tuple[_Reading, ContactChoice, Sequence[ContactType]]:
-        """Return what is true now, the types to sync, and those that differ from what was tried."""
+        """Return a reading, the types to sync, and those that differ from what was tried."""
         now = self._read()
         self._record_reading(run, now)
         differing = differing_types(now.digests, lock.held, now.configuration)
@@ -147,7 +147,7 @@ class Planner:
         """Return what _choose does, without the source: an undo does not need it."""
         config, key = self.load_config(), self.load_key()
         types = [name for name in ContactType if name in (request.contact_types or ContactType)]
-        # What is put back is not known yet: the quotas are shared out as if all were written.
+        # What is put back is not known yet: plan the quotas as if all were written.
         contacts = {name: Contact(name, ()) for name in types}
         now = _Reading(
             config=config,
@@ -168,7 +168,7 @@ class Planner:
         written: Sequence[ContactType],
         most: Sequence[ContactType],
     ) -> dict[str, float]:
-        """Return the time of an account: where nothing differs, as expected, and at most."""
+        """Return the seconds of an account: if nothing differs, as expected, and at most."""
         return {
             name: seconds_per_account(now.contacts, choice.contact_types, types, self.quotas)
             for name, types in {"least": [], "expected": written, "most": most}.items()
@@ -178,7 +178,7 @@ class Planner:
         return runs_to_undo(self.runs, request.undo) if request.undo else []
 
     def _accounts_at_once(self, now: _Reading, choice: ContactChoice) -> int:
-        """Return how many accounts the Map works on at once, if each of them has to be written."""
+        """Return how many accounts the Map may sync at once if all contacts must be written."""
         types = choice.contact_types
         seconds = seconds_per_account(now.contacts, types, types, self.quotas)
         return accounts_at_once(seconds, self.max_concurrency)
@@ -216,7 +216,7 @@ class Planner:
         request: RunRequest,
         planned_at: str,
     ) -> None:
-        """Note what the run takes; the requests stay queued until it has recorded its end."""
+        """Record what the run takes; the requests stay queued until it has recorded its end."""
         for name in request.continues:
             if dead := self.runs.find(name):
                 self.runs.update(dead["started_at"], name, {"continued_by": run.sync_id})
@@ -235,7 +235,7 @@ class Planner:
         self.runs.update(run.started_at, run.sync_id, values)
 
     def _record_reading(self, run: Run, now: _Reading) -> None:
-        """Record what was read, for check_source: a source in error may only be read stale."""
+        """Record what was read, for check_source: an invalid source may only be a stale read."""
         faults = book_faults(now.config.rules, now.named, now.config.primary_keeps)
         warnings = [
             *(f"{names} share one e-mail address" for names in shared_addresses(now.contacts)),
@@ -297,9 +297,9 @@ def _source(run: Run, now: _Reading, choice: ContactChoice, request: RunRequest)
 
 
 def _to_take(queued: Sequence[QueuedRequest], lock: Lock) -> list[QueuedRequest]:
-    """Return the oldest undo alone, or everything: what is merged with an undo would be too much.
+    """Return the oldest undo alone, or everything else: an undo is never merged.
 
-    What version 1 left goes first, as the end of any run removes it.
+    A request of version 1 goes first, because the end of any run removes it.
     """
     undos = [one for one in queued if one.request.undo]
     if undos and lock.pending is None:
@@ -337,6 +337,6 @@ def _still_held(held: Mapping[str, str], now: _Reading, choice: ContactChoice) -
 
 
 def configuration_digest(config: SyncConfig, named: AddressBook, key: bytes) -> str:
-    """Return the keyed digest of what decides beside the source, as the lock item holds it."""
+    """Return the keyed digest of all but the source that decides contacts, for the lock item."""
     content = config.model_dump_json() + json.dumps(named, sort_keys=True)
     return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()

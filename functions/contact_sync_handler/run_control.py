@@ -32,7 +32,7 @@ QUIET_TIME = timedelta(seconds=130)
 SETTLING_TIME = timedelta(seconds=30)
 # DescribeExecution may not know an execution that started a moment ago (eventual consistency).
 UNKNOWN_IS_DEAD_AFTER = timedelta(hours=1)
-# Others change the lock between our read and our update; they finish, so this is not reached.
+# Others may change the lock between our read and our update; they finish, so this is not reached.
 LOCK_ATTEMPTS = 20
 ABORTED = "ABORTED"
 
@@ -65,7 +65,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class RunControl:
-    """Decides by the lock, the queue, and the executions' own status."""
+    """Decides by the lock, the queue, and the executions' status."""
 
     lock: LockTable
     runs: RunsTable
@@ -74,10 +74,10 @@ class RunControl:
     keeps_replaced: bool = True
 
     def take_lock(self, run: Run) -> Turn:
-        """Queue the run's request, then take the lock if nobody alive holds it.
+        """Queue the run's request, then take the lock if no running execution holds it.
 
-        Request before lock here, release before count in release_lock: one of the two always
-        sees the other. Repeating either is harmless.
+        This queues before it locks, and release_lock frees before it counts: so one of the two
+        always sees the other. Both are safe to repeat.
         """
         trigger = run.request.trigger
         if trigger and trigger.source == TriggerSource.RECOVERY:
@@ -101,9 +101,9 @@ class RunControl:
         raise ServiceUnavailableError("take the lock: it kept changing")
 
     def release_lock(self, run: Run, *, map_failed: bool) -> bool:
-        """Free the lock; return whether requests wait that no execution works on.
+        """Free the lock; return whether requests wait that no execution does.
 
-        Children of a Map that ended with an error may go on for a while.
+        Children of a failed Map may still run for a while.
         """
         quiet_until = datetime.now(UTC) + QUIET_TIME if map_failed else None
         self.lock.release(run.sync_id, quiet_until)
@@ -112,9 +112,9 @@ class RunControl:
         return self.lock.has_queued()
 
     def request_of(self, run: Run) -> RunRequest | None:
-        """Return what an execution asks for, None where it only does what is queued.
+        """Return what an execution asks for, None if it only does what is queued.
 
-        Raises InvalidRequestError where `retry_of` cannot be repeated, or `undo` not undone.
+        Raises InvalidRequestError if `retry_of` cannot be repeated, or `undo` not undone.
         """
         if run.request.source in WITHOUT_REQUEST:
             return None
@@ -124,7 +124,7 @@ class RunControl:
         return run_request(run.request, self._retried(retry_of) if retry_of else None)
 
     def _retried(self, sync_id: str) -> RunRequest:
-        """Return the accounts that failed in a run; its request, where it recorded no account."""
+        """Return the accounts that failed in a run, or its request if it recorded no account."""
         item = self.runs.find(sync_id) or {}
         execution = self.executions.describe(sync_id)
         if execution.is_alive and "ended_at" not in item:
@@ -134,7 +134,7 @@ class RunControl:
         asked = RunRequest.from_stored(item.get("request"))
         if failed := self.runs.failed_accounts(sync_id):
             some = failed if len(failed) <= MAX_MERGED_ACCOUNTS else None
-            if asked.undo:  # doing more than was asked would not be right
+            if asked.undo:  # an undo must not do more than was asked
                 return (
                     replace(asked, account_ids=some, organizational_units=None) if some else asked
                 )
@@ -153,13 +153,13 @@ class RunControl:
         if dead.status == UNKNOWN:
             raise ServiceUnavailableError(f"describe execution {dead.name}: not found yet")
         if dead.is_alive:
-            # The answer is older than the event, which has the status.
+            # The answer is stale; the event has the status.
             dead = replace(dead, status=trigger.event_name)
         item = self.runs.find(dead.name) or {}
         self._bury(dead)
         if dead.status == ABORTED or is_named(dead.error) or dead.is_dry_run:
             return None
-        # After an undo every account would be too much: what it put back would be overwritten.
+        # After an undo, a full run would overwrite what it put back.
         if RunRequest.from_stored(item.get("request")).undo:
             return None  # it is still queued
         if dead.is_undo:
@@ -175,7 +175,7 @@ class RunControl:
         )
 
     def _not_queued(self, dead: Execution, item: Mapping[str, Any]) -> RunRequest | None:
-        """Return the undo that the dead execution was to do, if it died before it queued that."""
+        """Return the dead execution's undo, if it died before it queued that."""
         if "planned_at" in item or any(one.name == dead.name for one in self.lock.queued()):
             return None
         return self._own_request(dead)
@@ -188,7 +188,7 @@ class RunControl:
             return None
 
     def _bury(self, dead: Execution) -> None:
-        """Free the lock if the dead execution holds it, and note how it ended.
+        """Free the lock if the dead execution holds it, and record how it ended.
 
         Abort means stop: what an aborted run had taken is dropped.
         """
@@ -217,7 +217,7 @@ class RunControl:
 
 
 def _asked_by(execution: Execution, management_account_id: str) -> RunRequest:
-    """Return what the input of an execution asks for that ended before it noted its request."""
+    """Return what the input asks for of an execution that ended before it recorded its request."""
     try:
         return run_request(parse_request(json.loads(execution.input), management_account_id))
     except InvalidRequestError as error:

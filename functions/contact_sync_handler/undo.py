@@ -1,4 +1,4 @@
-"""Which runs an undo puts back, and why one cannot be undone."""
+"""Which runs an undo covers, and why a run cannot be undone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def runs_to_undo(runs: RunsTable, sync_id: str) -> list[str]:
 
 
 def check_undo(sync_id: str, runs: RunsTable, executions: Executions, *, keeps: bool) -> None:
-    """Raise InvalidRequestError where the run cannot be undone; `keeps`: what it replaced is."""
+    """Raise InvalidRequestError if the run cannot be undone; `keeps`: replaced contacts are."""
     if not keeps:
         raise InvalidRequestError(
             "undo: the stack keeps no replaced contacts (KeepReplacedDays is 0)"
@@ -32,7 +32,7 @@ def check_undo(sync_id: str, runs: RunsTable, executions: Executions, *, keeps: 
         item = runs.find(name) or {}
         if item.get("dry_run"):
             raise InvalidRequestError(f"undo: run {name} was a dry run, which wrote nothing")
-        # What a run had taken that died is done by its recovery, too.
+        # The recovery of a dead run also does what that run had taken.
         done_by = item.get("done_by")
         if done_by and "planned_at" not in item:
             raise InvalidRequestError(

@@ -20,7 +20,7 @@ DASHBOARD_URL = settings.read("DASHBOARD_URL")
 
 @logged
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Record how the run ended; return its message and how it goes on, see Reporter.record."""
+    """Record how the run ended; return its message and how it continues, see Reporter.record."""
     logger.append_keys(sync_id=event["sync_id"])
     links = {
         "Execution": f"{EXECUTIONS_URL}:{event['sync_id']}",

@@ -1,4 +1,4 @@
-"""Results, bottom up: of contacts, of accounts, and the counts and outcome of the run."""
+"""Results of contacts and accounts, and the counts and outcome of the run."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -41,7 +41,7 @@ class AccountResult:
 
     @property
     def status(self) -> Status:
-        """Return the account's status: a failure over a change over nothing to do."""
+        """Return the account's status: a failure outranks a change, a change outranks the rest."""
         statuses = {record.status for record in self.contacts.values()}
         if statuses & FAILURES:
             return Status.FAILED
@@ -65,7 +65,7 @@ class AccountResult:
 
     @property
     def overwritten(self) -> list[str]:
-        """Return the contacts that an undo put back, and the next run of all overwrites."""
+        """Return the contacts that an undo put back and the next full run overwrites."""
         return [name for name in self.changed if name not in self.stays]
 
     @property
@@ -75,7 +75,7 @@ class AccountResult:
 
     @property
     def skips(self) -> dict[str, str]:
-        """Return why each contact was skipped that was."""
+        """Return the reason for each skipped contact."""
         return {
             str(name): one.error
             for name, one in self.contacts.items()
@@ -95,7 +95,7 @@ def account_result(
     planned_at: str,
 ) -> AccountResult:
     """Read one account's item; a contact without a record of this plan has failed."""
-    # One that left before the plan is in the organization again: the run has listed it.
+    # An account that left before the plan has rejoined: the run has listed it.
     if item.get("left_at", "") > planned_at:
         return AccountResult(
             account_id, {name: ContactRecord(Status.SKIPPED, LEFT) for name in contact_types}
@@ -122,13 +122,13 @@ def _contact(item: Mapping[str, Any], name: ContactType, planned_at: str) -> Con
 
 @dataclass
 class Named:
-    """How many accounts are of a kind, and the first of them."""
+    """The number of accounts of a kind, and the first of them."""
 
     count: int = 0
     first: list[AccountResult] = field(default_factory=list)
 
     def add(self, result: AccountResult, *, of_it: Collection[str]) -> None:
-        """Count the account, if anything of it is of the kind."""
+        """Count the account if any of its contacts (`of_it`) is of the kind."""
         if not of_it:
             return
         self.count += 1
@@ -179,7 +179,7 @@ class RunCounts:
 
     @property
     def differing_sets(self) -> dict[ContactType, dict[str, Counter[str]]]:
-        """Return the counts by contact of the types that differ by account, the most used first."""
+        """Return, by type that differs between accounts, the counts by contact, most used first."""
         return {
             name: dict(sorted(some.items(), key=lambda one: -one[1].total())[:MAX_NAMED_ACCOUNTS])
             for name, some in self.sets.items()
@@ -188,7 +188,7 @@ class RunCounts:
 
     @property
     def failed(self) -> int:
-        """Return the number of accounts of which a contact failed."""
+        """Return the number of accounts with a failed contact."""
         return self.accounts[Status.FAILED]
 
     @property

@@ -13,8 +13,8 @@ class RunReport:
 
     `left_out` maps contact types to the reason, `skipped` reasons to the number of accounts,
     `named_skips` accounts to the reason. `missing` are configured types that the source
-    lacks, `invalid` those whose contact breaks the API's rules. `undoes` are the runs that an undo
-    puts back, the latest first, `continues` the dead runs that a recovery goes on with.
+    lacks, `invalid` those whose contact violates the API's rules. `undoes` are the runs that an
+    undo covers, latest first, `continues` the dead runs that a recovery continues.
     """
 
     sync_id: str

@@ -33,7 +33,7 @@ from sync_reporter.outcome import (
 from sync_reporter.report import RunReport
 
 MAX_CAUSE_CHARACTERS = 2_000
-# What a child returns for its account; one that failed leaves its whole record instead.
+# What a child returns for its account; a failed child returns its whole record instead.
 DIGITS = range(LOST_DIGIT + 1)
 
 
@@ -41,8 +41,8 @@ DIGITS = range(LOST_DIGIT + 1)
 class RunEnd:
     """The end of a run, as the state machine reports it.
 
-    `plan` and `listed` are the answers of PlanRun and ListAccounts, empty where the run did not
-    get so far; `digits` those of the children; `error` and `cause` name what ended it, if
+    `plan` and `listed` are the results of PlanRun and ListAccounts, empty if the run did not get
+    that far; `digits` are those of the children; `error` and `cause` name what ended it, if
     anything did. `may_hold_lock` is false for a dry run, and before TakeLock.
     """
 
@@ -74,13 +74,13 @@ class RunEnd:
 
     @property
     def dry_run(self) -> bool:
-        """Return whether the input asks for a dry run, also where it was refused."""
+        """Return whether the input asks for a dry run, even if it was refused."""
         content = self.execution_input
         return isinstance(content, dict) and content.get("dry_run") is True
 
     @property
     def planned_at(self) -> str | None:
-        """Return the time of the run's plan, None where it has none."""
+        """Return the time of the run's plan, None if it has none."""
         return self.plan.get("planned_at")
 
 
@@ -94,10 +94,10 @@ class Reporter:
     bucket: RunsBucket
 
     def record(self, end: RunEnd, environment: str, links: Mapping[str, str]) -> dict[str, Any]:
-        """Record the run; return the message, and how the execution goes on and ends.
+        """Record the run; return the message, and how the execution continues and ends.
 
         Safe to repeat. {status, error, cause, notify, subject, message, may_continue,
-        check_source_in}; the last is in seconds, None where the source needs no second look.
+        check_source_in}; the last is in seconds, None if the source needs no second read.
         """
         item = self.runs.read(end.started_at, end.sync_id)
         lock = self.lock.read() if end.may_hold_lock else Lock()
@@ -111,7 +111,7 @@ class Reporter:
         report = _report(end, item, lock, counts)
         ended_at = datetime.now(UTC)
         values = {**report.item(), "ended_at": ended_at.isoformat()}
-        # Of an aborted run, the recovery has noted the end already: this attempt is late.
+        # The recovery has already recorded the end of an aborted run: this attempt is late.
         record = self.runs.record_end if report.superseded_by else self.runs.update
         record(end.started_at, end.sync_id, values)
         if "ended_at" not in item:  # else this is a repeated attempt
@@ -159,7 +159,7 @@ class Reporter:
     def _hand_on(self, end: RunEnd, item: Mapping[str, Any], lock: Lock, counts: RunCounts) -> bool:
         """Store what was tried everywhere, and remove the requests that the run took.
 
-        Returns False where another execution took the lock over.
+        Returns False if another execution took over the lock.
         """
         if lock.holder != end.sync_id:
             return True
@@ -183,7 +183,7 @@ def _request(item: Mapping[str, Any]) -> RunRequest:
 
 
 def _is_lost(end: RunEnd, lock: Lock) -> bool:
-    """Return whether another execution took the lock over while this run worked."""
+    """Return whether another execution took over the lock during this run."""
     if not (end.may_hold_lock and end.planned_at):
         return end.error == LockLostError.__name__
     return (lock.holder, lock.planned_at) != (end.sync_id, end.planned_at)
@@ -204,7 +204,7 @@ def _tried_everywhere(end: RunEnd, item: Mapping[str, Any], counts: RunCounts) -
 
 
 def _most_seconds(end: RunEnd, item: Mapping[str, Any]) -> int | None:
-    """Return the time by the quotas where every contact has to be written."""
+    """Return the seconds under the quotas if every contact must be written."""
     most = item.get("milliseconds_per_account", {}).get("most")
     return None if most is None or not end.listed else ceil(end.listed["accounts"] * most / 1000)
 
@@ -278,7 +278,7 @@ def _cause(cause: str) -> str:
 
 
 def _is_published(report: RunReport, notification: Mapping[str, Any] | None) -> bool:
-    """Return whether the run's message is wanted, or too important to be switched off.
+    """Return whether the run's message is wanted, or too important to be turned off.
 
     Without a plan the configuration is unknown, and every failure is published.
     """
@@ -289,7 +289,7 @@ def _is_published(report: RunReport, notification: Mapping[str, Any] | None) -> 
         return status is not RunStatus.SUCCESS
     threshold = notification.get("drift_threshold")
     has_drifted = threshold is not None and report.counts.drifted.count > threshold
-    # Of an undo: what stays only until the next run of all, and what could not be put back.
+    # An undo names what the next full run overwrites, and what it could not put back.
     if report.invalid or has_drifted or (report.undoes and not report.dry_run):
         return True
     wanted = {

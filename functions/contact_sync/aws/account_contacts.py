@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class AccountContactsClient:
     """Reads and writes contacts.
 
-    Without an account id a call acts on the caller's own account, which is the only way to read
+    Without an account ID a call acts on the caller's own account, which is the only way to read
     the management account's contacts (API_GetAlternateContact).
     """
 
@@ -44,7 +44,7 @@ class AccountContactsClient:
             )
 
     def delete(self, account_id: str, contact_type: ContactType) -> None:
-        """Delete the member's alternate contact; one that is not there is deleted."""
+        """Delete the member's alternate contact, if it is set."""
         try:
             self._call(
                 "delete_alternate_contact",

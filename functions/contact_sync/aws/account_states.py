@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 READ_AT_ONCE = 100
 WRITTEN_AT_ONCE = 25
 BATCH_ATTEMPTS = 8
-# Why a contact is skipped of an account that is there.
+# Reasons for skipping a contact although its account is still there.
 NOT_GONE = frozenset({None, JUST_JOINED, CHANGED_SINCE, NOT_DELETABLE})
 # `planned_at` grows from plan to plan: a late attempt must not hide what a newer run recorded.
 NO_NEWER_RUN = "attribute_not_exists(#planned_at) OR #planned_at <= :planned_at"
@@ -52,9 +52,9 @@ class AccountStatesTable:
         )
 
     def intend(self, task: AccountTask, writes: Mapping[ContactType, Write]) -> bool:
-        """Record writes that are about to happen; return False where a newer run was here.
+        """Record writes before they are made; return False if a newer run recorded the account.
 
-        What an undo puts back is in sync with nothing, and its intention is no write of ours.
+        What an undo puts back is in sync with nothing, and its intent is no write of ours.
         """
         kind = "undoing" if task.is_undo else "intent"
         values: dict[str, Any] = {f"{name}_{kind}": _stored(one) for name, one in writes.items()}
@@ -83,7 +83,7 @@ class AccountStatesTable:
             values["expires_at"] = keys.expires_at(started_at)
             key = keys.account_run(task.account_id, started_at, task.sync_id)
             return self._update(key, values, [])
-        # An account that left or was closed while the run worked on it must still expire.
+        # An account that left or was closed during the run must still expire.
         removed = [] if _is_gone(results) else ["left_at", "expires_at"]
         for name, result in results.items():
             values |= _remembered(task, name, result, at)
@@ -93,7 +93,7 @@ class AccountStatesTable:
     def items(
         self, account_ids: Sequence[str], sync_id: str, started_at: str, *, dry_run: bool
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield each account's id and item of a run (empty where there is none), 100 a request."""
+        """Yield each account's ID and item of a run (empty if there is none), 100 per request."""
         for start in range(0, len(account_ids), READ_AT_ONCE):
             some = account_ids[start : start + READ_AT_ONCE]
             if dry_run:
@@ -105,7 +105,7 @@ class AccountStatesTable:
                 yield account_id, found.get(f"ACCOUNT#{account_id}", {})
 
     def write_runs(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """Write the items of accounts in a run, 25 a request."""
+        """Write the items of accounts in a run, 25 per request."""
         remaining = iter(items)
         while some := list(islice(remaining, WRITTEN_AT_ONCE)):
             self._batch_write([{"PutRequest": {"Item": to_item(item)}} for item in some])
@@ -200,8 +200,8 @@ def _remembered(
 
 
 def _forgotten(task: AccountTask, result: ContactResult) -> list[str]:
-    """Return what later runs must not know any more of the contact."""
-    # A write without an answer may have been carried out; a refused one was not.
+    """Return what later runs must no longer know of the contact."""
+    # A write without an answer may have taken effect; a refused one did not.
     is_settled = result.status is not Status.FAILED or result.is_refused
     if task.is_undo:
         forgotten = ["undoing"] if is_settled else []
@@ -222,7 +222,7 @@ def _stored(write: Write) -> dict[str, str]:
 
 
 def _known(item: Mapping[str, Any], name: ContactType) -> KnownContact:
-    """Read what is known of a contact; what another release wrote differently is unknown."""
+    """Read what is known of a contact; another release's formats count as unknown."""
     record, contested = _map(item.get(name)), _map(item.get(f"{name}_contested"))
     status = record.get("status")
     return KnownContact(

@@ -1,4 +1,4 @@
-"""Clients made one way, and their refusals turned into errors that the state machine knows."""
+"""Clients with one configuration, and their errors under names that the state machine knows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ def client(service: str) -> Any:
 
 
 def pace(paced: Any, pacer: Pacer) -> None:
-    """Let every attempt of the client's calls wait for its slot, repeated ones too."""
+    """Make every call of the client wait for its slot, retries included."""
 
     def before(event_name: str, **_: Any) -> None:
         pacer.wait(event_name.rpartition(".")[2])

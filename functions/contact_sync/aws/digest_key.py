@@ -1,4 +1,4 @@
-"""Secrets Manager: the key of the digests, without which a phone number could be guessed."""
+"""Secrets Manager: the key of the digests, so that nobody can guess a phone number from one."""
 
 from typing import TYPE_CHECKING
 

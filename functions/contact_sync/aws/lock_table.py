@@ -105,11 +105,11 @@ class LockTable:
         )
 
     def forget_pending(self, sync_id: str) -> bool:
-        """Remove what version 1 queued, also where no plan came of it."""
+        """Remove what version 1 queued, even if no plan was made."""
         return self._update("REMOVE pending", "holder = :me", {":me": sync_id})
 
     def queue(self, queued: QueuedRequest) -> None:
-        """Queue an execution's request; the same execution has one."""
+        """Queue an execution's request, one per execution."""
         item = {
             **keys.queued(queued.name),
             "started_at": queued.started_at,
@@ -129,7 +129,7 @@ class LockTable:
         return any(True for _ in self._queue_items()) or self.read().pending is not None
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove these executions' requests from the queue; absent ones are removed."""
+        """Remove these executions' requests from the queue, if they are there."""
         for name in names:
             with named_errors("remove a request from the queue"):
                 self._client.delete_item(TableName=self._table, Key=to_item(keys.queued(name)))
@@ -163,7 +163,7 @@ class LockTable:
 
 
 def _queued(item: Mapping[str, Any]) -> QueuedRequest:
-    """Read a queued request; of an unreadable one only the name counts."""
+    """Read a queued request; of an unreadable one, only the name."""
     name = str(item["sk"]).removeprefix(keys.QUEUE)
     queued_at = _time(item.get("queued_at")) or datetime.fromisoformat("1970-01-01T00:00:00+00:00")
     started_at = str(item.get("started_at", ""))

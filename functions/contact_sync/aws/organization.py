@@ -29,7 +29,7 @@ class OrganizationClient:
         self._listed: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def check(self, management_account_id: str) -> None:
-        """Raise, with the remedy, where contacts of members cannot be written at all.
+        """Raise an error with its remedy if no member's contacts can be written.
 
         Raises OrganizationNotInUseError, NotManagementAccountError, AllFeaturesRequiredError,
         TrustedAccessRequiredError.
@@ -141,6 +141,6 @@ class OrganizationClient:
 
 
 def _account(item: "AccountTypeDef") -> Account:
-    # AWS retires `Status` for `State`; an account that shows neither is not taken for active.
+    # AWS replaces `Status` with `State`; an account with neither does not count as active.
     state = item.get("State") or item.get("Status") or "UNKNOWN"
     return Account(item["Id"], state, tuple(item.get("Paths", ())), item.get("JoinedTimestamp"))

@@ -59,7 +59,7 @@ class ReplacedContactsBucket:
         return Replaced(Contact.from_api(name, contact) if contact else None, stored["written"])
 
     def of_run(self, sync_id: str) -> Iterator[tuple[str, ContactType]]:
-        """Yield the accounts and contact types of which a run replaced contacts, as yet kept."""
+        """Yield the account and type of each contact that a run replaced and that is still kept."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=f"{PREFIX}{sync_id}/"
         )

@@ -125,7 +125,7 @@ class RunsBucket:
         ]
 
     def delete(self, key: str) -> None:
-        """Delete one object; one that is not there is deleted."""
+        """Delete one object, if it is there."""
         with named_errors(f"delete {key}"):
             self._client.delete_object(Bucket=self._bucket, Key=key)
 

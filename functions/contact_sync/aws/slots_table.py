@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ATTEMPTS = 5
-# A slot that is further away than anybody waits is of a clock that was wrong.
+# A slot further ahead than any call waits comes from a wrong clock.
 MAX_AHEAD = 2 * MAX_WAIT_SECONDS * MICROSECONDS
 
 # Update and condition, for slots that follow the last one taken, and after an idle time.
@@ -28,7 +28,7 @@ RESTART = (
 
 
 class SlotsTable:
-    """Slots that all processes take from one item an operation, with one write each time."""
+    """Slots that all processes take from one item per operation, with one write each time."""
 
     def __init__(self, client: "DynamoDBClient", table: str, quotas: Mapping[str, Quota]) -> None:
         self._client = client
