@@ -22,14 +22,14 @@ class PackageError(Exception):
 
 
 class Interpreter(NamedTuple):
-    """A Python by what decides which wheels fit it."""
+    """The properties of a Python that decide which wheels fit it."""
 
     version: str  # 3.11
     machine: str  # x86_64
 
 
 def interpreter_of(python: Path) -> Interpreter:
-    """Return which Python this is."""
+    """Return the interpreter's properties."""
     script = (
         "import json, platform, sys;"
         "print(json.dumps(['%d.%d' % sys.version_info[:2], platform.machine().lower()]))"
@@ -90,7 +90,7 @@ def _install(requirements: Path, target: Path, python: Path, linux: Interpreter 
 
 
 def _identity(python: Path) -> bytes:
-    """Tell apart interpreters that need different wheels."""
+    """Return what differs between interpreters that need different wheels."""
     script = "import sys, sysconfig; print(sys.version_info[:2], sysconfig.get_platform())"
     return _run(python, "-c", script)
 

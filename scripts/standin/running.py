@@ -40,7 +40,7 @@ opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class RunningStandin:
-    """The stand-in at these two URLs, started by whoever: a container, or another program."""
+    """The stand-in at these two URLs, started elsewhere: in a container, or by another program."""
 
     def __init__(self, endpoint_url: str, organization_url: str) -> None:
         self.endpoint_url = endpoint_url.rstrip("/")
@@ -88,7 +88,7 @@ class RunningStandin:
         return put
 
     def evaluate_alarms(self) -> dict[str, str]:
-        """Let every alarm look at its metric now, and act; return their states by name."""
+        """Evaluate every alarm now, with its actions; return their states by name."""
         states: dict[str, str] = self.request("POST", "/_standin/alarms")
         return states
 
@@ -115,7 +115,7 @@ class RunningStandin:
         return used
 
     def forget_usage(self) -> None:
-        """Count what functions use anew; executions stay."""
+        """Count the functions' usage from zero; executions stay."""
         self.request("DELETE", "/_standin/stats")
 
     def evaluations(self) -> list[Json]:
@@ -126,7 +126,7 @@ class RunningStandin:
     def await_quiet(self, timeout: float = 120.0) -> None:
         """Wait until no execution runs and no function works; raise StandinError where one does.
 
-        The function of a stopped execution works on, and would work in what comes next.
+        A stopped execution's function keeps running, and would affect what comes next.
         """
         deadline = time.monotonic() + timeout
         while any((left := self.request("GET", "/_standin/in-flight")).values()):
@@ -135,7 +135,7 @@ class RunningStandin:
             time.sleep(0.05)
 
     def queued_messages(self, queue_url: str) -> list[Json]:
-        """Return what is in a queue, and leave it there."""
+        """Return the messages of a queue without removing them."""
         path = f"/_ministack/sqs/messages?QueueUrl={urllib.parse.quote(queue_url)}"
         answer = self.request("GET", path)["messages"]
         (messages,) = answer[MANAGEMENT_ACCOUNT_ID][REGION].values()

@@ -71,7 +71,7 @@ class Stack:
         return list(self.statuses())
 
     def statuses(self) -> dict["Execution", str]:
-        """Return the same with their statuses, in a few calls however many there are."""
+        """Return the same with their statuses, in a few calls for any number of them."""
         pages = self.standin.client("stepfunctions").get_paginator("list_executions")
         found = [
             execution

@@ -51,7 +51,7 @@ class Standin(RunningStandin):
     """AWS on this machine, for as long as the `with` block lasts.
 
     It listens on loopback, at free ports, unless `host` and `ports` (MiniStack's and the
-    organization's) say otherwise: whoever reaches it may do anything with it.
+    organization's) say otherwise: anyone who reaches it can do anything with it.
 
     `speed` makes quotas wider, and latency, waits and functions' sleeps shorter; timeouts remain
     real seconds. `wait_speed`, where given, is the speed of state machines' waits. `latency` and
@@ -102,7 +102,7 @@ class Standin(RunningStandin):
             raise StandinError(f"no MiniStack: {MINISTACK_PYTHON} does not exist")
         self.directory = Path(tempfile.mkdtemp(prefix="standin-"))
         port, organization_port = self.ports or _free_ports()
-        # Whoever has such a URL cannot reach another organization that comes to listen there.
+        # With this URL, nobody reaches another organization that later listens at the port.
         self.instance = secrets.token_hex(8)
         organization_url = f"http://{LOOPBACK}:{organization_port}/i-{self.instance}"
         super().__init__(f"http://{LOOPBACK}:{port}", organization_url)
@@ -221,7 +221,7 @@ class Standin(RunningStandin):
         return errors.read().decode(errors="replace")
 
     def _is_ours(self) -> bool:
-        """Tell whether it is our MiniStack that answers: another may have had the port first."""
+        """Return whether our MiniStack answers: another may have taken the port first."""
         if self.hooks_off:
             return True  # it may have no routes of ours
         found = self.request("GET", "/_standin/instance")

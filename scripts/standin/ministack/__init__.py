@@ -1,1 +1,1 @@
-"""MiniStack with hooks that make it behave as AWS does where it does not by itself."""
+"""MiniStack with hooks for what AWS does differently."""

@@ -1,4 +1,4 @@
-"""Resource properties that CloudFormation treats otherwise than MiniStack does."""
+"""Resource properties that CloudFormation and MiniStack treat differently."""
 
 import json
 from collections.abc import Callable
@@ -40,9 +40,9 @@ def environment_texts() -> None:
 
 @hook
 def dropped_properties() -> None:
-    """Carry out the properties that MiniStack drops.
+    """Apply the properties that MiniStack drops.
 
-    Of tables encryption, backups, expiry and protection; of buckets encryption and lifecycle;
+    Of tables: encryption, backups, expiry and protection; of buckets: encryption and lifecycle;
     a topic's key; a machine's logging.
     """
 
@@ -198,7 +198,7 @@ def _xml(tag: str, value: Any) -> str:
     return f"<{tag}>{content}</{tag}>"
 
 
-# A trail's properties that are no booleans.
+# A trail's properties that are not booleans.
 _TEXTS = ("TrailName", "KMSKeyId", "S3BucketName")
 
 _APPLY: dict[str, Apply] = {

@@ -25,9 +25,9 @@ _failure: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVa
 
 @route("POST", "/_standin/events")
 def put_event(event: Json) -> Json:
-    """Put an event, given as rules see it, on the default bus of its region; return it so.
+    """Put an event, given as rules see it, on the default bus of its region, and return it.
 
-    MiniStack, like AWS, refuses `aws.*` sources from anybody else.
+    MiniStack, like AWS, refuses `aws.*` sources from anyone else.
     """
     if missing := [name for name in _REQUIRED if name not in event]:
         raise BadRequestError(f"the event lacks {', '.join(missing)}")

@@ -54,7 +54,7 @@ def record(execution: Json, event_type: str, details: Json | None = None) -> Non
 
 
 def end(execution: Json, status: str, details: Json | None = None, **fields: Any) -> bool:
-    """Give a running execution its final status; tell whether this call did so."""
+    """Give a running execution its final status; return whether this call did so."""
     kind = {"TIMED_OUT": "TimedOut"}.get(status, status.capitalize())
     with _transition:
         if execution["status"] != "RUNNING":

@@ -36,7 +36,7 @@ def assignments() -> None:
 
 @hook
 def choices() -> None:
-    """Apply the `Output` of a Choice's Default, and refuse a Condition that is no boolean."""
+    """Apply the `Output` of a Choice's Default, and refuse a Condition that is not a boolean."""
 
     def execute_choice(state: Json, data: Any, context: Json) -> tuple[Any, str]:
         if sfn._state_query_language(state, context) != "JSONata":

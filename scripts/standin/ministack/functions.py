@@ -100,7 +100,7 @@ _standin_scale_time()
 
 @route("GET", "/_standin/interpreter")
 def _interpreter(_: None) -> Json:
-    """Return which Python runs the functions, for whoever builds their package elsewhere."""
+    """Return which Python runs the functions, for building their package elsewhere."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return {"version": version, "machine": platform.machine().lower()}
 

@@ -1,4 +1,4 @@
-"""Tells which stand-in this is, so that nobody takes another one at its port for it."""
+"""Says which stand-in this is, so that a client notices another one at its port."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Tells what is still at work: executions, and tasks, also those whose execution has ended."""
+"""Reports what still runs: executions, and tasks, including those whose execution has ended."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ def _in_flight(_: None) -> Json:
 def task_count() -> None:
     """Count tasks from before they begin until they end.
 
-    A stopped execution's function works on, as on AWS: until it ends it reads and writes.
+    A stopped execution's function keeps running, as on AWS: until it ends, it reads and writes.
     """
     tasks._within = _counted(tasks._within)
     # A task that timed out is given up, not ended.

@@ -1,4 +1,4 @@
-"""Metrics that AWS makes of logs and executions, and alarms as CloudWatch evaluates them."""
+"""Metrics that AWS derives from logs and executions, and alarms as CloudWatch evaluates them."""
 
 import json
 import operator
@@ -86,8 +86,8 @@ def function_metrics() -> None:
 def alarm_evaluation() -> None:
     """Evaluate alarms only when asked, and then by dimensions, periods and missing data.
 
-    MiniStack looks at them whenever somebody puts a metric, adds up all dimensions and periods,
-    and leaves an alarm as it is while data is missing.
+    MiniStack evaluates them whenever a metric is put, adds up all dimensions and periods, and
+    does not change an alarm while data is missing.
     """
     cloudwatch._evaluate_alarm = lambda _alarm: None
 

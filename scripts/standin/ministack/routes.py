@@ -18,7 +18,7 @@ class BadRequestError(Exception):
 
 
 def route(method: str, path: str) -> Callable[[Handler], Handler]:
-    """Answer `method path` with what the decorated function makes of the JSON body."""
+    """Answer `method path` with the decorated function's result for the JSON body."""
 
     def register(handler: Handler) -> Handler:
         _handlers[method, path] = handler

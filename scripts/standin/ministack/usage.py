@@ -20,11 +20,11 @@ from standin.ministack.routes import route
 
 STATE_MACHINE = "state machine"
 
-# botocore takes no longer application name, and warns.
+# botocore warns of a longer application name.
 _LONGEST_NAME = 50
 _PAYLOADS = ("input", "output", "parameters", "cause")
 
-# Function processes tell who they are in the user agent of their requests.
+# Function processes name themselves in the user agent of their requests.
 _NAME_IN_USER_AGENT = f"""
 def _standin_name_caller():
     import os
@@ -90,7 +90,7 @@ def forget_usage(_: Any) -> Json:
 
 @hook
 def function_usage() -> None:
-    """Measure each invocation; MiniStack reports no memory that was measured."""
+    """Measure each invocation; the memory that MiniStack reports is not measured."""
 
     def invoke(worker: Any, event: Any, request_id: str, **options: Any) -> Json:
         start = time.monotonic()
@@ -194,7 +194,7 @@ def _item_count(operation: str, body: bytes) -> int:
 
 
 def _executions() -> list[Json]:
-    """Return the size of every execution that is no child, with those of its children."""
+    """Return the size of every execution that is not a child, with those of its children."""
     children: dict[str, list[Json]] = {}
     for execution in list(sfn._executions.values()):
         if map_run := sfn._map_runs.get(execution.get("mapRunArn")):
@@ -223,7 +223,7 @@ def _size(execution: Json, children: list[Json]) -> Json:
 
 
 def _transitions(execution: Json) -> int:
-    """Count the states entered and the tasks repeated, which is what is paid for."""
+    """Count the states entered and the tasks repeated, which AWS bills."""
     kinds = Counter(event["type"] for event in execution["events"])
     entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))
     repeated = max(0, kinds["TaskScheduled"] - kinds["TaskStateEntered"])

@@ -18,7 +18,7 @@ Answer = dict[str, Any] | None
 
 
 class AccountApi:
-    """Validates, authorises and carries out contact operations."""
+    """Validates, authorizes and performs contact operations."""
 
     def __init__(self) -> None:
         self.rules = ServiceRules("account")

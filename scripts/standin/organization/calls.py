@@ -1,11 +1,11 @@
-"""The log of every call: who was meant and what came of it, never a contact value."""
+"""The log of every call: its target and outcome, never a contact value."""
 
 import threading
 import time
 from collections import Counter, deque
 from typing import Any, NamedTuple
 
-# Bounded, so that a stand-in left running does not grow for ever; the counts stay complete.
+# Bounded, so that a stand-in left running does not grow forever; the counts stay complete.
 _KEPT = 1_000_000
 
 
@@ -42,7 +42,7 @@ class CallLog:
             self._counts[operation, outcome] += 1
 
     def record_inactive_write(self, account_id: str) -> None:
-        """Note that somebody tried to write to an account that is not ACTIVE."""
+        """Record an attempt to write to an account that is not ACTIVE."""
         with self._lock:
             self._inactive_writes[account_id] += 1
 

@@ -11,7 +11,7 @@ from standin.organization.quotas import DEFAULT_QUOTAS
 
 @dataclass(slots=True)
 class Fault:
-    """One plan. `times` counts down and is None for ever; `delay` is in real seconds.
+    """One plan. `times` counts down and is None forever; `delay` is in real seconds.
 
     Unlike a world's latency a delay is not divided by the speed: it is there to outlast a timeout
     of the caller, and those do not shrink.

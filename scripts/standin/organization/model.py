@@ -29,7 +29,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationalUnit:
-    """An OU and the root or OU that it lies in."""
+    """An OU, and the root or OU that is its parent."""
 
     id: str
     name: str
@@ -50,7 +50,7 @@ class Policy:
 class World:
     """An organization, its contacts and how the services behave; what `reset` takes.
 
-    `organization_id` is None where the caller is in no organization. `accounts` are the members:
+    `organization_id` is None if the caller is in no organization. `accounts` are the members:
     the management account is always there, in the root. Contacts are not checked: a test
     may want values that no Put would take.
     """

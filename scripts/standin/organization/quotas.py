@@ -26,7 +26,7 @@ DEFAULT_QUOTAS: dict[str, Quota] = {
     "ListRoots": (1, 2),
     "ListAWSServiceAccessForOrganization": (1, 3),
     "ListChildren": (6, 10),
-    # Assumed from their neighbours: no documented number was found for these.
+    # Assumed from similar operations: no documented number was found for these.
     "DescribeOrganizationalUnit": (5, 8),
     "DescribePolicy": (5, 8),
     "ListPolicies": (5, 8),

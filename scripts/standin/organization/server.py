@@ -38,11 +38,11 @@ class _Response(NamedTuple):
 class OrganizationServer:
     """Serves a world until it is stopped.
 
-    Signatures are not checked: whoever calls is the management account. That an Authorization
-    header is there is checked. Anybody who reaches the port may also use the admin API, so it is
-    on loopback unless `host` says otherwise. `clock` and `sleep` are for tests in which time
-    matters. A call whose path begins with `/i-` and another `instance` is refused: whoever makes
-    it means an organization that had this port before, or wanted it too.
+    Every caller is the management account: an Authorization header must be there, but signatures
+    are not checked. Anyone who reaches the port can also use the admin API, so it is on loopback
+    unless `host` says otherwise. `clock` and `sleep` are for tests in which time matters. A call
+    whose path begins with `/i-` and another `instance` is refused: it is meant for another
+    organization that had this port before, or wanted it too.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option of the program
@@ -111,7 +111,7 @@ class _HttpServer(ThreadingTCPServer):
 
     def server_close(self) -> None:
         super().server_close()
-        # A kept-alive connection would be served on by its thread.
+        # Its thread would keep serving a kept-alive connection.
         for connection in list(self._connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

@@ -60,7 +60,7 @@ class Organization:
 
     @property
     def world(self) -> World:
-        """The world it began as; accounts, contacts and trusted access have moved on since."""
+        """The world it began as; accounts, contacts and trusted access have changed since."""
         return self._world
 
     @property
@@ -109,7 +109,7 @@ class Organization:
                 self._world.trusted_access.append(principal)
 
     def add_account(self, document: dict[str, Any]) -> None:
-        """Let a new member join; `contacts` may come along with it. Raises WorldError."""
+        """Let a new member join, with `contacts` if given. Raises WorldError."""
         contacts = document.pop("contacts", {})
         account = build_account({"parent": self._world.root_id, **document})
         with self._lock:
@@ -130,7 +130,7 @@ class Organization:
             return {kind: dict(value.latest) for kind, value in values if value.latest}
 
     def set_contact(self, account_id: str, contact_type: str, value: Contact | None) -> None:
-        """Set or remove a contact by hand: any value, seen at once. Raises WorldError."""
+        """Set or remove a contact directly: any value, seen at once. Raises WorldError."""
         check_contact_type(contact_type)
         with self._lock:
             self._values(account_id)[contact_type].settle(value)

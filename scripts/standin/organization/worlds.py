@@ -65,10 +65,10 @@ def drifted_world(
     states: Mapping[str, int] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Return a world of so many members, a share of which drifted from the management account.
+    """Return a world of members, a share of which drifted from the management account.
 
     A drifted member has no contact like the management account's: an alternate contact is missing
-    with the probability `missing` and has other values else, the primary contact has other values
+    with the probability `missing`, or else has other values; the primary contact has other values
     and one more optional field. The other members have the same contacts.
     `states` says how many members have a state other than ACTIVE; they are spread by the seed.
     `settings` are further keys of a world, such as `read_delay` or `latency`.
