@@ -1,12 +1,17 @@
 """Whatever AWS answers in pages, the commands read to its end."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 from boto3.session import Session
 from support.cli import REPOSITORY
 
+# A paginator is asked for by the operation's name as a text, and so is none of its methods.
+MODULES = [
+    path
+    for folder in ("scripts/operate", "functions")
+    for path in REPOSITORY.glob(f"{folder}/**/*.py")
+]
 # Calls for the first page alone, by module and operation, each with the reason.
 FIRST_PAGE = {
     ("change_sets", "describe_change_set"): "only its status; the changes are paged after",
@@ -22,20 +27,25 @@ FIRST_PAGE = {
 }
 
 
-def direct_calls(module: Path) -> set[tuple[str, str]]:
-    """Return what a module calls of operations that answer in pages, without a paginator."""
-    text = module.read_text()
-    called = set(re.findall(r"\.(\w+)\(", text))
-    found = set()
-    for service in re.findall(r'client\("(\w+)"', text):
-        client: Any = Session().client(service, "us-east-1")
-        names = called & client.meta.method_to_api_mapping.keys()
-        found |= {(module.stem, name) for name in names if client.can_paginate(name)}
-    return found
+def paged() -> set[str]:
+    """Return the operations that answer in pages, of every service that is called at all."""
+    services = {name for one in MODULES for name in re.findall(r'client\("(\w+)"', one.read_text())}
+    clients: list[Any] = [Session().client(name, "us-east-1") for name in services]
+    return {
+        name
+        for client in clients
+        for name in client.meta.method_to_api_mapping
+        if client.can_paginate(name)
+    }
 
 
 def test_every_page_is_read() -> None:
-    """A new call takes a paginator, or a reason in FIRST_PAGE."""
-    modules = (REPOSITORY / "scripts/operate").rglob("*.py")
+    """A new call, whatever its client is called, takes a paginator, or a reason in FIRST_PAGE."""
+    operations = paged()
+    found = {
+        (module.stem, name)
+        for module in MODULES
+        for name in operations.intersection(re.findall(r"\.(\w+)", module.read_text()))
+    }
 
-    assert FIRST_PAGE.keys() == {one for module in modules for one in direct_calls(module)}
+    assert FIRST_PAGE.keys() == found
