@@ -12,12 +12,14 @@ from contact_sync.aws.items import from_item, to_item
 from contact_sync.config import CONFIG_KEY, SyncConfig, parse_config
 from contact_sync.errors import InvalidConfigError
 
-from operate.aws import Aws, code_of
+from operate.aws import Aws
 from operate.console import OperateError
 from operate.replaced import replaced
 
 Json = dict[str, Any]
 
+# Reasons for which a transaction is cancelled: someone else wrote, or writes at this moment.
+CHANGED = {"ConditionalCheckFailed", "TransactionConflict"}
 ACCOUNTS, UNITS = "excluded_accounts", "excluded_organizational_units"
 
 
@@ -126,12 +128,18 @@ def write(aws: Aws, table: str, old: Json | None, new: Json) -> None:
     try:
         aws.client("dynamodb").transact_write_items(TransactItems=writes)
     except ClientError as error:
-        if code_of(error) != "TransactionCanceledException":
+        if not CHANGED & _cancelled_for(error):
             raise
         raise OperateError(
             "the configuration was changed by someone else meanwhile; nothing was written: try "
             "again"
         ) from None
+
+
+def _cancelled_for(error: ClientError) -> set[str]:
+    """Return why DynamoDB cancelled a transaction: empty for every other error."""
+    answer: Json = dict(error.response)
+    return {str(reason.get("Code")) for reason in answer.get("CancellationReasons", [])}
 
 
 def _request(table: str, old: Json | None, new: Json) -> Json:

@@ -294,16 +294,20 @@ class TestApply:
         assert 0 == config("apply", file(WHOLE), "--yes").code
 
     def test_throttled(self, account: Deployed, config: Config, file: Any) -> None:
-        """A refused write is an error, and told in one line."""
-        error = refusal("ProvisionedThroughputExceededException", "later")
+        """A refused write is an error, told in one line, and nobody else's change.
+
+        The reasons are a member of their own (botocore's model of TransactionCanceledException).
+        """
+        code, reasons = (
+            "TransactionCanceledException",
+            [{"Code": "ThrottlingError"}, {"Code": "None"}],
+        )
+        error = refusal(code, "[ThrottlingError, None]", CancellationReasons=reasons)
         account.aws.fail("dynamodb.TransactWriteItems", error)
 
         told = config("apply", file(WHOLE), "--yes")
 
-        assert (1, "error: Any: ProvisionedThroughputExceededException: later") == (
-            told.code,
-            told.error,
-        )
+        assert (1, f"error: Any: {code}: [ThrottlingError, None]") == (told.code, told.error)
 
 
 class TestExclusions:

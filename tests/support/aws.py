@@ -81,9 +81,12 @@ class FakeAws:
         return found
 
 
-def refusal(code: str, message: str = "", status: int = 400, operation: str = "Any") -> ClientError:
-    """Return the error that a client raises for this answer of a service."""
+def refusal(
+    code: str, message: str = "", status: int = 400, operation: str = "Any", **members: Any
+) -> ClientError:
+    """Return the error that a client raises for this answer, with the model's own members."""
     answer: Any = {
+        **members,
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
