@@ -101,6 +101,12 @@ def test_what_a_run_replaced_is_found_without_that_of_others(
     assert [] == list(replaced.of_run("run"))
 
 
-def test_what_has_expired_is_named(replaced: ReplacedContactsBucket) -> None:
-    with pytest.raises(ApiRefusedError, match=f"load {KEY}"):
-        replaced.load(SYNC_ID, MEMBER, BILLING)
+def test_what_has_expired_is_named(replaced: ReplacedContactsBucket, bucket: Any) -> None:
+    """No account denied it: S3 says so of a missing object to a role that may not list.
+
+    (aws-facts.md §8, S3; moto answers NoSuchKey to everybody.)
+    """
+    with Stubber(bucket) as stub:
+        stub.add_client_error("get_object", "AccessDenied", http_status_code=403)
+        with pytest.raises(ApiRefusedError, match=f"load {KEY}: AccessDenied: it has expired"):
+            replaced.load(SYNC_ID, MEMBER, BILLING)

@@ -81,6 +81,9 @@ def _named(error: ClientError, subject: str) -> SyncError:
         return ThrottledError(f"{subject}: {code}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServiceUnavailableError(f"{subject}: {code}")
+    if (code, error.operation_name) == ("AccessDenied", "GetObject"):
+        # What S3 answers of a missing object, too, to a role that may not list the bucket.
+        return ApiRefusedError(f"{subject}: {code}: it has expired, or the role may not read it")
     if code in DENIED:
         return AccessDeniedError(f"{subject}: {code}. {AccessDeniedError.remedy}")
     if code == "ValidationException" and error.operation_name.endswith(CONTACT_OPERATIONS):
