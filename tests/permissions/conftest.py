@@ -14,6 +14,12 @@ def _stack() -> Stack:
     return Stack(expand(source_template()), "dev")
 
 
+@pytest.fixture(scope="session", name="trailed")
+def _trailed(stack: Stack) -> Stack:
+    """Return the stack with a trail of its own."""
+    return Stack(stack.template, CreateTrail="true")
+
+
 @pytest.fixture(scope="session", name="forwarding")
 def _forwarding() -> Stack:
     return Stack(forwarding_template(), HomeRegion="eu-west-1", Kind="Both")

@@ -1,6 +1,6 @@
 """Key, topic, queue and bucket let in whom they must, and refuse everybody else."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from permissions.calls import OVER_TLS, key_of
@@ -222,6 +222,66 @@ class TestBucket:
         for role, principal in who.items():
             request = Request("s3:GetObject", outside, principal, OVER_TLS)
             assert Decision.NOTHING == decide(documents(stack, role), request)
+
+
+class TestTrail:
+    """The stack's own trail, where it has one, uses key and bucket; no other trail does.
+
+    The calls are those of CloudTrail's guide, in its pages on key and bucket policies.
+    """
+
+    TRAIL = Principal(service="cloudtrail.amazonaws.com")
+    OURS: ClassVar = {
+        **OVER_TLS,
+        "aws:SourceArn": f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/aws-contact-sync-dev-trail",
+        "s3:x-amz-acl": "bucket-owner-full-control",
+    }
+    OTHERS: ClassVar = {
+        **OURS,
+        "aws:SourceArn": f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/aws-contact-sync-prod-trail",
+    }
+
+    def decide(
+        self, stack: Stack, action: str, who: Principal, context: dict[str, str], key: str = ""
+    ) -> Decision:
+        policy, resource = stack.properties("Key")["KeyPolicy"], stack.arn("Key")
+        if action.startswith("s3:"):
+            policy = stack.properties("TrailBucketPolicy")["PolicyDocument"]
+            resource = f"arn:aws:s3:::{stack.properties('Trail')['S3BucketName']}{key}"
+        return decide([policy], Request(action, resource, who, context))
+
+    @pytest.mark.case("D2")
+    @pytest.mark.parametrize(
+        ("action", "key"),
+        [
+            # Of a bucket with a Bucket Key, when the trail is made.
+            ("kms:Decrypt", ""),
+            ("kms:DescribeKey", ""),
+            ("kms:GenerateDataKey", ""),
+            ("s3:GetBucketAcl", ""),
+            ("s3:PutObject", f"/AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/1.json.gz"),
+        ],
+    )
+    def test_what_a_trail_does(self, trailed: Stack, action: str, key: str) -> None:
+        assert Decision.ALLOW == self.decide(trailed, action, self.TRAIL, self.OURS, key)
+        for who, context in ((self.TRAIL, self.OTHERS), (OUTSIDER, self.OURS)):
+            assert Decision.NOTHING == self.decide(trailed, action, who, context, key)
+
+    @pytest.mark.parametrize(
+        ("action", "key"),
+        [
+            ("kms:Encrypt", ""),
+            ("s3:GetObject", f"/AWSLogs/{ACCOUNT}/1"),
+            ("s3:PutObject", f"/AWSLogs/{OTHER_ACCOUNT}/1"),
+        ],
+    )
+    def test_it_does_nothing_else(self, trailed: Stack, action: str, key: str) -> None:
+        assert Decision.NOTHING == self.decide(trailed, action, self.TRAIL, self.OURS, key)
+
+    def test_nobody_uses_its_bucket_without_tls(self, trailed: Stack) -> None:
+        context = self.OURS | WITHOUT_TLS
+
+        assert Decision.DENY == self.decide(trailed, "s3:GetBucketAcl", self.TRAIL, context)
 
 
 class TestWithoutRole:

@@ -3,9 +3,7 @@
 from typing import Any
 
 import pytest
-from support.stack import ACCOUNT, REGION, Stack
-
-WITHOUT_TLS = {"Bool": {"aws:SecureTransport": "false"}}
+from support.stack import Stack
 
 
 class TestKey:
@@ -29,9 +27,7 @@ class TestKey:
 
 
 class TestTrail:
-    """The stack's own trail, where it has one: CloudTrail may write, and nobody for another."""
-
-    ARN = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/aws-contact-sync-dev-trail"
+    """The stack's own trail, where it has one."""
 
     @pytest.fixture(name="trailed")
     def _trailed(self, expanded: dict[str, Any]) -> Stack:
@@ -70,40 +66,6 @@ class TestTrail:
         assert ("Enabled", 7) == (rule["Status"], rule["ExpirationInDays"])
         assert all(bucket["PublicAccessBlockConfiguration"].values())
         assert "BucketName" not in bucket
-
-    def test_bucket_policy(self, trailed: Stack) -> None:
-        """This trail may look and write; the only denial is for want of TLS."""
-        policy = trailed.properties("TrailBucketPolicy")["PolicyDocument"]
-        check, write, deny = policy["Statement"]
-        ours = {"aws:SourceArn": self.ARN}
-        owned = {"s3:x-amz-acl": "bucket-owner-full-control"}
-
-        assert [{"Service": "cloudtrail.amazonaws.com"}] * 2 == [
-            each["Principal"] for each in (check, write)
-        ]
-        assert ("s3:GetBucketAcl", {"StringEquals": ours}) == (check["Action"], check["Condition"])
-        assert ("s3:PutObject", {"StringEquals": ours | owned}) == (
-            write["Action"],
-            write["Condition"],
-        )
-        assert write["Resource"].endswith(f"/AWSLogs/{ACCOUNT}/*")
-        assert ("Deny", "*", WITHOUT_TLS) == (
-            deny["Effect"],
-            deny["Principal"],
-            deny["Condition"],
-        )
-
-    @pytest.mark.case("D2")
-    def test_key(self, trailed: Stack) -> None:
-        """This trail, and no other, encrypts with the key."""
-        [use] = [
-            statement
-            for statement in trailed.properties("Key")["KeyPolicy"]["Statement"]
-            if statement["Principal"] == {"Service": "cloudtrail.amazonaws.com"}
-        ]
-
-        assert ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"] == use["Action"]
-        assert {"StringEquals": {"aws:SourceArn": self.ARN}} == use["Condition"]
 
 
 class TestBucket:
