@@ -22,7 +22,7 @@ def delete(aws: Aws, options: Namespace) -> int:
     """Delete stack, forwarding stacks and releases; return the exit code."""
     name = stack_name(options.environment)
     stack = find_stack(aws, name)
-    if stack and stack.status != "CREATE_IN_PROGRESS":
+    if stack and stack.status not in ("CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
         stack = wait_until_idle(aws, name)
     tower = stack.parameters.get("ControlTowerRegion", "") if stack else ""
     regions = {aws.events_region, tower} - {"", aws.region}
@@ -34,6 +34,10 @@ def delete(aws: Aws, options: Namespace) -> int:
             return nothing(f"There is no stack {name} in this account and region.")
         note(f"{name} is gone, and its releases are left")
     _ask(aws, options, name, stack)
+    if stack and stack.status == "DELETE_IN_PROGRESS":
+        # Somebody has begun it, and the machine is not deleted for as long as it runs.
+        _stop_runs(stack)
+        stack = wait_until_idle(aws, name)
     if stack:
         back_up(options, stack)
         _delete_main(aws, stack)

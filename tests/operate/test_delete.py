@@ -167,6 +167,24 @@ class TestDelete:
         stopped = cloud.sent("stepfunctions.StopExecution")
         assert runs == [given["executionArn"] for given in stopped]
 
+    @pytest.mark.case("D5")
+    def test_somebody_else_deletes_it_during_a_run(self, cloud: Deploying, delete: Delete) -> None:
+        """The machine stays DELETING until the run has ended (aws-facts.md §8, Step Functions)."""
+        cloud.stack["StackStatus"] = "DELETE_IN_PROGRESS"
+        run = {"executionArn": f"arn:aws:states:us-east-1:{ACCOUNT}:execution:m:daily"}
+        stacks = cloud.account.stacks.stacks
+        cloud.aws.answers |= {
+            "stepfunctions.ListExecutions": lambda *_: {
+                "executions": [run] if ("us-east-1", STACK) in stacks else []
+            },
+            "stepfunctions.StopExecution": lambda *_: stacks.pop(("us-east-1", STACK)) and {},
+        }
+
+        told = delete("--yes")
+
+        assert 0 == told.code, told.err
+        assert ["stepfunctions.StopExecution", "s3.DeleteObjects"] == order(cloud)
+
     def test_bucket_keeps_an_object(self, cloud: Deploying, delete: Delete) -> None:
         """What S3 refuses of many is in its answer, and no error of the call."""
         refused = {"Key": "AWSLogs/1", "Code": "AccessDenied", "Message": "Access Denied"}
