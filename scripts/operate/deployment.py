@@ -16,7 +16,7 @@ from operate.console import OperateError
 from operate.operations import wait_until_idle
 from operate.parameters import Settings, given_by
 from operate.releases import own_bucket
-from operate.stacks import Stack, stack_name
+from operate.stacks import NEVER_DEPLOYED, Stack, stack_name
 
 Json = dict[str, Any]
 PAUSED = {"Triggers": "DISABLED"}
@@ -45,8 +45,8 @@ class Deployment:
     @property
     def stack(self) -> Stack | None:
         """The stack, unless it has never been deployed."""
-        never = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
-        return self.found if self.found and self.found.status not in never else None
+        is_there = self.found and self.found.status not in NEVER_DEPLOYED
+        return self.found if is_there else None
 
     @property
     def contact_types(self) -> list[str]:

@@ -14,6 +14,7 @@ from operate.deployment import PAUSED, Deployment
 from operate.forwarding import forwarding_stack
 from operate.packaging import missing_tools
 from operate.source import source_notes
+from operate.stacks import NEVER_DEPLOYED
 from operate.trails import find_trail
 
 STUCK = ("UPDATE_FAILED", "UPDATE_ROLLBACK_FAILED")
@@ -96,6 +97,8 @@ def _check_others(deployment: Deployment) -> Iterator[str]:
     active = ""
     for region in dict.fromkeys((aws.region, aws.events_region)):
         for stack in pages(aws.client("cloudformation", region), "describe_stacks", "Stacks"):
+            if stack["StackStatus"] in NEVER_DEPLOYED:
+                continue
             values = {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])}
             home = values.get("HomeRegion", region)
             if stack["StackName"] in (name, forwarding_stack(name)):

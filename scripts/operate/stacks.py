@@ -11,6 +11,9 @@ from botocore.exceptions import ClientError
 from operate.aws import Aws, code_of, pages
 from operate.console import OperateError
 
+# Of a stack that was never deployed there is nothing but its name and parameters.
+NEVER_DEPLOYED = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
+
 
 @dataclass(frozen=True)
 class Stack:

@@ -199,6 +199,23 @@ class TestFirst:
         )
         assert "ERROR" == nothing.parameters()["LogLevel"]
 
+    @pytest.mark.parametrize("status", ["REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"])
+    def test_what_was_never_deployed(self, nothing: Deploying, deploy: Deploy, status: str) -> None:
+        """It does not act by itself, although it has parameters; a stack of a change set is made.
+
+        (CreateChangeSet: type CREATE where the status is REVIEW_IN_PROGRESS, as `aws
+        cloudformation deploy` does.)
+        """
+        stacks = nothing.account.stacks
+        stacks.put(STACK, status="REVIEW_IN_PROGRESS")
+        stacks.put("aws-contact-sync-prod", status=status, parameters={"Triggers": "ENABLED"})
+
+        succeeded(deploy())
+
+        assert "ENABLED" == nothing.parameters()["Triggers"]
+        [made] = nothing.sent("cloudformation.CreateChangeSet")
+        assert "CREATE" == made["ChangeSetType"]
+
     def test_prod_is_protected(self, cloud: Deploying, deploy: Deploy) -> None:
         """And only one environment acts by itself."""
         cloud.operations.outputs["TerminationProtection"] = "true"
