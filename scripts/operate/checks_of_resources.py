@@ -4,6 +4,7 @@ from contact_sync.aws.organization import ACCOUNT_MANAGEMENT, OrganizationClient
 
 from operate.aws import each, pages
 from operate.checks import Check, Notes, Site, fail, warn
+from operate.stacks import HALF, NEVER_DEPLOYED
 
 GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 
@@ -17,8 +18,12 @@ def stack(site: Site) -> Notes:
             f"{told}: the last deployment failed and the one before is in use; deploy again, and "
             f"where that changes nothing: {site.repair}"
         )
-    elif status.endswith("_IN_PROGRESS"):
+    elif site.stack.is_changing:
         yield warn(f"{told}: validate again when that has ended")
+    elif status in NEVER_DEPLOYED:
+        yield fail(f"{told}, and was never deployed: {site.deploy}")
+    elif status in HALF:
+        yield fail(f"{told}: {site.command('rollback')} --delete, then deploy again")
     elif status not in GOOD:
         yield fail(f"{told}: {site.command('rollback')} frees it, then deploy again")
     return told

@@ -14,11 +14,10 @@ from operate.deployment import PAUSED, Deployment
 from operate.forwarding import forwarding_stack
 from operate.packaging import missing_tools
 from operate.source import source_notes
-from operate.stacks import NEVER_DEPLOYED
+from operate.stacks import HALF, NEVER_DEPLOYED
 from operate.trails import find_trail
 
 STUCK = ("UPDATE_FAILED", "UPDATE_ROLLBACK_FAILED")
-HALF = ("CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED")
 
 
 def check(deployment: Deployment) -> None:

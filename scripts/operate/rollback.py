@@ -14,7 +14,7 @@ from operate.console import OK, OperateError, confirm, note, out, warn
 from operate.operations import Operation, wait_until_idle
 from operate.options import Parser, text
 from operate.releases import Releases, own_bucket, running_release, sam_bucket
-from operate.stacks import Stack, find_stack, stack_name
+from operate.stacks import HALF, NEVER_DEPLOYED, Stack, find_stack, stack_name
 
 NOTHING_TO_DO = 3
 # Of a ClientRequestToken: by it, an interrupted going back is known from an update.
@@ -97,7 +97,7 @@ def _go_back(aws: Aws, options: Namespace) -> int:
     if status == "UPDATE_ROLLBACK_FAILED":
         question = f"The last update of {name} failed, and so did undoing it. Try that again?"
         return _free(aws, options, stack, question, stack.client.continue_update_rollback)
-    if status == "CREATE_FAILED" or status.startswith(("ROLLBACK_", "DELETE_")):
+    if status in HALF + NEVER_DEPLOYED:
         return nothing(
             f"{name} is {status}, and was never deployed as a whole or is half deleted: nothing to "
             "go back to. Remove it with --delete."

@@ -13,6 +13,8 @@ from operate.console import OperateError
 
 # Of a stack that was never deployed there is nothing but its name and parameters.
 NEVER_DEPLOYED = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
+# What is half there can only be deleted.
+HALF = ("CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED")
 
 
 @dataclass(frozen=True)

@@ -64,11 +64,14 @@ def test_another_place(operate: Operate, name: str) -> None:
 
 
 @every_command
-def test_failed_first_deployment(account: Deployed, operate: Operate, name: str) -> None:
-    """A stack in ROLLBACK_COMPLETE has nothing to work with; what to do is said."""
-    account.stack.update(StackStatus="ROLLBACK_COMPLETE", Outputs=[])
+@pytest.mark.parametrize("status", ["REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])
+def test_failed_first_deployment(
+    account: Deployed, operate: Operate, name: str, status: str
+) -> None:
+    """A stack that was never whole has nothing to work with; what to do is said."""
+    account.stack.update(StackStatus=status, Outputs=[])
 
     told = told_by(operate, name)
 
     output = told.out + told.err
-    assert f"{STACK} is ROLLBACK_COMPLETE" in output or "its first deployment failed" in output
+    assert f"{STACK} is {status}" in output or "its first deployment failed" in output

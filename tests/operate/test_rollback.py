@@ -68,15 +68,20 @@ class TestOptions:
 class TestNothing:
     """Exit code 3, and nothing is touched."""
 
-    def test_no_stack(self, cloud: Deploying, rollback: Rollback) -> None:
-        del cloud.account.stacks.stacks["us-east-1", STACK]
+    @pytest.mark.parametrize("status", [None, "REVIEW_IN_PROGRESS"])
+    def test_no_stack(self, cloud: Deploying, rollback: Rollback, status: str | None) -> None:
+        cloud.stack["StackStatus"] = status
+        if not status:
+            del cloud.account.stacks.stacks["us-east-1", STACK]
 
         told = rollback()
 
         assert 3 == told.code
         assert f"There is no stack {STACK} in this account and region: nothing to go" in told.error
 
-    @pytest.mark.parametrize("status", ["CREATE_FAILED", "ROLLBACK_COMPLETE", "DELETE_FAILED"])
+    @pytest.mark.parametrize(
+        "status", ["CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"]
+    )
     def test_never_whole(self, cloud: Deploying, rollback: Rollback, status: str) -> None:
         cloud.stack["StackStatus"] = status
 
