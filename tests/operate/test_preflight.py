@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from operate.parameters import defaults
+from standin.organization import OrganizationClient, OrganizationServer
 from standin.organization.worlds import SOURCE_CONTACTS
 from support.aws import Json, Operate, Told, refusal
 from support.deployed import STACK, Deployed
@@ -141,6 +142,23 @@ class TestChecks:
         others = [{"ServicePrincipal": f"{name}.amazonaws.com"} for name in ("sso", "ram")]
         cloud.aws.answers[operation] = {"EnabledServicePrincipals": others}
         assert "failed: Enable trusted access for AWS Account Management." in plan().err
+
+
+def test_quotas(
+    cloud: Deploying, plan: Deploy, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DescribeOrganization: two at once, then one a second (aws-facts.md §2), which is waited for.
+
+    Time passes only while the command waits, as if AWS answered at once.
+    """
+    world = cloud.account.organization.world()
+    with OrganizationServer(world, clock=lambda: sum(slept)) as strict:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", strict.url)
+        told = plan()
+        refused = [one["outcome"] for one in OrganizationClient(strict.url).calls()]
+
+    assert 3 == told.code, told.err
+    assert "TooManyRequestsException" in refused
 
 
 class TestTrail:
