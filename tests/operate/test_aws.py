@@ -1,6 +1,9 @@
 """AWS's errors in plain words, and signing in."""
 
+import json
+import re
 from argparse import Namespace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +12,7 @@ import pytest
 from botocore import exceptions as botocore
 from contact_sync.aws.clients import named_errors
 from contact_sync.errors import OrganizationNotInUseError, SyncError
-from operate.aws import explain, open_aws
+from operate.aws import Aws, explain, open_aws
 from operate.stacks import get_stack
 from support.aws import Operate, refusal
 
@@ -22,6 +25,27 @@ def hidden(refused: Exception) -> Exception:
     except SyncError as error:
         return error
     raise AssertionError
+
+
+def test_credentials_are_refreshed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A command may outlive its credentials: each call is signed with those of its time.
+
+    (botocore asks again where they expire within ten minutes, as those of SSO and roles do.)
+    """
+    process, config = tmp_path / "process", tmp_path / "config"
+    expires = f"{datetime.now(UTC) + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}"
+    answer = {"Version": 1, "AccessKeyId": "KEY$$", "SecretAccessKey": "any", "Expiration": expires}
+    process.write_text(f"cat <<END\n{json.dumps(answer)}\nEND\n")
+    config.write_text(f"[profile audit]\ncredential_process = sh {process}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    client = Aws("us-east-1", "audit").client("sts")
+
+    first, second = (
+        re.findall(r"Credential=(KEY\d+)", client.generate_presigned_url("get_caller_identity"))
+        for _ in range(2)
+    )
+
+    assert first != second
 
 
 class TestErrors:
