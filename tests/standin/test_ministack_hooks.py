@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from standin.standin import Execution, Outcome, Stack, Standin, StandinError
 from support.bench import CAUGHT, Bench, caught, distributed_map, invoke
 
@@ -942,8 +942,10 @@ class TestCloudFormation:
         assert level(plain) is None
 
     def test_trail(self, hooked: Bench, plain: Bench, tmp_path: Path) -> None:
-        """A trail is made and on, is changed, and goes with its stack."""
+        """A trail is made and on, is changed, and goes with its stack; its last log comes late."""
         made = {"TrailName": "made", "S3BucketName": "logs", "IsLogging": True}
+        s3 = hooked.standin.client("s3")
+        s3.create_bucket(Bucket="logs")
         stack = deploy_one(hooked, tmp_path, "AWS::CloudTrail::Trail", made)
         client = hooked.standin.client("cloudtrail")
 
@@ -952,8 +954,21 @@ class TestCloudFormation:
         assert client.get_trail(Name="made")["Trail"]["IsMultiRegionTrail"]
         stack.delete()
         assert [] == client.describe_trails()["trailList"]
+        assert 1 == s3.list_objects_v2(Bucket="logs")["KeyCount"]
         with pytest.raises(StandinError, match="Unrecognized resource types"):
             deploy_one(plain, tmp_path, "AWS::CloudTrail::Trail", made)
+
+    def test_full_bucket(self, hooked: Bench, plain: Bench, tmp_path: Path) -> None:
+        """A bucket that holds something keeps its stack."""
+
+        def delete(bench: Bench) -> None:
+            stack = deploy_one(bench, tmp_path, "AWS::S3::Bucket", {"BucketName": "full"})
+            bench.standin.client("s3").put_object(Bucket="full", Key="any")
+            stack.delete()
+
+        with pytest.raises(WaiterError, match="DELETE_FAILED"):
+            delete(hooked)
+        delete(plain)
 
     def test_query_definition(self, hooked: Bench, plain: Bench, tmp_path: Path) -> None:
         """A query definition does not end a deployment."""

@@ -68,13 +68,30 @@ def missing_types() -> None:
     provisioners._RESOURCE_HANDLERS["AWS::CloudTrail::Trail"] = {
         "create": lambda _id, properties, _stack: _create_trail(properties),
         "update": lambda _name, _old, properties, _stack: _update_trail(properties),
-        "delete": lambda name, _properties: cloudtrail._delete_trail({"Name": name}),
+        "delete": _delete_trail,
     }
     provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {
         "create": lambda _id, _properties, _stack: (new_uuid(), {}),
         "update": lambda definition, _old, _properties, _stack: (definition, {}),
         "delete": lambda _definition, _properties: None,
     }
+
+
+@hook
+def full_buckets() -> None:
+    """Fail to delete a bucket that holds something, and with it the stack.
+
+    MiniStack deletes it with all that it holds.
+    """
+
+    def delete(name: str, properties: Json) -> None:
+        if s3._buckets.get(name, {}).get("objects"):
+            raise ValueError("The bucket you tried to delete is not empty")
+        original(name, properties)
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+    original = handlers["delete"]
+    handlers["delete"] = delete
 
 
 def _wrap(kind: str, wrap: Callable[[Handler], Handler]) -> None:
@@ -171,6 +188,12 @@ def _update_trail(properties: Json) -> tuple[str, Json]:
     if status != 200:
         raise ValueError(body)
     return request["Name"], {"Arn": json.loads(body)["TrailARN"]}
+
+
+def _delete_trail(name: str, properties: Json) -> None:
+    """Delete a trail, whose last log comes late: CloudTrail delivers for a while after its end."""
+    cloudtrail._delete_trail({"Name": name})
+    s3._put_object(properties["S3BucketName"], f"AWSLogs/{name}/last.json.gz", b"", {})
 
 
 def _trail_request(properties: Json) -> Json:
