@@ -199,6 +199,19 @@ def test_a_run_is_stopped_before_its_stack_is_deleted(deployed: Project) -> None
     assert 0 == deleting.returncode, told_by(deployed)
 
 
+@pytest.mark.case("D6")
+def test_a_bucket_that_fills_while_it_is_emptied(deployed: Project) -> None:
+    """CloudTrail delivers for a while after it was stopped; the stack is deleted all the same."""
+    run(deployed, "rollback", "--delete", "--force")
+    deployed.deploy()
+    [trail] = deployed.standin.client("cloudtrail").describe_trails()["trailList"]
+    assert f"{STACK}-trail" == trail["Name"]
+
+    told = run(deployed, "rollback", "--delete", "--force")
+
+    assert (0, {}) == (told.returncode, deployed.stack()), told.stderr
+
+
 def run(cloud: Project, name: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a command, however it ends."""
     with running(cloud, name, *options) as started:
