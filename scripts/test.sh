@@ -69,17 +69,16 @@ ensure_aws_cli_2() {
   printf '%s\n' "$package" >"$folder/fingerprint"
 }
 
-# What tests/statemachine and tests/browser need from npm.
+# Makes `.build/node`: Node.js, and what tests/statemachine and tests/browser need from npm.
 ensure_node_modules() {
   local folder="$REPOSITORY/.build/node" wanted="tests/package.json"
+  ensure_environment "$folder" --group "$REPOSITORY/pyproject.toml:node"
   if cmp -s "$wanted" "$folder/package.json" && [[ -d "$folder/node_modules" ]]; then
     return
   fi
-  command -v npm >/dev/null || die "npm is missing: install Node.js 18 or later (Debian: nodejs npm)"
-  log "Installing into .build/node"
-  mkdir -p "$folder"
+  log "Installing into .build/node what $wanted names"
   cp "$wanted" "$folder/"
-  npm install --prefix "$folder" --no-package-lock --no-audit --no-fund --silent ||
+  "$folder/bin/npm" install --prefix "$folder" --no-package-lock --no-audit --no-fund --silent ||
     die "npm could not install into $folder"
 }
 

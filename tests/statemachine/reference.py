@@ -6,14 +6,13 @@ not use: MiniStack's `$replace` and `$toMillis` are wrapped to fail where the re
 """
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
 
-NODE_MODULES = Path(__file__).parents[2] / ".build/node/node_modules"
+NODE = Path(__file__).parents[2] / ".build/node"
 
 
 def evaluate(expression: str, **bindings: Any) -> Any:
@@ -33,18 +32,22 @@ def differences(evaluations: list[Json]) -> list[Json]:
     ]
 
 
-def _bounds(evaluations: list[Json]) -> list[tuple[Json, Json]]:
-    """Evaluate each with the least and the greatest that `$random()` returns."""
+def run_node(script: str, *arguments: object, text: str = "") -> Any:
+    """Run a script of this folder with the input; return the JSON that it prints."""
     completed = subprocess.run(
-        ["node", Path(__file__).with_name("evaluate.js")],
-        env={"PATH": os.environ["PATH"], "NODE_PATH": str(NODE_MODULES)},
-        input=json.dumps(evaluations),
+        [NODE / "bin/node", Path(__file__).with_name(script), *map(str, arguments)],
+        env={"NODE_PATH": str(NODE / "node_modules")},
+        input=text,
         capture_output=True,
         check=True,
         text=True,
     )
-    bounds: list[tuple[Json, Json]] = json.loads(completed.stdout)
-    return bounds
+    return json.loads(completed.stdout)
+
+
+def _bounds(evaluations: list[Json]) -> list[tuple[Json, Json]]:
+    """Evaluate each with the least and the greatest that `$random()` returns."""
+    return run_node("evaluate.js", text=json.dumps(evaluations))
 
 
 def _confirms(evaluation: Json, low: Json, high: Json) -> bool:

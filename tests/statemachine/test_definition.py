@@ -1,10 +1,7 @@
 """The definition's structure: what no validator sees, and what the rules of the product ask."""
 
 import json
-import os
 import re
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,13 +37,7 @@ def reachable(
 
 
 def test_the_asl_validator_and_the_reference_parser_accept_the_definition() -> None:
-    completed = subprocess.run(
-        ["node", Path(__file__).with_name("validate.js"), asl.DEFINITION],
-        env={"PATH": os.environ["PATH"], "NODE_PATH": str(reference.NODE_MODULES)},
-        capture_output=True,
-        check=True,
-    )
-    found = json.loads(completed.stdout)
+    found = reference.run_node("validate.js", asl.DEFINITION)
 
     assert ([], []) == (found["structure"], found["faults"])
     assert found["expressions"] > 100
