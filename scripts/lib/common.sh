@@ -53,12 +53,9 @@ ensure_dev_environment() {
     --requirement "$REPOSITORY/functions/requirements.txt" --group "$REPOSITORY/pyproject.toml:dev"
 }
 
-# Makes `.build/ministack`: the stand-in's engine, which pins another botocore. An environment
-# that STANDIN_MINISTACK_PYTHON names is used as it is.
+# Makes `.build/ministack`: the stand-in, and what the programs need that start it.
 ensure_standin_environment() {
-  if [[ -z "${STANDIN_MINISTACK_PYTHON:-}" ]]; then
-    ensure_environment "$REPOSITORY/.build/ministack" --group "$REPOSITORY/pyproject.toml:standin"
-  fi
+  ensure_environment "$REPOSITORY/.build/ministack" --group "$REPOSITORY/pyproject.toml:standin"
 }
 
 # Makes `.build/aws`: the AWS CLI that the scripts are tested with, which pins another botocore.
@@ -82,9 +79,8 @@ run_in_standin() {
   esac
   # A wrong option is told before anything is installed.
   "$python" -P -m "$package" --check-options "$@" || exit
-  ensure_dev_environment
   ensure_standin_environment
-  exec "$REPOSITORY/.venv/bin/python" -P -m "$package" "$@"
+  exec "$REPOSITORY/.build/ministack/bin/python" -P -m "$package" "$@"
 }
 
 # ensure_environment FOLDER REQUIREMENT... - makes or updates a virtual environment, unless the
@@ -102,7 +98,6 @@ ensure_environment() {
     log "Making ${folder#"$REPOSITORY/"} with $python"
     run_to_end "$python" -m venv --clear "$folder" || die "could not make $folder"
   fi
-  log "Installing into ${folder#"$REPOSITORY/"}; the first time takes a minute"
   pip_install "$folder" "$PIP_REQUIREMENT"
   pip_install "$folder" "$@"
   printf '%s\n' "$fingerprint" >"$folder/fingerprint"
@@ -116,17 +111,29 @@ fingerprint_of() {
 }
 
 # pip_install FOLDER REQUIREMENT... - its temporary files stay in the environment, where an
-# interrupted installation leaves no litter.
+# interrupted installation leaves no litter. Python compiles what it imports, which is a part.
 pip_install() {
   local folder="$1" status=0
   shift
   mkdir -p "$folder/tmp"
+  log "Installing into ${folder#"$REPOSITORY/"}:"
   TMPDIR="$folder/tmp" run_to_end "$folder/bin/python" -m pip install \
-    --quiet --disable-pip-version-check "$@" || status=$?
+    --no-compile --disable-pip-version-check "$@" > >(show_packages) || status=$?
   rm -rf "$folder/tmp"
   if ((status != 0)); then
     die "pip could not install into $folder"
   fi
+}
+
+# Shows each package that pip turns to, and when it begins to unpack them.
+show_packages() {
+  local step name
+  while read -r step name _; do
+    case "$step" in
+    Collecting | Processing) log "  ${name##*/}" ;;
+    Installing) log "  unpacking" ;;
+    esac
+  done
 }
 
 # Runs a command that ends when the script is told to end; by itself bash would leave it running.

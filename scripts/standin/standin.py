@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
@@ -39,8 +40,10 @@ __all__ = [
 
 Json = dict[str, Any]
 
-# Where MiniStack is installed; the variable is for an environment kept elsewhere.
-MINISTACK_PYTHON = Path(os.environ.get("STANDIN_MINISTACK_PYTHON", BUILD / "ministack/bin/python"))
+# This Python, where it has MiniStack; the tests' own has not.
+MINISTACK_PYTHON = (
+    Path(sys.executable) if find_spec("ministack") else BUILD / "ministack/bin/python"
+)
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05

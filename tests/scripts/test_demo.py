@@ -148,12 +148,6 @@ class TestEnsureEnvironment:
         assert "pip could not install" in first.stderr
         assert 2 == len(log.read_text().splitlines())
 
-    def test_given_standin(self, shell: Shell) -> None:
-        """An environment of MiniStack that is kept elsewhere is used as it is."""
-        result = shell.run("ensure_standin_environment", STANDIN_MINISTACK_PYTHON="/elsewhere")
-
-        assert (0, "") == (result.returncode, result.stderr)
-
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_stopped(self, tmp_path: Path, number: signal.Signals) -> None:
         """A signal to the script ends what it runs, and the script says by which it ended."""
