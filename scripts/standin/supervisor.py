@@ -12,11 +12,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TypedDict
 
-GRACE_SECONDS = 10.0
 POLL_SECONDS = 0.2
 TAIL_CHARACTERS = 4000
 
@@ -53,7 +51,7 @@ def main() -> int:
             print(f"{dead} ended by itself:\n{log[-TAIL_CHARACTERS:]}", file=sys.stderr)
         return 1 if dead else 0
     finally:
-        _stop(list(servers.values()))
+        _kill(list(servers.values()))
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -83,20 +81,12 @@ def _watch(servers: dict[str, subprocess.Popen[bytes]]) -> str | None:
     return None
 
 
-def _stop(servers: list[subprocess.Popen[bytes]]) -> None:
+def _kill(servers: list[subprocess.Popen[bytes]]) -> None:
+    """End servers and their function processes at once; all that they could save is removed."""
     for server in servers:
-        _signal_group(server, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE_SECONDS
-    for server in servers:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(max(0.0, deadline - time.monotonic()))
-        _signal_group(server, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-
-
-def _signal_group(server: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(server.pid, number)
 
 
 def _raise_exit(*_: object) -> None:
