@@ -11,11 +11,11 @@ Json = dict[str, Any]
 DESCRIPTION = """\
 Starts the local stand-in for AWS with an organization whose contacts have drifted, deploys the
 template to it, runs the state machine, and shows what happened. The run obeys the request quotas
-that AWS documents, times the speed.
+that AWS documents.
 """
 EPILOGUE = """\
 Member accounts are 100000000001, 100000000002 and so on. Exits with 0 where the execution
-SUCCEEDED, 1 where it did not, 2 where an option is wrong.
+SUCCEEDED or the event starts none, 1 where it did not succeed, 2 where an option is wrong.
 """
 
 LEAST_ACCOUNTS = 6  # two are not active, one is excluded, and faults meet two or three
@@ -58,17 +58,17 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--accounts",
         type=_accounts,
-        default=60,
+        default=30,
         metavar="N",
         help="members of the organization (%(default)s)",
     )
     add(
         "--speed",
         type=_speed,
-        default=2.0,
+        default=1.0,
         metavar="X",
-        help="times AWS's own speed, for quotas and latency; the state machine waits at 100 times "
-        "AWS's own speed, or this if it is more (%(default)s)",
+        help="times AWS's own speed, for quotas and latency; only waits of the state machine are "
+        "100 times as fast (%(default)g)",
     )
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
@@ -93,7 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--keep",
         action="store_true",
-        help="leave the stand-in running until Ctrl-C, and serve the report",
+        help="leave the stand-in running until Ctrl-C or SIGTERM, for every operating command, "
+        "and serve the report; append '>demo.log &' to have it in the background",
     )
     add("--check-options", action="store_true", help="only check the options")
     return parser

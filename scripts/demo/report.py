@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,12 +32,15 @@ def write_report(environment: str, variables: Mapping[str, str], file: Path = PA
 
 
 @contextmanager
-def served(file: Path) -> Iterator[str]:
-    """Serve the page on loopback; yield its address."""
-    content = file.read_bytes()
+def served(write: Callable[[], Path]) -> Iterator[str]:
+    """Serve the page on loopback, written anew for each request; yield its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path != "/":  # browsers ask for an icon, too
+                self.send_error(404)
+                return
+            content = write().read_bytes()
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(content)))

@@ -1,29 +1,30 @@
-"""What an execution left behind, shown: counts, message, states, traces."""
+"""What an execution did, shown: an account before and after, the message, the end, what is next."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Mapping
 
+from standin.organization.model import CONTACT_TYPES
 from standin.standin import Execution, Stack
-from standin.tables import Tables
 
-from demo.options import Json
 from demo.view import heading, say, table
 
-STATUSES = ("updated", "deleted", "unchanged", "skipped", "failed", "contested")
+Contacts = Mapping[str, Mapping[str, str]]
+
+NEXT = """\
+# A contact of the management account changes
+bash scripts/demo.sh --event tests/events/put-alternate-contact.json
+# Who would change? Nothing is written
+bash scripts/demo.sh --input '{"dry_run": true}'
+# The API throttles and refuses, and a function dies
+bash scripts/demo.sh --faults
+# The stand-in stays, for every operating command
+bash scripts/demo.sh --keep"""
 
 
-def show_counts(stack: Stack, execution: Execution) -> None:
-    """Show the run's contacts by type and status, and the accounts that it skipped."""
-    run = Tables(stack).run_item(execution)
-    if types := run.get("types"):
-        heading("Contacts by type")
-        counts = [("accounts", run["accounts"]), *types.items()]
-        shown = [name for name in STATUSES if any(name in count for _, count in counts)]
-        rows = [(name, *(count.get(status, 0) for status in shown)) for name, count in counts]
-        table(["", *(f"#{name}" for name in shown)], rows)
-    if skipped := run.get("skipped"):
-        reasons = sorted(f"{count} {why}" for why, count in skipped.items())
-        say(f"Accounts skipped: {', '.join(reasons)}")
+def show_account(account_id: str, before: Contacts, after: Contacts) -> None:
+    """Show who the contacts of an account were, and who they are."""
+    heading(f"Account {account_id}")
+    rows = [(name.lower(), _who(before, name), _who(after, name)) for name in CONTACT_TYPES]
+    table(["", "before", "after"], rows)
 
 
 def show_messages(stack: Stack, execution: Execution) -> None:
@@ -42,51 +43,26 @@ def show_messages(stack: Stack, execution: Execution) -> None:
         say("none")
 
 
-def show_states(execution: Execution, wait_speed: float) -> None:
-    """Show the states that the execution went through."""
-    heading(f"States, with waits at {wait_speed:g} times AWS's speed")
-    table(["#after", "#took", "state"], _state_rows(execution.history()))
-
-
-def show_traces(stack: Stack, execution: Execution) -> None:
-    """Show where the history and the objects of the execution lie."""
-    heading("Traces")
-    say(f"History:   {execution.arn}")
-    for name in _objects(stack, execution):
-        say(f"In S3:     {name}")
-
-
 def show_end(execution: Execution, speed: float) -> None:
     """Show how the execution ended, and how long it took."""
     described = execution.describe()
-    heading(f"Execution {described['status']}")
     took = (described["stopDate"] - described["startDate"]).total_seconds()
-    say(f"in {took:.1f} s at {speed:g} times the quotas that AWS documents.")
+    heading(f"{described['status']} in {took:.1f} s, at {pace(speed)}")
+    if speed != 1:
+        say("What the message expects is at AWS's own speed.")
 
 
-def _state_rows(history: list[Json]) -> Iterator[tuple[str, str, str]]:
-    """Yield when each state was entered, how long it took, and its name."""
-    start: datetime = history[0]["timestamp"]
-    entered: datetime = start
-    name = ""
-    for event in history:
-        at: datetime = event["timestamp"]
-        if "stateEnteredEventDetails" in event:
-            name, entered = event["stateEnteredEventDetails"]["name"], at
-        is_end = event["type"].endswith("StateExited") or event is history[-1]
-        if name and is_end:
-            yield _span(entered - start), _span(at - entered), name
-            name = ""
+def show_next() -> None:
+    """Show what else there is to see."""
+    heading("Try next")
+    say(NEXT)
 
 
-def _span(duration: timedelta) -> str:
-    return f"{duration.total_seconds():.2f} s"
+def pace(speed: float) -> str:
+    """Return the speed in words."""
+    return "AWS's own speed" if speed == 1 else f"{speed:g} times AWS's speed"
 
 
-def _objects(stack: Stack, execution: Execution) -> list[str]:
-    """Return what is left in the runs bucket: the run's manifest."""
-    bucket = stack.outputs["RunsBucketName"]
-    found = stack.standin.client("s3").list_objects_v2(
-        Bucket=bucket, Prefix=f"runs/{execution.name}/"
-    )
-    return [f"s3://{bucket}/{entry['Key']}" for entry in found.get("Contents", [])]
+def _who(contacts: Contacts, contact_type: str) -> str:
+    contact = contacts.get(contact_type, {})
+    return contact.get("FullName") or contact.get("Name") or "none"

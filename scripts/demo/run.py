@@ -1,8 +1,7 @@
-"""The demo itself: an organization that has drifted, a deployed stack, one run, and its traces."""
+"""The demo itself: an organization that has drifted, a deployed stack, and one run."""
 
-import shlex
+import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,17 +14,16 @@ from standin.package import PackageError
 from standin.standin import Execution, Outcome, Stack, Standin, StandinError
 from standin.tables import Tables
 
-from demo.follow import POLL_SECONDS, Followed, follow
+from demo.follow import Followed, follow
 from demo.options import Json, Options
 from demo.report import served, write_report
-from demo.results import show_counts, show_end, show_messages, show_states, show_traces
+from demo.results import Contacts, pace, show_account, show_end, show_messages, show_next
 from demo.view import complain, heading, say, table
 
 ENVIRONMENT = "dev"
 LATENCY_SECONDS = 0.05
 # Nobody wants to watch the state machine wait: 5 minutes after a change it reads the source again.
 LEAST_WAIT_SPEED = 100.0
-RULE_SECONDS = 2.0
 
 ALTERNATE_TYPES = ("BILLING", "OPERATIONS", "SECURITY")
 
@@ -42,7 +40,7 @@ def run_demo(options: Options) -> int:
 
 @contextmanager
 def _standin(options: Options) -> Iterator[Standin]:
-    say(f"Starting the stand-in for AWS, at {options.speed:g} times AWS's speed ...")
+    say(f"Starting the stand-in for AWS, at {pace(options.speed)} ...")
     world = _world(options.accounts)
     wait_speed = max(options.speed, LEAST_WAIT_SPEED)
     with Standin(speed=options.speed, wait_speed=wait_speed, world=world) as standin:
@@ -96,36 +94,40 @@ class _Demo:
     def run(self) -> int:
         """Deploy, run, show, and return the exit code."""
         self.stack = self._deploy()
-        execution, faults = self._start()
-        followed = follow(execution)
-        self._show(execution, followed, faults)
-        report = self._report()
-        if followed.outcome.status != "SUCCEEDED":
-            complain(_reason(followed.outcome))
+        if self.options.event is not None:
+            self._sync_before()
+        faults = self._plan_faults()
+        before = self._shown_contacts()
+        execution = self._start()
+        succeeded = execution is None or self._follow(execution, before, faults)
+        heading("Report of every account, as scripts/report.sh writes it")
+        say(f"Open {self._report()}")
         if self.options.keep:
-            self._keep(report)
-        return 0 if followed.outcome.status == "SUCCEEDED" else 1
+            self._keep()
+        else:
+            show_next()
+        return 0 if succeeded else 1
 
     def _deploy(self) -> Stack:
         say(f"Deploying template.yaml ({ENVIRONMENT}) ...")
         stack = self.standin.deploy(ENVIRONMENT)
         Tables(stack).configure(excluded_accounts=[self.excluded])
-        say(f"Configured with the stack's default; account {self.excluded} is excluded.")
+        say(f"Account {self.excluded} is excluded.")
         return stack
 
-    def _start(self) -> tuple[Execution, list[_Fault]]:
-        """Start the execution to look at, by hand or by an event."""
-        if self.options.event is None:
-            faults = self._plan_faults()
-            execution = self.stack.start(self.options.execution_input)
-            say(f"Started {execution.arn}")
-            return execution, faults
+    def _sync_before(self) -> None:
         say("Syncing once, so that the event finds everything in order ...")
         first = follow(self.stack.start({"reason": "before the event"}))
         if first.outcome.status != "SUCCEEDED":
             raise StandinError(f"the sync before the event: {_reason(first.outcome)}")
-        faults = self._plan_faults()
-        return self._start_by_event(self.options.event), faults
+
+    def _start(self) -> Execution | None:
+        """Start the execution to look at, by hand or by an event; None where that starts none."""
+        if self.options.event is not None:
+            return self._start_by_event(self.options.event)
+        execution = self.stack.start(self.options.execution_input)
+        say(f"Started run {execution.name}")
+        return execution
 
     def _plan_faults(self) -> list[_Fault]:
         if not self.options.faults:
@@ -144,21 +146,22 @@ class _Demo:
             _Fault(dying, "the primary-contact-processor dies once"),
         ]
 
-    def _start_by_event(self, event: Json) -> Execution:
-        """Put the event on the bus, and return the execution that a rule starts."""
+    def _start_by_event(self, event: Json) -> Execution | None:
+        """Put the event on the bus, and return the execution that a rule starts, if any."""
         if contact_type := contact_type_of(event):
             self._change_source(contact_type, is_deleted="Delete" in event["detail"]["eventName"])
         before = {execution.arn for execution in self.stack.executions()}
         self.standin.put_event(event)
         say(f"Put the event on the bus: {event['detail-type']} of {event['source']}.")
-        deadline = time.monotonic() + RULE_SECONDS
-        while time.monotonic() < deadline:
-            for execution in self.stack.executions():
-                if execution.arn not in before:
-                    say(f"A rule started {execution.arn}")
-                    return execution
-            time.sleep(POLL_SECONDS)
-        raise StandinError("no rule matches the event: no execution was started")
+        started = [each for each in self.stack.executions() if each.arn not in before]
+        if not started:
+            say("No rule starts a run for it.")
+            return None
+        say(
+            f"A rule started run {started[0].name}, in which waits are "
+            f"{self.standin.wait_speed:g} times as fast."
+        )
+        return started[0]
 
     def _change_source(self, contact_type: str, *, is_deleted: bool) -> None:
         organization = self.standin.organization
@@ -169,47 +172,49 @@ class _Demo:
         done = "Deleted" if is_deleted else "Changed"
         say(f"{done} the {contact_type} contact of the management account.")
 
-    def _show(self, execution: Execution, followed: Followed, faults: list[_Fault]) -> None:
-        show_counts(self.stack, execution)
+    def _follow(self, execution: Execution, before: Contacts, faults: list[_Fault]) -> bool:
+        """Show the execution to its end, and return whether it succeeded."""
+        followed = follow(execution)
+        show_account(self.synced[0], before, self._shown_contacts())
         if faults:
-            heading("Planned faults")
-            rows = [
-                (one.account_id, one.what, followed.result_of(one.account_id)) for one in faults
-            ]
-            table(["account", "what went wrong", "result"], rows)
+            _show_faults(faults, followed)
         show_messages(self.stack, execution)
-        show_states(execution, self.standin.wait_speed)
-        show_traces(self.stack, execution)
         show_end(execution, self.options.speed)
+        succeeded = followed.outcome.status == "SUCCEEDED"
+        if not succeeded:
+            complain(_reason(followed.outcome))
+        return succeeded
+
+    def _shown_contacts(self) -> Contacts:
+        return self.standin.organization.contacts(self.synced[0])
 
     def _report(self) -> Path:
-        heading("Report of every account, as scripts/report.sh writes it")
-        report = write_report(ENVIRONMENT, _variables(self.standin))
-        say(f"Open {report}")
-        return report
+        return write_report(ENVIRONMENT, _variables(self.standin))
 
-    def _keep(self, report: Path) -> None:
+    def _keep(self) -> None:
         """Wait for Ctrl-C, and tell how to look around."""
         try:
-            with served(report) as address:
-                heading("The stand-in keeps running until Ctrl-C.")
-                say(f"The report: {address}")
-                say("In another terminal:")
-                say(_commands(self.standin, self.stack))
+            with served(self._report) as address:
+                heading(f"The stand-in keeps running until Ctrl-C, or `kill {os.getpid()}`.")
+                say(f"The report as it is by then: {address}")
+                say("In another terminal, every operating command works, such as:")
+                say(_commands(self.standin, self.synced[0]))
                 threading.Event().wait()
         except KeyboardInterrupt:
             say("")
 
 
 def contact_type_of(event: Json) -> str | None:
-    """Return the type of the contact that the event tells a change of, None if of none."""
+    """Return the type of the source's contact that the event tells a change of, None if of none."""
     name = event["detail"].get("eventName")
+    # What was sent is recorded in either spelling, and not at all where it was refused.
+    parameters = event["detail"].get("requestParameters") or {}
+    if parameters.keys() & {"accountId", "AccountId"}:  # a member's contact
+        return None
     if name == "PutContactInformation":
         return "PRIMARY"
     if name not in ("PutAlternateContact", "DeleteAlternateContact"):
         return None
-    # What was sent is recorded in either spelling, and not at all where it was refused.
-    parameters = event["detail"].get("requestParameters") or {}
     given = parameters.get("alternateContactType") or parameters.get("AlternateContactType")
     return given if given in ALTERNATE_TYPES else None
 
@@ -230,17 +235,18 @@ def _variables(standin: Standin) -> dict[str, str]:
     }
 
 
-def _commands(standin: Standin, stack: Stack) -> str:
-    machine = f"--state-machine-arn {stack.outputs['StateMachineArn']}"
-    member = standin.organization.world()["accounts"][0]["id"]
+def _show_faults(faults: list[_Fault], followed: Followed) -> None:
+    heading("Planned faults")
+    rows = [(one.account_id, one.what, followed.result_of(one.account_id)) for one in faults]
+    table(["account", "what went wrong", "result"], rows)
+
+
+def _commands(standin: Standin, member: str) -> str:
     commands = [
-        f"aws stepfunctions start-execution {machine} --input {shlex.quote('{}')}",
-        f"aws stepfunctions list-executions {machine}",
-        f"aws dynamodb scan --table-name {stack.outputs['StateTableName']}",
-        "aws account get-alternate-contact --alternate-contact-type SECURITY "
-        f"--account-id {member}",
-        "aws organizations list-accounts",
+        f"bash scripts/resync.sh --environment {ENVIRONMENT} --dry-run --follow",
+        f"bash scripts/config.sh explain {member} --environment {ENVIRONMENT}",
         f"bash scripts/report.sh --environment {ENVIRONMENT}",
+        f"aws account get-contact-information --account-id {member}",
     ]
     exports = [f"export {name}={value}" for name, value in _variables(standin).items()]
     return "\n".join(["", *exports, "", *commands, ""])

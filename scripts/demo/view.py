@@ -125,7 +125,7 @@ class LineView:
         if not snapshot.total or self._started_at is None:
             return ""
         done = f": {snapshot.done} of {snapshot.total} accounts: {snapshot.counts}"
-        if snapshot.done in (0, snapshot.total):
+        if not snapshot.total / 10 <= snapshot.done < snapshot.total:  # too few say nothing
             return done
         left = (now - self._started_at) / snapshot.done * (snapshot.total - snapshot.done)
         return f"{done}, about {left:.0f} s left"
