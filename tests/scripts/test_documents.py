@@ -2,11 +2,14 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 from support.cli import REPOSITORY
 from support.documents import DOCUMENTS, README, name_of, section_of
+
+CHANGELOG = REPOSITORY / ".github/CHANGELOG.md"
 
 GUIDE_TITLES = """\
 Prerequisites, Required Tools, AWS Permissions, AWS Account Setup, Quick Start,
@@ -56,6 +59,13 @@ def test_broken_links_are_found(tmp_path: Path) -> None:
     document.write_text("# A title\n\n[a](#a-title) [b](#title) [c](y.md) [d](x.md#a-title)\n")
 
     assert ["#title", "y.md"] == broken_links(document)
+
+
+def test_the_version_has_its_section_in_the_changelog() -> None:
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    titles = re.findall(r"^## (.*)", CHANGELOG.read_text(), flags=re.MULTILINE)
+
+    assert version == titles[0]
 
 
 def test_readme_is_short() -> None:

@@ -3,7 +3,9 @@
 CloudFormation replaces a resource whose create-only property changes, or whose logical ID does. It
 makes the new one first, and fails because the name is taken.
 
-    python -m template.kept    write down the template as the last release
+    PYTHONPATH=tests:functions AWS_DEFAULT_REGION=us-east-1 python -m template.kept
+
+writes the template down as the last release.
 """
 
 import json
@@ -13,7 +15,7 @@ from typing import Any
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from support.stack import NAMES, REGION, Stack, expand, forwarding_template, source_template
 
-KEPT = Path(__file__).parents[1] / "support/releases/v2/named.json"
+KEPT = Path(__file__).parents[1] / "support/releases/last/named.json"
 Json = dict[str, Any]
 
 

@@ -17,7 +17,7 @@ def replaced(now: dict[str, Any]) -> list[str]:
 
 @pytest.mark.case("D10")
 def test_nothing_with_a_name_is_replaced() -> None:
-    """After a release, `python -m template.kept` writes down the new one."""
+    """CONTRIBUTING.md says when a release is written down."""
     assert [] == replaced(named_resources(*stacks()))
 
 
