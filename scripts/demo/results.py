@@ -44,12 +44,10 @@ def show_messages(stack: Stack, execution: Execution) -> None:
 
 
 def show_end(execution: Execution, speed: float) -> None:
-    """Show how the execution ended, and how long it took."""
-    described = execution.describe()
-    took = (described["stopDate"] - described["startDate"]).total_seconds()
-    heading(f"{described['status']} in {took:.1f} s, at {pace(speed)}")
+    """Show how the execution ended; the message has the time that it took."""
+    heading(f"Execution {execution.status()}")
     if speed != 1:
-        say("What the message expects is at AWS's own speed.")
+        say(f"It ran at {pace(speed)}; the time that its message expects is at AWS's own.")
 
 
 def show_next() -> None:

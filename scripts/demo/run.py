@@ -109,7 +109,7 @@ class _Demo:
         return 0 if succeeded else 1
 
     def _deploy(self) -> Stack:
-        say(f"Deploying template.yaml ({ENVIRONMENT}) ...")
+        say(f"Packaging the functions, and deploying template.yaml ({ENVIRONMENT}) ...")
         stack = self.standin.deploy(ENVIRONMENT)
         Tables(stack).configure(excluded_accounts=[self.excluded])
         say(f"Account {self.excluded} is excluded.")

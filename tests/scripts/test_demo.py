@@ -300,7 +300,7 @@ class TestRun:
             "primary     Formerly Primary 000000     Zephyrine Quillmark",
             "Subject: [dev] contact sync success: ",
             "SyncAccounts",
-            "\nSUCCEEDED in ",
+            "\nExecution SUCCEEDED\n",
             f"Open {PAGE}\n",
             "\nTry next\n",
         ):
