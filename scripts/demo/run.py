@@ -196,8 +196,8 @@ class _Demo:
         try:
             with served(self._report) as address:
                 heading(f"The stand-in keeps running until Ctrl-C, or `kill {os.getpid()}`.")
-                say(f"The report as it is by then: {address}")
-                say("In another terminal, every operating command works, such as:")
+                say(f"The report, written anew each time: {address}")
+                say("With these variables, in another terminal, every operating command works:")
                 say(_commands(self.standin, self.synced[0]))
                 threading.Event().wait()
         except KeyboardInterrupt:

@@ -373,7 +373,7 @@ class TestRun:
                 capture_output=True,
                 text=True,
             )
-            (address,) = re.findall(r"by then: (http://127.0.0.1:\d+/)", told)
+            (address,) = re.findall(r"each time: (http://127.0.0.1:\d+/)", told)
             with urllib.request.urlopen(address) as answer:  # noqa: S310 - on loopback
                 page = answer.read().decode()
             process.send_signal(signal.SIGINT)
