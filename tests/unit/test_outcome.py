@@ -113,15 +113,16 @@ def test_accounts_and_contacts_are_counted() -> None:
     counts = make_counts(
         make_result(billing="updated", security="unchanged"),
         make_result(billing="failed", security="updated"),
+        make_result(billing="failed", security="updated"),
         make_result(billing="updated", security="updated"),
     )
-    assert {"updated": 2, "failed": 1} == counts.accounts
+    assert {"updated": 2, "failed": 2} == counts.accounts
     assert {
-        BILLING: {"updated": 2, "failed": 1},
-        SECURITY: {"unchanged": 1, "updated": 2},
+        BILLING: {"updated": 2, "failed": 2},
+        SECURITY: {"unchanged": 1, "updated": 3},
     } == counts.types
-    assert {BILLING: {"X": 1}} == counts.errors
-    assert 1 == counts.failed
+    assert {BILLING: {"X": 2}} == counts.errors
+    assert 2 == counts.failed
 
 
 @pytest.mark.rule(10)

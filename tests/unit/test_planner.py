@@ -16,11 +16,11 @@ from contact_sync.errors import (
     LockLostError,
     ServiceUnavailableError,
 )
-from contact_sync.quotas import QUOTAS, seconds_by_type, slowest
+from contact_sync.quotas import QUOTAS, accounts_at_once, seconds_by_type, slowest
 from contact_sync.request import RunRequest
 from contact_sync_handler import planner
 from contact_sync_handler.contact_choice import NOT_CONFIGURED, NOT_SET
-from contact_sync_handler.planner import Planner
+from contact_sync_handler.planner import Planner, configuration_digest
 from support.builders import (
     ALTERNATE_FIELDS,
     EARLIER,
@@ -64,6 +64,7 @@ class Given:
         self.config = make_config(**(config or {}))
         self.book: dict[str, dict[str, str]] = {}
         self.fixed_fields: Sequence[str] = ()
+        self.max_concurrency = 6
         self.lock = FakeLock(SYNC_ID)
         for number, request in enumerate(requests):
             self.lock.add(f"asks-{number}", request)
@@ -112,7 +113,7 @@ class Given:
             bucket=self.bucket,  # type: ignore[arg-type]
             management_account_id=MANAGEMENT,
             quotas=QUOTAS["aws"],
-            max_concurrency=6,
+            max_concurrency=self.max_concurrency,
             fixed_fields=self.fixed_fields,
         )
 
@@ -213,7 +214,7 @@ def test_a_lock_lost_while_planning_leaves_nothing_to_write_from() -> None:
             given.lock.item["holder"] = "other"
 
     given.lock.before = steal
-    with pytest.raises(LockLostError):
+    with pytest.raises(LockLostError, match=r"^another execution took over the lock$"):
         given.plan()
     assert {} == given.bucket.objects
     assert "planned_at" not in given.lock.item
@@ -587,6 +588,19 @@ def test_a_dry_run_takes_the_time_of_reading_alone() -> None:
     assert {"least": 300, "expected": 300, "most": 300} == times
 
 
+def test_no_more_accounts_at_once_than_fit_the_quotas_of_an_accounts_calls() -> None:
+    given = Given(RunRequest())
+    given.max_concurrency = 1000
+    assert given.plan()["max_concurrency"] in (99, accounts_at_once(0.6, 1000))
+
+
+def test_a_configuration_is_the_same_in_whichever_order_its_contacts_were_read() -> None:
+    config, (one, other) = parse_config(make_config()), ({"Name": "1"}, {"Name": "2"})
+    assert configuration_digest(config, {"one": one, "other": other}, KEY) == configuration_digest(
+        config, {"other": other, "one": one}, KEY
+    )
+
+
 # Whether the source has settled
 
 
@@ -594,6 +608,7 @@ def test_a_source_that_is_still_what_the_plan_read_has_settled() -> None:
     given = Given(CHANGE)
     given.plan()
     assert given.planner.is_settled(given.run)
+    assert given.planner.is_settled({})  # nothing was read
     given.set("billing", make_contact(PhoneNumber="+1 (555) 0100"))  # the same number
     assert given.planner.is_settled(given.run)
 

@@ -1,6 +1,7 @@
 """The lock's decisions: runs do not overlap, nothing queued is lost, a dead run holds no lock."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -153,6 +154,14 @@ def test_what_an_aborted_holder_had_taken_is_dropped_and_the_rest_is_kept() -> N
     given.control.take_lock(make_run())
     assert ["behind", SYNC_ID] == given.waiting
     assert ("aborted", "ABORTED") == (given.dead["status"], given.dead["error"])
+
+
+def test_the_end_of_a_dead_run_is_noted_in_the_item_that_it_began() -> None:
+    """Step Functions and the machine may write the same time differently."""
+    given = Given("dead", replace(make_execution(), started_at="2026-01-05T09:50:00Z"))
+    given.had_run(taken=[])
+    given.control.take_lock(make_recovery_run())
+    assert "failure" == given.dead["status"]
 
 
 def test_a_holder_aborted_before_its_plan_had_taken_its_own_request() -> None:

@@ -13,6 +13,8 @@ from account_lister.selection import (
     select_accounts,
 )
 from contact_sync.accounts import Account, ListedAccount, Scope
+from contact_sync.contact_sets import OWN, ContactRules
+from contact_sync.contacts import ContactType
 from contact_sync.errors import (
     AccessDeniedError,
     InvalidConfigError,
@@ -195,7 +197,14 @@ def test_excluded_accounts_that_are_not_in_the_organization_are_warned_of() -> N
 
 def test_an_excluded_management_account_is_warned_of() -> None:
     (warning,) = select(excluded_accounts=[MANAGEMENT]).warnings
-    assert f"excluded_accounts: {MANAGEMENT} is the management account" in warning
+    assert (
+        f"excluded_accounts: {MANAGEMENT} is the management account, which is never written"
+    ) == warning
+
+
+def test_a_rule_of_an_account_that_is_not_in_the_organization_is_warned_of() -> None:
+    rules = ContactRules(accounts={STRANGER: {ContactType.BILLING: OWN}})
+    assert [f"overrides: not in the organization: {STRANGER}"] == select(rules=rules).warnings
 
 
 def test_of_very_many_unknown_exclusions_the_first_are_named() -> None:
