@@ -234,7 +234,7 @@ def test_an_aborted_run_writes_nothing_more_and_what_waited_for_it_is_done(
     )
     (line,) = [message.body for message in machine.messages() if " ended as " in message.body]
     assert f"execution {aborted.name} ended as ABORTED." in line
-    assert "is dropped" in line
+    assert "are dropped" in line
     wait_for_digit(machine, aborted, 4)
     assert {other} == written_accounts(machine)
     assert is_free(machine)
