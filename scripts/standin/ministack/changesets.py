@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ministack.services.cloudformation import changesets, engine
+from ministack.services import eventbridge
+from ministack.services.cloudformation import changesets, engine, handlers
 
 from standin.ministack.executions import Json
 from standin.ministack.registry import hook
@@ -29,3 +30,39 @@ def conditional_changes() -> None:
         return {**resolved, "Resources": wanted}
 
     changesets._resolve_props_for_diff = only_wanted
+
+
+@hook
+def reverted_drift() -> None:
+    """Find rules that lost their targets, where a change set is to revert drift.
+
+    MiniStack ignores the mode, compares templates, and finds no change.
+    """
+    create, compare = changesets._create_change_set, changesets._diff_resources
+
+    def compare_with_account(old: Json, new: Json, resources: Json, *others: Any) -> list[Json]:
+        lost = [
+            {
+                "Action": "Modify",
+                "LogicalResourceId": name,
+                "ResourceType": one["ResourceType"],
+                "Details": [{"Target": {"Attribute": "Properties", "Name": "Targets"}}],
+            }
+            for name, one in resources.items()
+            if one["ResourceType"] == "AWS::Events::Rule" and _has_no_target(one)
+        ]
+        changes: list[Json] = compare(old, new, resources, *others)
+        return changes + [{"ResourceChange": change} for change in lost]
+
+    def create_change_set(request: Json) -> Any:
+        reverts = changesets._p(request, "DeploymentMode") == "REVERT_DRIFT"
+        changesets._diff_resources = compare_with_account if reverts else compare
+        return create(request)
+
+    handlers._ACTION_HANDLERS["CreateChangeSet"] = create_change_set
+
+
+def _has_no_target(rule: Json) -> bool:
+    return not eventbridge._targets.get(
+        eventbridge._rule_key(rule["PhysicalResourceId"], "default")
+    )
