@@ -4,21 +4,44 @@ Only what they leave in the account and how they end counts: each test also runs
 the scripts, the template and the functions of version 1.
 """
 
+import json
 import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.cli import aws_2_folder, aws_folder, environment_for
+from support.cli import run as run_script
 from support.documents import DOCUMENTS, Sample, samples_of
 from support.project import ACCOUNT, DEPLOYMENT, SAM, Project, project
 
 STACK = "aws-contact-sync-dev"
 EMAIL = "team@example.com"
-STRANGER = "100000000777"
+STRANGER, EXCLUDED = "100000000777", "100000000002"
+SIGNED_OUT = """\
+[profile audit]
+region = us-east-1
+sso_session = s
+sso_account_id = 999999999999
+sso_role_name = R
+[sso-session s]
+sso_region = us-east-1
+sso_start_url = https://example.com/start
+"""
+SESSION_KEYS = {
+    "Version": 1,
+    "AccessKeyId": ACCOUNT,
+    "SecretAccessKey": "any",
+    "SessionToken": "any",
+}
+UNCONFIRMED = tuple(option for option in DEPLOYMENT if option != "--yes")
 SLOW = {"error": "slow", "delay": 4}
 SLOWED = ("ListAccounts", "GetAlternateContact", "GetContactInformation")
 
@@ -80,6 +103,25 @@ def _during(deployed: Project) -> str:
     return status
 
 
+@pytest.fixture(scope="module", name="deleted")
+def _deleted(deployed: Project, during: str) -> str:
+    """Exclude an account, and delete all while a run is under way, with a backup.
+
+    Returns the status of the run at the time of the deletion.
+    """
+    del during
+    run(deployed, "config", "exclude", EXCLUDED, "--yes")
+    before = deployed.stack()["StackStatus"]
+    under_way = start_slowly(deployed)
+    options = ("--delete", "--force", "--backup-data", "--output", str(deployed.folder / "saved"))
+    with running(deployed, "rollback", *options) as deleting:
+        wait_until(lambda: deployed.stack().get("StackStatus", "") != before)
+        status = status_of(deployed, under_way)
+    assert 0 == deleting.returncode, told_by(deployed)
+    deployed.standin.organization.clear_faults()
+    return status
+
+
 @pytest.mark.case("E11")
 @pytest.mark.parametrize(
     "sample", [each for path in DOCUMENTS for each in samples_of(path)], ids=str
@@ -87,6 +129,71 @@ def _during(deployed: Project) -> str:
 def test_no_comment_follows_a_command(sample: Sample) -> None:
     """A shell that reads what is pasted, such as zsh, takes one for arguments."""
     assert sample.language != "bash" or sample.words == shlex.split(sample.text)
+
+
+@pytest.mark.case("E4")
+def test_whoever_is_signed_out_is_told_so(tmp_path: Path) -> None:
+    """That a token does not exist says nothing of the stack."""
+    config = tmp_path / "config"
+    config.write_text(SIGNED_OUT)
+    variables = {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "audit", "PYTHON": sys.executable}
+    environment = environment_for(tmp_path, **variables)
+
+    told = run_script("rollback.sh", "--environment", "dev", "--force", environment=environment)
+
+    assert 1 == told.returncode, told.stderr
+    assert "aws sso login" in told.stderr
+
+
+@pytest.mark.case("E5")
+def test_trusted_access_is_looked_for_on_every_page(deployed: Project) -> None:
+    organization = deployed.standin.organization
+    world = organization.world()
+    others = [f"service-{number}.amazonaws.com" for number in range(21)]
+    organization.reset({**world, "trusted_access": others})
+
+    told = run(deployed, "deploy", *UNCONFIRMED)
+    organization.reset(world)
+
+    assert "enable-aws-service-access" in told.stderr
+
+
+@pytest.mark.case("E13")
+def test_there_is_a_way_without_the_runtimes_python(deployed: Project) -> None:
+    """And not only another runtime for what is deployed."""
+    told = run(deployed, "deploy", *UNCONFIRMED, "--parameter", "Runtime=python3.99")
+
+    assert "--use-container" in told.stderr
+
+
+@pytest.mark.case("E7")
+@pytest.mark.parametrize("setting", ["", "cli_error_format = json"])
+def test_messages_do_not_depend_on_the_aws_cli(
+    deployed: Project, tmp_path: Path, setting: str
+) -> None:
+    """Version 2 ends some of its own with details, or writes them as JSON."""
+    config = tmp_path / "config"
+    config.write_text(f"[default]\n{setting}\n")
+    path = f"{aws_2_folder()}{os.pathsep}{deployed.environment['PATH']}"
+
+    told = run(deployed, "resync", "--environment=prod", PATH=path, AWS_CONFIG_FILE=str(config))
+
+    assert "there is no stack aws-contact-sync-prod" in told.stderr
+
+
+@pytest.mark.case("E19")
+def test_checks_start_no_aws_cli(deployed: Project, tmp_path: Path) -> None:
+    """Each start takes longer than what is asked for: with one a check it were 26 s."""
+    starts = tmp_path / "starts"
+    program = tmp_path / "aws"
+    program.write_text(f'#!/bin/sh\necho >>"{starts}"\nexec "{aws_folder()}/aws" "$@"\n')
+    program.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{deployed.environment['PATH']}"
+
+    told = run(deployed, "validate", PATH=path)
+
+    assert " warnings" in told.stderr
+    assert not starts.exists(), f"{len(starts.read_text())} starts"
 
 
 @pytest.mark.case("A17")
@@ -163,6 +270,39 @@ def test_nothing_is_deleted_without_an_environment(deployed: Project) -> None:
     assert "--environment" in told.stderr
 
 
+@pytest.mark.case("E8")
+@pytest.mark.usefixtures("during")
+def test_a_rule_without_a_target_is_repaired_as_advised(deployed: Project) -> None:
+    """By what validate.sh says of it: in version 1, to deploy again."""
+    events, rule = deployed.standin.client("events"), f"{STACK}-contact-changed"
+    before = events.list_targets_by_rule(Rule=rule)["Targets"]
+    events.remove_targets(Rule=rule, Ids=[one["Id"] for one in before])
+
+    advice = deployed.run("validate", code=1).stdout.partition(f"{rule} has no target: ")[2]
+    deployed.deploy(*["--repair"][: advice.count("--repair")])
+
+    assert before == events.list_targets_by_rule(Rule=rule)["Targets"]
+
+
+@pytest.mark.case("E16")
+@pytest.mark.usefixtures("during")
+def test_lost_credentials_are_no_failed_run(deployed: Project, tmp_path: Path) -> None:
+    """The run goes on, which its exit code must not deny."""
+    keys, config = tmp_path / "keys", tmp_path / "config"
+    soon = datetime.now(UTC) + timedelta(minutes=5)
+    keys.write_text(json.dumps({**SESSION_KEYS, "Expiration": soon.isoformat()}))
+    config.write_text(f"[profile lost]\nregion = us-east-1\ncredential_process = cat '{keys}'\n")
+    slow_down(deployed)
+    options = ("--follow", "--profile", "lost")
+    with running(deployed, "resync", *options, AWS_CONFIG_FILE=str(config)) as following:
+        wait_until(lambda: "preparing" in told_by(deployed))
+        keys.unlink()
+    deployed.standin.organization.clear_faults()
+    deployed.standin.await_quiet()
+
+    assert 4 == following.returncode, told_by(deployed)
+
+
 @pytest.mark.case("E1")
 @pytest.mark.usefixtures("during")
 def test_going_back_is_interrupted_and_repeated(deployed: Project) -> None:
@@ -187,16 +327,21 @@ def test_each_backup_has_a_folder_of_its_own(deployed: Project) -> None:
 
 
 @pytest.mark.case("D5")
-@pytest.mark.usefixtures("during")
-def test_a_run_is_stopped_before_its_stack_is_deleted(deployed: Project) -> None:
+def test_a_run_is_stopped_before_its_stack_is_deleted(deleted: str) -> None:
     """Else the machine would stay DELETING for as long as the run takes."""
-    under_way = start_slowly(deployed)
-    with running(deployed, "rollback", "--delete", "--force") as deleting:
-        wait_until(lambda: deployed.stack().get("StackStatus", "") != "UPDATE_COMPLETE")
-        status = status_of(deployed, under_way)
+    assert "ABORTED" == deleted
 
-    assert "ABORTED" == status, told_by(deployed)
-    assert 0 == deleting.returncode, told_by(deployed)
+
+@pytest.mark.case("E2")
+@pytest.mark.usefixtures("deleted")
+def test_what_was_deleted_comes_back_as_it_was(deployed: Project) -> None:
+    """Deployed as deploy.sh --help says: nobody who was excluded is overwritten meanwhile."""
+    told = deployed.run("deploy", "--help").stdout
+    deployed.deploy(*["--restore", deployed.folder / "saved"] if "--restore" in told else [])
+
+    configuration = json.loads(deployed.run("config", "show").stdout)
+    assert [EXCLUDED] == configuration["excluded_accounts"]
+    assert "DISABLED" == deployed.parameters()["Triggers"]
 
 
 @pytest.mark.case("D6")
@@ -212,19 +357,21 @@ def test_a_bucket_that_fills_while_it_is_emptied(deployed: Project) -> None:
     assert (0, {}) == (told.returncode, deployed.stack()), told.stderr
 
 
-def run(cloud: Project, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+def run(
+    cloud: Project, name: str, *options: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command, however it ends."""
-    with running(cloud, name, *options) as started:
+    with running(cloud, name, *options, **variables) as started:
         pass
     return subprocess.CompletedProcess(started.args, started.returncode, "", told_by(cloud))
 
 
-def running(cloud: Project, name: str, *options: str) -> subprocess.Popen[str]:
+def running(cloud: Project, name: str, *options: str, **variables: str) -> subprocess.Popen[str]:
     """Start a command, which waits for nobody's answers."""
     with (cloud.folder / "told").open("w") as told:
         return subprocess.Popen(
             cloud.command(name, *options),
-            env=cloud.environment,
+            env={**cloud.environment, **variables},
             cwd=cloud.folder / "home",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -239,10 +386,14 @@ def told_by(cloud: Project) -> str:
     return (cloud.folder / "told").read_text()
 
 
-def start_slowly(cloud: Project) -> str:
-    """Start a run that takes long; return its ARN."""
+def slow_down(cloud: Project) -> None:
     for operation in SLOWED:
         cloud.standin.organization.add_fault({**SLOW, "operation": operation})
+
+
+def start_slowly(cloud: Project) -> str:
+    """Start a run that takes long; return its ARN."""
+    slow_down(cloud)
     outputs = {one["OutputKey"]: one["OutputValue"] for one in cloud.stack()["Outputs"]}
     started = cloud.standin.client("stepfunctions").start_execution(
         stateMachineArn=outputs["StateMachineArn"], input="{}"
