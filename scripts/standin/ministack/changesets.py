@@ -41,18 +41,13 @@ def reverted_drift() -> None:
     create, compare = changesets._create_change_set, changesets._diff_resources
 
     def compare_with_account(old: Json, new: Json, resources: Json, *others: Any) -> list[Json]:
-        lost = [
-            {
-                "Action": "Modify",
-                "LogicalResourceId": name,
-                "ResourceType": one["ResourceType"],
-                "Details": [{"Target": {"Attribute": "Properties", "Name": "Targets"}}],
-            }
-            for name, one in resources.items()
-            if one["ResourceType"] == "AWS::Events::Rule" and _has_no_target(one)
-        ]
         changes: list[Json] = compare(old, new, resources, *others)
-        return changes + [{"ResourceChange": change} for change in lost]
+        for name, one in resources.items():
+            if one["ResourceType"] == "AWS::Events::Rule" and _has_no_target(one):
+                # Else the update would find nothing to do.
+                one["Properties"] = {**one["Properties"], "Targets": []}
+                changes.append({"ResourceChange": _lost_targets(name)})
+        return changes
 
     def create_change_set(request: Json) -> Any:
         reverts = changesets._p(request, "DeploymentMode") == "REVERT_DRIFT"
@@ -60,6 +55,15 @@ def reverted_drift() -> None:
         return create(request)
 
     handlers._ACTION_HANDLERS["CreateChangeSet"] = create_change_set
+
+
+def _lost_targets(name: str) -> Json:
+    return {
+        "Action": "Modify",
+        "LogicalResourceId": name,
+        "ResourceType": "AWS::Events::Rule",
+        "Details": [{"Target": {"Attribute": "Properties", "Name": "Targets"}}],
+    }
 
 
 def _has_no_target(rule: Json) -> bool:
