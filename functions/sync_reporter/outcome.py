@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from contact_sync.accounts import JUST_JOINED
 from contact_sync.comparison import CHANGED, FAILURES, Status
 from contact_sync.contact_sets import OWN, SOURCE, ContactSet
 from contact_sync.contacts import ALTERNATE_TYPES, ContactType
@@ -20,6 +21,8 @@ LEFT = "left the organization"
 # The message and the run's item name this many accounts; the index has all of them.
 MAX_NAMED_ACCOUNTS = 25
 MAX_CAUSE_ACCOUNTS = 5
+# The run may not have reached the account, and nothing else may: its own run may have died.
+NOT_TRIED = frozenset({NotRecordedError.__name__, JUST_JOINED})
 
 
 @dataclass(frozen=True)
@@ -138,13 +141,17 @@ class Named:
 
 @dataclass
 class RunCounts:
-    """The counts of a run: accounts by status, contacts by type and status, and some by name."""
+    """The counts of a run: accounts by status, contacts by type and status, and some by name.
+
+    `not_tried` are types that the run did not try in some account.
+    """
 
     accounts: Counter[str] = field(default_factory=Counter)
     types: dict[ContactType, Counter[str]] = field(default_factory=dict)
     errors: dict[ContactType, Counter[str]] = field(default_factory=dict)
     failures: list[AccountResult] = field(default_factory=list)
     changed: list[AccountResult] = field(default_factory=list)
+    not_tried: set[ContactType] = field(default_factory=set)
     changes: int = 0
     drifted: Named = field(default_factory=Named)
     overwritten: Named = field(default_factory=Named)
@@ -161,6 +168,8 @@ class RunCounts:
             self.sets.setdefault(name, {}).setdefault(which, Counter())[status] += 1
         for name, record in result.contacts.items():
             self.types.setdefault(name, Counter())[record.status] += 1
+            if record.error in NOT_TRIED:
+                self.not_tried.add(name)
         for error_type, error in result.errors.items():
             self.errors.setdefault(ContactType(error_type), Counter())[error] += 1
         if result.status is Status.FAILED and len(self.failures) < MAX_NAMED_ACCOUNTS:
@@ -197,10 +206,6 @@ class RunCounts:
         return bool(self.types) and all(
             self._failed(name) == self._all(name) for name in self.types
         )
-
-    def tried(self, name: ContactType) -> bool:
-        """Return whether every account has a recorded result for the contact type."""
-        return not self.errors.get(name, Counter())[NotRecordedError.__name__]
 
     def described(self) -> str:
         """Return for example `billing failed in 5 of 5 accounts (AccessDeniedError); ...`."""

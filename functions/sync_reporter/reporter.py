@@ -165,7 +165,8 @@ class Reporter:
             return True
         if end.planned_at:
             held = {**lock.held, **_tried_everywhere(end, item, counts)}
-            if not self.lock.record_end(end.sync_id, end.planned_at, held):
+            kept = {name: one for name, one in held.items() if name not in counts.not_tried}
+            if not self.lock.record_end(end.sync_id, end.planned_at, kept):
                 return False
         elif "taken" in item:
             self.lock.forget_pending(end.sync_id)
@@ -195,11 +196,7 @@ def _tried_everywhere(end: RunEnd, item: Mapping[str, Any], counts: RunCounts) -
     if end.error or not end.listed or not request.covers_all_accounts or request.undo:
         return {}
     left_out = item.get("left_out", {})
-    tried = [
-        name
-        for name in end.plan["contact_types"]
-        if name not in left_out and counts.tried(ContactType(name))
-    ]
+    tried = [name for name in end.plan["contact_types"] if name not in left_out]
     return {name: item["source"][name] for name in tried} | {"configuration": item["configuration"]}
 
 

@@ -275,6 +275,7 @@ class InProcessTrial(Trial):
             if (call.account_id, call.type) == pair
             and (self._need_not_try_again(asked) or call.at >= asked.at)
             and "processor" in call.function
+            and not _is_dry(call.execution)
         ]
         if calls:
             return calls[-1].at, calls[-1].execution.name

@@ -165,12 +165,13 @@ def test_a_contact_that_is_not_ours_to_delete_is_skipped_without_a_name() -> Non
     assert ({}, {}) == (counts.skipped, counts.named_skips)
 
 
-def test_a_type_was_tried_everywhere_unless_an_account_has_no_record_of_it() -> None:
+def test_a_type_was_not_tried_where_an_account_has_no_record_or_has_just_joined() -> None:
     counts = make_counts(
         make_result(billing="failed", security="updated"),
         make_result(error="NotRecordedError", primary="failed", security="unchanged"),
+        make_result(error="just joined", operations="skipped"),
     )
-    assert [False, True, True, True] == [counts.tried(name) for name in ContactType]
+    assert {ContactType.PRIMARY, ContactType.OPERATIONS} == counts.not_tried
 
 
 # The outcome

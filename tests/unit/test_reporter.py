@@ -469,10 +469,12 @@ def test_a_run_over_every_account_holds_what_it_tried() -> None:
 
 
 @pytest.mark.rule(9)
-def test_a_type_that_an_account_has_no_record_of_is_not_held() -> None:
+@pytest.mark.parametrize("billing", [{}, {"billing": record("skipped", error="just joined")}])
+def test_a_type_that_was_not_tried_in_an_account_is_not_held(billing: dict[str, Any]) -> None:
+    """Else a change of another contact would leave that account alone."""
     item = {"security": record()}
-    given = Given(_1={**item, "billing": record()}, _2=item)
-    given.lock.item["held"] = {"configuration": "present"}
+    given = Given(_1={**item, "billing": record()}, _2={**item, **billing})
+    given.lock.item["held"] = {"configuration": "present", "billing": "1:billing"}
     given.ends(plan={"contact_types": ["billing", "security"]})
     assert {"security": "1:security", "configuration": "present"} == given.held
 
