@@ -1,4 +1,4 @@
-"""Starts one command: reads its options, runs it, and turns every error into one plain line."""
+"""Starts one command: parses its options, runs it, and turns each error into one line."""
 
 import importlib
 import os
@@ -14,8 +14,8 @@ from contact_sync.errors import SyncError
 from operate import aws, console
 from operate.console import OperateError
 
-# The module of each has `parser()`, which makes its options, and `run(options)`, which returns the
-# exit code; only the one that is asked for is imported.
+# Each module has `parser()`, which returns the options, and `run(options)`, which returns the exit
+# code. Only the requested module is imported.
 COMMANDS = (
     "backup",
     "config",
@@ -30,16 +30,16 @@ COMMANDS = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command that the first argument names; return the exit code."""
+    """Run the command named by the first argument; return the exit code."""
     name, *given = arguments
     if name not in COMMANDS:
         raise SystemExit(f"error: unknown command '{name}': use {', '.join(COMMANDS)}")
     command = importlib.import_module(f"operate.{name.replace('-', '_')}")
     options = command.parser().read(given)
-    return _told(command.run, options)
+    return _run(command.run, options)
 
 
-def _told(run: Any, options: Any) -> int:
+def _run(run: Any, options: Any) -> int:
     try:
         return int(run(options))
     except OperateError as error:
@@ -55,7 +55,7 @@ def _told(run: Any, options: Any) -> int:
 
 
 class Terminated(KeyboardInterrupt):
-    """The program was told to end; it unwinds as after Ctrl-C."""
+    """SIGTERM: the program cleans up as after Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ def _terminate(number: int, _: object) -> NoReturn:
 
 
 def _trace() -> None:
-    """Show where an error came from, if DEBUG asks for it."""
+    """Print the traceback if DEBUG is set."""
     if os.environ.get("DEBUG"):
         traceback.print_exc()
 
@@ -77,6 +77,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except BrokenPipeError:
-        # Whoever read our output has enough; Python must not fail again when it ends.
+        # The reader closed the pipe; Python must not fail again when it flushes stdout on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(console.FAILED)

@@ -1,4 +1,4 @@
-"""Access to AWS: one session a command, clients made one way, and errors in plain words."""
+"""Access to AWS: one session per command, uniformly configured clients, readable errors."""
 
 import os
 import threading
@@ -22,18 +22,18 @@ from contact_sync.errors import (
 
 from operate.console import OperateError, note
 
-# What ends a command, or a check, with one line.
+# Errors that end a command or a check with one line.
 FAILURES = (ClientError, BotoCoreError, OperateError, SyncError)
-# Raised by the functions' adapters in place of AWS's refusal, which a command may tell.
+# The functions' adapters raise these in place of the AWS error, which a command may show.
 HIDING = (AccessDeniedError, ApiRefusedError, ServiceUnavailableError, ThrottledError)
-# Defaults differ between botocore versions, and legacy mode does not repeat the Account API's 429.
+# Defaults differ between botocore versions, and legacy mode does not retry the Account API's 429.
 CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 6},
     connect_timeout=5,
     read_timeout=30,
     max_pool_connections=32,
 )
-# Of each partition: the region that has the events of accounts, and the console's host.
+# For each partition: the region that receives account events, and the console's host.
 PARTITIONS = {
     "aws": ("us-east-1", "console.aws.amazon.com"),
     "aws-cn": ("cn-northwest-1", "console.amazonaws.cn"),
@@ -68,20 +68,20 @@ Answer = TypeVar("Answer")
 
 
 class Aws:
-    """One account and region, signed in as `--region` and `--profile` say."""
+    """One account and region, from `--region` and `--profile`."""
 
     def __init__(self, region: str | None, profile: str | None) -> None:
         self.profile = profile
         self._session = boto3.Session(profile_name=profile)
         default = os.environ.get("AWS_REGION") or self._session.region_name
         if not (found := region or default):
-            raise OperateError("no AWS region: name the region of the stack with --region")
+            raise OperateError("no AWS region: add --region with the stack's region")
         self.region: str = found
         self._clients: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """Return the service's client; threads may share it."""
+        """Return a client of the service; threads can share it."""
         key = (service, region or self.region)
         with self._making:
             if key not in self._clients:
@@ -98,33 +98,33 @@ class Aws:
 
     @cached_property
     def events_region(self) -> str:
-        """The region that has the events of accounts."""
+        """The region that receives account events."""
         return PARTITIONS[self.partition][0]
 
     @cached_property
     def caller(self) -> tuple[str, str]:
-        """The account that is signed in to, and the ARN of who is."""
+        """The caller's account and ARN."""
         answer = self.client("sts").get_caller_identity()
         return str(answer["Account"]), str(answer["Arn"])
 
     def where(self, stack: str) -> str:
-        """Return what a question is about: account, region, principal and stack."""
+        """Return account, region, stack and principal, to show before a question."""
         account, arn = self.caller
         return f"Account {account}, region {self.region}, stack {stack}, signed in as {arn}"
 
     def options(self) -> str:
-        """Return the options that lead another command to the same place."""
+        """Return the options that give another command the same region and profile."""
         return f"--region {self.region}{_named(self.profile)}"
 
 
 def pages(client: Any, operation: str, key: str, **given: Any) -> list[Any]:
-    """Return what all pages of an operation have."""
+    """Return the items of all pages of an operation."""
     found = client.get_paginator(operation).paginate(**given)
     return [one for page in found for one in page.get(key, [])]
 
 
 def each(call: Callable[[Item], Answer], items: Iterable[Item]) -> list[tuple[Item, Answer]]:
-    """Call for every item, some at once; return each with its answer."""
+    """Call with every item, some concurrently; return each item with its answer."""
     some = list(items)
     with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
         return list(zip(some, pool.map(call, some), strict=True))
@@ -136,18 +136,18 @@ def console_host(partition: str) -> str:
 
 
 def console_link(execution_arn: str) -> str:
-    """Return the execution's address in the console of its partition."""
+    """Return the URL of the execution in its partition's console."""
     _, partition, _, region, *_ = execution_arn.split(":")
     return f"https://{console_host(partition)}/states/home?region={region}#/v2/executions/details/{execution_arn}"
 
 
 def code_of(error: ClientError) -> str:
-    """Return the API's name for the error."""
+    """Return the API's error code."""
     return str(error.response["Error"]["Code"])
 
 
 def explain(error: BaseException, profile: str | None) -> str:
-    """Return one line: what is wrong, and what to do where that is known."""
+    """Return one line: what is wrong, and what to do if that is known."""
     if isinstance(error, HIDING) and error.__context__:
         error = error.__context__
     if isinstance(error, ClientError):
@@ -161,12 +161,12 @@ def _explain_failure(error: BotoCoreError, profile: str | None) -> str:
     told = " ".join(str(error).split())
     if isinstance(error, SIGN_IN):
         command = "aws login" if isinstance(error, botocore.LoginError) else "aws sso login"
-        return f"not signed in, or no longer: {command}{_named(profile)} ({told})"
+        return f"not signed in, or the sign-in has expired: {command}{_named(profile)} ({told})"
     if isinstance(error, UNREACHABLE):
-        return f"AWS cannot be reached; check network and region: {told}"
+        return f"cannot reach AWS; check the network and the region: {told}"
     if isinstance(error, botocore.ProfileNotFound):
         known = ", ".join(get_session().available_profiles) or "none"
-        return f"there is no AWS profile {profile}: you have these: {known}"
+        return f"there is no AWS profile {profile}: use one of these: {known}"
     if isinstance(error, NO_CREDENTIALS):
         return "no AWS credentials: sign in with 'aws sso login' or 'aws login', or add --profile"
     return f"{type(error).__name__}: {told}"
@@ -181,14 +181,14 @@ def _explain_refusal(error: ClientError, profile: str | None) -> str:
             f"'aws sso login{_named(profile)}' ({told})"
         )
     if code in DENIED:
-        return f"the AWS credentials do not suffice: {told}"
+        return f"the AWS credentials lack a permission: {told}"
     if code in THROTTLED:
-        return f"AWS throttles the calls of this account: try again in a minute ({told})"
+        return f"AWS throttled the calls of this account: try again in a minute ({told})"
     return told
 
 
 def is_unreachable(error: ClientError | BotoCoreError) -> bool:
-    """Return whether trying again may help: the network, or AWS, fails."""
+    """Return whether a retry may help, because the network or AWS failed."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
         return status >= 500 or code_of(error) in THROTTLED
@@ -200,10 +200,10 @@ def _named(profile: str | None) -> str:
 
 
 def _show_call(model: Any, **_: Any) -> None:
-    """Show each call's name with DEBUG, never what is sent."""
+    """Show the name of each call, but never its content."""
     note(f"+ {model.service_model.service_name} {model.name}")
 
 
 def open_aws(options: Any) -> Aws:
-    """Return the session that the options ask for."""
+    """Return the session for the options."""
     return Aws(options.region, options.profile)

@@ -1,4 +1,4 @@
-"""How the checks of validate.sh work: each yields what is wrong, and returns what is well."""
+"""How the checks of validate.sh work: each yields problems, and returns the text of a pass."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ Notes = Generator[Note, None, str]
 
 
 def warn(text: str) -> Note:
-    """Return a note about what is for the user to decide."""
+    """Return a note about something that the user decides."""
     return WARN, text
 
 
 def fail(text: str) -> Note:
-    """Return a note about what keeps the synchronization from working."""
+    """Return a note about something that prevents synchronization."""
     return FAIL, text
 
 
 @dataclass(frozen=True)
 class Site:
-    """The environment that is checked."""
+    """The environment to check."""
 
     aws: Aws
     stack: Stack
@@ -32,7 +32,7 @@ class Site:
 
     @property
     def manager(self) -> str:
-        """The management account, as the stack has it."""
+        """The management account, from the stack's parameters."""
         return self.stack.parameters.get("ManagementAccountId", "")
 
     @property
@@ -41,17 +41,17 @@ class Site:
         return self.stack.parameters.get("Triggers", "ENABLED")
 
     def command(self, script: str) -> str:
-        """Return what to type to start another script for this environment."""
+        """Return the command line of another script for this environment."""
         return f"scripts/{script}.sh --environment {self.environment} {self.aws.options()}"
 
     @property
     def deploy(self) -> str:
-        """What to type to deploy again."""
+        """The command line that deploys again."""
         return f"{self.command('deploy')} --account-id {self.manager}"
 
     @property
     def repair(self) -> str:
-        """What to type where a resource was changed by hand: a deployment does not see that."""
+        """The command line that reverts manual changes, which a deployment does not detect."""
         return f"{self.deploy} --repair"
 
 
@@ -60,7 +60,7 @@ Check = Callable[[Site], Notes]
 
 @dataclass(frozen=True)
 class Result:
-    """What one check found."""
+    """The result of one check."""
 
     name: str
     notes: list[Note]
@@ -68,17 +68,17 @@ class Result:
 
     @property
     def level(self) -> str:
-        """The worst that was noted."""
+        """The worst level of the notes."""
         return max((level for level, _ in self.notes), key=(PASS, WARN, FAIL).index, default=PASS)
 
     @property
     def told(self) -> str:
-        """The notes, or what is well."""
+        """The notes, or the text of a pass."""
         return "; ".join(text for _, text in self.notes) or self.text
 
 
 def result_of(check: Check, site: Site) -> Result:
-    """Make one check; what AWS refuses is its failure."""
+    """Run one check; it fails if AWS refuses a call."""
     notes: list[Note] = []
     text = ""
 

@@ -1,4 +1,4 @@
-"""What the user sees: results on stdout; notes, warnings, errors and questions on stderr."""
+"""Output: results on stdout; notes, warnings, errors and questions on stderr."""
 
 import json
 import sys
@@ -26,45 +26,45 @@ def out(text: str) -> None:
 
 
 def out_json(value: Any) -> None:
-    """Print the one JSON document that --json asks for."""
+    """Print the JSON document of --json."""
     out(json.dumps(value, indent=2, default=str))
 
 
 def note(text: str) -> None:
-    """Say what the command does."""
+    """Print what the command does."""
     print(text, file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
-    """Say what the user should look at; the command goes on."""
+    """Print what the user should check; the command continues."""
     note(f"warning: {text}")
 
 
 def error(text: str) -> None:
-    """Say why the command ends."""
+    """Print why the command ends."""
     note(f"error: {text}")
 
 
 def confirm(question: str, where: str, *, yes: bool) -> None:
-    """Ask, unless `--yes` was given; raise unless the answer is yes. `where` is shown first."""
+    """Show `where` and ask, unless `--yes` was given; raise unless the answer is yes."""
     if yes:
         return
     note(where)
     if _answer(f"{question} [y/N] ", "--yes").lower() not in YES:
-        raise OperateError("not confirmed; nothing was done")
+        raise OperateError("not confirmed; nothing was changed")
 
 
 def confirm_name(question: str, where: str, name: str, *, given: str | None) -> None:
-    """Ask for a name to be typed, unless `--confirm-name` gave it; raise if it is another."""
+    """Ask the user to type a name, unless `--confirm-name` gave it; raise if it differs."""
     if given is None:
         note(where)
         given = _answer(f"{question} Type {name}: ", f"--yes --confirm-name {name}")
     if given != name:
-        raise OperateError(f"not confirmed: '{given}' is not {name}; nothing was done")
+        raise OperateError(f"not confirmed: '{given}' is not {name}; nothing was changed")
 
 
 def ask(question: str, proposal: str) -> str | None:
-    """Ask for words, for which Enter takes the proposal; return None without a terminal."""
+    """Ask for text; Enter accepts the proposal. Return None without a terminal."""
     if not sys.stdin.isatty():
         return None
     print(f"{question} [{proposal}] ", end="", file=sys.stderr, flush=True)
@@ -82,14 +82,14 @@ def _answer(question: str, otherwise: str) -> str:
 
 
 class Progress:
-    """One line that changes in a terminal; elsewhere one line for each change."""
+    """A status line, updated in place in a terminal; elsewhere, a new line for each update."""
 
     def __init__(self) -> None:
         self._shown = ""
         self._status: Status | None = None
 
     def show(self, text: str) -> None:
-        """Show the text in place of what was shown before."""
+        """Show the text instead of the previous one."""
         if not text or text == self._shown:
             return
         self._shown = text
@@ -103,7 +103,7 @@ class Progress:
             self._status.start()
 
     def clear(self) -> None:
-        """Remove the line, before anything else is said; until then the cursor is hidden."""
+        """Remove the line and show the cursor again; call this before other output."""
         if self._status:
             self._status.stop()
         self._status, self._shown = None, ""

@@ -33,4 +33,4 @@ def _asked() -> list[str]:
     try:
         return check_all(kept_field)(answer) if answer else []
     except ArgumentTypeError as error:
-        raise OperateError(f"{error}; nothing was done") from None
+        raise OperateError(f"{error}; nothing was changed") from None

@@ -1,4 +1,4 @@
-"""Options that commands share, each defined once, and how all of them are read."""
+"""Options that commands share, and the parser of all commands."""
 
 import argparse
 import re
@@ -14,9 +14,10 @@ ENVIRONMENTS = ("dev", "staging", "prod")
 
 
 class Parser(argparse.ArgumentParser):
-    """Options of one command: a fault on stderr with the usage, exit code 2, no abbreviations.
+    """Options of one command; every command has --environment, --region and --profile.
 
-    Every command has those that say which environment is meant, where, and who is signed in.
+    A wrong option prints the error and the usage to stderr, and exits with 2. Options cannot be
+    abbreviated.
     """
 
     def __init__(self, command: str, description: str, epilog: str, **environment: Any) -> None:
@@ -30,7 +31,7 @@ class Parser(argparse.ArgumentParser):
         named = one_of("environment", ENVIRONMENTS)
         needed = {"required": True} | environment
         self.value("--environment", named, "ENV", "dev, staging or prod", **needed)
-        self.value("--region", region, "R", "region of the stack (the profile's own)")
+        self.value("--region", region, "R", "region of the stack (default: the profile's)")
         self.value("--profile", text, "P", "AWS profile to sign in with")
 
     def value(
@@ -40,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(name, type=check, metavar=shown, help=meaning, **more)
 
     def values(self, name: str, check: Callable[[str], str], shown: str, meaning: str) -> None:
-        """Add an option that takes several values, with commas or spaces, and can be repeated."""
+        """Add a repeatable option that takes values separated by commas or spaces."""
         more: Any = {"action": _Extend, "nargs": "+", "default": []}
         self.value(name, check_all(check), shown, meaning, **more)
 
@@ -57,14 +58,14 @@ class Parser(argparse.ArgumentParser):
         self.flag("--json", meaning="print one JSON document to stdout")
 
     def read(self, arguments: Sequence[str]) -> Namespace:
-        """Return the options; exit with 2 where one is unknown or wrong."""
+        """Return the options; exit with 2 if one is unknown or wrong."""
         options, left = self.parse_known_intermixed_args(arguments)
         if left:
-            self.error(f"unknown option: {left[0]}. All options are in --help")
+            self.error(f"unknown option: {left[0]}. --help lists all options")
         return options
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, then how the command is used."""
+        """Print what is wrong, then the usage, and exit."""
         told = re.sub(r"^argument |^the following arguments are required: ", "", message)
         if told != message and not message.startswith("argument"):
             told += " is required"
@@ -85,11 +86,11 @@ class _Extend(Action):
         setattr(namespace, self.dest, list(dict.fromkeys([*before, *given])))
 
 
-# What a value must look like; each message names the value and what is allowed.
+# Checks of values; each message names the value and what is allowed.
 
 
 def check_all(check: Callable[[str], str]) -> Callable[[str], list[str]]:
-    """Return a check of values with commas between them."""
+    """Return a check of comma-separated values."""
 
     def checked(given: str) -> list[str]:
         return [check(one) for one in given.split(",") if one] or [check(given)]
@@ -98,7 +99,7 @@ def check_all(check: Callable[[str], str]) -> Callable[[str], list[str]]:
 
 
 def one_of(what: str, allowed: Sequence[str]) -> Callable[[str], str]:
-    """Return a check that a value is one of those allowed."""
+    """Return a check that a value is one of the allowed ones."""
 
     def checked(given: str) -> str:
         if given not in allowed:
@@ -110,7 +111,7 @@ def one_of(what: str, allowed: Sequence[str]) -> Callable[[str], str]:
 
 
 def matching(what: str, pattern: str, expected: str) -> Callable[[str], str]:
-    """Return a check that a value has the form that is expected."""
+    """Return a check that a value matches the pattern."""
 
     def checked(given: str) -> str:
         if not re.fullmatch(pattern, given):
@@ -121,7 +122,7 @@ def matching(what: str, pattern: str, expected: str) -> Callable[[str], str]:
 
 
 def text(given: str) -> str:
-    """Return the value; an empty one is none."""
+    """Return the value, which must not be empty."""
     if not given:
         raise ArgumentTypeError("needs a value")
     return given
@@ -134,5 +135,5 @@ unit_id = matching(
 )
 region = matching("region", r"[a-z]{2,}(-[a-z]+)+-[0-9]+", "one such as us-east-1")
 execution_name = matching(
-    "execution name", r"[0-9A-Za-z_-]{1,80}", "the name that resync.sh prints, or the console shows"
+    "execution name", r"[0-9A-Za-z_-]{1,80}", "a name that resync.sh or the console shows"
 )

@@ -60,15 +60,15 @@ class TestErrors:
             ),
             (
                 refusal("AccessDenied", "jane is not\nauthorized"),
-                "do not suffice: Any: AccessDenied",
+                "lack a permission: Any: AccessDenied",
             ),
             (refusal("ThrottlingException"), "try again in a minute"),
             (hidden(refusal("ExpiredToken")), "sign in again, for example with"),
             (OrganizationNotInUseError("Deploy"), "Deploy (aws organizations describe-org"),
             (refusal("Odd", "what\nit says"), "Any: Odd: what it says"),
             (botocore.NoCredentialsError(), "no AWS credentials: sign in with"),
-            (botocore.EndpointConnectionError(endpoint_url="x"), "AWS cannot be reached"),
-            (botocore.ReadTimeoutError(endpoint_url="x"), "AWS cannot be reached"),
+            (botocore.EndpointConnectionError(endpoint_url="x"), "cannot reach AWS"),
+            (botocore.ReadTimeoutError(endpoint_url="x"), "cannot reach AWS"),
             (botocore.LoginTokenLoadError(error_msg="gone"), "aws login --profile p"),
             (botocore.UnauthorizedSSOTokenError(), "aws sso login --profile p"),
             (botocore.UnknownRegionError(region_name="x", error_msg="y"), "UnknownRegionError: "),
@@ -105,7 +105,7 @@ class TestErrors:
 
         assert 1 == told.code
         assert told.error.startswith(
-            "error: not signed in, or no longer: aws sso login --profile audit"
+            "error: not signed in, or the sign-in has expired: aws sso login --profile audit"
         )
 
     def test_no_profile(self, command: SimpleNamespace, operate: Operate) -> None:
@@ -113,7 +113,7 @@ class TestErrors:
 
         told = operate("probe", "--environment", "dev", "--profile", "audit")
 
-        assert "error: there is no AWS profile audit: you have these: none" == told.error
+        assert "error: there is no AWS profile audit: use one of these: none" == told.error
 
     def test_no_region(
         self, command: SimpleNamespace, operate: Operate, monkeypatch: pytest.MonkeyPatch
@@ -124,7 +124,7 @@ class TestErrors:
 
         told = operate("probe", "--environment", "dev")
 
-        assert "error: no AWS region: name the region of the stack with --region" == told.error
+        assert "error: no AWS region: add --region with the stack's region" == told.error
 
     def test_interrupted(self, command: SimpleNamespace, operate: Operate) -> None:
         def run(_: Namespace) -> int:

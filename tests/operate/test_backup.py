@@ -288,7 +288,7 @@ class TestRestore:
         """It says what it would write and where, and without a yes writes nothing."""
         told = restore(answer="n\n")
 
-        assert (1, "error: not confirmed; nothing was done") == (told.code, told.error)
+        assert (1, "error: not confirmed; nothing was changed") == (told.code, told.error)
         for named in ("state: 30 items in 2 files\n", "999999999999", PRINCIPAL, STACK):
             assert named in told.err
         assert [] == contents(account, STATE_TABLE)

@@ -82,7 +82,7 @@ class TestConfirmation:
     @pytest.mark.parametrize(
         ("words", "answer", "message"),
         [
-            ([], "y\n", f"not confirmed: 'y' is not {PROD}; nothing was done"),
+            ([], "y\n", f"not confirmed: 'y' is not {PROD}; nothing was changed"),
             (["--force"], "", f"Without a terminal, add --yes --confirm-name {PROD}"),
             (["--yes", "--confirm-name", STACK], "", f"'{STACK}' is not {PROD}"),
         ],
@@ -276,5 +276,5 @@ class TestDelete:
         told = delete("--yes", "--backup-data")
 
         assert 1 == told.code
-        assert "error: the AWS credentials do not suffice" in told.error
+        assert "error: the AWS credentials lack a permission" in told.error
         assert [] == order(cloud)

@@ -192,7 +192,7 @@ class TestFirst:
         succeeded(deploy())
 
         assert f"Remove what the failed first deployment of {STACK} left? [y/N]" in refused.err
-        assert "not confirmed; nothing was done" in refused.error
+        assert "not confirmed; nothing was changed" in refused.error
         assert (3, f"{STACK} failed on its first deployment: it would be made anew\n") == (
             planned.code,
             planned.out,
@@ -438,7 +438,7 @@ class TestPlan:
         where = f"Account {ACCOUNT}, region us-east-1, stack {STACK}, signed in as {PRINCIPAL}"
         assert where in asked
         assert f"Deploy {STACK}? [y/N]" in asked
-        assert "error: not confirmed; nothing was done" == told.error
+        assert "error: not confirmed; nothing was changed" == told.error
         assert {} == cloud.operations.sets
 
     @pytest.mark.case("E17")

@@ -41,8 +41,8 @@ def test_all_are_here() -> None:
     ("code", "message"),
     [
         ("ExpiredToken", "the AWS credentials are expired or invalid: sign in again"),
-        ("Throttling", "AWS throttles the calls of this account: try again"),
-        ("AccessDenied", "the AWS credentials do not suffice"),
+        ("Throttling", "AWS throttled the calls of this account: try again"),
+        ("AccessDenied", "the AWS credentials lack a permission"),
     ],
 )
 def test_refused(account: Deployed, operate: Operate, name: str, code: str, message: str) -> None:

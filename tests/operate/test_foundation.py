@@ -109,7 +109,7 @@ class TestQuestions:
     def test_no(self, operate: Operate, answer: str) -> None:
         told = operate("probe", "--environment", "dev", answer=answer)
 
-        assert (1, "error: not confirmed; nothing was done") == (told.code, told.error)
+        assert (1, "error: not confirmed; nothing was changed") == (told.code, told.error)
 
     @pytest.mark.case("E17")
     def test_no_terminal(self, operate: Operate) -> None:

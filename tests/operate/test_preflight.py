@@ -229,7 +229,7 @@ class TestTrail:
         """A trail that may not be read is not taken for one that is off."""
         cloud.aws.fail("cloudtrail.GetTrailStatus", refusal("AccessDenied"))
 
-        assert "error: the AWS credentials do not suffice" in plan().error
+        assert "error: the AWS credentials lack a permission" in plan().error
 
     @pytest.mark.case("E12")
     def test_no_trail_is_remembered(self, cloud: Deploying, operate: Operate) -> None:

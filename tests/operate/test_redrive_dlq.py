@@ -358,7 +358,7 @@ class TestRedrive:
         left = queue.visible()
         agreed = redrive(answer="y\n")
 
-        assert (1, "error: not confirmed; nothing was done") == (refused.code, refused.error)
+        assert (1, "error: not confirmed; nothing was changed") == (refused.code, refused.error)
         assert f"About 1 messages in {STACK_NAME}-dlq. Start the execution of each?" in refused.err
         assert 1 == len(left)
         assert 0 == agreed.code

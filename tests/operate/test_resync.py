@@ -161,7 +161,7 @@ class TestStart:
         told = resync("--follow")
 
         assert (1, "") == (told.code, told.out)
-        assert told.error.startswith("error: the AWS credentials do not suffice")
+        assert told.error.startswith("error: the AWS credentials lack a permission")
 
 
 class TestFollow:
@@ -251,7 +251,7 @@ class TestFollow:
     @pytest.mark.parametrize(
         ("error", "reason"),
         [
-            (UNREACHABLE, "AWS cannot be reached"),
+            (UNREACHABLE, "cannot reach AWS"),
             (refusal("ExpiredTokenException"), "sign in again"),
             (UnauthorizedSSOTokenError(), "aws sso login"),
         ],

@@ -287,7 +287,7 @@ class TestResources:
                 "dynamodb.DescribeTable",
                 refusal("AccessDeniedException"),
                 "tables",
-                "fail the AWS credentials do not suffice",
+                "fail the AWS credentials lack a permission",
             ),
             (
                 "scheduler.GetSchedule",
