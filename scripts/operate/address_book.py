@@ -1,4 +1,4 @@
-"""The address book as a file, checked by the API's rules; its values are masked where shown."""
+"""The address book as a file, checked by the API's rules; output masks its values."""
 
 import json
 import re
@@ -25,17 +25,17 @@ Book = dict[str, dict[str, str]]
 
 
 def read_item(aws: Aws, table: str) -> Json | None:
-    """Return the item in DynamoDB's typed form, None where there is none."""
+    """Return the item in DynamoDB's typed form, None if there is none."""
     return configuration.read_item(aws, table, CONTACTS_KEY)
 
 
 def contacts_of(item: Json | None) -> Book:
-    """Return the contacts in an item, as runs read them."""
+    """Return the contacts of an item, as runs read them."""
     return parse_book(from_item(item) if item else None)
 
 
 def read_file(path: Path) -> Book:
-    """Return the contacts in a file; raise OperateError naming each fault, without values."""
+    """Return the contacts of a file; raise OperateError that names each error, but no value."""
     content = configuration.read_json(path)
     if faults := [fault for name, fields in content.items() for fault in _faults(name, fields)]:
         raise OperateError(f"{path}: {'; '.join(faults)}")
@@ -43,13 +43,13 @@ def read_file(path: Path) -> Book:
 
 
 def item_of(book: Book) -> Json:
-    """Return the item of these contacts, with a version that runs record."""
+    """Return the item for these contacts, with a version that runs record."""
     version = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return to_item({"config_key": CONTACTS_KEY, "version": version, "contacts": book})
 
 
 def check_use(config: SyncConfig, book: Mapping[str, Mapping[str, str]]) -> None:
-    """Raise OperateError where a rule uses a name that is not there, or not of that type."""
+    """Raise OperateError if a rule uses a name that is missing or of another contact type."""
     try:
         used_contacts(config.rules, book)
     except InvalidConfigError as error:
@@ -57,11 +57,11 @@ def check_use(config: SyncConfig, book: Mapping[str, Mapping[str, str]]) -> None
             f"{error}: a rule uses it. Change the rule first, or keep the name"
         ) from None
     if faults := book_faults(config.rules, book, config.primary_keeps):
-        raise OperateError(f"a rule uses what AWS would refuse: {'; '.join(faults)}")
+        raise OperateError(f"a rule uses a contact that AWS would refuse: {'; '.join(faults)}")
 
 
 def shown(book: Mapping[str, Mapping[str, str]], *, reveal: bool) -> str:
-    """Return the contacts as a file of them looks, with masked values unless they are revealed."""
+    """Return the contacts in the form of a file, with masked values unless `reveal` is set."""
     values = {
         name: {field: value if reveal else MASK for field, value in book[name].items()}
         for name in sorted(book)
@@ -70,7 +70,7 @@ def shown(book: Mapping[str, Mapping[str, str]], *, reveal: bool) -> str:
 
 
 def difference(old: Book, new: Book) -> list[str]:
-    """Name what writing the new contacts would change, without their values."""
+    """Return what writing the new contacts would change, without their values."""
     lines = [f"- {name}" for name in sorted(old.keys() - new.keys())]
     lines += [f"+ {name}" for name in sorted(new.keys() - old.keys())]
     for name in sorted(old.keys() & new.keys()):
@@ -84,11 +84,11 @@ def difference(old: Book, new: Book) -> list[str]:
 
 def _faults(name: str, fields: Any) -> list[str]:
     if name in (SOURCE, OWN):
-        return [f"{name}: means something else in a rule: use another name"]
+        return [f"{name}: rules reserve this name: use another one"]
     if not re.fullmatch(CONTACT_NAME.regex, name):
-        return [f"{name[:64]!r}: expected a name of small letters, digits, - and _"]
+        return [f"{name[:64]!r}: expected a name of lowercase letters, digits, - and _"]
     if not isinstance(fields, dict):
-        return [f"{name}: expected a contact, in braces"]
+        return [f"{name}: expected an object with the fields of a contact"]
     is_primary = "FullName" in fields
     rules = PRIMARY_RULES if is_primary else ALTERNATE_RULES
     faults = [

@@ -22,24 +22,24 @@ from operate.stacks import Stack, get_stack
 COMMANDS = {
     "show": "print the configuration, in the form of a file",
     "validate FILE": "check a file; calls nothing in AWS",
-    "apply FILE": "replace the configuration by the file",
-    "exclude ID...": "no longer sync these accounts, and accounts under these OUs",
+    "apply FILE": "replace the configuration with the file",
+    "exclude ID...": "stop syncing these accounts, and all accounts under these OUs",
     "include ID...": "sync them again",
-    "contacts show": "print the address book, its values masked without --reveal",
+    "contacts show": "print the address book; masks the values without --reveal",
     "contacts validate FILE": "check a file of contacts; calls nothing in AWS",
-    "contacts apply FILE": "replace the address book by the file",
-    "explain ACCOUNT": "say which contact the account gets, and which rule says so",
-    "history": "list what was replaced in the last 90 days, when and by whom",
+    "contacts apply FILE": "replace the address book with the file",
+    "explain ACCOUNT": "print which contacts the account gets, and by which rule",
+    "history": "list the versions replaced in the last 90 days: when, and by which caller",
 }
 
 EPILOG = """\
-The difference is shown before it is written; with overrides also how many accounts each rule
-reaches, and which contact of which account gets another origin. Accounts and OUs are looked up in
-the organization. Each run reads configuration and address book anew.
+Before it writes, the command shows the difference and, for overrides, how many accounts each rule
+reaches and which contacts get another origin. It looks up accounts and OUs in the organization.
+Each run reads the current configuration and address book.
 
 exit codes:
   0  done, or nothing to do
-  1  the configuration is broken, or was not written
+  1  the configuration is invalid, or was not written
   2  wrong options
 
 examples:
@@ -62,16 +62,16 @@ def parser() -> Parser:
         EPILOG,
         required=False,
     )
-    made.add_argument("command", type=_command, metavar="COMMAND", help="what to do, see above")
+    made.add_argument("command", type=_command, metavar="COMMAND", help="one of the commands above")
     made.add_argument("words", nargs="*", metavar="FILE or ID", help="a file, or IDs")
     made.yes()
-    made.add_argument("--sync", action="store_true", help="start a run when it is written")
-    made.add_argument("--reveal", action="store_true", help="show the values of contacts")
+    made.add_argument("--sync", action="store_true", help="start a run after writing")
+    made.add_argument("--reveal", action="store_true", help="show contact values")
     return made
 
 
 def run(options: Namespace) -> int:
-    """Do what the command says; return the exit code."""
+    """Run the command; return the exit code."""
     wrong = parser().error
     words = checked_words(options.command, options.words, wrong)
     if "validate" in (options.command, *words[:1]):
@@ -88,7 +88,7 @@ def run(options: Namespace) -> int:
 
 @dataclass(frozen=True)
 class _Given:
-    """A command's options and words, and the environment that it is about."""
+    """A command's options and words, and its environment."""
 
     options: Namespace
     words: list[str]
@@ -107,11 +107,11 @@ class _Given:
         return configuration.read_item(self.aws, self.table)
 
     def write(self, old: configuration.Json | None, new: configuration.Json) -> None:
-        """Ask, write the item, and start a run if that is asked for."""
+        """Ask, write the item, and start a run with --sync."""
         question, where = f"Write this to {self.table}?", self.aws.where(self.stack.name)
         confirm(question, where, yes=self.options.yes)
         configuration.write(self.aws, self.table, old, new)
-        note(f"written to {self.table}; each run reads it anew")
+        note(f"written to {self.table}; the next run uses it")
         if self.options.sync:
             self._start_run()
 
@@ -134,7 +134,7 @@ def _show(given: _Given) -> None:
 
 
 def _change(given: _Given) -> None:
-    """Show what would be changed and what that does, and write it."""
+    """Show the change and its effect, and write it."""
     old = given.read()
     new = _changed(given.options.command, given.words, old)
     if configuration.shown(old) == configuration.shown(new):
@@ -172,7 +172,7 @@ def _explain(given: _Given) -> None:
 
 
 def _history(given: _Given) -> None:
-    out("\n".join(history(given.aws, given.table)) or "nothing was replaced")
+    out("\n".join(history(given.aws, given.table)) or "nothing was replaced in the last 90 days")
 
 
 ACTIONS: dict[str, Callable[[_Given], None]] = {
@@ -187,7 +187,7 @@ ACTIONS: dict[str, Callable[[_Given], None]] = {
 
 
 def _show_effect(given: _Given, old: SyncConfig | None, new: SyncConfig) -> None:
-    """Show what rules do that were or are there, and check what they name."""
+    """Show the effect of the old and new rules, and check the names that they use."""
     if not new.overrides and not (old and old.overrides):
         return
     if new.rules.names:
@@ -211,7 +211,7 @@ def _command(given: str) -> str:
 
 
 def _look_up(given: _Given, config: SyncConfig) -> None:
-    """Refuse exclusions that are surely wrong; warn of accounts that are not there."""
+    """Refuse exclusions that cannot be right; warn about accounts outside the organization."""
     for kind, fault in exclusion_faults(given.aws, given.manager, config):
         if kind != ACCOUNT:
             raise OperateError(fault)

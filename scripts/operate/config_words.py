@@ -1,4 +1,4 @@
-"""The words of a `config` command: a file, IDs, or what to do with the address book."""
+"""The words after a `config` command: a file, IDs, or a command for the address book."""
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Wrong = Callable[[str], NoReturn]
 
 
 def checked_words(command: str, words: list[str], wrong: Wrong) -> list[str]:
-    """Return the file or the IDs; call `wrong` where they do not fit the command."""
+    """Return the file or the IDs; call `wrong` if they do not fit the command."""
     if command in ("show", "history") and words:
         wrong(f"unexpected: {words[0]}")
     if command in ("apply", "validate") and len(words) != 1:

@@ -1,4 +1,4 @@
-"""The configuration item as a file, and its changes, checked by the rules of each run."""
+"""The configuration item as a file, and its changes, with the same checks as in a run."""
 
 import difflib
 import json
@@ -18,13 +18,13 @@ from operate.replaced import replaced
 
 Json = dict[str, Any]
 
-# Reasons for which a transaction is cancelled: someone else wrote, or writes at this moment.
+# Why DynamoDB cancels a transaction: someone else wrote the item, or is writing it now.
 CHANGED = {"ConditionalCheckFailed", "TransactionConflict"}
 ACCOUNTS, UNITS = "excluded_accounts", "excluded_organizational_units"
 
 
 def read_item(aws: Aws, table: str, key: str = CONFIG_KEY) -> Json | None:
-    """Return the item in DynamoDB's typed form, None where there is none."""
+    """Return the item in DynamoDB's typed form, None if there is none."""
     answer = aws.client("dynamodb").get_item(
         TableName=table, Key=to_item({"config_key": key}), ConsistentRead=True
     )
@@ -32,7 +32,7 @@ def read_item(aws: Aws, table: str, key: str = CONFIG_KEY) -> Json | None:
 
 
 def checked(item: Json | None, where: str = "") -> SyncConfig:
-    """Return the configuration in an item; raise where it is broken, naming each fault."""
+    """Return the configuration of an item; if it is invalid, raise an error that says why."""
     try:
         return parse_config(from_item(item) if item else None)
     except InvalidConfigError as error:
@@ -40,7 +40,7 @@ def checked(item: Json | None, where: str = "") -> SyncConfig:
 
 
 def valid(item: Json | None) -> SyncConfig | None:
-    """Return the configuration in an item, None where it is broken."""
+    """Return the configuration of an item, None if it is invalid."""
     try:
         return checked(item)
     except OperateError:
@@ -48,23 +48,23 @@ def valid(item: Json | None) -> SyncConfig | None:
 
 
 def read_file(path: Path) -> Json:
-    """Return the configuration item in a file, in DynamoDB's typed form; raise if it is broken."""
+    """Return the configuration item of a file in DynamoDB's typed form; raise if it is invalid."""
     values = read_json(path)
     if values.setdefault("config_key", CONFIG_KEY) != CONFIG_KEY:
         raise OperateError(
-            f"{path}: config_key: only `{CONFIG_KEY}` is ever read; for the address book, "
-            "scripts/config.sh contacts apply FILE"
+            f"{path}: config_key: expected `{CONFIG_KEY}`, the only one that runs read; for the "
+            "address book, use scripts/config.sh contacts apply FILE"
         )
     try:
         item = to_item(values)
     except ArithmeticError:
-        raise OperateError(f"{path}: a number has more digits than DynamoDB keeps") from None
+        raise OperateError(f"{path}: a number has more digits than DynamoDB stores") from None
     checked(item, f"{path}: ")
     return item
 
 
 def read_json(path: Path) -> Json:
-    """Return the JSON object in a file; raise OperateError if there is none."""
+    """Return the JSON object of a file; raise OperateError if there is none."""
 
     def fault(message: str) -> OperateError:
         return OperateError(f"{path}: {message}")
@@ -79,7 +79,7 @@ def read_json(path: Path) -> Json:
     except OSError as error:
         raise fault(str(error.strerror)) from None
     except UnicodeDecodeError:
-        raise fault("not JSON: not in UTF-8") from None
+        raise fault("not JSON: the encoding is not UTF-8") from None
     except json.JSONDecodeError as error:
         raise fault(f"not JSON: {error}. JSON has no comments and no trailing commas") from None
     except ValueError as error:
@@ -90,7 +90,7 @@ def read_json(path: Path) -> Json:
 
 
 def with_exclusions(item: Json, ids: Iterable[str], *, excluded: bool) -> Json:
-    """Return the item with these accounts and organizational units excluded, or no longer."""
+    """Return the item with these accounts and organizational units excluded, or included."""
     values = from_item(item)
     changed = dict(item)
     for name, some in _by_list(ids).items():
@@ -104,7 +104,7 @@ def with_exclusions(item: Json, ids: Iterable[str], *, excluded: bool) -> Json:
 
 
 def shown(item: Json | None) -> str:
-    """Return the item as a file of it looks, its keys in one order."""
+    """Return the item in the form of a file, with its keys in a fixed order."""
     if item is None:
         return ""
     values = from_item(item)
@@ -117,11 +117,11 @@ def shown(item: Json | None) -> str:
 def difference(old: Json | None, new: Json, table: str) -> str:
     """Return what writing the new item would change."""
     before, after = (shown(one).splitlines(keepends=True) for one in (old, new))
-    return "".join(difflib.unified_diff(before, after, f"{table} now", f"{table} then"))
+    return "".join(difflib.unified_diff(before, after, f"{table} before", f"{table} after"))
 
 
 def write(aws: Aws, table: str, old: Json | None, new: Json) -> None:
-    """Write the new item, and keep the old one; raise if the table no longer holds the old one."""
+    """Write the new item, and keep the old one; raise if somebody changed it meanwhile."""
     writes = [{"Put": _request(table, old, new)}]
     if old is not None:
         writes.append({"Put": {"TableName": table, "Item": replaced(old, aws.caller[1])}})
@@ -131,13 +131,12 @@ def write(aws: Aws, table: str, old: Json | None, new: Json) -> None:
         if not CHANGED & _cancelled_for(error):
             raise
         raise OperateError(
-            "the configuration was changed by someone else meanwhile; nothing was written: try "
-            "again"
+            "someone else changed the configuration meanwhile; nothing was written: try again"
         ) from None
 
 
 def _cancelled_for(error: ClientError) -> set[str]:
-    """Return why DynamoDB cancelled a transaction: empty for every other error."""
+    """Return why DynamoDB cancelled a transaction; empty for any other error."""
     answer: Json = dict(error.response)
     return {str(reason.get("Code")) for reason in answer.get("CancellationReasons", [])}
 
@@ -170,7 +169,7 @@ def _by_list(ids: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> Json:
-    # JSON's readers keep the last of them; which one was meant, nobody knows.
+    # Python's parser would silently keep the last of them.
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]

@@ -1,4 +1,4 @@
-"""Exclusions that protect nobody: a typo overwrites the account that was meant."""
+"""Exclusions that match no account: a typo leaves the intended account unprotected."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ MANAGER, UNIT, ACCOUNT = "manager", "unit", "account"
 
 
 def exclusion_faults(aws: Aws, manager: str, config: SyncConfig) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong (MANAGER, UNIT or ACCOUNT), and in words."""
+    """Yield the kind of each fault (MANAGER, UNIT or ACCOUNT), and its description."""
     organization = OrganizationClient(aws.client("organizations"))
     units = dict.fromkeys(config.excluded_organizational_units)
     accounts = dict.fromkeys(config.excluded_accounts)
@@ -19,19 +19,19 @@ def exclusion_faults(aws: Aws, manager: str, config: SyncConfig) -> Iterator[tup
         yield (
             MANAGER,
             f"excluded_accounts: {manager} is the management account, which is never written: "
-            "leave it out. If another account was meant, its contacts are overwritten",
+            "remove it. If you meant another account, that one is not protected",
         )
     for unit, missing in each(lambda one: organization.missing_units([one]), units):
         if missing:
             yield (
                 UNIT,
-                f"excluded_organizational_units: {unit} does not exist in the organization, and "
-                "every run refuses it",
+                f"excluded_organizational_units: {unit} does not exist in the organization, so "
+                "every run would fail: correct or remove it",
             )
     for account, missing in each(lambda one: organization.missing_accounts([one]), accounts):
         if missing:
             yield (
                 ACCOUNT,
-                f"excluded_accounts: {account} is not in the organization. If it is a typo, the "
-                "account that was meant is not protected",
+                f"excluded_accounts: {account} is not in the organization. If this is a typo, the "
+                "account that you meant is not protected",
             )

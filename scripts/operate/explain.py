@@ -1,4 +1,4 @@
-"""Which contact an account gets, and which rule says so, without the contacts' values."""
+"""Which contacts an account gets, and by which rule, without contact values."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ def explained(aws: Aws, manager: str, config: SyncConfig, account_id: str) -> It
 
 
 def _standing(account: Account, manager: str, config: SyncConfig, above: set[str]) -> str:
-    """Return whether the account is written at all."""
+    """Return whether runs write to the account."""
     excluded = {account.id, *above} & {
         *config.excluded_accounts,
         *config.excluded_organizational_units,

@@ -1,4 +1,4 @@
-"""What rules do: how many accounts each reaches, and whose contact gets another origin."""
+"""The effect of rules: how many accounts each reaches, and which contacts get another origin."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ MOST_CHANGES = 50
 
 @dataclass(frozen=True)
 class Change:
-    """A contact of an account that gets another origin."""
+    """A contact that gets another origin."""
 
     account_id: str
     contact_type: ContactType
@@ -30,7 +30,7 @@ class Change:
 
 
 class Reach:
-    """The accounts that are synced, and the rules that are for each."""
+    """The accounts that runs sync, and the rules that apply to each."""
 
     def __init__(self, aws: Aws, manager: str, old: SyncConfig | None, new: SyncConfig) -> None:
         self._organization = OrganizationClient(aws.client("organizations"))
@@ -54,7 +54,7 @@ class Reach:
         return [accounts[one] for one in selection.account_ids]
 
     def origins(self, account: Account, rules: ContactRules) -> dict[ContactType, Origin]:
-        """Return where an account gets each synced contact from."""
+        """Return the origin of each synced contact of an account."""
         depths = self._organization.depths(account, rules.units) if rules.units else {}
         return {name: rules.origin(name, account.id, depths) for name in self._new.ordered_types}
 
@@ -87,7 +87,7 @@ def rule_of(config: SyncConfig, contact_type: ContactType, origin: Origin) -> in
 
 
 def show_reach(aws: Aws, manager: str, old: SyncConfig | None, new: SyncConfig) -> None:
-    """Print what the new rules do; raise OperateError for a rule that no run would take."""
+    """Print the effect of the new rules; raise OperateError for a rule that runs would refuse."""
     try:
         reach = Reach(aws, manager, old, new)
         for rule, count in reach.rules():

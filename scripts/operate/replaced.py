@@ -1,4 +1,4 @@
-"""The items that were replaced, kept in the configuration table: what, when and by whom."""
+"""Replaced items, which the configuration table keeps with the time and the caller."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ PREFIX = "replaced#"
 
 
 def replaced(item: Mapping[str, Any], caller: str) -> dict[str, Any]:
-    """Return what is kept of an item that the caller replaces, in DynamoDB's typed form."""
+    """Return the item that keeps an item replaced by the caller, in DynamoDB's typed form."""
     now = datetime.now(UTC)
     values = to_item(
         {
@@ -29,7 +29,7 @@ def replaced(item: Mapping[str, Any], caller: str) -> dict[str, Any]:
 
 
 def history(aws: Aws, table: str) -> list[str]:
-    """Return a line for each replaced item, the newest first: when, what, its version, by whom."""
+    """Return a line per replaced item, newest first: time, kind, version and caller."""
     found = [
         from_item(item)
         for item in pages(aws.client("dynamodb"), "scan", "Items", TableName=table)
@@ -43,7 +43,7 @@ def history(aws: Aws, table: str) -> list[str]:
 
 
 def version(item: Mapping[str, Any]) -> str:
-    """Return the version that a run records of the item, in plain values."""
+    """Return the version that a run records for the item."""
     if item["config_key"] != CONFIG_KEY:
         return str(item.get("version", "unknown"))
     try:

@@ -145,7 +145,7 @@ class TestValidate:
                 {**WHOLE, "excluded_acounts": []},
                 "excluded_acounts: unknown key: did you mean excluded_accounts?",
             ),
-            ({**WHOLE, "config_key": "current"}, "config_key: only `default` is ever read"),
+            ({**WHOLE, "config_key": "current"}, "config_key: expected `default`"),
             (
                 {**WHOLE, "retry_config": {"base_delay": 9, "max_delay": 3}},
                 "retry_config: max_delay must be at least base_delay",
@@ -219,7 +219,7 @@ class TestValidate:
         refused = operate("config", "validate", path)
         path.write_bytes(b'\xef\xbb\xbf{"contact_types": ["billing"]}\r\n')
 
-        assert f"error: {path}: not JSON: not in UTF-8" == refused.error
+        assert f"error: {path}: not JSON: the encoding is not UTF-8" == refused.error
         assert 0 == operate("config", "validate", path).code
 
 
@@ -229,7 +229,7 @@ class TestApply:
         told = config("apply", file(WHOLE), answer="y\n")
 
         assert 0 == told.code, told.err
-        assert "--- config now\n+++ config then\n" in told.out
+        assert "--- config before\n+++ config after\n" in told.out
         assert '-    "primary",' in told.out
         assert f'+    "{ACCOUNT}"' in told.out
         for named in (MANAGEMENT, "us-east-1", PRINCIPAL, STACK, "Write this to config? [y/N]"):
@@ -250,7 +250,7 @@ class TestApply:
 
         told = config("apply", file({"contact_types": ["billing"]}), "--yes")
 
-        assert (0, "written to config; each run reads it anew\n") == (told.code, told.err)
+        assert (0, "written to config; the next run uses it\n") == (told.code, told.err)
         expected = {"config_key": "default", "contact_types": ["billing"]}
         assert expected == account.configuration()
 
@@ -281,7 +281,7 @@ class TestApply:
         told = config("apply", file(WHOLE))
 
         assert 1 == told.code
-        assert "changed by someone else meanwhile; nothing was written" in told.error
+        assert "someone else changed the configuration meanwhile; nothing was written" in told.error
         assert changed == account.configuration()
 
     def test_the_same_item_as_stored_is_expected(

@@ -89,10 +89,10 @@ class TestAddressBook:
             ({"payments": {"Name": "A"}}, "payments.Title is not set"),
             ({"payments": {**PAYMENTS, "Mail": "x"}}, "payments.Mail: unknown field: use Name, "),
             ({"payments": {**PAYMENTS, "Title": 5}}, "payments.Title: expected text"),
-            ({"payments": []}, "payments: expected a contact, in braces"),
+            ({"payments": []}, "payments: expected an object with the fields of a contact"),
             ({"branch": {**PRIMARY_FIELDS, "StateOrRegion": ""}}, "branch.StateOrRegion is req"),
-            ({"own": PAYMENTS}, "own: means something else in a rule"),
-            ({"a@example.com": PAYMENTS}, "expected a name of small letters"),
+            ({"own": PAYMENTS}, "own: rules reserve this name"),
+            ({"a@example.com": PAYMENTS}, "expected a name of lowercase letters"),
             ({"payments": dict.fromkeys(PAYMENTS, "********")}, "payments: has masked values"),
         ],
     )
@@ -126,7 +126,8 @@ class TestAddressBook:
         keep_book(account)
         account.configure(rules(RULE))
         told = config("contacts", "apply", file({**BOOK, "payments": PRIMARY_FIELDS}), "--yes")
-        assert "a rule uses what AWS would refuse: payments: security.Name is not set" in told.error
+        expected = "a rule uses a contact that AWS would refuse: payments: security.Name is not set"
+        assert expected in told.error
 
 
 class TestEffect:
@@ -255,7 +256,7 @@ class TestHistory:
     def test_what_was_replaced_is_kept_with_time_and_caller(
         self, config: Config, file: Any
     ) -> None:
-        assert "nothing was replaced\n" == config("history").out
+        assert "nothing was replaced in the last 90 days\n" == config("history").out
         config("exclude", ACCOUNT, "--yes")
         config("contacts", "apply", file(BOOK), "--yes")
         config("contacts", "apply", file({"payments": PAYMENTS}), "--yes")
