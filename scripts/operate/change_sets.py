@@ -1,4 +1,4 @@
-"""Change sets: what a deployment would change, shown, then executed or discarded."""
+"""Change sets: what a deployment would change; shown, then executed or deleted."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +13,9 @@ from operate.operations import DEPLOYED, POLL_SECONDS, Operation
 from operate.stacks import find_stack
 
 Json = dict[str, Any]
-# CloudFormation has no code for it; the AWS CLI knows it by these words, too.
+# CloudFormation has no error code for this; the AWS CLI also matches these words.
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
-WORDS = {"SyncWithActual": "as it is", "Dynamic": "may change"}
+WORDS = {"SyncWithActual": "keep actual", "Dynamic": "may change"}
 REPLACEMENTS = {"True": "replace", "Conditional": "may replace"}
 POLICIES = {"ReplaceAndDelete": "the old one is deleted", "ReplaceAndRetain": "the old one is kept"}
 HOLDS_DATA = (
@@ -29,7 +29,7 @@ HOLDS_DATA = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """A stack as it is to be. `template` is its TemplateBody or TemplateURL."""
+    """The target state of a stack. `template` is its TemplateBody or TemplateURL."""
 
     name: str
     template: dict[str, str]
@@ -42,7 +42,7 @@ class Wanted:
 
 @dataclass
 class ChangeSet:
-    """What CloudFormation would do."""
+    """A change set of CloudFormation."""
 
     aws: Aws
     wanted: Wanted
@@ -55,20 +55,20 @@ class ChangeSet:
 
     @property
     def address(self) -> dict[str, str]:
-        """What names it in a request; permissions are those of the stack."""
+        """Its parameters in a request; with the stack's name, permissions on the stack apply."""
         return {"StackName": self.wanted.name, "ChangeSetName": self.id}
 
     def show(self, tell: Callable[[str], None]) -> None:
-        """Tell each change, and warn of what would lose data."""
+        """Print each change, and warn if a resource would lose its data."""
         name = self.wanted.name
-        tell(f"Changes of {name}:" if not self.is_empty else f"No change: {name} is up to date")
+        tell(f"Changes to {name}:" if not self.is_empty else f"No changes: {name} is up to date")
         for change in self.changes:
             tell(f"  {_line(change)}")
             if _loses_data(change):
-                warn(f"{change['LogicalResourceId']} loses what it holds")
+                warn(f"{change['LogicalResourceId']} loses its data")
 
     def document(self) -> list[Json]:
-        """Return the changes for --json: of each, what happens to which resource, and how."""
+        """Return the changes for --json."""
         return [
             {
                 "action": change["Action"],
@@ -82,9 +82,9 @@ class ChangeSet:
         ]
 
     def execute(self, token: str | None = None) -> None:
-        """Do it, and wait for the end; raise unless the stack is deployed."""
+        """Execute it, and wait until it ends; raise unless the stack is deployed."""
         stack = find_stack(self.aws, self.wanted.name, self.wanted.region)
-        assert stack  # noqa: S101 - the change set is one of it
+        assert stack  # noqa: S101 - the change set belongs to it
         operation = Operation(stack)
         request = {"ClientRequestToken": token} if token else {}
         stack.client.execute_change_set(**self.address, **request)
@@ -92,11 +92,11 @@ class ChangeSet:
         status = operation.follow()
         if status not in DEPLOYED:
             raise OperateError(
-                f"{stack.name} was not deployed; it is {status}: see what failed above"
+                f"{stack.name} was not deployed; it is {status}: see the failed resources above"
             )
 
     def discard(self) -> None:
-        """Remove it, unless it was executed, and the stack that exists only for it."""
+        """Delete it unless it was executed, with the stack if that exists only for it."""
         client = self.aws.client("cloudformation", self.wanted.region)
         if self._executed:
             return
@@ -107,7 +107,7 @@ class ChangeSet:
 
 @contextmanager
 def change_set(aws: Aws, wanted: Wanted) -> Iterator[ChangeSet]:
-    """Create a change set that makes the stack what is wanted; discard what was not executed."""
+    """Create a change set toward the wanted stack; delete it unless it was executed."""
     made = _create(aws, wanted)
     try:
         _wait(made)
@@ -117,7 +117,7 @@ def change_set(aws: Aws, wanted: Wanted) -> Iterator[ChangeSet]:
 
 
 def apply(aws: Aws, wanted: Wanted) -> None:
-    """Make the stack what is wanted."""
+    """Create or update the stack as wanted."""
     with change_set(aws, wanted) as made:
         if not made.is_empty:
             made.execute()
@@ -145,7 +145,7 @@ def _create(aws: Aws, wanted: Wanted) -> ChangeSet:
 
 
 def _wait(made: ChangeSet) -> None:
-    """Wait until the changes are known; raise where CloudFormation refuses them."""
+    """Wait until the changes are known; raise if CloudFormation refuses them."""
     client = made.aws.client("cloudformation", made.wanted.region)
     while True:
         described = client.describe_change_set(**made.address)
@@ -166,7 +166,7 @@ def _wait(made: ChangeSet) -> None:
         for event in events:
             why = event.get("ValidationStatusReason") or event.get("ResourceStatusReason", "")
             note(f"  {event.get('LogicalResourceId', '')}: {why}")
-        raise OperateError(f"CloudFormation refuses the change of {made.wanted.name}: {reason}")
+        raise OperateError(f"CloudFormation refused the change set of {made.wanted.name}: {reason}")
 
 
 def _line(change: Json) -> str:
@@ -185,7 +185,7 @@ def _properties(change: Json) -> list[str]:
 
 
 def _loses_data(change: Json) -> bool:
-    """Return whether CloudFormation deletes the resource that there is, and what it holds."""
+    """Return whether CloudFormation deletes a resource that holds data."""
     policy = change.get("PolicyAction")
     is_deleted = "Delete" in policy if policy else change["Action"] == "Remove"
     return is_deleted and change["ResourceType"] in HOLDS_DATA

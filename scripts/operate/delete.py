@@ -1,4 +1,4 @@
-"""Deletes one environment with all that it has: scripts/rollback.sh --delete."""
+"""Deletes one environment with its data and releases: scripts/rollback.sh --delete."""
 
 import time
 from argparse import Namespace
@@ -32,10 +32,10 @@ def delete(aws: Aws, options: Namespace) -> int:
         # An interrupted deletion leaves these.
         if not bucket or not any(_keys(aws, bucket, f"{name}/")):
             return nothing(f"There is no stack {name} in this account and region.")
-        note(f"{name} is gone, and its releases are left")
+        note(f"{name} is already deleted, but not its releases")
     _ask(aws, options, name, stack)
     if stack and stack.status == "DELETE_IN_PROGRESS":
-        # Somebody has begun it, and the machine is not deleted for as long as it runs.
+        # Step Functions deletes a state machine only after its executions have ended.
         _stop_runs(stack)
         stack = wait_until_idle(aws, name)
     if stack:
@@ -52,11 +52,11 @@ def delete(aws: Aws, options: Namespace) -> int:
 
 def _ask(aws: Aws, options: Namespace, name: str, stack: Stack | None) -> None:
     if stack:
-        note(f"Deleting {name} ({stack.status}) takes its configuration, state and history with it")
+        note(f"Deleting {name} ({stack.status}) also deletes its configuration, state and history")
         if not options.backup_data:
-            warn("nothing is backed up without --backup-data")
+            warn("no backup: add --backup-data to save the tables first")
         if stack.running_executions():
-            warn("a run is under way, and will be stopped")
+            warn("a run is in progress, and will be stopped")
     if options.environment == "prod":
         question = f"Delete {name}?"
         confirm_name(question, aws.where(name), name, given=options.confirm_name)
@@ -72,7 +72,7 @@ def _delete_main(aws: Aws, stack: Stack) -> None:
     )
     for trail in stack.names["AWS::CloudTrail::Trail"]:
         _unless_gone(aws.client("cloudtrail").stop_logging, Name=trail)
-    # A bucket that holds something is not deleted, and CloudTrail delivers a while longer.
+    # CloudFormation deletes only empty buckets, and CloudTrail still delivers for a while.
     buckets = stack.names["AWS::S3::Bucket"]
     for bucket in buckets:
         _empty(aws, bucket)
@@ -80,14 +80,14 @@ def _delete_main(aws: Aws, stack: Stack) -> None:
     try:
         delete_stack(stack)
     except OperateError:
-        note("Emptying the buckets again, then trying once more")
+        note("Emptying the buckets again, then retrying")
         for bucket in buckets:
             _empty(aws, bucket)
         delete_stack(stack)
 
 
 def _pause(aws: Aws, stack: Stack) -> None:
-    """Let nothing start a run: the rule `recovery` would, for each that is stopped."""
+    """Disable all triggers; otherwise, the rule `recovery` starts a run for each stopped one."""
     for rule in stack.names["AWS::Events::Rule"]:
         _unless_gone(aws.client("events").disable_rule, Name=rule)
     for schedule in stack.names["AWS::Scheduler::Schedule"]:
@@ -96,9 +96,9 @@ def _pause(aws: Aws, stack: Stack) -> None:
 
 
 def _stop_runs(stack: Stack) -> None:
-    """Stop what runs, for which the deletion of the state machine would wait for hours."""
+    """Stop running executions; the deletion of the state machine would wait for them for hours."""
     client = stack.aws.client("stepfunctions")
-    # Somebody may start another one by hand meanwhile.
+    # Somebody may start another one meanwhile.
     while running := stack.running_executions():
         for execution in running:
             note(f"Stopping {execution.rpartition(':')[2]}")
@@ -113,7 +113,8 @@ def _empty(aws: Aws, bucket: str, prefix: str = "") -> None:
         some = {"Objects": keys[first : first + 1000], "Quiet": True}
         for refused in client.delete_objects(Bucket=bucket, Delete=some).get("Errors", []):
             raise OperateError(
-                f"{bucket} keeps {refused['Key']}: {refused['Code']}: {refused.get('Message', '')}"
+                f"S3 did not delete {refused['Key']} from {bucket}: {refused['Code']}: "
+                f"{refused.get('Message', '')}"
             )
 
 
@@ -128,7 +129,7 @@ def _keys(aws: Aws, bucket: str, prefix: str) -> Iterator[str]:
 
 
 def _unless_gone(call: Any, **request: Any) -> None:
-    """Call; nothing where what it is about is gone already."""
+    """Call, and ignore a resource that is already deleted."""
     try:
         call(**request)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Deploys one environment: checks, builds, shows what would change, deploys: scripts/deploy.sh."""
+"""Deploys one environment: checks, builds, shows the changes, deploys: scripts/deploy.sh."""
 
 import json
 import time
@@ -32,9 +32,9 @@ RUN_POLL_SECONDS = 5
 
 
 def run(options: Namespace) -> int:
-    """Deploy, or with --plan only show what would change; return the exit code."""
+    """Deploy, or with --plan only show the changes; return the exit code."""
     aws = open_aws(options)
-    note("Checking what the deployment needs")
+    note("Checking the prerequisites")
     organization = check_account(aws, options.account_id)
     deployment = open_deployment(options, aws)
     own = {"ManagementAccountId": options.account_id, "OrganizationId": organization}
@@ -44,10 +44,10 @@ def run(options: Namespace) -> int:
     deployment.primary_keeps = choose_kept(deployment)
     if deployment.found and deployment.found.status == "ROLLBACK_COMPLETE":
         if options.plan:
-            told = f"{deployment.name} failed on its first deployment: it would be made anew"
+            told = f"The first deployment of {deployment.name} failed: it would be created again"
             _tell(deployment, told, changes=[], anew=True)
             return CHANGES
-        _ask(deployment, f"Remove what the failed first deployment of {deployment.name} left?")
+        _ask(deployment, f"Delete what the failed first deployment of {deployment.name} left?")
         delete_stack(deployment.found)
     with TemporaryDirectory(prefix="contact-sync-") as folder:
         return _deploy(deployment, Path(folder))
@@ -67,17 +67,17 @@ def _show_settings(deployment: Deployment) -> None:
         note(f"  contact types: {', '.join(types)}")
         if "primary" in types:
             warn(
-                "'primary' replaces each member account's whole primary contact: name, company, "
-                "address, phone and website. Leave it out with --contact-types if they differ on "
-                "purpose."
+                "'primary' replaces the whole primary contact of each member account: name, "
+                "company, address, phone and website. If they differ on purpose, omit it in "
+                "--contact-types."
             )
     elif chosen and set(chosen) != set(types):
         warn(
-            f"there is a configuration already, with: {', '.join(types)}. It stays as it is; "
-            "--contact-types has no effect."
+            f"--contact-types has no effect: the stored configuration has {', '.join(types)}. To "
+            "change them, use scripts/config.sh apply"
         )
     if not deployment.settings["NotificationEmail"]:
-        warn("nobody is notified: --notification-email says who should be")
+        warn("nobody is notified: add --notification-email ADDRESS")
 
 
 def _deploy(deployment: Deployment, folder: Path) -> int:
@@ -114,7 +114,7 @@ def _deploy(deployment: Deployment, folder: Path) -> int:
 
 
 def _tell(deployment: Deployment, text: str, **document: Any) -> None:
-    """Print the result: the text, or with --json the document."""
+    """Print the result: the text, or the document with --json."""
     if deployment.options.json:
         out_json({"stack": deployment.name, **document})
     elif text:
@@ -122,10 +122,10 @@ def _tell(deployment: Deployment, text: str, **document: Any) -> None:
 
 
 def _releases(deployment: Deployment) -> Releases:
-    # SAM has made its bucket by now, if there is no other.
+    # `sam package` has created its bucket by now, unless there is another one.
     bucket = deployment.bucket or sam_bucket(deployment.aws)
     if not bucket:
-        raise OperateError("sam package has made no bucket: name one with --s3-bucket")
+        raise OperateError("sam package created no bucket: name one with --s3-bucket")
     return Releases(deployment.aws, deployment.name, bucket)
 
 
@@ -148,14 +148,14 @@ def _ask(deployment: Deployment, question: str) -> None:
 
 
 def _wait_for_run(deployment: Deployment) -> None:
-    """Wait for a run's end, whose children may not understand new functions."""
+    """Wait until the run ends, because its remaining accounts may fail with new functions."""
     progress = console.Progress()
     try:
         while deployment.stack and deployment.stack.running_executions():
             if deployment.options.now:
-                warn("a run is under way: what it has left to do may fail")
+                warn("a run is in progress: its remaining accounts may fail")
                 return
-            progress.show("A run is under way: waiting for its end; --now would not wait")
+            progress.show("A run is in progress: waiting until it ends; --now does not wait")
             time.sleep(RUN_POLL_SECONDS)
     finally:
         progress.clear()
@@ -178,7 +178,7 @@ def _finish(deployment: Deployment, stack: Stack) -> None:
 
 
 def _write_configuration(deployment: Deployment, stack: Stack) -> None:
-    """Write the configuration where there is none."""
+    """Write the configuration if there is none."""
     table, item = stack.output("ConfigTableName"), deployment.to_restore
     if read_item(deployment.aws, table):
         return
@@ -191,22 +191,22 @@ def _write_configuration(deployment: Deployment, stack: Stack) -> None:
 
 
 def _keep_subscription(stack: Stack) -> None:
-    """Subscribe again where a pending subscription has vanished, as it does after two days."""
+    """Subscribe again if a pending subscription has expired, as it does after two days."""
     address = stack.parameters.get("NotificationEmail")
     topic = stack.output("NotificationTopicArn")
     client = stack.aws.client("sns")
     found = pages(client, "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic)
     if address and address not in {one["Endpoint"] for one in found}:
         note(
-            f"The subscription of {address} was never confirmed and has vanished: it is made again"
+            f"The subscription of {address} was never confirmed and has expired: subscribing again"
         )
         client.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)
         found.append({"Endpoint": address, "SubscriptionArn": "PendingConfirmation"})
     waiting = [one["Endpoint"] for one in found if one["SubscriptionArn"] == "PendingConfirmation"]
     if waiting:
         note(
-            f"Not subscribed yet: {', '.join(waiting)} must follow the link in the message of AWS "
-            "Notifications; until then nobody is told of failures"
+            f"Not subscribed yet: {', '.join(waiting)} must open the link in the e-mail from AWS "
+            "Notifications to get messages"
         )
 
 
@@ -214,9 +214,9 @@ def _show_next(deployment: Deployment) -> None:
     options = deployment.options
     where = f"--environment {options.environment} {deployment.aws.options()}"
     if options.restore:
-        note("Next, restore the tables, then start rules and schedule:")
+        note("Next, restore the tables, then enable the rules and the schedule:")
         note(f"  scripts/restore.sh {where} --input {options.restore}")
         note(f"  scripts/deploy.sh {where} --account-id {options.account_id} --resume")
     else:
-        note("Next, see what a run would change, without changing anything:")
+        note("Next, see what a run would change; a dry run writes to no account:")
         note(f"  scripts/resync.sh {where} --dry-run --follow")

@@ -17,12 +17,12 @@ from operate.options import (
 from operate.parameters import assignment
 
 EPILOG = """\
-Repeat the command to update: an option that is left out keeps what the stack has. Every check is
-made before the first change, and the changes are shown before anything is asked. The dashboard's
-address goes to stdout, with --plan the changes; with --json both, and the release.
+Repeat the command to update: options that you omit keep their values. The command checks
+everything before the first change, and shows the changes before it asks. It prints the dashboard's
+URL to stdout, with --plan the changes, and with --json both and the release.
 
 exit codes:
-  0  deployed, or already up to date; with --plan: nothing would change
+  0  deployed, or already up to date; --plan: there are no changes
   1  not deployed
   2  wrong options
   3  --plan: there are changes
@@ -42,24 +42,24 @@ def parser() -> Parser:
     made = Parser("deploy", "Deploy one environment, or update it.", EPILOG)
     made.yes()
     made.json()
-    meaning = "the organization's management account, which must be the one signed in to"
+    meaning = "the organization's management account; your credentials must be of this account"
     made.value("--account-id", account_id, "ID", meaning, required=True)
-    made.flag("--plan", meaning="only show what would change")
-    made.value("--notification-email", email, "ADDRESS", "who is notified")
-    meaning = 'when all is compared, in UTC: "rate(1 day)", "cron(0 3 * * ? *)" or off'
+    made.flag("--plan", meaning="only show the changes")
+    made.value("--notification-email", email, "ADDRESS", "address to notify")
+    meaning = 'when full runs start, in UTC: "rate(1 day)", "cron(0 3 * * ? *)" or off'
     made.value("--schedule", schedule, "WHEN", meaning)
-    meaning = "of the default configuration (all four); no effect once there is one"
+    meaning = "for the default configuration (all four); no effect if one is stored already"
     made.values("--contact-types", contact_type, "T", meaning)
     meaning = "fields of the primary contact that each account keeps, such as PhoneNumber; or none"
     made.values("--primary-keeps", kept_field, "FIELD", meaning)
     made.value("--log-level", level, "LEVEL", "DEBUG, INFO, WARNING or ERROR")
-    made.values("--tags", tag, "KEY=VALUE", "of the stack and what it has, added to its own")
+    made.values("--tags", tag, "KEY=VALUE", "tags to add to the stack and its resources")
     meaning = "any other parameter of template.yaml, such as QuotaShare=0.5; repeatable"
     made.value("--parameter", assignment, "NAME=VALUE", meaning, action="append", default=[])
     _add_triggers(made)
     _add_surroundings(made)
-    made.flag("--repair", meaning="also undo what was changed past CloudFormation")
-    made.flag("--now", meaning="do not wait for the end of a run")
+    made.flag("--repair", meaning="also revert changes made outside CloudFormation")
+    made.flag("--now", meaning="do not wait until a run ends")
     return made
 
 
@@ -68,22 +68,22 @@ def _add_triggers(made: Parser) -> None:
     to: Any = {"dest": "triggers", "action": "store_const"}
     add("--paused", const="DISABLED", help="rules and schedule start nothing", **to)
     add("--resume", const="ENABLED", help="rules and schedule start runs again", **to)
-    meaning = "deploy paused, with a backup's parameters, tags and configuration"
+    meaning = "deploy paused, with the parameters, tags and configuration of a backup"
     add("--restore", type=text, metavar="DIR", help=meaning)
 
 
 def _add_surroundings(made: Parser) -> None:
-    meaning = "never make a trail: without another, only the schedule finds changes; remembered"
+    meaning = "never create a trail, also later; without one, only the schedule finds changes"
     made.flag("--no-trail", meaning=meaning)
     meaning = "Control Tower's home region, if it is not the stack's; or none"
     made.value("--control-tower-region", tower_region, "R", meaning)
-    meaning = "let the organization trust account management, where it does not yet"
+    meaning = "enable trusted access for Account Management if it is not enabled"
     made.flag("--enable-trusted-access", meaning=meaning)
-    meaning = "policy that bounds every role of the stack; or none"
+    meaning = "permissions boundary of every role of the stack; or none"
     made.value("--permissions-boundary", policy, "ARN", meaning)
     made.value("--role-arn", role, "ARN", "role that CloudFormation deploys with")
-    made.value("--s3-bucket", text, "B", "for code and releases, instead of SAM's own")
-    made.flag("--use-container", meaning="build in a container, without that Python")
+    made.value("--s3-bucket", text, "B", "bucket for code and releases (default: SAM's bucket)")
+    made.flag("--use-container", meaning="build in a container; needs Docker or Finch")
 
 
 kept_field = one_of("field of the primary contact", [*PRIMARY_RULES, "none"])
@@ -94,7 +94,7 @@ role = matching("role", r"arn:[\w-]+:iam::[0-9]{12}:role/.+", "the ARN of a role
 
 
 def or_none(word: str, check: Callable[[str], str]) -> Callable[[str], str]:
-    """Return a check that takes this word for an empty value."""
+    """Return a check that converts this word to an empty value."""
     return lambda given: "" if given == word else check(given)
 
 

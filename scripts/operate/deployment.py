@@ -1,4 +1,4 @@
-"""One deployment: what there is, and what the options, or a backup, want it to be."""
+"""One deployment: the current state, and the target state from options or a backup."""
 
 import json
 from argparse import Namespace
@@ -24,10 +24,10 @@ PAUSED = {"Triggers": "DISABLED"}
 
 @dataclass
 class Deployment:
-    """An environment before it is deployed.
+    """An environment before its deployment.
 
-    `found` is its stack in whatever state, `bucket` the one for code and releases, None for SAM's
-    own, `configuration` the item that is stored, or `to_restore` in plain values.
+    `found` is its stack in any state; `bucket` is for code and releases, None for SAM's bucket;
+    `configuration` has the plain values of the stored item, or of `to_restore`.
     """
 
     options: Namespace
@@ -50,13 +50,13 @@ class Deployment:
 
     @property
     def contact_types(self) -> list[str]:
-        """The types to synchronize: those configured, else chosen, else all."""
+        """The types to synchronize: as configured, else as chosen, else all."""
         types: list[str] = self.configuration.get("contact_types") or self.options.contact_types
         return types or [str(name) for name in ContactType]
 
 
 def open_deployment(options: Namespace, aws: Aws) -> Deployment:
-    """Look up what there is; where it is being changed, wait for the end."""
+    """Look up the current state; if the stack is changing, wait until that ends."""
     name = stack_name(options.environment)
     found = wait_until_idle(aws, name)
     settings = Settings(given_by(options), dict(found.parameters) if found else {})
@@ -76,7 +76,7 @@ def _read_configuration(stack: Stack) -> Json:
     try:
         item = read_item(stack.aws, table) if table else None
     except ClientError as error:
-        # Somebody deleted the table; --repair brings it back.
+        # Somebody deleted the table; --repair creates it again.
         if code_of(error) != "ResourceNotFoundException":
             raise
         return {}
@@ -84,7 +84,7 @@ def _read_configuration(stack: Stack) -> Json:
 
 
 def _read_backup(deployment: Deployment, folder: Path) -> None:
-    """Take parameters, tags and configuration from a backup, and pause until it is restored."""
+    """Read parameters, tags and configuration from a backup, and pause the triggers."""
     try:
         deployment.settings.kept |= json.loads((folder / "parameters.json").read_text())
         deployment.tags |= json.loads((folder / "tags.json").read_text())
@@ -93,11 +93,11 @@ def _read_backup(deployment: Deployment, folder: Path) -> None:
         tables = [first, *(json.loads(file.read_text()) for file in others)]
     except FileNotFoundError as error:
         raise OperateError(
-            f"{folder} is no backup that can be deployed: it lacks {Path(error.filename).name}; "
-            "deploy with options instead, paused, then use scripts/restore.sh"
+            f"cannot deploy from {folder}: it has no {Path(error.filename).name}; deploy with "
+            "options and --paused instead, then use scripts/restore.sh"
         ) from error
     except ValueError as error:
-        raise OperateError(f"{folder} is damaged: {error}") from error
+        raise OperateError(f"the backup in {folder} is damaged: {error}") from error
     deployment.settings.given |= PAUSED
     requests = [one for table in tables for some in table.values() for one in some]
     items = [request["PutRequest"]["Item"] for request in requests]

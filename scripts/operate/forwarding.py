@@ -1,4 +1,4 @@
-"""The forwarding stacks, which send the events of other regions to the stack's."""
+"""The forwarding stacks, which forward events from other regions to the stack's region."""
 
 from collections.abc import Iterator
 
@@ -19,14 +19,14 @@ def forwarding_stack(name: str) -> str:
 
 
 def regions_to_forward(aws: Aws, tower: str) -> dict[str, str]:
-    """Return what is forwarded from which region; `tower` is Control Tower's, empty for none."""
+    """Return the kind of events to forward, by region; `tower` is Control Tower's, or empty."""
     regions = {tower: "ControlTower"} if tower else {}
     regions[aws.events_region] = "Both" if tower == aws.events_region else "Account"
     return {region: kind for region, kind in regions.items() if region != aws.region}
 
 
 def keep_forwarding(aws: Aws, stack: Stack, role_arn: str | None, old_tower: str) -> None:
-    """Make the forwarding stacks what the stack needs, and delete that of a former region."""
+    """Create or update the forwarding stacks, and delete that of a former region."""
     wanted = regions_to_forward(aws, stack.parameters["ControlTowerRegion"])
     for region, kind in wanted.items():
         note(f"Forwarding the events of {region} ({kind})")
@@ -42,7 +42,7 @@ def keep_forwarding(aws: Aws, stack: Stack, role_arn: str | None, old_tower: str
 
 
 def find_forwarding(aws: Aws, name: str, regions: set[str]) -> Iterator[Stack]:
-    """Yield the forwarding stacks in these regions that serve the stack in this one."""
+    """Yield the forwarding stacks in these regions that forward to this region."""
     for region in sorted(regions):
         found = find_stack(aws, forwarding_stack(name), region)
         if found and found.parameters.get("HomeRegion") == aws.region:

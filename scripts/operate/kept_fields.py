@@ -1,4 +1,4 @@
-"""The fields of the primary contact that each account keeps: asked for on the first deployment."""
+"""The first deployment asks which fields of its primary contact each account keeps."""
 
 from argparse import ArgumentTypeError
 
@@ -7,13 +7,13 @@ from operate.deploy_options import kept_field
 from operate.deployment import Deployment
 from operate.options import check_all
 
-# A change of the number ends its verification, and may send an SMS.
+# A changed number loses its verification, and may cause a text message.
 PROPOSED = "PhoneNumber"
 NONE = "none"
 
 
 def choose_kept(deployment: Deployment) -> list[str]:
-    """Return the fields for the configuration that is about to be written, none if there is one."""
+    """Return the fields for the default configuration, none if a configuration is stored."""
     if deployment.configuration or "primary" not in deployment.contact_types:
         return []
     options = deployment.options
@@ -22,14 +22,15 @@ def choose_kept(deployment: Deployment) -> list[str]:
         fields = _asked()
     if not fields:
         warn(
-            "accounts keep no field of their primary contact. --primary-keeps PhoneNumber keeps "
-            "their phone numbers: each change of one ends its verification, and may send an SMS"
+            "accounts keep no field of their primary contact. To keep phone numbers, add "
+            "--primary-keeps PhoneNumber: a changed number loses its verification, and may cause a "
+            "text message"
         )
     return [one for one in fields if one != NONE]
 
 
 def _asked() -> list[str]:
-    answer = ask("Which fields of its primary contact does each account keep, or none?", PROPOSED)
+    answer = ask("Which fields of its primary contact should each account keep, or none?", PROPOSED)
     try:
         return check_all(kept_field)(answer) if answer else []
     except ArgumentTypeError as error:

@@ -1,4 +1,4 @@
-"""Operations of CloudFormation: their events shown while they go on, and how they ended."""
+"""CloudFormation operations: shows their events until they end, and returns how they ended."""
 
 import time
 from collections.abc import Iterator
@@ -17,27 +17,27 @@ DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 @contextmanager
 def going_on() -> Iterator[None]:
-    """Say, when the command ends early, that CloudFormation does not."""
+    """If the command ends early, tell the user that CloudFormation continues."""
     try:
         yield
     except (KeyboardInterrupt, BotoCoreError, ClientError):
-        note("What CloudFormation has begun goes on; run this again to finish.")
+        note("CloudFormation continues the operation; run this command again to finish.")
         raise
 
 
 def wait_until_idle(aws: Aws, name: str, region: str | None = None) -> Stack | None:
-    """Wait while the stack is being changed, by whomever; return it, None where there is none."""
+    """Wait while the stack is changing; return it, None if there is none."""
     waiting = False
     while (stack := find_stack(aws, name, region)) and stack.is_changing:
         if not waiting:
-            note(f"{name} is {stack.status}: waiting for the end")
+            note(f"{name} is {stack.status}: waiting until this ends")
         waiting = True
         time.sleep(POLL_SECONDS)
     return stack
 
 
 class Operation:
-    """What happens to a stack from now on; to be made before the operation begins."""
+    """The events of a stack from now on; create this before the operation begins."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -56,7 +56,7 @@ class Operation:
                 time.sleep(POLL_SECONDS)
 
     def _new_events(self) -> list[dict[str, Any]]:
-        """Return the events since the last call, the oldest first."""
+        """Return the events since the last call, oldest first."""
         found = []
         for event in self._stack.events():
             if event["EventId"] == self._seen:
@@ -76,9 +76,11 @@ def _show(event: dict[str, Any]) -> None:
 
 
 def delete_stack(stack: Stack) -> None:
-    """Delete the stack and wait until it is gone; raise where something of it is left."""
+    """Delete the stack and wait until it is gone; raise if the deletion fails."""
     operation = Operation(stack)
     stack.client.delete_stack(StackName=stack.id)
     status = operation.follow()
     if status != "DELETE_COMPLETE":
-        raise OperateError(f"{stack.name} was not deleted; it is {status}: see what failed above")
+        raise OperateError(
+            f"{stack.name} was not deleted; it is {status}: see the failed resources above"
+        )

@@ -1,4 +1,4 @@
-"""Building and uploading, which the SAM CLI does; its output goes to the user as it is."""
+"""Builds and uploads with the SAM CLI, and passes its output through."""
 
 import os
 import shutil
@@ -12,22 +12,22 @@ from operate.deployment import Deployment
 from operate.parameters import ROOT, TEMPLATE
 
 SAM = "https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/install-sam-cli.html"
-# Ours, for `operate` alone.
+# Set by scripts/lib/operate.sh for `operate`; the SAM CLI must not inherit them.
 PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONPYCACHEPREFIX")
 
 
 def missing_tools(runtime: str, *, container: bool) -> list[str]:
-    """Return what building needs and does not find, each with the remedy."""
+    """Return the missing build tools, each with the remedy."""
     missing = []
     if not shutil.which("sam"):
         missing.append(f"the SAM CLI is missing: install it ({SAM})")
     if container:
         if not (shutil.which("docker") or shutil.which("finch")):
-            missing.append("--use-container needs Docker or Finch, and there is neither on PATH")
+            missing.append("--use-container needs Docker or Finch: install one, or add it to PATH")
     elif not _has_pip(runtime):
         missing.append(
-            f"sam build needs {runtime} with pip, and there is none on PATH: install it, build "
-            "with --use-container, or choose one that you have with --parameter Runtime=python3.12"
+            f"sam build needs {runtime} with pip on PATH: install it, add --use-container, or "
+            "choose a version that you have, such as --parameter Runtime=python3.12"
         )
     return missing
 
@@ -42,7 +42,7 @@ def _has_pip(python: str) -> bool:
 
 
 def package(deployment: Deployment, folder: Path) -> str:
-    """Build, upload the code and return the template that names it."""
+    """Build and upload the code; return the template that refers to it."""
     aws, settings, bucket = deployment.aws, deployment.settings, deployment.bucket
     note("Building and uploading")
     built, packaged = folder / "build", folder / "template.yaml"
@@ -74,7 +74,7 @@ def _sam(aws: Aws, command: str, *arguments: str | Path) -> None:
         cwd=ROOT,
         env={"SAM_CLI_TELEMETRY": "0", **environment},
         stdin=subprocess.DEVNULL,
-        stdout=2,  # results alone go to standard output
+        stdout=2,  # standard output is for results only
         check=False,
     )
     if ended.returncode:

@@ -1,4 +1,4 @@
-"""The parameters of a deployment: from its options, from what there is, from the template."""
+"""The parameters of a deployment: from its options, the existing stack and the template."""
 
 import re
 from argparse import ArgumentTypeError, Namespace
@@ -12,31 +12,31 @@ PARAMETER = re.compile(r"^  (\w+):\n((?:    .*\n|\n)*)", re.MULTILINE)
 DEFAULT = re.compile(r"^    Default: *(.*)$", re.MULTILINE)
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 HOURS = {"minute": 1 / 60, "hour": 1.0, "day": 24.0}
-# CloudWatch looks back a week at most.
+# CloudWatch evaluates at most one week.
 MOST_HOURS = 168
 
 
 @dataclass
 class Settings:
-    """The parameters by name: given by options, decided by checks, kept, or the default."""
+    """The parameters by name; options override checks, stored values and defaults."""
 
     given: dict[str, str]
     kept: dict[str, str] = field(default_factory=dict)
     decided: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> str:
-        """Return the value of one."""
+        """Return the value of a parameter."""
         return self.values()[name]
 
     def values(self) -> dict[str, str]:
-        """Return the value of each of the template's parameters."""
+        """Return the value of each parameter of the template."""
         known = defaults()
         chosen = {**known, **self.kept, **self.decided, **self.given}
         return {name: value for name, value in chosen.items() if name in known}
 
 
 def defaults() -> dict[str, str]:
-    """Return the template's parameters, each with its default, empty where it has none."""
+    """Return the template's parameters with their defaults, empty if there is none."""
     section = SECTION.search(TEMPLATE.read_text())
     found = PARAMETER.findall(section[1] if section else "")
     values = {name: DEFAULT.search(body) for name, body in found}
@@ -44,7 +44,7 @@ def defaults() -> dict[str, str]:
 
 
 def assignment(given: str) -> tuple[str, str]:
-    """Return a parameter that an option gives as NAME=VALUE."""
+    """Return the name and value of a parameter given as NAME=VALUE."""
     name, equals, value = given.partition("=")
     if not equals:
         raise ArgumentTypeError(f"invalid value '{given}': expected NAME=VALUE")
@@ -74,9 +74,9 @@ def given_by(options: Namespace) -> dict[str, str]:
 
 
 def hours_without_run(schedule: str) -> int | None:
-    """Return how long the alarm `no-full-run` waits: an hour more than the schedule does.
+    """Return the hours of the alarm `no-full-run`: one more than between two full runs.
 
-    0 is no alarm, where that is too long; None is not known, of a cron expression for some days.
+    0 (no alarm) if that exceeds a week; None if not known: a cron expression for some days only.
     """
     daily = int(defaults()["MostHoursWithoutRun"])
     if match := RATE.fullmatch(schedule):

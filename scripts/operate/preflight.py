@@ -1,4 +1,4 @@
-"""What a deployment needs, checked before the first change; all problems are told at once."""
+"""Checks the prerequisites of a deployment before the first change, and reports all problems."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,25 +21,25 @@ STUCK = ("UPDATE_FAILED", "UPDATE_ROLLBACK_FAILED")
 
 
 def check(deployment: Deployment) -> None:
-    """Raise unless all is well; decide the parameters that depend on what is there."""
+    """Raise unless all checks pass; decide the parameters that depend on the environment."""
     problems = [problem for one in CHECKS for problem in one(deployment)]
     for problem in problems:
         note(f"failed: {problem}")
     if problems:
-        count = f"{len(problems)} of the checks" if problems[1:] else "a check"
-        raise OperateError(f"{count} failed; nothing was changed")
+        count = f"{len(problems)} checks" if problems[1:] else "1 check"
+        raise OperateError(f"{count} failed (see above); nothing was changed")
 
 
 def check_account(aws: Aws, account_id: str) -> str:
-    """Return the organization's ID; raise unless signed in to its management account."""
+    """Return the organization's ID; raise unless the caller is its management account."""
     account, _ = aws.caller
     if account != account_id:
         raise OperateError(
-            f"signed in to account {account}, not {account_id}: sign in there, or name another "
-            "--profile or --account-id; nothing was changed"
+            f"signed in to account {account}, not {account_id}: sign in to that account, or use "
+            "another --profile or --account-id; nothing was changed"
         )
     organizations = aws.client("organizations")
-    with suppress(TrustedAccessRequiredError):  # told with what else is missing
+    with suppress(TrustedAccessRequiredError):  # reported with the other problems
         OrganizationClient(organizations).check(account_id)
     return str(organizations.describe_organization()["Organization"]["Id"])
 
@@ -75,11 +75,14 @@ def _check_bucket(deployment: Deployment) -> Iterator[str]:
         try:
             deployment.aws.client("s3").head_bucket(Bucket=deployment.bucket)
         except ClientError as error:
-            yield f"--s3-bucket: {deployment.bucket} is not there, or not yours ({code_of(error)})"
+            yield (
+                f"--s3-bucket: no access to {deployment.bucket} ({code_of(error)}): name a bucket "
+                "of yours in the stack's region"
+            )
 
 
 def _check_source(deployment: Deployment) -> Iterator[str]:
-    """Check the management account's contacts as the functions do, without telling a value."""
+    """Check the management account's contacts as the functions do, without showing values."""
     for level, text in source_notes(deployment.aws, deployment.contact_types, "stays in"):
         if level == FAIL:
             yield text
@@ -88,9 +91,9 @@ def _check_source(deployment: Deployment) -> Iterator[str]:
 
 
 def _check_others(deployment: Deployment) -> Iterator[str]:
-    """Let only one stack of an account act by itself, as all share the same quotas.
+    """Allow triggers in only one stack of the account, because all stacks share the quotas.
 
-    Every stack is seen from here, or from where events come up by its forwarding stack.
+    A stack is found in this region, or by its forwarding stack in the region of account events.
     """
     aws, name, settings = deployment.aws, deployment.name, deployment.settings
     active = ""
@@ -104,38 +107,41 @@ def _check_others(deployment: Deployment) -> Iterator[str]:
                 if home != aws.region:
                     command = f"--environment {deployment.options.environment} --delete"
                     yield (
-                        f"{name} is deployed in {home} already: use --region {home}, or delete it "
-                        f"there with 'scripts/rollback.sh {command} --region {home}'"
+                        f"{name} is already deployed in {home}: use --region {home}, or delete "
+                        f"that stack with 'scripts/rollback.sh {command} --region {home}'"
                     )
             elif stack["StackName"].startswith("aws-contact-sync-") and "Triggers" in values:
                 other = stack["StackName"].removesuffix("-forwarding")
                 active = other if values["Triggers"] == "ENABLED" else active
     yield from _share_triggers(deployment, active)
     if not active and settings["Triggers"] == "DISABLED" and "Triggers" not in settings.given:
-        warn(f"rules and schedule of {name} are paused, and stay so: add --resume to start them")
+        warn(f"the rules and the schedule of {name} remain paused: add --resume to enable them")
 
 
 def _share_triggers(deployment: Deployment, active: str) -> Iterator[str]:
     if active and deployment.settings.given.get("Triggers") == "ENABLED":
-        yield f"{active} acts by itself already, and only one stack may: deploy that with --paused"
+        yield (
+            f"the triggers of {active} are enabled, and only one stack may have them: deploy that "
+            "one with --paused first"
+        )
     elif active:
         deployment.settings.decided |= PAUSED
         warn(
-            f"{active} acts by itself, and all share the account's quotas: {deployment.name} is "
-            "deployed with rules and schedule paused, and runs only by hand"
+            f"the triggers of {active} are enabled, and all stacks share the account's quotas: "
+            f"{deployment.name} is deployed paused, and runs only when you start it"
         )
 
 
 def _check_trail(deployment: Deployment) -> Iterator[str]:
-    """Decide whether the stack needs a trail; EventBridge sees contact changes only through one."""
+    """Decide whether the stack needs a trail: EventBridge gets contact changes through one."""
     settings = deployment.settings
     if settings["Triggers"] == "ENABLED":
         if trail := find_trail(deployment.aws, own=False):
             note(f"Trail {trail} logs management events")
         elif settings["CreateTrail"] == "never" or settings.given.get("CreateTrail") == "false":
-            warn("no trail logs management events: a change is found only by the schedule")
+            warn("no trail logs management events: only the schedule finds changes")
         else:
-            note("No other trail logs management events: the stack has its own")
+            note("No other trail logs management events: the stack creates its own")
             settings.decided["CreateTrail"] = "true"
             return
     if settings["CreateTrail"] != "never":
@@ -148,7 +154,7 @@ def _check_schedule(deployment: Deployment) -> Iterator[str]:
     if "ScheduleExpression" in given and "MostHoursWithoutRun" not in given:
         hours = deployment.settings["MostHoursWithoutRun"]
         warn(
-            f"the alarm no-full-run waits {hours} hours: if the schedule is rarer than that, add "
+            f"the alarm no-full-run waits {hours} hours: if full runs are further apart, add "
             "--parameter MostHoursWithoutRun=HOURS, or 0 for no alarm"
         )
     yield from ()
@@ -156,7 +162,10 @@ def _check_schedule(deployment: Deployment) -> Iterator[str]:
 
 def _check_undo(deployment: Deployment) -> Iterator[str]:
     if deployment.settings["KeepReplacedDays"] == "0":
-        warn("KeepReplacedDays is 0: what a run replaces is not stored, and no run can be undone")
+        warn(
+            "KeepReplacedDays is 0: runs do not store the contacts that they replace, so that no "
+            "run can be undone"
+        )
     yield from ()
 
 

@@ -1,8 +1,8 @@
-"""The store of releases: what each deployment was made of, for rollback.sh to go back to.
+"""The stored releases, to which rollback.sh can roll back.
 
-A release is the packaged template and the parameters. It is in the bucket that has the code which
-the template names, under `<stack>/releases/<time>-<digest>/`. The stack's parameter `Release` has
-its address, so which one runs is known. `parameters` is written last: without it there is none.
+A release is the packaged template and its parameters. It is in the bucket that has the template's
+code, under `<stack>/releases/<time>-<digest>/`. The stack's parameter `Release` has its S3 URI.
+`parameters` is written last, and makes the release complete.
 """
 
 import hashlib
@@ -13,32 +13,32 @@ from typing import Any
 from operate.aws import Aws, pages
 from operate.stacks import Stack, find_stack
 
-# The stack of the bucket that `sam package` makes.
+# The stack of the bucket that `sam package` creates.
 SAM_STACK = "aws-sam-cli-managed-default"
 KEPT = 10
-# Not part of a release: its own address, and a switch that stays as it is when going back.
+# Not part of a release: its own address, and the triggers, which a rollback does not change.
 APART = ("Release", "Triggers")
 
 
 def own_bucket(stack: Stack | None) -> str | None:
-    """Return the bucket of the stack's code and releases, if the stack knows it."""
+    """Return the bucket of the stack's code and releases, if the stack has one."""
     address = stack.parameters.get("Release") if stack else ""
     return address.split("/")[2] if address else None
 
 
 def sam_bucket(aws: Aws) -> str | None:
-    """Return the bucket that `sam package` made, if it did."""
+    """Return the bucket that `sam package` created, if there is one."""
     made = find_stack(aws, SAM_STACK)
     return made.outputs.get("SourceBucket") if made else None
 
 
 def running_release(stack: Stack | None) -> str:
-    """Return the name of the release that the stack runs, empty where it is not known."""
+    """Return the name of the stack's current release, empty if it is not known."""
     return stack.parameters.get("Release", "").rpartition("/")[2] if stack else ""
 
 
 def name_release(template: str, parameters: dict[str, str], running: str) -> str:
-    """Return the name of the release: that of the running one where it is the same."""
+    """Return the name of the release: the current one's if the content is the same."""
     own = {name: value for name, value in parameters.items() if name not in APART}
     content = template + json.dumps(own, sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
@@ -62,7 +62,7 @@ class Releases:
         return f"s3://{self.bucket}/{self._prefix}{name}"
 
     def template(self, name: str) -> dict[str, str]:
-        """Return where CloudFormation finds the template."""
+        """Return the TemplateURL for CloudFormation."""
         key = self._key(name, "template.yaml")
         return {"TemplateURL": f"{self._s3.meta.endpoint_url}/{self.bucket}/{key}"}
 
@@ -71,14 +71,14 @@ class Releases:
         self._put(name, "template.yaml", text)
 
     def complete(self, name: str, parameters: dict[str, str]) -> None:
-        """Make what is deployed a release, and forget the oldest ones."""
+        """Complete the release after its deployment, and delete the oldest ones."""
         lines = [f"{key}={value}\n" for key, value in sorted(parameters.items())]
         self._put(name, "parameters", "".join(lines))
         for old in self.names(datetime.min.replace(tzinfo=UTC))[:-KEPT]:
             self.forget(old)
 
     def names(self, since: datetime) -> list[str]:
-        """Return the releases that were completed since then, the oldest first."""
+        """Return the releases completed since then, oldest first."""
         place = {"Bucket": self.bucket, "Prefix": self._prefix}
         return sorted(
             found["Key"].split("/")[-2]
@@ -93,7 +93,7 @@ class Releases:
         return dict(line.split("=", 1) for line in lines)
 
     def forget(self, name: str) -> None:
-        """Delete a release; first what makes it one."""
+        """Delete a release; `parameters` first, without which it is incomplete."""
         for file in ("parameters", "template.yaml"):
             self._s3.delete_object(Bucket=self.bucket, Key=self._key(name, file))
 

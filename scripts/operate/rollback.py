@@ -1,4 +1,4 @@
-"""Takes one environment back to its previous release, or deletes it: scripts/rollback.sh."""
+"""Rolls one environment back to its previous release, or deletes it: scripts/rollback.sh."""
 
 import importlib
 from argparse import Namespace
@@ -17,20 +17,20 @@ from operate.releases import Releases, own_bucket, running_release, sam_bucket
 from operate.stacks import HALF, NEVER_DEPLOYED, Stack, find_stack, stack_name
 
 NOTHING_TO_DO = 3
-# Of a ClientRequestToken: by it, an interrupted going back is known from an update.
+# Prefix of a ClientRequestToken: distinguishes an interrupted rollback from an update.
 TOKEN = "back-to-"  # noqa: S105
 FREED = "UPDATE_ROLLBACK_COMPLETE"
 
 EPILOG = """\
-The previous release is the one before the release that runs; what is gone back from is forgotten.
-Going back changes code and settings; tables, and whether rules and schedule are paused, stay as
-they are. A stack that is stuck in an update is freed, which takes it back too.
+Rolls back to the release before the current one, and deletes the stored current release. A
+rollback changes code and settings; tables keep their items, and paused triggers stay paused. If an
+update of the stack is stuck, the command rolls that update back.
 
 exit codes:
-  0  went back, or deleted
-  1  could not
+  0  rolled back, or deleted
+  1  failed
   2  wrong options
-  3  nothing to go back to, or nothing to delete
+  3  nothing to roll back to, or nothing to delete
 
 examples:
   scripts/rollback.sh --environment prod
@@ -42,32 +42,34 @@ examples:
 
 def parser() -> Parser:
     """Return the options."""
-    made = Parser("rollback", "Go back to the previous release, or delete.", EPILOG)
+    made = Parser("rollback", "Roll back to the previous release, or delete.", EPILOG)
     made.yes()
-    made.flag("--backup-data", meaning="save both tables first; no backup, no change")
-    made.value("--output", text, "DIR", "where the backup goes (backup, or a folder beside it)")
+    made.flag("--backup-data", meaning="save both tables first; if that fails, change nothing")
+    made.value("--output", text, "DIR", "folder for the backup (default: backup, or a new folder)")
     made.flag("--delete", meaning="delete stack, data and releases instead")
-    made.value("--confirm-name", text, "STACK", "the stack's name, which deleting prod asks for")
+    made.value(
+        "--confirm-name", text, "STACK", "the stack's name, to delete prod without a question"
+    )
     return made
 
 
 def run(options: Namespace) -> int:
-    """Go back or delete; return the exit code."""
+    """Roll back or delete; return the exit code."""
     if options.output and not options.backup_data:
-        parser().error("--output is where --backup-data writes: add it")
+        parser().error("--output needs --backup-data: add it")
     aws = open_aws(options)
     command = importlib.import_module("operate.delete").delete if options.delete else _go_back
     return int(command(aws, options))
 
 
 def nothing(message: str) -> int:
-    """Say that there is nothing to do; return the exit code."""
+    """Print that there is nothing to do; return the exit code."""
     note(message)
     return NOTHING_TO_DO
 
 
 def back_up(options: Namespace, stack: Stack) -> None:
-    """Save the tables if that was asked for, each time to a new folder; raise if it fails."""
+    """Save the tables with --backup-data, each time to a new folder; raise if that fails."""
     if not options.backup_data:
         return
     if not stack.names["AWS::DynamoDB::Table"]:
@@ -83,24 +85,24 @@ def _go_back(aws: Aws, options: Namespace) -> int:
     name = stack_name(options.environment)
     stack = find_stack(aws, name)
     if stack and stack.status == "UPDATE_IN_PROGRESS" and not _is_going_back(stack):
-        question = f"{name} is being updated. Cancel that, and go back to what it was before?"
+        question = f"An update of {name} is in progress. Cancel it and roll it back?"
         return _free(aws, options, stack, question, stack.client.cancel_update_stack)
     stack = wait_until_idle(aws, name)
     if not stack or stack.status == "REVIEW_IN_PROGRESS":
         return nothing(
-            f"There is no stack {name} in this account and region: nothing to go back to."
+            f"There is no stack {name} in this account and region: nothing to roll back to."
         )
     status = stack.status
     if status == "UPDATE_FAILED":
-        question = f"The last update of {name} failed halfway. Go back to what it was before?"
+        question = f"The last update of {name} failed. Roll it back?"
         return _free(aws, options, stack, question, stack.client.rollback_stack)
     if status == "UPDATE_ROLLBACK_FAILED":
-        question = f"The last update of {name} failed, and so did undoing it. Try that again?"
+        question = f"The last update of {name} failed, and so did its rollback. Try again?"
         return _free(aws, options, stack, question, stack.client.continue_update_rollback)
     if status in HALF + NEVER_DEPLOYED:
         return nothing(
-            f"{name} is {status}, and was never deployed as a whole or is half deleted: nothing to "
-            "go back to. Remove it with --delete."
+            f"{name} is {status}: it was never completely deployed, or is partly deleted. Nothing "
+            "to roll back to: delete it with --delete."
         )
     return _go_to_release(aws, options, stack)
 
@@ -110,73 +112,78 @@ def _is_going_back(stack: Stack) -> bool:
     return str(newest.get("ClientRequestToken", "")).startswith(TOKEN)
 
 
-# A stack that is stuck.
+# Stuck updates.
 
 
 def _free(
     aws: Aws, options: Namespace, stack: Stack, question: str, undo: Callable[..., Any]
 ) -> int:
-    """Let CloudFormation undo an update, around what cannot be undone."""
+    """Let CloudFormation roll back an update, and skip what it cannot roll back."""
     _ask(aws, options, stack, question)
     back_up(options, stack)
     operation = Operation(stack)
     try:
         undo(StackName=stack.id)
     except ClientError as error:
-        # It may have ended while the question waited for its answer.
+        # The update may have ended before the user answered.
         now = find_stack(aws, stack.name)
         if code_of(error) != "ValidationError" or not now or now.status == stack.status:
             raise
         return _go_back(aws, options)
-    note("CloudFormation undoes the update")
+    note("CloudFormation rolls back the update")
     status = operation.follow()
     if status == "UPDATE_ROLLBACK_FAILED":
         status = _skip(aws, options, stack)
     if status != FREED:
         raise OperateError(f"{stack.name} is {status}: see its events in the console")
-    note(f"{stack.name} is what it was before that update")
+    note(f"{stack.name} is as it was before the update")
     return OK
 
 
 def _skip(aws: Aws, options: Namespace, stack: Stack) -> str:
-    """Leave what cannot be undone as it is; return the stack's status."""
+    """Skip the resources that cannot be rolled back; return the stack's status."""
     failed = [
         str(one["LogicalResourceId"])
         for one in stack.resources()
         if one["ResourceStatus"] == "UPDATE_FAILED"
     ]
     if not failed:
-        raise OperateError(f"{stack.name} does not tell what could not be undone: see its events")
+        raise OperateError(
+            f"CloudFormation could not roll back {stack.name}, and names no failed resource: see "
+            "the stack's events in the console"
+        )
     names = ", ".join(failed)
-    _ask(aws, options, stack, f"These could not be undone: {names}. Leave them as they are?")
+    _ask(aws, options, stack, f"These could not be rolled back: {names}. Skip them?")
     operation = Operation(stack)
     stack.client.continue_update_rollback(StackName=stack.id, ResourcesToSkip=failed)
-    warn(f"left as they are: {names}; deploy with --repair to set them right")
+    warn(f"skipped: {names}; to correct them, deploy with --repair")
     return operation.follow()
 
 
-# Going back.
+# Rollback to a release.
 
 
 def _go_to_release(aws: Aws, options: Namespace, stack: Stack) -> int:
     bucket = own_bucket(stack) or sam_bucket(aws)
     releases = Releases(aws, stack.name, bucket or "")
-    # What is older than the stack was another stack's of this name.
+    # Older releases belong to an earlier stack of this name.
     names = releases.names(stack.described["CreationTime"]) if bucket else []
     running = running_release(stack)
     if not names:
-        return nothing(f"No release of {stack.name} is stored: nothing to go back to.")
+        return nothing(f"No release of {stack.name} is stored: nothing to roll back to.")
     target, left = names[-1], []
     if running in names:
         before, left = names[: names.index(running)], names[names.index(running) + 1 :]
         if left:
-            note(f"{stack.name} has gone back to release {running} already")
+            note(f"{stack.name} is already rolled back to release {running}")
             return _forget(releases, left)
         if not before:
-            return nothing(f"{stack.name} runs its only release, {running}: nothing to go back to.")
+            return nothing(
+                f"{stack.name} has only one release, {running}: nothing to roll back to."
+            )
         target, left = before[-1], [running]
     else:
-        note("What runs now is no stored release: its deployment was interrupted, or made elsewise")
+        note("The current release is not stored: its deployment was interrupted, or manual")
     parameters = releases.parameters(target)
     parameters |= {"Triggers": stack.parameters.get("Triggers", "ENABLED")}
     _show_difference(stack.parameters, parameters)
@@ -184,13 +191,13 @@ def _go_to_release(aws: Aws, options: Namespace, stack: Stack) -> int:
     with change_set(aws, wanted) as changes:
         changes.show(note)
         if changes.is_empty:
-            return nothing(f"{stack.name} is what release {target} is: nothing to go back to.")
-        _ask(aws, options, stack, f"Take {stack.name} back to release {target}?")
+            return nothing(f"{stack.name} equals release {target}: nothing to roll back to.")
+        _ask(aws, options, stack, f"Roll {stack.name} back to release {target}?")
         back_up(options, stack)
         if stack.running_executions():
-            warn("a run is under way: what it has left to do may fail")
+            warn("a run is in progress: its remaining accounts may fail")
         changes.execute(f"{TOKEN}{target}")
-    note(f"{stack.name} runs release {target}; its tables are as they were. Check it with:")
+    note(f"{stack.name} has release {target}; its tables are unchanged. Check it with:")
     note(f"  scripts/validate.sh --environment {options.environment} {aws.options()}")
     return _forget(releases, left)
 

@@ -1,4 +1,4 @@
-"""The stack of one environment as CloudFormation describes it."""
+"""Stacks as CloudFormation describes them."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from botocore.exceptions import ClientError
 from operate.aws import Aws, code_of, pages
 from operate.console import OperateError
 
-# Of a stack that was never deployed there is nothing but its name and parameters.
+# A stack in these states was never deployed, and has no resources.
 NEVER_DEPLOYED = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
-# What is half there can only be deleted.
+# A stack in these states is incomplete, and can only be deleted.
 HALF = ("CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED")
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack as it was when it was looked up."""
+    """A stack, as it was when looked up."""
 
     aws: Aws
     name: str
@@ -33,12 +33,12 @@ class Stack:
 
     @property
     def id(self) -> str:
-        """Its ID, which names it even when it is deleted."""
+        """Its ID, which also identifies it after its deletion."""
         return str(self.described["StackId"])
 
     @property
     def is_changing(self) -> bool:
-        """Whether CloudFormation works on it."""
+        """Whether an operation is in progress."""
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
 
     @property
@@ -63,22 +63,22 @@ class Stack:
         return {one["Key"]: one["Value"] for one in self.described.get("Tags", [])}
 
     def output(self, name: str) -> str:
-        """Return one of the outputs; raise where it is not there."""
+        """Return an output; raise if it is missing."""
         if name not in self.outputs:
             raise OperateError(
-                f"{self.name} has no output {name}: its first deployment failed, or was of another "
+                f"{self.name} has no output {name}: its first deployment failed, or is of another "
                 "version; deploy it again with scripts/deploy.sh"
             )
         return self.outputs[name]
 
     def resources(self) -> Iterator[dict[str, Any]]:
-        """Yield its resources as ListStackResources tells of them."""
+        """Yield its resources, as ListStackResources returns them."""
         for page in self.client.get_paginator("list_stack_resources").paginate(StackName=self.id):
             yield from page["StackResourceSummaries"]
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
-        """The names of what it is made of, by type."""
+        """The names of its resources by type."""
         found: dict[str, list[str]] = defaultdict(list)
         for one in self.resources():
             if one.get("PhysicalResourceId") and one.get("ResourceStatus") != "DELETE_COMPLETE":
@@ -86,7 +86,7 @@ class Stack:
         return found
 
     def running_executions(self) -> list[str]:
-        """Return the ARNs of the machine's running executions, the children of maps aside."""
+        """Return the ARNs of the running executions, without the children of Map Runs."""
         if not (machine := self.outputs.get("StateMachineArn")):
             return []
         client = self.aws.client("stepfunctions")
@@ -100,7 +100,7 @@ class Stack:
         return [str(one["executionArn"]) for one in found]
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Yield its events, the newest first."""
+        """Yield its events, newest first."""
         for page in self.client.get_paginator("describe_stack_events").paginate(StackName=self.id):
             yield from page["StackEvents"]
 
@@ -111,12 +111,12 @@ def stack_name(environment: str) -> str:
 
 
 def find_stack(aws: Aws, name: str, region: str | None = None) -> Stack | None:
-    """Return the stack, None where there is none."""
+    """Return the stack, None if there is none."""
     client = aws.client("cloudformation", region)
     try:
         described = client.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
-        # The name is valid, so this says that no stack has it.
+        # The name is valid, so the error means that there is no such stack.
         if code_of(error) == "ValidationError":
             return None
         raise
@@ -124,12 +124,12 @@ def find_stack(aws: Aws, name: str, region: str | None = None) -> Stack | None:
 
 
 def get_stack(aws: Aws, environment: str) -> Stack:
-    """Return the environment's stack; raise where there is none."""
+    """Return the environment's stack; raise if there is none."""
     name = stack_name(environment)
     if found := find_stack(aws, name):
         return found
     account, _ = aws.caller
     raise OperateError(
         f"there is no stack {name} in account {account}, region {aws.region}: deploy it with "
-        "scripts/deploy.sh, or name another with --environment, --region or --profile"
+        "scripts/deploy.sh, or choose another with --environment, --region or --profile"
     )

@@ -74,8 +74,8 @@ class TestConfirmation:
         where = f"Account {ACCOUNT}, region us-east-1, stack {STACK}, signed in as {PRINCIPAL}"
         assert where in told.err
         assert f"Delete {STACK}? [y/N]" in told.err
-        assert "takes its configuration, state and history with it" in told.err
-        assert "warning: nothing is backed up without --backup-data" in told.err
+        assert "also deletes its configuration, state and history" in told.err
+        assert "warning: no backup: add --backup-data to save the tables first" in told.err
         assert [] == order(cloud)
 
     @pytest.mark.case("E3")
@@ -147,7 +147,7 @@ class TestDelete:
         told = delete("--yes")
 
         assert 0 == told.code, told.err
-        assert "warning: a run is under way, and will be stopped" in told.err
+        assert "warning: a run is in progress, and will be stopped" in told.err
         assert "Stopping daily" in told.err
         assert list(CHANGES) == order(cloud)
         assert 2 == len(slept)
@@ -193,7 +193,10 @@ class TestDelete:
         told = delete("--yes")
 
         assert 1 == told.code
-        assert f"error: {TRAIL_BUCKET} keeps AWSLogs/1: AccessDenied: Access Denied" == told.error
+        assert (
+            f"error: S3 did not delete AWSLogs/1 from {TRAIL_BUCKET}: AccessDenied: Access Denied"
+            == told.error
+        )
         assert [] == cloud.sent("cloudformation.DeleteStack")
 
     @pytest.mark.case("D6")
@@ -216,7 +219,7 @@ class TestDelete:
         told = delete("--yes")
 
         assert 0 == told.code, told.err
-        assert "Emptying the buckets again, then trying once more" in told.err
+        assert "Emptying the buckets again, then retrying" in told.err
         assert 2 == len(cloud.sent("cloudformation.DeleteStack"))
 
     @pytest.mark.case("D6")
@@ -226,8 +229,9 @@ class TestDelete:
         told = delete("--yes")
 
         assert 1 == told.code
-        assert f"error: {STACK} was not deleted; it is DELETE_FAILED: see what failed above" == (
-            told.error
+        assert (
+            f"error: {STACK} was not deleted; it is DELETE_FAILED: see the failed resources above"
+            == (told.error)
         )
         assert "  UPDATE_FAILED Broken: the name is taken" in told.err
 
@@ -263,7 +267,7 @@ class TestDelete:
         again = delete("--yes")
 
         assert 0 == told.code, told.err
-        assert f"{STACK} is gone, and its releases are left" in told.err
+        assert f"{STACK} is already deleted, but not its releases" in told.err
         assert (3, f"There is no stack {STACK} in this account and region.") == (
             again.code,
             again.error,

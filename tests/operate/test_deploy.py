@@ -109,8 +109,8 @@ class TestFirst:
         configuration = nothing.account.configuration() or {}
         assert ["security", "billing", "primary"] == configuration["contact_types"]
         assert [nothing.running()] == nothing.releases()
-        assert "'primary' replaces each member account's whole primary contact" in told.err
-        assert "Next, see what a run would change, without changing anything:" in told.err
+        assert "'primary' replaces the whole primary contact of each member account" in told.err
+        assert "Next, see what a run would change; a dry run writes to no account:" in told.err
         assert_without_contacts(told)
 
     @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ class TestFirst:
         """Enter takes the phone number, whose change may send an SMS."""
         told = succeeded(deploy(answer=f"{typed}y\n", yes=False, is_terminal=True))
 
-        assert "Which fields of its primary contact does each account keep" in told.err
+        assert "Which fields of its primary contact should each account keep" in told.err
         assert kept == (nothing.account.configuration() or {}).get("primary_keeps")
 
     def test_an_unknown_field_deploys_nothing(self, nothing: Deploying, deploy: Deploy) -> None:
@@ -191,9 +191,9 @@ class TestFirst:
         planned = deploy("--plan", yes=False)
         succeeded(deploy())
 
-        assert f"Remove what the failed first deployment of {STACK} left? [y/N]" in refused.err
+        assert f"Delete what the failed first deployment of {STACK} left? [y/N]" in refused.err
         assert "not confirmed; nothing was changed" in refused.error
-        assert (3, f"{STACK} failed on its first deployment: it would be made anew\n") == (
+        assert (3, f"The first deployment of {STACK} failed: it would be created again\n") == (
             planned.code,
             planned.out,
         )
@@ -223,10 +223,14 @@ class TestFirst:
         refused = deploy("--resume", environment="prod")
         told = succeeded(deploy(environment="prod"))
 
-        assert f"failed: {STACK} acts by itself already, and only one stack may: deploy" in (
-            refused.err
+        assert (
+            f"failed: the triggers of {STACK} are enabled, and only one stack may have them: deploy"
+            in (refused.err)
         )
-        assert f"warning: {STACK} acts by itself, and all share the account's quotas" in told.err
+        assert (
+            f"warning: the triggers of {STACK} are enabled, and all stacks share the account"
+            in told.err
+        )
         prod = "aws-contact-sync-prod"
         assert "DISABLED" == cloud.parameters(prod)["Triggers"]
         assert cloud.account.stacks.stacks["us-east-1", prod]["EnableTerminationProtection"]
@@ -242,7 +246,7 @@ class TestAgain:
 
         told = succeeded(deploy("--contact-types", "operations", yes=False))
 
-        assert f"No change: {STACK} is up to date" in told.err
+        assert f"No changes: {STACK} is up to date" in told.err
         assert "--contact-types has no effect" in told.err
         assert before == (cloud.parameters(), cloud.releases(), cloud.account.configuration())
         assert not cloud.sent("cloudformation.ExecuteChangeSet")
@@ -289,7 +293,7 @@ class TestAgain:
         told = deploy()
 
         assert "  ConfigTable: exists already" in told.err
-        assert f"error: CloudFormation refuses the change of {STACK}: validation failed" == (
+        assert f"error: CloudFormation refused the change set of {STACK}: validation failed" == (
             told.error
         )
 
@@ -312,7 +316,9 @@ class TestAgain:
         cloud.aws.answers["cloudformation.DescribeStackEvents"] = usual
 
         assert 130 == ended.code
-        assert "What CloudFormation has begun goes on; run this again to finish." in ended.err
+        assert (
+            "CloudFormation continues the operation; run this command again to finish." in ended.err
+        )
         assert 1 == len(cloud.releases())
 
         succeeded(deploy())
@@ -335,7 +341,7 @@ class TestAgain:
 
         told = succeeded(deploy())
 
-        assert f"{STACK} is UPDATE_IN_PROGRESS: waiting for the end" in told.err
+        assert f"{STACK} is UPDATE_IN_PROGRESS: waiting until this ends" in told.err
 
 
 class TestPlan:
@@ -363,12 +369,12 @@ class TestPlan:
 
         assert 3 == told.code, told.err
         assert [
-            f"Changes of {STACK}:",
+            f"Changes to {STACK}:",
             "  modify      AccountListerFunction (AWS::Lambda::Function): Code",
             "  replace     StateTable (AWS::DynamoDB::Table): KeySchema; the old one is kept",
             "  remove      DeadLetterQueue (AWS::SQS::Queue)",
         ] == told.out.splitlines()
-        assert "warning: DeadLetterQueue loses what it holds" in told.err
+        assert "warning: DeadLetterQueue loses its data" in told.err
         assert "StateTable loses" not in told.err
         assert before == cloud.stack
         assert ([], {}) == (cloud.objects(), cloud.operations.sets)
@@ -417,7 +423,7 @@ class TestPlan:
 
         told = deploy("--plan", yes=False)
 
-        assert (0, f"No change: {STACK} is up to date\n") == (told.code, told.out)
+        assert (0, f"No changes: {STACK} is up to date\n") == (told.code, told.out)
         assert before == cloud.objects()
 
     def test_of_nothing(self, nothing: Deploying, deploy: Deploy) -> None:
@@ -433,7 +439,7 @@ class TestPlan:
         """The question names account, region, principal and stack."""
         told = deploy(yes=False, answer="n\n")
 
-        shown, _, asked = told.err.partition("Changes of")
+        shown, _, asked = told.err.partition("Changes to")
         assert "Deploy" not in shown.partition("Uploading")[2]
         where = f"Account {ACCOUNT}, region us-east-1, stack {STACK}, signed in as {PRINCIPAL}"
         assert where in asked
@@ -493,7 +499,7 @@ class TestSurroundings:
     def test_bucket_of_others(self, deploy: Deploy) -> None:
         told = deploy("--s3-bucket", "nowhere-bucket")
 
-        assert "failed: --s3-bucket: nowhere-bucket is not there, or not yours (404)" in told.err
+        assert "failed: --s3-bucket: no access to nowhere-bucket (404)" in told.err
         assert 1 == told.code
 
     @pytest.mark.case("E13")
@@ -506,9 +512,7 @@ class TestSurroundings:
         refused = deploy()
         succeeded(deploy("--use-container"))
 
-        assert "failed: sam build needs python3.13 with pip, and there is none on PATH" in (
-            refused.err
-        )
+        assert "failed: sam build needs python3.13 with pip on PATH: install it" in (refused.err)
         assert "--use-container" in refused.err
         assert "--use-container" in cloud.commands[0]
 
@@ -540,7 +544,7 @@ class TestTriggers:
         told = succeeded(deploy())
 
         assert "DISABLED" == cloud.parameters()["Triggers"]
-        assert f"rules and schedule of {STACK} are paused, and stay so: add --resume" in told.err
+        assert f"the rules and the schedule of {STACK} remain paused: add --resume" in told.err
 
         succeeded(deploy("--resume"))
 
@@ -604,14 +608,14 @@ class TestRun:
     def test_waits(self, deploy: Deploy, slept: list[float]) -> None:
         told = succeeded(deploy())
 
-        assert "A run is under way: waiting for its end; --now would not wait" in told.err
+        assert "A run is in progress: waiting until it ends; --now does not wait" in told.err
         assert 3 == len(slept)
 
     @pytest.mark.case("A17")
     def test_now(self, deploy: Deploy, slept: list[float]) -> None:
         told = succeeded(deploy("--now"))
 
-        assert "warning: a run is under way: what it has left to do may fail" in told.err
+        assert "warning: a run is in progress: its remaining accounts may fail" in told.err
         assert [] == slept
 
 
@@ -627,7 +631,7 @@ class TestSubscription:
 
         found = client.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
         assert 1 == [each["Endpoint"] for each in found].count(email)
-        assert f"The subscription of {email} was never confirmed and has vanished" in told.err
+        assert f"The subscription of {email} was never confirmed and has expired" in told.err
         assert "vanished" not in again.err
 
 
@@ -669,7 +673,7 @@ class TestRestore:
         told = deploy("--restore", tmp_path)
 
         assert 1 == told.code
-        assert "is no backup that can be deployed: it lacks parameters.json" in told.error
+        assert "it has no parameters.json" in told.error
         assert ("us-east-1", STACK) not in nothing.account.stacks.stacks
 
 
@@ -729,7 +733,7 @@ class TestForwarding:
         told = deploy(environment="staging")
 
         assert 1 == told.code
-        assert "aws-contact-sync-staging is deployed in eu-west-1 already: use --region" in told.err
+        assert "aws-contact-sync-staging is already deployed in eu-west-1: use --region" in told.err
 
 
 class TestTrustedAccess:

@@ -49,7 +49,7 @@ def test_lifecycle(cloud: Project, boundary: str) -> None:
     demanded = ["--tags", "team=security", "--permissions-boundary", boundary]
     given = [*demanded, "--notification-email", EMAIL, "--paused"]
     planned = cloud.deploy("--plan", *given, code=3)
-    assert "would be made anew" in planned.stdout
+    assert "would be created again" in planned.stdout
     cloud.deploy(*given)
     assert "DISABLED" == cloud.parameters()["Triggers"]
 

@@ -87,7 +87,7 @@ class TestChecks:
         assert "primary.PhoneNumber has a format that the API refuses" in told.err
         assert "billing.Name is longer than 64 characters" in told.err
         assert "the management account has no security contact" in told.err
-        assert "error: 6 of the checks failed; nothing was changed" == told.error
+        assert "error: 6 checks failed (see above); nothing was changed" == told.error
         assert "555 0100" not in told.err
         assert "NNN" not in told.err
 
@@ -107,7 +107,7 @@ class TestChecks:
         told = plan()
 
         assert remedy in told.err
-        assert "error: a check failed; nothing was changed" == told.error
+        assert "error: 1 check failed (see above); nothing was changed" == told.error
 
     def test_no_contact(self, cloud: Deploying, plan: Deploy) -> None:
         cloud.account.configure({"contact_types": ["security"]})
@@ -211,7 +211,7 @@ class TestTrail:
 
         told = self.told(cloud, plan, trail, selectors)
 
-        assert "No other trail logs management events: the stack has its own" in told.err
+        assert "No other trail logs management events: the stack creates its own" in told.err
         assert "CreateTrail=true" in told.err
 
     def told(self, cloud: Deploying, plan: Deploy, trail: Json, selectors: Json) -> Told:
@@ -240,7 +240,7 @@ class TestTrail:
         for more in (["--no-trail"], []):
             told = operate(*words, *more)
             assert 0 == told.code, told.err
-            assert "no trail logs management events: a change is found only by the" in told.err
+            assert "no trail logs management events: only the schedule finds changes" in told.err
             assert "never" == cloud.parameters()["CreateTrail"]
 
         operate(*words, "--parameter", "CreateTrail=true")

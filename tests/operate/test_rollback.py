@@ -62,7 +62,7 @@ class TestOptions:
         told = rollback("--output", "here")
 
         assert 2 == told.code
-        assert "error: --output is where --backup-data writes: add it" == told.err.splitlines()[0]
+        assert "error: --output needs --backup-data: add it" == told.err.splitlines()[0]
 
 
 class TestNothing:
@@ -77,7 +77,9 @@ class TestNothing:
         told = rollback()
 
         assert 3 == told.code
-        assert f"There is no stack {STACK} in this account and region: nothing to go" in told.error
+        assert (
+            f"There is no stack {STACK} in this account and region: nothing to roll" in told.error
+        )
 
     @pytest.mark.parametrize(
         "status", ["CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"]
@@ -88,7 +90,7 @@ class TestNothing:
         told = rollback()
 
         assert 3 == told.code
-        assert told.error.endswith("nothing to go back to. Remove it with --delete.")
+        assert told.error.endswith("Nothing to roll back to: delete it with --delete.")
 
     @pytest.mark.usefixtures("cloud")
     def test_no_release(self, rollback: Rollback) -> None:
@@ -115,7 +117,7 @@ class TestRelease:
         assert "modify      AccountListerFunction (AWS::Lambda::Function): Code" in told.err
         where = f"Account {ACCOUNT}, region us-east-1, stack {STACK}, signed in as {PRINCIPAL}"
         assert where in told.err
-        assert f"Take {STACK} back to release {releases[1]}? [y/N]" in told.err
+        assert f"Roll {STACK} back to release {releases[1]}? [y/N]" in told.err
         assert releases[2] == cloud.running()
         assert {} == cloud.operations.sets
 
@@ -129,7 +131,7 @@ class TestRelease:
             told = rollback()
 
             assert 0 == told.code, told.err
-            assert f"{STACK} runs release {releases[left - 1]}; its tables are as" in told.err
+            assert f"{STACK} has release {releases[left - 1]}; its tables are" in told.err
             assert releases[left - 1] == cloud.running()
             assert releases[:left] == cloud.releases()
             key = f"{STACK}/releases/{releases[left - 1]}/template.yaml"
@@ -139,7 +141,9 @@ class TestRelease:
 
         told = rollback()
         assert 3 == told.code
-        assert f"{STACK} runs its only release, {releases[0]}: nothing to go back to." == told.error
+        assert (
+            f"{STACK} has only one release, {releases[0]}: nothing to roll back to." == told.error
+        )
 
     def test_paused_stays_paused(
         self, cloud: Deploying, operate: Operate, rollback: Rollback, releases: list[str]
@@ -171,12 +175,12 @@ class TestRelease:
         cloud.aws.answers["cloudformation.DescribeStackEvents"] = usual
 
         assert 130 == told.code
-        assert "goes on; run this again to finish." in told.err
+        assert "continues the operation; run this command again to finish." in told.err
 
         again = rollback()
 
         assert 0 == again.code, again.err
-        assert f"{STACK} has gone back to release {releases[1]} already" in again.err
+        assert f"{STACK} is already rolled back to release {releases[1]}" in again.err
         assert releases[1] == cloud.running()
         assert releases[:2] == cloud.releases()
 
@@ -199,7 +203,7 @@ class TestRelease:
         cloud.aws.answers["cloudformation.DescribeStacks"] = later
         told = rollback()
 
-        assert f"{STACK} is UPDATE_IN_PROGRESS: waiting for the end" in told.err
+        assert f"{STACK} is UPDATE_IN_PROGRESS: waiting until this ends" in told.err
         assert not cloud.sent("cloudformation.CancelUpdateStack")
         assert releases[1] == before["Release"].rpartition("/")[2]
 
@@ -215,7 +219,7 @@ class TestRelease:
         told = rollback()
 
         assert 0 == told.code, told.err
-        assert "What runs now is no stored release" in told.err
+        assert "The current release is not stored" in told.err
         assert releases == cloud.releases()
         assert releases[2] == cloud.running()
 
@@ -273,9 +277,17 @@ class TestStuck:
     @pytest.mark.parametrize(
         ("status", "operation", "question"),
         [
-            ("UPDATE_IN_PROGRESS", "CancelUpdateStack", "is being updated. Cancel that, and go"),
-            ("UPDATE_FAILED", "RollbackStack", "failed halfway. Go back to what it was before?"),
-            ("UPDATE_ROLLBACK_FAILED", "ContinueUpdateRollback", "and so did undoing it. Try"),
+            (
+                "UPDATE_IN_PROGRESS",
+                "CancelUpdateStack",
+                "is in progress. Cancel it and roll it back?",
+            ),
+            ("UPDATE_FAILED", "RollbackStack", "failed. Roll it back?"),
+            (
+                "UPDATE_ROLLBACK_FAILED",
+                "ContinueUpdateRollback",
+                "and so did its rollback. Try again?",
+            ),
         ],
     )
     def test_freed(
@@ -287,7 +299,7 @@ class TestStuck:
 
         assert 0 == told.code, told.err
         assert question in told.err
-        assert f"{STACK} is what it was before that update" in told.err
+        assert f"{STACK} is as it was before the update" in told.err
         assert 1 == len(cloud.sent(f"cloudformation.{operation}"))
 
     def test_ended_meanwhile(
@@ -316,7 +328,7 @@ class TestStuck:
         told = rollback()
 
         assert 0 == told.code, told.err
-        assert "left as they are: StateTable; deploy with --repair to set them right" in told.err
+        assert "skipped: StateTable; to correct them, deploy with --repair" in told.err
         sent = cloud.sent("cloudformation.ContinueUpdateRollback")
         assert [None, ["StateTable"]] == [one.get("ResourcesToSkip") for one in sent]
 

@@ -95,7 +95,7 @@ def _during(deployed: Project) -> str:
     with running(deployed, "deploy", *DEPLOYMENT, *options) as deploying:
         wait_until(packaged.exists)
         under_way = start_slowly(deployed)
-        wait_until(lambda: is_updated() or "under way" in told_by(deployed))
+        wait_until(lambda: is_updated() or "in progress" in told_by(deployed))
         deployed.standin.organization.clear_faults()
         wait_until(is_updated)
         status = status_of(deployed, under_way)
