@@ -22,16 +22,16 @@ from operate.stacks import Stack, get_stack
 DEFAULT = Path("backup")
 
 EPILOG = """\
-Writes at most 25 items a file: config-table-backup.json, state-table-backup.json,
-state-table-backup-00002.json and so on; parameters.json and tags.json of the stack; and counts
-the items again. The configuration table has the address book, so keep a backup confidential.
-Lock, queue and time slots are left out. The folder appears once all is there, for its owner alone,
-and its name goes to stdout. scripts/restore.sh writes the tables back; scripts/deploy.sh --restore
-DIR deploys a stack that was deleted.
+Writes the tables in files of at most 25 items (config-table-backup.json, state-table-backup.json,
+state-table-backup-00002.json and so on), the stack's parameters.json and tags.json, and checks the
+number of items. The configuration table includes the address book: keep a backup confidential.
+Lock, queue and time slots are left out. The folder appears only when it is complete, and only its
+owner can read it; its name goes to stdout. scripts/restore.sh writes the tables back;
+scripts/deploy.sh --restore DIR deploys a deleted stack again.
 
 exit codes:
   0  the backup is complete
-  1  there is none
+  1  there is no complete backup
   2  wrong options
 
 examples:
@@ -43,7 +43,7 @@ examples:
 def parser() -> Parser:
     """Return the options."""
     made = Parser("backup", "Save tables, parameters and tags of one environment.", EPILOG)
-    meaning = "the folder to write to, empty or new (backup, or where that is used one beside it)"
+    meaning = "new or empty folder for the backup (default: backup, or a new folder if that exists)"
     made.value("--output", text, "DIR", meaning)
     return made
 
@@ -56,34 +56,33 @@ def run(options: Namespace) -> int:
 
 
 def folder_for(given: str | None) -> Path:
-    """Return the folder for a backup: the one that is given, or a new one."""
+    """Return the given folder for a backup, or a new one."""
     if given is None:
         new = Path(f"{DEFAULT}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
         return DEFAULT if _is_free(DEFAULT) else new
     folder = Path(given)
     if folder.exists() and not folder.is_dir():
-        raise OperateError(f"{folder} is no folder")
+        raise OperateError(f"{folder} is not a folder: name another with --output")
     if not _is_free(folder):
         raise OperateError(
-            f"{folder} holds something already, perhaps an earlier backup: name another with "
-            "--output"
+            f"{folder} is not empty, and may have an earlier backup: name another with --output"
         )
     return folder
 
 
 def back_up(stack: Stack, output: Path) -> Path:
-    """Write a backup to the folder, which appears once all is there; return the folder."""
+    """Write a backup to the folder, which appears only when it is complete; return the folder."""
     os.umask(0o077)
-    # Beside the whole backup, which it can be renamed to.
+    # On the same file system, so that it can be renamed.
     partial = output.parent / f".backup.{os.getpid()}"
     try:
         partial.mkdir(parents=True)
         write_backup(stack, partial)
         if holder := lock_holder(stack):
-            warn(f"execution {holder} is under way; the backup has part of what it does")
+            warn(f"execution {holder} is in progress: the backup has only part of its results")
         note(told(check(partial, table_names(stack))))
         if has_contacts(partial):
-            warn(f"{output} has the address book: keep it confidential, only you can read it")
+            warn(f"{output} includes the address book: keep it confidential; only you can read it")
         if output.exists():
             output.rmdir()
         partial.rename(output)

@@ -1,7 +1,7 @@
-"""The files of a backup: the tables' items, which BatchWriteItem takes as they are, and the stack.
+"""The files of a backup: items as BatchWriteItem requests, and the stack's parameters and tags.
 
-An item keeps DynamoDB's own types from the table to the file, so nothing is converted on the way.
-Lock, queue and time slots are left out: they are true of the running stack only.
+Items keep DynamoDB's types in the files, so that nothing is converted. Lock, queue and time slots
+are left out: they apply only to the running stack.
 """
 
 import json
@@ -20,31 +20,31 @@ Json = dict[str, Any]
 
 ITEMS_A_FILE = 25  # what BatchWriteItem takes
 MANIFEST = "manifest.json"
-# Of the stack, for `deploy.sh --restore`; older backups lack them.
+# For `deploy.sh --restore`; older backups do not have them.
 PARAMETERS, TAGS = "parameters.json", "tags.json"
 LOCK, SLOTS = {"S": "LOCK"}, {"S": "SLOTS"}
 
 
 def table_names(stack: Stack) -> dict[str, str]:
-    """Return the names of the stack's tables: of the configuration, and of the state."""
+    """Return the names of the configuration table and the state table."""
     return {"config": stack.output("ConfigTableName"), "state": stack.output("StateTableName")}
 
 
 def read_table(stack: Stack, table: str) -> Iterator[Json]:
-    """Yield the items of a table, without those of runs under way."""
+    """Yield the items of a table, except those of runs in progress."""
     pages = stack.aws.client("dynamodb").get_paginator("scan")
     for page in pages.paginate(TableName=table, ConsistentRead=True):
         yield from (item for item in page["Items"] if not _is_of_running(item))
 
 
 def lock_holder(stack: Stack) -> str | None:
-    """Return the execution that holds the lock, None if none does."""
+    """Return the execution that holds the lock, None if there is none."""
     client = stack.aws.client("dynamodb")
     return LockTable(client, stack.output("StateTableName")).read().holder
 
 
 def write_backup(stack: Stack, folder: Path) -> None:
-    """Write all files, the manifest last: without it there is no backup."""
+    """Write all files; the manifest last, without which a backup is incomplete."""
     packed = {
         name: pack(read_table(stack, table), folder, name, table)
         for name, table in table_names(stack).items()
@@ -56,7 +56,7 @@ def write_backup(stack: Stack, folder: Path) -> None:
 
 
 def pack(items: Iterable[Json], folder: Path, name: str, table: str) -> Json:
-    """Write a table's items to files, and return what the manifest says of the table."""
+    """Write a table's items to files; return the table's entry in the manifest."""
     left, count = iter(items), 0
     files: list[str] = []
     while some := list(islice(left, ITEMS_A_FILE)):
@@ -68,7 +68,7 @@ def pack(items: Iterable[Json], folder: Path, name: str, table: str) -> Json:
 
 
 def check(folder: Path, tables: Mapping[str, str]) -> dict[str, Json]:
-    """Return the manifest; raise unless every file is there, whole, and for these tables."""
+    """Return the manifest; raise unless every file is complete and for these tables."""
     try:
         manifest = json.loads(folder.joinpath(MANIFEST).read_bytes())["tables"]
         entries = {
@@ -76,21 +76,23 @@ def check(folder: Path, tables: Mapping[str, str]) -> dict[str, Json]:
             for name in tables
         }
     except (FileNotFoundError, NotADirectoryError):
-        raise OperateError(f"{folder} holds no backup: it has no {MANIFEST}") from None
+        raise OperateError(f"{folder} is not a backup: it has no {MANIFEST}") from None
     except (OSError, ValueError, KeyError, TypeError):
-        raise OperateError(f"{folder}/{MANIFEST} is not readable") from None
+        raise OperateError(f"{folder}/{MANIFEST} is damaged or cannot be read") from None
     for name, table in tables.items():
         entry = entries[name]
         if entry["table"] != table:
             raise OperateError(f"{folder} is a backup of {entry['table']}, not of {table}")
         found = sum(len(requests_of(folder / file, table)) for file in entry["files"])
         if found != entry["items"]:
-            raise OperateError(f"{folder}: {found} items of {table}, but it had {entry['items']}")
+            raise OperateError(
+                f"{folder} is incomplete: {found} items of {table}, expected {entry['items']}"
+            )
     return entries
 
 
 def has_contacts(folder: Path) -> bool:
-    """Return whether the backup has the address book, or what was replaced of it."""
+    """Return whether the backup has the address book or replaced versions of it."""
     files = folder.glob("config-table-backup*.json")
     items = [
         request["PutRequest"]["Item"]["config_key"]["S"]
@@ -102,7 +104,7 @@ def has_contacts(folder: Path) -> bool:
 
 
 def requests_of(file: Path, table: str) -> list[Json]:
-    """Return the requests in a file; raise unless BatchWriteItem would take it."""
+    """Return the requests in a file; raise unless BatchWriteItem would accept it."""
     try:
         content = json.loads(file.read_bytes())
         requests: list[Json] = content[table]
@@ -110,16 +112,19 @@ def requests_of(file: Path, table: str) -> list[Json]:
     except OSError as error:
         raise OperateError(f"{file}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
-        raise OperateError(f"{file} is no request to write items of {table}") from None
+        raise OperateError(f"{file} is not a request to write items of {table}") from None
     if len(content) != 1 or not 1 <= len(items) <= ITEMS_A_FILE:
-        raise OperateError(f"{file} is no request to write 1 to {ITEMS_A_FILE} items of {table}")
+        raise OperateError(f"{file} is not a request to write 1 to {ITEMS_A_FILE} items of {table}")
     if any(_is_of_running(item) for item in items):
-        raise OperateError(f"{file} has the lock, which must not be restored")
+        raise OperateError(
+            f"{file} has items of a running stack (lock, queue or time slots), which must not be "
+            "restored: remove them"
+        )
     return requests
 
 
 def told(manifest: Mapping[str, Json]) -> str:
-    """Return what a backup has: a line for each table."""
+    """Return a line per table with the numbers of items and files."""
     return "\n".join(
         f"{entry['table']}: {entry['items']} items in {len(entry['files'])} files"
         for entry in manifest.values()
@@ -131,10 +136,10 @@ def _write(file: Path, content: Any) -> None:
 
 
 def _refuse_binary(_: object) -> NoReturn:
-    # Version 1 of the AWS CLI would write the base64 text, version 2 the bytes.
+    # Version 1 of the AWS CLI would restore the base64 text, version 2 the bytes.
     raise OperateError("a table has binary values, which cannot be restored exactly")
 
 
 def _is_of_running(item: Json) -> bool:
-    """Return whether the item is of runs under way: lock, queue, or time slots of calls."""
+    """Return whether the item belongs to runs in progress: lock, queue or time slots."""
     return item.get("pk") in (LOCK, SLOTS)

@@ -1,4 +1,4 @@
-"""Checks of what a run reads: the configuration, its exclusions, the source, and the last run."""
+"""Checks of the input of a run (configuration, exclusions, source), and of the last run."""
 
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.config import OnSourceDeleted, SyncConfig
@@ -13,7 +13,7 @@ LATEST_RUNS = 20
 
 
 def configuration(site: Site) -> Notes:
-    """Check the item by the rules of each run."""
+    """Check the item as a run does."""
     try:
         _config(site)
     except OperateError as error:
@@ -22,10 +22,10 @@ def configuration(site: Site) -> Notes:
 
 
 def exclusions(site: Site) -> Notes:
-    """Check that they protect somebody."""
+    """Check that they match accounts and units of the organization."""
     config = _valid_config(site)
     if not config:
-        return "not looked at, as the configuration is not valid"
+        return "not checked, because the configuration is invalid"
     for kind, fault in exclusion_faults(site.aws, site.manager, config):
         yield (fail if kind == UNIT else warn)(fault)
     accounts, units = config.excluded_accounts, config.excluded_organizational_units
@@ -33,16 +33,16 @@ def exclusions(site: Site) -> Notes:
 
 
 def source_contacts(site: Site) -> Notes:
-    """Check the management account's contacts, which all others get."""
+    """Check the management account's contacts."""
     config = _valid_config(site)
     if not config:
-        return "not looked at, as the configuration is not valid"
-    lost = "is deleted in" if config.on_source_deleted == OnSourceDeleted.DELETE else "stays in"
+        return "not checked, because the configuration is invalid"
+    lost = "is deleted from" if config.on_source_deleted == OnSourceDeleted.DELETE else "stays in"
     return (yield from source_notes(site.aws, config.ordered_types, lost))
 
 
 def last_run(site: Site) -> Notes:
-    """Look how the last run ended; not the last execution, which may be a recovery of a failed."""
+    """Check how the last run ended (not the last execution, which may be a recovery)."""
     answer = site.aws.client("dynamodb").query(
         TableName=site.stack.output("StateTableName"),
         KeyConditionExpression="pk = :run",
@@ -54,14 +54,14 @@ def last_run(site: Site) -> Notes:
     run = next((one for one in runs if one.get("status") and not one.get("dry_run")), None)
     resync = site.command("resync")
     if not run:
-        yield warn(f"none yet: {resync} --dry-run --follow")
+        yield warn(f"no run yet: {resync} --dry-run --follow")
         return ""
     if run["status"] != "success":
         yield warn(
-            f"{run['sync_id']} was no success ({run['status']}, {run.get('error')}): its message "
-            f"tells what to do, and {resync} --retry-of {run['sync_id']} repeats what failed"
+            f"{run['sync_id']} did not succeed ({run['status']}, {run.get('error')}): do what its "
+            f"message says; {resync} --retry-of {run['sync_id']} repeats the failed accounts"
         )
-    return f"{run['sync_id']} was a success"
+    return f"{run['sync_id']} succeeded"
 
 
 def _config(site: Site) -> SyncConfig:

@@ -1,4 +1,4 @@
-"""Checks of what starts executions, and of who is told."""
+"""Checks of the triggers of executions, and of the notifications."""
 
 from collections.abc import Generator
 
@@ -12,7 +12,7 @@ FORWARDING_GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLE
 
 
 def rules(site: Site) -> Notes:
-    """Check that each rule is enabled, and has a target."""
+    """Check that each rule is enabled and has a target."""
     client = site.aws.client("events")
     targets = [site.stack.output(name) for name in ("StateMachineArn", "NotificationTopicArn")]
     found = pages(client, "list_rules", "Rules", NamePrefix=f"{site.stack.name}-")
@@ -28,53 +28,55 @@ def rules(site: Site) -> Notes:
     names = site.stack.names["AWS::Events::Rule"]
     for name in names:
         if name not in states:
-            yield fail(f"{name} was deleted by hand: {site.repair}")
+            yield fail(f"{name} was deleted outside CloudFormation: {site.repair}")
         elif name not in used:
             yield fail(f"{name} has no target: {site.repair}")
         elif states[name] == "DISABLED" and site.triggers == "ENABLED":
             yield warn(f"{name} is disabled: aws events enable-rule --name {name}")
     if site.triggers == "DISABLED":
-        yield warn("no event starts an execution, because Triggers is DISABLED")
+        yield warn(
+            "Triggers is DISABLED, so that no event starts an execution; deploy with --resume"
+        )
     return f"{len(names)} enabled"
 
 
 def schedule(site: Site) -> Notes:
-    """Check that every account is compared now and then."""
+    """Check that full runs start regularly."""
     names = site.stack.names["AWS::Scheduler::Schedule"]
     if not names:
         yield warn(
-            "there is none: what is changed inside a member stays, and what a lost event told is "
-            "not found; deploy with --schedule"
+            "no schedule, so that nothing reverts changes in member accounts or makes up for lost "
+            f"events: {site.deploy} --schedule 'cron(0 3 * * ? *)'"
         )
     client = site.aws.client("scheduler")
     for name in names:
         last = name.rpartition("/")[2]
         state = client.get_schedule(GroupName=site.stack.name, Name=last)["State"]
         if state != "ENABLED":
-            yield warn(f"it is {state}: it follows Triggers, or was switched off by hand")
+            yield warn(f"{state}: paused with --paused, or outside CloudFormation")
     return "enabled"
 
 
 def trail(site: Site) -> Notes:
-    """Check that changes are events."""
+    """Check that a trail delivers changes to EventBridge."""
     if name := find_trail(site.aws, own=True):
         return f"{name} logs management events"
     home = site.aws.events_region
     yield warn(
-        f"none logs management events in {home}, so that no change is an event: create one; until "
-        "then only the schedule finds changes"
+        f"no trail logs management events in {home}, so that only the schedule finds changes: "
+        "create a trail"
     )
     return ""
 
 
 def forwarding(site: Site) -> Notes:
-    """Check the stacks that forward events from where they come up."""
+    """Check the stacks that forward events from other regions."""
     tower = site.stack.parameters.get("ControlTowerRegion", "")
     regions = regions_to_forward(site.aws, tower)
     for region, kind in regions.items():
         yield from _forwarding_of(site, region, kind)
     told = ", ".join(f"{kind} from {region}" for region, kind in regions.items())
-    return told or f"not needed: the events come up in {site.aws.region}"
+    return told or f"not needed: {site.aws.region} receives the events"
 
 
 def _forwarding_of(site: Site, region: str, kind: str) -> Generator[Note, None, None]:
@@ -100,7 +102,7 @@ def _forwarding_rules(site: Site, region: str, name: str) -> Generator[Note, Non
     found = pages(client, "list_rules", "Rules", NamePrefix=f"{name}-")
     wrong = f"delete {name} in {region}, then {site.deploy}"
     if not found:
-        yield fail(f"{name} in {region} has no rule: {wrong}")
+        yield fail(f"{name} in {region} has no rules: {wrong}")
     for rule in found:
         if rule["State"] == "DISABLED" and site.triggers == "ENABLED":
             enable = f"aws events enable-rule --region {region} --name {rule['Name']}"
@@ -112,22 +114,22 @@ def _forwarding_rules(site: Site, region: str, name: str) -> Generator[Note, Non
 
 
 def topic(site: Site) -> Notes:
-    """Check that somebody is told."""
+    """Check that somebody is subscribed."""
     arn = site.stack.output("NotificationTopicArn")
     client = site.aws.client("sns")
     attributes = client.get_topic_attributes(TopicArn=arn)["Attributes"]
     if attributes.get("KmsMasterKeyId", "").endswith("alias/aws/sns"):
-        yield fail(f"its key alias/aws/sns keeps alarms from publishing: {site.repair}")
+        yield fail(f"alarms cannot publish, because its key is alias/aws/sns: {site.repair}")
     found = pages(client, "list_subscriptions_by_topic", "Subscriptions", TopicArn=arn)
     pending = sum(one["SubscriptionArn"] == "PendingConfirmation" for one in found)
     email = site.stack.parameters.get("NotificationEmail", "")
     if pending:
         yield warn(
-            f"{pending} subscriptions wait: open the link in the e-mail that AWS sent; after 48 "
-            "hours AWS forgets them"
+            f"{pending} subscriptions are not confirmed: open the link in the e-mail from AWS; "
+            "after 48 hours, AWS deletes them"
         )
     elif email and email not in {one["Endpoint"] for one in found}:
-        # AWS removes what nobody confirms, and CloudFormation sees no change.
+        # AWS deletes unconfirmed subscriptions, which CloudFormation does not detect.
         yield warn(
             f"the address of NotificationEmail is not subscribed: {site.deploy} subscribes it again"
         )

@@ -1,4 +1,4 @@
-"""Checks of the account and of what the stack is made of."""
+"""Checks of the account, and of the stack and its resources."""
 
 from contact_sync.aws.organization import ACCOUNT_MANAGEMENT, OrganizationClient
 
@@ -15,36 +15,36 @@ def stack(site: Site) -> Notes:
     told = f"{site.stack.name} is {status}"
     if status == "UPDATE_ROLLBACK_COMPLETE":
         yield warn(
-            f"{told}: the last deployment failed and the one before is in use; deploy again, and "
-            f"where that changes nothing: {site.repair}"
+            f"{told}: the last deployment failed and was rolled back; deploy again, or if that "
+            f"changes nothing: {site.repair}"
         )
     elif site.stack.is_changing:
-        yield warn(f"{told}: validate again when that has ended")
+        yield warn(f"{told}: validate again when this has ended")
     elif status in NEVER_DEPLOYED:
         yield fail(f"{told}, and was never deployed: {site.deploy}")
     elif status in HALF:
         yield fail(f"{told}: {site.command('rollback')} --delete, then deploy again")
     elif status not in GOOD:
-        yield fail(f"{told}: {site.command('rollback')} frees it, then deploy again")
+        yield fail(f"{told}: {site.command('rollback')}, then deploy again")
     return told
 
 
 def partition(site: Site) -> Notes:
-    """Say where nothing was tried."""
+    """Warn in a partition where nothing was tested."""
     name = site.aws.partition
     if name != "aws":
         yield warn(
-            f"nothing of this was tried in {name}: not verified are the names of events, the "
-            "request quotas, and that a contact may be changed at all (in China the country and "
-            "the company of a primary contact may not, and are kept); begin with a dry run"
+            f"not tested in {name}: event names, request quotas, and whether contacts can be "
+            "changed at all (in China, the country and company of a primary contact cannot, and "
+            "are kept); begin with a dry run"
         )
     return name
 
 
 def termination_protection(site: Site) -> Notes:
-    """Check that prod cannot be deleted by mistake."""
+    """Check that termination protection is on for prod."""
     if site.environment != "prod":
-        return f"not meant for {site.environment}"
+        return f"not used in {site.environment}"
     if not site.stack.described.get("EnableTerminationProtection"):
         yield warn(
             "off: aws cloudformation update-termination-protection "
@@ -54,32 +54,32 @@ def termination_protection(site: Site) -> Notes:
 
 
 def account(site: Site) -> Notes:
-    """Check that the stack is in the account that it takes for its own."""
+    """Check that the stack is in the management account."""
     caller, _ = site.aws.caller
     if caller != site.manager:
         yield fail(
-            f"the stack is in {caller}, and its ManagementAccountId is {site.manager}: deploy it "
-            "into the management account"
+            f"the stack is in {caller}, but its ManagementAccountId is {site.manager}: deploy it "
+            "in the management account"
         )
     return f"{site.manager}, as the stack's ManagementAccountId"
 
 
 def organization(site: Site) -> Notes:
-    """Check what the contacts of members need."""
+    """Check the prerequisites of access to member contacts."""
     OrganizationClient(site.aws.client("organizations")).check(site.manager)
     yield from ()
     return f"all features, and trusted access for {ACCOUNT_MANAGEMENT}"
 
 
 def functions(site: Site) -> Notes:
-    """Check that they can be invoked, with their variables."""
+    """Check that they can be invoked, and have their environment variables."""
     client = site.aws.client("lambda")
     names = site.stack.names["AWS::Lambda::Function"]
     for name, told in each(lambda one: client.get_function_configuration(FunctionName=one), names):
         state, update = told.get("State"), told.get("LastUpdateStatus")
         if state not in ("Active", "Inactive") or update == "Failed":
-            yield fail(f"{name} is {state}, its last update {update}: {site.repair}")
-        # Of the variables only one is read; where it is lost, all of them are.
+            yield fail(f"{name} is {state}, its last update is {update}: {site.repair}")
+        # If one variable is missing, all of them are.
         variables = told.get("Environment", {}).get("Variables", {})
         if variables.get("RUNS_BUCKET_NAME") != site.stack.output("RunsBucketName"):
             yield fail(f"{name} has lost its environment variables: {site.repair}")
@@ -87,7 +87,7 @@ def functions(site: Site) -> Notes:
 
 
 def state_machine(site: Site) -> Notes:
-    """Check that it can be started."""
+    """Check that it can start executions."""
     arn = site.stack.output("StateMachineArn")
     client = site.aws.client("stepfunctions")
     status = client.describe_state_machine(stateMachineArn=arn)["status"]
@@ -97,14 +97,14 @@ def state_machine(site: Site) -> Notes:
 
 
 def tables(site: Site) -> Notes:
-    """Check that they can be read, and are kept as they should be."""
+    """Check that they are active, encrypted and, in prod, recoverable."""
     client = site.aws.client("dynamodb")
     names = [site.stack.output(f"{name}TableName") for name in ("Config", "State")]
     for name, told in each(lambda one: client.describe_table(TableName=one)["Table"], names):
         if told["TableStatus"] not in ("ACTIVE", "UPDATING"):
             yield fail(
-                f"{name} is {told['TableStatus']}: without its key or its data, delete the stack, "
-                "deploy, and restore a backup"
+                f"{name} is {told['TableStatus']}: if its key or its data is lost, delete the "
+                "stack, deploy, and restore a backup"
             )
         if told.get("SSEDescription", {}).get("Status") not in ("ENABLED", "UPDATING"):
             yield warn(f"{name} is not encrypted with the stack's key: {site.repair}")
@@ -120,19 +120,19 @@ def tables(site: Site) -> Notes:
 
 
 def key(site: Site) -> Notes:
-    """Check the key that everything is encrypted with."""
+    """Check the stack's encryption key."""
     alias = f"alias/{site.stack.name}"
     state = site.aws.client("kms").describe_key(KeyId=alias)["KeyMetadata"]["KeyState"]
     if state != "Enabled":
         yield fail(
-            f"{alias} is {state}, so nothing can be read: aws kms cancel-key-deletion, then aws "
-            "kms enable-key"
+            f"{alias} is {state}, so that no data can be read: aws kms cancel-key-deletion, then "
+            "aws kms enable-key"
         )
     return "enabled"
 
 
 def alarms(site: Site) -> Notes:
-    """Check that they are there, publish, and are quiet."""
+    """Check that they exist, publish, and are not in alarm."""
     client = site.aws.client("cloudwatch")
     prefix = f"{site.stack.name}-"
     found = pages(client, "describe_alarms", "MetricAlarms", AlarmNamePrefix=prefix)
@@ -141,24 +141,24 @@ def alarms(site: Site) -> Notes:
     for name in names:
         told = by_name.get(name)
         if not told:
-            yield fail(f"{name} was deleted by hand: {site.repair}")
+            yield fail(f"{name} was deleted outside CloudFormation: {site.repair}")
             continue
         if told["StateValue"] == "ALARM":
             yield warn(f"{name} is in alarm: see {site.stack.output('DashboardUrl')}")
         if not told["ActionsEnabled"]:
             yield warn(
-                f"{name} tells nobody: aws cloudwatch enable-alarm-actions --alarm-names {name}"
+                f"{name} notifies nobody: aws cloudwatch enable-alarm-actions --alarm-names {name}"
             )
     return f"{len(names)}, none in alarm"
 
 
 def dead_letters(site: Site) -> Notes:
-    """Look for events that started nothing."""
+    """Check for events that started no execution."""
     name = "ApproximateNumberOfMessages"
     url = site.stack.output("DeadLetterQueueUrl")
     answer = site.aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
     if (count := answer["Attributes"][name]) != "0":
-        yield warn(f"{count} events started nothing: {site.command('redrive-dlq')}")
+        yield warn(f"{count} events started no execution: {site.command('redrive-dlq')}")
     return "none"
 
 

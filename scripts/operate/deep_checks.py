@@ -1,4 +1,4 @@
-"""The checks of validate.sh --deep: what happens when something happens."""
+"""The checks of validate.sh --deep: whether events start runs, and how a dry run ends."""
 
 import json
 import os
@@ -16,21 +16,22 @@ from contact_sync.errors import listed
 from operate.aws import each, pages
 from operate.checks import Check, Notes, Site, fail, warn
 from operate.console import note
+from operate.console import warn as warn_user
 from operate.following import Ended, Follower
 from operate.self_edits import attached_to
 
 SAMPLES_FOLDER = Path(__file__).parents[2] / "tests/events"
 TEST_SOURCE = "aws-contact-sync.validate"
-# A new rule is not in force at once, and an event before that is lost.
+# A new rule does not match at once, and earlier events are lost.
 EVENT_ATTEMPTS = 8
 POLLS_AN_EVENT = 8
 POLL_SECONDS = 2
 LATEST_EXECUTIONS = 20
-# What a run needs besides its calls of the Account API, and how far from the estimate is odd.
+# The time of a run besides its Account API calls, and the multiple of its estimate that warns.
 SPARE_SECONDS = 60
 MOST_ESTIMATES = 2
 
-# A rule of the stack, an event of tests/events that it is for, or must not be.
+# A rule of the stack, an event of tests/events, and whether the rule must match it.
 SAMPLES = """\
 contact-changed put-alternate-contact True
 contact-changed put-alternate-contact-member False
@@ -58,7 +59,7 @@ SAMPLE_MACHINE = (
 
 
 def sample_event(name: str, machine_arn: str, account: str) -> str:
-    """Return the event as it would be in this account, of this state machine."""
+    """Return the event as it would be for this account and state machine."""
     event = (SAMPLES_FOLDER / f"{name}.json").read_text()
     event = event.replace(f'{SAMPLE_MACHINE}"', f'{machine_arn}"')
     event = event.replace(f"{_executions(SAMPLE_MACHINE)}:", f"{_executions(machine_arn)}:")
@@ -66,7 +67,7 @@ def sample_event(name: str, machine_arn: str, account: str) -> str:
 
 
 class DeepChecks:
-    """Checks one after the other; the last two look at the execution that the second started."""
+    """Checks in sequence; the last two use the execution that `test_event` started."""
 
     def __init__(self, site: Site) -> None:
         self._events = site.aws.client("events")
@@ -77,7 +78,7 @@ class DeepChecks:
         self._ended: Ended | None = None
 
     def all(self) -> tuple[Check, ...]:
-        """Return the checks, in their order."""
+        """Return the checks in their order."""
         return (
             self.patterns,
             self.self_edits,
@@ -88,14 +89,14 @@ class DeepChecks:
         )
 
     def patterns(self, site: Site) -> Notes:
-        """Ask each rule about events; PutEvents takes no event of an AWS service."""
+        """Test each rule with events; PutEvents does not accept events of AWS services."""
         prefix = f"{site.stack.name}-"
         found = pages(self._events, "list_rules", "Rules", NamePrefix=prefix)
         patterns = {one["Name"].removeprefix(prefix): one["EventPattern"] for one in found}
         samples = [line.split() for line in SAMPLES.splitlines()]
         known = [one for one in samples if one[0] in patterns]
         for rule in dict.fromkeys(rule for rule, *_ in samples if rule not in patterns):
-            yield fail(f"{prefix}{rule} was deleted by hand: {site.repair}")
+            yield fail(f"{prefix}{rule} was deleted outside CloudFormation: {site.repair}")
 
         def matches(sample: list[str]) -> bool:
             rule, name, _ = sample
@@ -105,20 +106,21 @@ class DeepChecks:
 
         for (rule, name, wanted), told in each(matches, known):
             if str(told) != wanted:
+                does = "does not match" if wanted == "True" else "matches"
                 yield fail(
-                    f"{prefix}{rule} should say {wanted} to {name}: it was changed by hand: "
-                    f"{site.repair}"
+                    f"{prefix}{rule} {does} the event {name}, because it was changed outside "
+                    f"CloudFormation: {site.repair}"
                 )
-        return f"{len(known)} events of AWS tell the rules what they should"
+        return f"{len(known)} AWS events match the rules that they should"
 
     def self_edits(self, site: Site) -> Notes:
-        """Look whether members are kept from editing their contacts, which is optional."""
+        """Check whether a policy keeps members from editing their contacts, which is optional."""
         yield from ()
         if targets := attached_to(site.aws):
             return f"scripts/lib/contacts-scp.json is attached to {listed(targets)}"
         return (
-            "scripts/lib/contacts-scp.json is not attached: members can edit their contacts until "
-            "the next comparison"
+            "scripts/lib/contacts-scp.json is not attached: members can edit their contacts, which "
+            "the next full run reverts"
         )
 
     def test_message(self, site: Site) -> Notes:
@@ -126,18 +128,18 @@ class DeepChecks:
         site.aws.client("sns").publish(
             TopicArn=site.stack.output("NotificationTopicArn"),
             Subject=f"[{site.environment}] Test of the contact sync's notifications",
-            Message="scripts/validate.sh --deep sent this to see whether it arrives. "
-            "Nothing is to be done.",
+            Message="scripts/validate.sh --deep sent this message to test the notifications. "
+            "No action is needed.",
         )
         yield from ()
-        return "published; each subscriber should have it now"
+        return "published; each subscriber should receive it now"
 
     def test_event(self, site: Site) -> Notes:
-        """Send an event through a rule of its own, which starts a dry run."""
+        """Send an event through a temporary rule, which starts a dry run."""
         changed = f"{site.stack.name}-contact-changed"
         targets = self._events.list_targets_by_rule(Rule=changed)["Targets"]
         if not targets or "RoleArn" not in targets[0]:
-            yield fail(f"{changed} has no role that could start it")
+            yield fail(f"{changed} has no target with a role: {site.repair}")
             return ""
         token = f"validate-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
         known = self._latest()
@@ -150,11 +152,13 @@ class DeepChecks:
             with uninterrupted():
                 self._remove_rule(rule)
         if not self._execution:
-            yield fail(f"it started nothing: see the role of {changed}, and the dead letters")
+            yield fail(
+                f"the event started no execution: check the role of {changed}, and the dead letters"
+            )
         return f"a rule started {self._execution}"
 
     def dry_run(self, _: Site) -> Notes:
-        """Follow the dry run that the event started, or one that is started now."""
+        """Follow the dry run that the event started, or start one and follow it."""
         if not self._execution:
             given = json.dumps({"dry_run": True, "reason": "scripts/validate.sh --deep"})
             answer = self._states.start_execution(stateMachineArn=self._machine, input=given)
@@ -166,9 +170,9 @@ class DeepChecks:
         return ended.told
 
     def time(self, _: Site) -> Notes:
-        """Compare the time of the dry run with its estimate by the Account API's quotas."""
+        """Compare the time of the dry run with its estimate from the Account API's quotas."""
         if not (self._ended and self._ended.succeeded):
-            return "not looked at, as there was no dry run"
+            return "not checked, because no dry run succeeded"
         item = self._follower.run_item(self._ended.name)
         took, expected = item.get("seconds"), item.get("estimated_seconds")
         accounts = sum(item.get("accounts", {}).values())
@@ -177,8 +181,8 @@ class DeepChecks:
         elif took > expected * MOST_ESTIMATES + SPARE_SECONDS:
             yield warn(
                 f"the run of {accounts} accounts took {took} s, and the quotas allow {expected} s: "
-                "other tools may use them too; lower QuotaShare, or look at the dashboard for "
-                "throttling"
+                "other tools may use the quotas too; check the dashboard for throttling, or lower "
+                "QuotaShare"
             )
         return f"{took} s for {accounts} accounts; the quotas allow {expected} s"
 
@@ -198,7 +202,7 @@ class DeepChecks:
         self._events.put_targets(Rule=rule, Targets=[{**target, "Input": json.dumps(given)}])
 
     def _started_by(self, token: str, known: set[str]) -> str | None:
-        """Put the event until it starts an execution; return its name."""
+        """Send the event until it starts an execution; return the execution's name."""
         entry = {
             "Source": TEST_SOURCE,
             "DetailType": "Test",
@@ -226,12 +230,12 @@ class DeepChecks:
         try:
             self._events.delete_rule(Name=rule)
         except (ClientError, BotoCoreError):
-            note(f"warning: the rule {rule} is left: aws events delete-rule --name {rule}")
+            warn_user(f"the rule {rule} remains: aws events delete-rule --name {rule}")
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait: a call that is cut off may still be carried out."""
+    """Delay Ctrl-C and SIGTERM: AWS may still execute an interrupted call."""
     received: list[int] = []
     handlers = {
         number: signal.signal(number, lambda number, _: received.append(number))

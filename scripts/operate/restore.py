@@ -24,11 +24,11 @@ MOST_ATTEMPTS = 8
 PROGRESS_FILES = 100
 
 EPILOG = """\
-What the tables have besides stays. It can be repeated.
+Items that the backup does not have stay as they are. You can repeat the command.
 
 exit codes:
-  0  all of the backup is written
-  1  it is not, or not all
+  0  the whole backup is written
+  1  nothing or only part of it is written
   2  wrong options
 
 examples:
@@ -41,7 +41,7 @@ def parser() -> Parser:
     """Return the options."""
     made = Parser("restore", "Write a backup into the tables of a deployed stack.", EPILOG)
     made.yes()
-    made.value("--input", text, "DIR", "the folder that backup.sh wrote (backup)")
+    made.value("--input", text, "DIR", "folder that backup.sh wrote (default: backup)")
     return made
 
 
@@ -53,31 +53,31 @@ def run(options: Namespace) -> int:
     manifest = check(folder, tables)
     note(told(manifest))
     if has_contacts(folder):
-        note(f"{folder} has the address book: keep it confidential")
+        note(f"{folder} includes the address book: keep it confidential")
     if holder := lock_holder(stack):
-        # It would go on with what it read before, and write over what is restored.
+        # It would continue with what it has read, and overwrite restored items.
         raise OperateError(
-            f"execution {holder} is under way; nothing was written: wait for its end, or stop it"
+            f"execution {holder} is in progress; nothing was written: wait or stop it, then restore"
         )
-    question = "Write this over the items of the same keys?"
+    question = "Overwrite the items with the same keys?"
     confirm(question, stack.aws.where(stack.name), yes=options.yes)
     try:
-        # The configuration comes last: it lets runs begin.
+        # The configuration comes last, because runs need it to begin.
         for name in reversed(tables):
             _write(stack, folder, manifest[name])
     except KeyboardInterrupt:
-        note("Part of the backup is written; run this again to write all of it.")
+        note("Only part of the backup is written; run this command again to write all of it.")
         raise
     out(f"restored: {folder}")
     return OK
 
 
 def _folder(given: str | None) -> Path:
-    """Return the backup to restore; raise where it is not clear which one is meant."""
+    """Return the backup to restore; raise if there are several and none is named."""
     others = sorted(str(path) for path in Path().glob(f"{DEFAULT}-*Z"))
     if given is None and others:
         named = ", ".join([str(DEFAULT), *others])
-        raise OperateError(f"there are several backups here: name one with --input: {named}")
+        raise OperateError(f"there are several backups here: choose one with --input: {named}")
     return Path(given) if given else DEFAULT
 
 
@@ -89,7 +89,7 @@ def _write(stack: Stack, folder: Path, entry: Json) -> None:
 
 
 def _write_file(dynamodb: Any, file: Path, table: str) -> None:
-    """Write the items of a file; DynamoDB answers with those that it was too busy for."""
+    """Write the items of a file, and repeat those that DynamoDB leaves unprocessed."""
     left: Json = {table: requests_of(file, table)}
     for attempt in range(1, MOST_ATTEMPTS + 1):
         left = dynamodb.batch_write_item(RequestItems=left).get("UnprocessedItems", {})
@@ -97,5 +97,6 @@ def _write_file(dynamodb: Any, file: Path, table: str) -> None:
             return
         time.sleep(attempt)
     raise OperateError(
-        f"DynamoDB left items of {file} unwritten {MOST_ATTEMPTS} times: restore again later"
+        f"DynamoDB did not process all items of {file} in {MOST_ATTEMPTS} attempts: run this "
+        "command again later"
     )

@@ -1,4 +1,4 @@
-"""The service control policy that keeps members from editing their contacts, and its targets."""
+"""The service control policy that denies members to edit their contacts, and its targets."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ POLICY = Path(__file__).parents[1] / "lib/contacts-scp.json"
 
 
 def attached_to(aws: Aws) -> list[str]:
-    """Return the roots, units and accounts to which a policy with our statement is attached."""
+    """Return the roots, units and accounts with a policy that has our statement."""
     client = aws.client("organizations")
     found = pages(client, "list_policies", "Policies", Filter="SERVICE_CONTROL_POLICY")
     own = [one["Id"] for one in found if not one.get("AwsManaged")]
@@ -28,7 +28,7 @@ def attached_to(aws: Aws) -> list[str]:
 
 
 def has_our_statement(text: str) -> bool:
-    """Return whether a policy denies what ours denies, beside whatever else it says."""
+    """Return whether a policy denies at least what ours denies."""
     (ours,) = json.loads(POLICY.read_text())["Statement"]
     statements = json.loads(text)["Statement"]
     return any(

@@ -1,4 +1,4 @@
-"""The contacts of the management account, which all others get. Their values are never told."""
+"""Checks of the management account's contacts. Messages never have their values."""
 
 from collections.abc import Collection
 
@@ -10,20 +10,23 @@ from operate.checks import Notes, fail, warn
 
 
 def source_notes(aws: Aws, types: Collection[str], lost: str) -> Notes:
-    """Yield what members cannot or should not get; `lost` says what becomes of a missing one."""
+    """Yield problems of the contacts; `lost` says what happens to a missing one in members."""
     client = AccountContactsClient(aws.client("account"))
     source = {name: client.get(None, name) for name in map(ContactType, types)}
     if not any(source.values()):
         yield fail(
             f"the management account has none of the contacts to synchronize ({', '.join(types)}): "
-            "set them first"
+            "set at least one"
         )
         return ""
     for name, contact in source.items():
         if not contact:
             yield warn(f"the management account has no {name} contact: it {lost} the members")
         elif faults := contact.faults():
-            yield fail(f"AWS would refuse it for members: {', '.join(faults)}; it is left out")
+            yield fail(
+                f"the {name} contact is left out, because AWS would refuse it for member accounts: "
+                f"{', '.join(faults)}"
+            )
     for names in shared_addresses(source):
-        yield warn(f"{names} share one e-mail address: compliance checks want them different")
-    return f"{', '.join(source)} set, by the rules for members"
+        yield warn(f"{names} share one e-mail address: compliance checks require different ones")
+    return f"{', '.join(source)} set and valid for member accounts"

@@ -1,4 +1,4 @@
-"""Which trails make EventBridge see a contact change."""
+"""The trails through which EventBridge receives contact changes."""
 
 import re
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from operate.aws import Aws
 
 Json = dict[str, Any]
-# A stack's own trail would vanish once it is taken for one that is there anyway; another
-# environment's goes with that.
+# Trails of our stacks: if a stack relied on its own, the next deployment would delete it; if it
+# relied on another environment's, that environment's deletion would.
 OWN = re.compile(r"aws-contact-sync-.*-trail")
 
 
 def find_trail(aws: Aws, *, own: bool) -> str | None:
-    """Return a trail that logs management events where they come up; our own only if wanted."""
+    """Return a trail that logs management events of account changes; with `own`, also ours."""
     home = aws.events_region
     for trail in aws.client("cloudtrail", home).describe_trails()["trailList"]:
         reaches = trail.get("IsMultiRegionTrail") or trail["HomeRegion"] == home
@@ -26,7 +26,7 @@ def find_trail(aws: Aws, *, own: bool) -> str | None:
 
 
 def _logs_management_events(aws: Aws, trail: Json) -> bool:
-    """Return whether the trail is on, and logs what changes something."""
+    """Return whether the trail is logging, and logs management write events."""
     client = aws.client("cloudtrail", trail["HomeRegion"])
     if not client.get_trail_status(Name=trail["TrailARN"])["IsLogging"]:
         return False

@@ -1,4 +1,4 @@
-"""Checks a deployed environment: scripts/validate.sh. No contact is ever written."""
+"""Checks a deployed environment: scripts/validate.sh. It never writes a contact."""
 
 from argparse import Namespace
 from collections import Counter
@@ -21,17 +21,17 @@ CHECKS = (
 )
 
 DEEP = (
-    "also ask each rule about an event of AWS, look for the policy that keeps members from editing "
-    "their contacts, publish a test message, send a test event through a rule of its own, and "
+    "also test each rule with an AWS event, check for the policy that keeps members from editing "
+    "their contacts, publish a test message, send a test event through a temporary rule, and "
     "follow the dry run that it starts"
 )
 EPILOG = """\
-Prints a line for each check. `fail` keeps the synchronization from working; `warn` is for you to
-decide. No contact is written.
+Prints a line per check. `fail`: the synchronization does not work; `warn`: you decide whether to
+change something. The command writes no contact.
 
 exit codes:
   0  no check failed
-  1  one did
+  1  a check failed
   2  wrong options
 
 examples:
@@ -50,7 +50,7 @@ def parser() -> Parser:
 
 
 def run(options: Namespace) -> int:
-    """Make every check, and show each as soon as those before it are done."""
+    """Run every check, and print the results in order, as they come; return the exit code."""
     results: list[Result] = []
     for result in _results(options):
         results.append(result)
@@ -77,12 +77,12 @@ def _results(options: Namespace) -> Iterator[Result]:
         aws = open_aws(options)
         stack = get_stack(aws, options.environment)
         site = Site(aws, stack, options.environment)
-        _ = stack.names  # every check may use them
+        _ = stack.names  # read once, before checks share them
     except FAILURES as error:
         yield Result("stack", [fail(explain(error, options.profile))], "")
         return
     if "StateMachineArn" not in stack.outputs:
-        # There is nothing that the other checks could look at.
+        # There is nothing else to check.
         yield result_of(checks_of_resources.stack, site)
         return
     with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:

@@ -74,12 +74,12 @@ class TestThereAndBack:
 
         told = back_up("--output", "with-contacts")
 
-        assert "warning: with-contacts has the address book: keep it confidential" in told.err
+        assert "warning: with-contacts includes the address book: keep it confidential" in told.err
         file = folder / "with-contacts/config-table-backup.json"
         assert 0o600 == stat.S_IMODE(file.stat().st_mode)
         assert "Ottoline" not in told.out + told.err
         again = restore("--input", "with-contacts", "--yes")
-        assert "with-contacts has the address book: keep it confidential" in again.err
+        assert "with-contacts includes the address book: keep it confidential" in again.err
 
     def test_types(self, account: Deployed, back_up: Command, restore: Command) -> None:
         """Every type and every digit comes back as it was."""
@@ -194,7 +194,7 @@ class TestBackup:
         told = back_up()
 
         assert 0 == told.code
-        assert "warning: execution f00d is under way" in told.err
+        assert "warning: execution f00d is in progress" in told.err
         text = "".join(file.read_text() for file in (folder / "backup").iterdir())
         for left_out in ("LOCK", "f00d", "QUEUE", "SLOTS"):
             assert left_out not in text
@@ -241,14 +241,17 @@ class TestBackup:
         told = back_up("--output", "saved")
 
         assert (1, "") == (told.code, told.out)
-        assert "saved holds something already" in told.error
+        assert "saved is not empty" in told.error
         assert before == (folder / "saved/manifest.json").read_text()
 
     @pytest.mark.usefixtures("account")
     def test_a_file_is_no_folder(self, back_up: Command, folder: Path) -> None:
         (folder / "saved").write_text("")
 
-        assert "error: saved is no folder" == back_up("--output", "saved").error
+        assert (
+            "error: saved is not a folder: name another with --output"
+            == back_up("--output", "saved").error
+        )
 
     @pytest.mark.parametrize("call", ["dynamodb.Scan", "dynamodb.GetItem"])
     @pytest.mark.parametrize(
@@ -334,7 +337,7 @@ class TestRestore:
         told = restore("--yes")
 
         assert 1 == told.code
-        assert "state-table-backup.json unwritten 8 times: restore again later" in told.error
+        assert "state-table-backup.json in 8 attempts: run this command again later" in told.error
 
     def test_interrupted(self, account: Deployed, restore: Command) -> None:
         """The same command does the rest."""
@@ -350,7 +353,10 @@ class TestRestore:
         del account.aws.answers["dynamodb.BatchWriteItem"]
 
         assert 130 == told.code
-        assert "Part of the backup is written; run this again to write all of it." in told.err
+        assert (
+            "Only part of the backup is written; run this command again to write all of it."
+            in told.err
+        )
         assert 25 == len(contents(account, STATE_TABLE))
         assert 0 == restore("--yes").code
         assert 30 == len(contents(account, STATE_TABLE))
@@ -362,7 +368,7 @@ class TestRestore:
         told = restore("--yes")
 
         assert 1 == told.code
-        assert told.error.startswith("error: execution f00d is under way; nothing was written")
+        assert told.error.startswith("error: execution f00d is in progress; nothing was written")
         assert 1 == len(contents(account, STATE_TABLE))
 
     def test_older_backup(self, account: Deployed, restore: Command, backup: Path) -> None:
@@ -380,7 +386,7 @@ class TestRestore:
 
         told = restore("--yes")
 
-        expected = f"there are several backups here: name one with --input: backup, {name}"
+        expected = f"there are several backups here: choose one with --input: backup, {name}"
         assert f"error: {expected}" == told.error
         assert 0 == restore("--yes", "--input", name).code
 
@@ -397,7 +403,7 @@ class TestRestore:
     def test_no_backup(self, restore: Command) -> None:
         told = restore("--yes", "--input", "none")
 
-        assert "error: none holds no backup: it has no manifest.json" == told.error
+        assert "error: none is not a backup: it has no manifest.json" == told.error
 
 
 class TestFiles:
@@ -418,18 +424,21 @@ class TestFiles:
         ("damage", "complaint"),
         [
             ("rm state-table-backup-00002.json", "state-table-backup-00002.json: No such file"),
-            ("rm manifest.json", "holds no backup: it has no manifest.json"),
-            ("echo '{}' >manifest.json", "manifest.json is not readable"),
-            ("echo '[]' >manifest.json", "manifest.json is not readable"),
-            ("echo '{' >manifest.json", "manifest.json is not readable"),
-            ("echo '{' >state-table-backup.json", "is no request to write items of"),
-            ("cp config-table-backup.json state-table-backup.json", "is no request to write items"),
+            ("rm manifest.json", "is not a backup: it has no manifest.json"),
+            ("echo '{}' >manifest.json", "manifest.json is damaged or cannot be read"),
+            ("echo '[]' >manifest.json", "manifest.json is damaged or cannot be read"),
+            ("echo '{' >manifest.json", "manifest.json is damaged or cannot be read"),
+            ("echo '{' >state-table-backup.json", "is not a request to write items of"),
+            (
+                "cp config-table-backup.json state-table-backup.json",
+                "is not a request to write items",
+            ),
             ("cp state-table-backup-00002.json state-table-backup.json", "10 items of"),
             (
                 f"echo '{{\"{TABLES['state']}\": []}}' >state-table-backup.json",
                 "to write 1 to 25 items",
             ),
-            ("sed -i s/ACCOUNT#000000000003/LOCK/ *.json", "has the lock, which must not be"),
+            ("sed -i s/ACCOUNT#000000000003/LOCK/ *.json", "has items of a running stack"),
             (
                 "sed -i s/-dev-/-prod-/ *.json",
                 "is a backup of aws-contact-sync-prod-config, not of",

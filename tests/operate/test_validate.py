@@ -180,10 +180,10 @@ class TestStack:
         [
             ("REVIEW_IN_PROGRESS", r"fail {}, and was never deployed: scripts/deploy\.sh"),
             ("ROLLBACK_COMPLETE", r"fail {}, and was never deployed: scripts/deploy\.sh"),
-            ("UPDATE_ROLLBACK_FAILED", r"fail {}: scripts/rollback\.sh .* frees it"),
+            ("UPDATE_ROLLBACK_FAILED", r"fail {}: scripts/rollback\.sh .*, then deploy again"),
             ("ROLLBACK_FAILED", r"fail {}: scripts/rollback\.sh .* --delete, then deploy again"),
             ("DELETE_FAILED", r"fail {}: scripts/rollback\.sh .* --delete, then deploy again"),
-            ("UPDATE_IN_PROGRESS", r"warn {}: validate again when that has ended"),
+            ("UPDATE_IN_PROGRESS", r"warn {}: validate again when this has ended"),
         ],
     )
     def test_status(self, site: Healthy, status: str, expected: str) -> None:
@@ -250,7 +250,7 @@ class TestStack:
 
         told = site.told("--region", region)["partition"]
 
-        assert told.startswith(f"warn nothing of this was tried in {partition}: not verif")
+        assert told.startswith(f"warn not tested in {partition}: event names")
 
 
 class TestResources:
@@ -263,7 +263,7 @@ class TestResources:
                 "sts.GetCallerIdentity",
                 {"Account": STRANGER, "Arn": "x"},
                 "account",
-                f"fail the stack is in {STRANGER}, and its ManagementAccountId is {MANAGEMENT}",
+                f"fail the stack is in {STRANGER}, but its ManagementAccountId is {MANAGEMENT}",
             ),
             (
                 "lambda.GetFunctionConfiguration",
@@ -281,7 +281,7 @@ class TestResources:
                 "dynamodb.DescribeTable",
                 {"Table": {"TableStatus": "INACCESSIBLE_ENCRYPTION_CREDENTIALS"}},
                 "tables",
-                "fail config is INACCESSIBLE_ENCRYPTION_CREDENTIALS: without its key",
+                "fail config is INACCESSIBLE_ENCRYPTION_CREDENTIALS: if its key",
             ),
             (
                 "dynamodb.DescribeTable",
@@ -293,25 +293,25 @@ class TestResources:
                 "scheduler.GetSchedule",
                 {"State": "DISABLED"},
                 "schedule",
-                "warn it is DISABLED: it follows Triggers",
+                "warn DISABLED: paused with --paused",
             ),
             (
                 "cloudtrail.GetTrailStatus",
                 {"IsLogging": False},
                 "trail",
-                "warn none logs management events in us-east-1",
+                "warn no trail logs management events in us-east-1",
             ),
             (
                 "sns.GetTopicAttributes",
                 {"Attributes": {"KmsMasterKeyId": "arn:aws:kms:x:1:alias/aws/sns"}},
                 "topic",
-                "fail its key alias/aws/sns keeps alarms from publishing",
+                "fail alarms cannot publish, because its key is alias/aws/sns",
             ),
             (
                 "cloudwatch.DescribeAlarms",
                 {"MetricAlarms": []},
                 "alarms",
-                f"fail {ALARM} was deleted by hand: {REPAIR}",
+                f"fail {ALARM} was deleted outside CloudFormation: {REPAIR}",
             ),
             (
                 "cloudwatch.DescribeAlarms",
@@ -327,7 +327,7 @@ class TestResources:
                 "sqs.GetQueueAttributes",
                 {"Attributes": {"ApproximateNumberOfMessages": "2"}},
                 "dead letters",
-                f"warn 2 events started nothing: scripts/redrive-dlq.sh {HERE}",
+                f"warn 2 events started no execution: scripts/redrive-dlq.sh {HERE}",
             ),
         ],
     )
@@ -383,7 +383,8 @@ class TestResources:
 
         assert told == (
             f"fail {RULES[0]} is disabled: aws events enable-rule --name {RULES[0]}; "
-            f"{RULES[1]} has no target: {REPAIR}; {RULES[2]} was deleted by hand: {REPAIR}"
+            f"{RULES[1]} has no target: {REPAIR}; "
+            f"{RULES[2]} was deleted outside CloudFormation: {REPAIR}"
         )
 
     def test_triggers_are_off(self, site: Healthy) -> None:
@@ -392,7 +393,9 @@ class TestResources:
         rules = [{"Name": name, "State": "DISABLED"} for name in RULES]
         site.answer("events.ListRules", {"Rules": rules})
 
-        expected = "warn no event starts an execution, because Triggers is DISABLED"
+        expected = (
+            "warn Triggers is DISABLED, so that no event starts an execution; deploy with --resume"
+        )
         assert expected == site.told()["rules"]
 
 
@@ -415,7 +418,9 @@ class TestSubscription:
 
         told = site.told()["topic"]
 
-        assert told.startswith("warn 1 subscriptions wait: open the link in the e-mail")
+        assert told.startswith(
+            "warn 1 subscriptions are not confirmed: open the link in the e-mail"
+        )
 
     def test_nobody(self, site: Healthy) -> None:
         site.answer("sns.ListSubscriptionsByTopic", {"Subscriptions": []})
@@ -431,7 +436,7 @@ class TestContacts:
 
         assert told["configuration"].startswith("fail no configuration item with config_key")
         assert told["configuration"].endswith(f"scripts/config.sh {HERE} apply FILE")
-        assert "pass not looked at, as the configuration is not valid" == told["exclusions"]
+        assert "pass not checked, because the configuration is invalid" == told["exclusions"]
 
     @pytest.mark.case("B9")
     def test_exclusions(self, site: Healthy) -> None:
@@ -457,7 +462,7 @@ class TestContacts:
 
     @pytest.mark.case("B10")
     @pytest.mark.parametrize(
-        ("policy", "expected"), [("keep", "stays in the members"), ("delete", "is deleted in")]
+        ("policy", "expected"), [("keep", "stays in the members"), ("delete", "is deleted from")]
     )
     def test_deleted_contact(self, site: Healthy, policy: str, expected: str) -> None:
         site.account.organization.set_contact(MANAGEMENT, "SECURITY", None)
@@ -481,8 +486,8 @@ class TestContacts:
         told = site.told()["source contacts"]
 
         assert told == (
-            "warn billing and security share one e-mail address: compliance checks want them "
-            "different"
+            "warn billing and security share one e-mail address: compliance checks require "
+            "different ones"
         )
 
     @pytest.mark.case("B4")
@@ -493,8 +498,8 @@ class TestContacts:
         told = site.told()["source contacts"]
 
         assert told == (
-            "fail AWS would refuse it for members: primary.PhoneNumber has a format that the API "
-            "refuses; it is left out"
+            "fail the primary contact is left out, because AWS would refuse it for member "
+            "accounts: primary.PhoneNumber has a format that the API refuses"
         )
 
     def test_no_contact(self, site: Healthy) -> None:
@@ -510,14 +515,16 @@ class TestContacts:
 
         told = site.told()["last run"]
 
-        assert told.startswith("warn failed was no success (failure, InvalidConfigError)")
+        assert told.startswith("warn failed did not succeed (failure, InvalidConfigError)")
         assert f"scripts/resync.sh {HERE} --retry-of failed repeats" in told
 
     def test_no_run(self, site: Healthy) -> None:
         key = {"pk": {"S": "RUN"}, "sk": {"S": "2026-11-24#good"}}
         site.account.dynamodb.delete_item(TableName=STATE_TABLE, Key=key)
 
-        assert site.told()["last run"].startswith("warn none yet: scripts/resync.sh --environment ")
+        assert site.told()["last run"].startswith(
+            "warn no run yet: scripts/resync.sh --environment "
+        )
 
 
 class TestForwarding:
@@ -578,12 +585,12 @@ class TestForwarding:
     def test_no_rule(self, site: Healthy) -> None:
         site.answer("events.ListRules", {"Rules": []})
 
-        assert f"{STACK}-forwarding in us-east-1 has no rule: delete" in self.told(site)
+        assert f"{STACK}-forwarding in us-east-1 has no rules: delete" in self.told(site)
 
     def test_not_needed(self, site: Healthy) -> None:
         site.set_parameter("ControlTowerRegion", "")
 
-        expected = "pass not needed: the events come up in us-east-1"
+        expected = "pass not needed: us-east-1 receives the events"
         assert expected == site.told()["forwarding"]
 
 
@@ -678,7 +685,7 @@ class TestDeep:
         told = site.told("--deep")
 
         assert [*BASIC, *DEEP] == list(told)
-        assert "pass 19 events of AWS tell the rules what they should" == told["patterns"]
+        assert "pass 19 AWS events match the rules that they should" == told["patterns"]
         assert "pass a rule started event" == told["test event"]
         assert "pass [dev] dry run success" == told["dry run"]
         assert "pass 3 s for 0 accounts; the quotas allow 2 s" == told["time"]
@@ -696,7 +703,7 @@ class TestDeep:
         told = site.told("--deep")["patterns"]
 
         assert told.startswith(
-            f"fail {STACK}-contact-changed should say False to put-alternate-contact-member: "
+            f"fail {STACK}-contact-changed matches the event put-alternate-contact-member, "
         )
 
     def test_no_role(self, site: Healthy) -> None:
@@ -705,7 +712,7 @@ class TestDeep:
 
         told = site.told("--deep")
 
-        expected = f"fail {STACK}-contact-changed has no role that could start it"
+        expected = f"fail {STACK}-contact-changed has no target with a role: {REPAIR}"
         assert expected == told["test event"]
         assert told["dry run"].startswith("pass ")
         assert told["time"].startswith("warn the run recorded no time")
@@ -715,7 +722,9 @@ class TestDeep:
 
         told = site.told("--deep")
 
-        assert told["test event"].startswith("fail it started nothing: see the role of ")
+        assert told["test event"].startswith(
+            "fail the event started no execution: check the role of "
+        )
         assert 1 == site.account.aws.calls["events.DeleteRule"]
 
     @pytest.mark.parametrize(("seconds", "level"), [(660, "pass"), (661, "warn")])
