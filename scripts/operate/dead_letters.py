@@ -1,8 +1,7 @@
-"""What each dead letter would have started; what a letter says is never shown.
+"""Finds what each dead letter should have started; the content of a letter is never shown.
 
-A rule's dead letter is the event itself. The rules of the stack, as they are deployed, say whether
-they match it and what their target gets; EventBridge makes the match. The schedule's letter names
-its invocation in its attributes.
+A rule's dead letter is the event itself: EventBridge tests it with the deployed rules, and their
+targets give the input. The schedule's letter identifies its invocation in its attributes.
 """
 
 import hashlib
@@ -21,17 +20,17 @@ from operate.stacks import Stack
 
 Json = dict[str, Any]
 
-# TestEventPattern wants all of them.
+# TestEventPattern requires all of them.
 EVENT_KEYS = {"id", "account", "source", "time", "region", "resources", "detail-type", "detail"}
-IDENTIFIED = {"eventID", "eventTime"}  # what every rule for events of CloudTrail wants
-# What a trigger consists of: no text of people, and nothing that would break a line.
+IDENTIFIED = {"eventID", "eventTime"}  # required by every rule for CloudTrail events
+# The values of a trigger: no free text, and nothing that would break a line.
 IDENTIFIER = re.compile(r"[0-9A-Za-z_.:/+-]{1,256}")
 EXECUTION_NAME = re.compile(r"[0-9A-Za-z_-]{1,72}")
 
 
 @dataclass(frozen=True)
 class Letter:
-    """One message of the queue."""
+    """A message of the queue."""
 
     message_id: str
     receipt_handle: str
@@ -40,7 +39,7 @@ class Letter:
 
     @classmethod
     def from_message(cls, message: Json) -> "Letter":
-        """Read a message of ReceiveMessage."""
+        """Return the letter of a message from ReceiveMessage."""
         attributes = {
             name: str(attribute.get("StringValue", ""))
             for name, attribute in message.get("MessageAttributes", {}).items()
@@ -50,23 +49,23 @@ class Letter:
 
     @property
     def origin(self) -> str:
-        """Return the rule or schedule that could not deliver, and why."""
+        """Return the rule or schedule that could not deliver it, and the error code."""
         arn = self.attributes.get("RULE_ARN") or self.attributes.get("SCHEDULE_ARN", "")
         name = _identifier(arn.rpartition("/")[2]) or "unknown origin"
         return f"{name}, {_identifier(self.attributes.get('ERROR_CODE')) or 'no error code'}"
 
     @property
     def event(self) -> Json | None:
-        """Return the event, None where the letter has none."""
+        """Return the event, None if the letter has none."""
         is_event = isinstance(self.body, dict) and self.body.keys() >= EVENT_KEYS
         return self.body if is_event and isinstance(self.body["detail"], dict) else None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done: the topic or the machine gets `payload`; no target, nothing is.
+    """How to redrive a letter: `payload` goes to the topic or the state machine, or nowhere.
 
-    `name` is the execution's.
+    `name` is the name of the execution.
     """
 
     about: str
@@ -76,7 +75,7 @@ class Plan:
 
 
 class Rules:
-    """The rules of one stack; `forwarded` says that they never saw the letters' events."""
+    """The rules of one stack; `forwarded`: the letters are of its forwarding stack."""
 
     def __init__(self, stack: Stack, *, forwarded: bool) -> None:
         self._events = stack.aws.client("events")
@@ -87,7 +86,7 @@ class Rules:
         self._patterns = {one["Name"]: one["EventPattern"] for one in found}
 
     def plan(self, letter: Letter) -> Plan | None:
-        """Return what is to be done with the letter, None where that is not clear."""
+        """Return how to redrive the letter, None if that is not clear."""
         if arn := letter.attributes.get("SCHEDULE_ARN"):
             trigger = {
                 "source": "schedule",
@@ -118,7 +117,7 @@ class Rules:
         return bool(answer["Result"])
 
     def _plan_of(self, rule: str, event: Json) -> Plan | None:
-        """Return what the rule's target would have got."""
+        """Return what the rule would have sent to its target."""
         for target in self._events.list_targets_by_rule(Rule=rule)["Targets"]:
             given = _transformed(target["InputTransformer"], event)
             if target["Arn"] == self._machine:
@@ -128,7 +127,7 @@ class Rules:
         return None
 
     def _start(self, given: Any) -> Plan | None:
-        """Return the start of an execution, None unless the input has identifiers only."""
+        """Return the start of an execution, None unless the trigger has only identifiers."""
         try:
             trigger = Trigger.model_validate(given["trigger"])
         except (TypeError, ValidationError):
@@ -140,14 +139,14 @@ class Rules:
 
 
 def execution_name(event_id: str) -> str:
-    """Return the same name for the same event, so that it cannot be started twice."""
+    """Return a name that is the same for the same event, so that it cannot start twice."""
     if not EXECUTION_NAME.fullmatch(event_id):
         event_id = hashlib.sha256(event_id.encode()).hexdigest()
     return f"redrive-{event_id}"
 
 
 def _transformed(transformer: Json, event: Json) -> Any:
-    """Return what a target gets; in a template that is one text, values go unquoted."""
+    """Return the input of a target; a template that is a string takes unquoted values."""
     template: str = transformer["InputTemplate"]
 
     def value_of(match: re.Match[str]) -> str:
@@ -164,7 +163,7 @@ def _identifier(value: Any) -> str | None:
 
 
 def _parsed(text: str) -> Any:
-    """Return what a text has as JSON, None if it is no JSON."""
+    """Return the parsed JSON, None if the text is not JSON."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Following an execution to its end, through the queue and through a network that fails."""
+"""Follows an execution until it ends, through the queue and lost connections."""
 
 import json
 import time
@@ -20,17 +20,17 @@ from operate.console import OperateError, Progress, note, out
 from operate.stacks import Stack
 
 POLL_SECONDS = 2
-# A run takes hours where there are many accounts; a lost connection is no reason to stop looking.
+# With many accounts, a run takes hours: a short network failure must not end the command.
 MOST_FAILED_POLLS = 10
-# The index that shows which run did a queued request is a moment behind.
+# The index that shows which run did a queued request is eventually consistent.
 MOST_POLLS_WITHOUT_REQUEST = 5
-# Between two runs nobody holds the lock, for a minute or two where one of them died.
+# Between two runs, nobody holds the lock; for a minute or two if one of them died.
 MOST_POLLS_WITHOUT_HOLDER = 150
 RUN_FAILED, CONNECTION_LOST = 3, 4
 
 
 class ConnectionLostError(OperateError):
-    """The execution goes on, and cannot be followed."""
+    """The execution continues, but cannot be followed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, CONNECTION_LOST)
@@ -38,10 +38,7 @@ class ConnectionLostError(OperateError):
 
 @dataclass(frozen=True)
 class Ended:
-    """How an execution ended; `told` is its summary, or the cause of its error.
-
-    `request` is its input.
-    """
+    """How an execution ended; `told` is its summary or its error's cause, `request` its input."""
 
     name: str
     arn: str
@@ -52,17 +49,17 @@ class Ended:
 
     @property
     def is_dry_run(self) -> bool:
-        """Return whether it wrote to no account."""
+        """Return whether it was a dry run."""
         return self.request.get("dry_run") is True
 
     @property
     def succeeded(self) -> bool:
-        """Return whether it ended well."""
+        """Return whether it ended SUCCEEDED."""
         return self.status == "SUCCEEDED"
 
 
 class Follower:
-    """Follows executions of one stack; `show` gets each execution that it turns to."""
+    """Follows executions of one stack; calls `show` with each run that it follows instead."""
 
     def __init__(
         self, aws: Aws, stack: Stack, show: Callable[[str], None] = lambda _: None
@@ -76,11 +73,11 @@ class Follower:
         self._show = show
 
     def arn_of(self, name: str) -> str:
-        """Return the ARN of the machine's execution of that name."""
+        """Return the ARN of the execution with that name."""
         return f"{self._machine.replace(':stateMachine:', ':execution:')}:{name}"
 
     def follow(self, name: str) -> Ended:
-        """Show the progress until the execution, or the run that does its request, has ended."""
+        """Show the progress until the execution, or the run that does its request, ends."""
         try:
             while True:
                 ended = self._until_end(name)
@@ -108,7 +105,7 @@ class Follower:
         gone = idle = 0
         while gone <= MOST_POLLS_WITHOUT_REQUEST and idle <= MOST_POLLS_WITHOUT_HOLDER:
             is_queued = bool(self.ask(name, lambda: self._item(keys.queued(name))))
-            # A run notes that it did the request before it removes it from the queue.
+            # A run records `done_by` before it removes the request from the queue.
             run = self.ask(name, lambda: self.run_item(name)).get("done_by")
             if run:
                 self._progress.clear()
@@ -122,16 +119,16 @@ class Follower:
         self._progress.clear()
         if gone > MOST_POLLS_WITHOUT_REQUEST:
             raise OperateError(
-                "the run that took this request was stopped, and the request is dropped: start it "
+                "the run that took this request was stopped, which dropped the request: start it "
                 "again",
                 RUN_FAILED,
             )
         raise ConnectionLostError(
-            "no run is under way; the next execution does this request, whatever starts it"
+            "no run is in progress; the next execution will do this request, whatever starts it"
         )
 
     def run_item(self, name: str) -> dict[str, Any]:
-        """Return the item of a run, as the index has it; empty where it has none yet."""
+        """Return the item of a run from the index; empty if there is none yet."""
         answer = self._dynamodb.query(
             TableName=self._table,
             IndexName=INDEX,
@@ -147,7 +144,7 @@ class Follower:
         return from_item(answer.get("Item", {}))
 
     def ask(self, name: str, call: Callable[[], Any]) -> Any:
-        """Return what AWS says; repeat a call that the network, or AWS, fails."""
+        """Return AWS's answer; repeat the call if the network or AWS fails."""
         for failed in range(MOST_FAILED_POLLS + 1):
             try:
                 return call()
@@ -158,13 +155,13 @@ class Follower:
                     self._progress.clear()
                     reason = aws.explain(error, self._profile)
                     raise ConnectionLostError(
-                        f"cannot follow {name} any longer; it goes on: {reason}"
+                        f"lost the connection to {name}, which continues: {reason}"
                     ) from None
             time.sleep(POLL_SECONDS)
         raise AssertionError("the last attempt returns or raises")
 
     def _progress_of(self, arn: str) -> str:
-        """Return how many accounts of an execution are done; nothing where AWS does not say."""
+        """Return the progress of an execution in accounts; empty if it cannot be read."""
         try:
             runs = self._states.list_map_runs(executionArn=arn)["mapRuns"]
             if not runs:
@@ -175,13 +172,13 @@ class Follower:
             return ""
         total, running = told["itemCounts"]["total"], told["itemCounts"]["running"]
         done = total - told["itemCounts"]["pending"] - running
-        return f"{done} of {total} accounts done, {running} under way{time_left}"
+        return f"{done} of {total} accounts done, {running} in progress{time_left}"
 
     def _time_left(self, arn: str, map_run: dict[str, Any]) -> str:
-        """Return the time that a run still takes; at first, what it takes by the quotas."""
+        """Return the estimated time left; at first, the time of the run under the quotas."""
         item = self.run_item(arn.rpartition(":")[2])
         if "milliseconds_per_account" not in item:
-            return ""  # of an older release
+            return ""  # a run of an older release
         seconds = {name: one / 1000 for name, one in item["milliseconds_per_account"].items()}
         counts = map_run["itemCounts"]
         total, done = counts["total"], counts["total"] - counts["pending"] - counts["running"]
@@ -190,11 +187,11 @@ class Follower:
         if left is not None:
             return f", about {duration(left)} left"
         least, most = (ceil(total * seconds[name]) for name in ("expected", "most"))
-        return f", takes {expected(least, most)} by the API's quotas"
+        return f", takes {expected(least, most)} under the API's quotas"
 
 
 def show_execution(arn: str) -> None:
-    """Print an execution's name and its address in the console."""
+    """Print an execution's name and console URL."""
     out(f"{arn.rpartition(':')[2]}\n{console_link(arn)}")
 
 
@@ -216,7 +213,7 @@ def _is_missing(error: Exception) -> bool:
 
 
 def _holder_in(ended: Ended) -> str | None:
-    """Return the execution that this one queued behind, if it did."""
+    """Return the execution behind which this one queued, if it did."""
     holder = _json(ended.told).get("queued_behind") if ended.succeeded else None
     return str(holder) if holder else None
 

@@ -1,4 +1,4 @@
-"""Does what the events in the dead-letter queue should have done: scripts/redrive-dlq.sh."""
+"""Redrives the events in the dead-letter queue: scripts/redrive-dlq.sh."""
 
 from argparse import Namespace
 from contextlib import suppress
@@ -14,19 +14,19 @@ from operate.forwarding import forwarding_stack
 from operate.options import Parser, region
 from operate.stacks import find_stack, get_stack
 
-# For so long a message is hidden from others; then it is in the queue again, whatever happened.
+# The visibility timeout: after it, messages that were not deleted are visible again.
 HOLD_SECONDS = 900
 WAIT_SECONDS = 2
 AT_ONCE = 10
 
 EPILOG = """\
-Prints a line for each message: its id, the rule or schedule that could not deliver it, why, and
-the execution that was started for it; never what it says. It can be repeated: an event's execution
-is started once. What is not understood stays in the queue.
+Prints a line per message: its ID, the rule or schedule that could not deliver it, the error code,
+and the execution that it started; never its content. You can repeat the command: it starts one
+execution per event. A message that it does not understand stays in the queue.
 
 exit codes:
   0  every message was redriven
-  1  one was not
+  1  some messages are left in the queue
   2  wrong options
 
 examples:
@@ -39,11 +39,11 @@ def parser() -> Parser:
     """Return the options."""
     made = Parser(
         "redrive-dlq",
-        "Start what the events in the dead-letter queue should have started, and delete them.",
+        "Start the executions that events in the dead-letter queue should have started.",
         EPILOG,
     )
     made.yes()
-    meaning = "the queue of the forwarding stack in this region, in place of the stack's own"
+    meaning = "redrive the queue of the forwarding stack in this region, not the stack's own"
     made.value("--forwarding-region", region, "R", meaning)
     return made
 
@@ -58,7 +58,7 @@ def run(options: Namespace) -> int:
         name = forwarding_stack(stack.name)
         found = find_stack(aws, name, at)
         if not found:
-            raise OperateError(f"there is no stack {name} in {at}")
+            raise OperateError(f"there is no stack {name} in {at}: check --forwarding-region")
         queued_by = found
     queue = Queue(aws.client("sqs", at), queued_by.output("DeadLetterQueueUrl"))
     rules = Rules(stack, forwarded=bool(options.forwarding_region))
@@ -69,7 +69,7 @@ def run(options: Namespace) -> int:
     try:
         redrive.all()
     except KeyboardInterrupt:
-        note("What was not redriven is still in the queue; run this again.")
+        note("The other messages are still in the queue; run this command again.")
         raise
     finally:
         queue.release()
@@ -79,7 +79,7 @@ def run(options: Namespace) -> int:
 
 @dataclass
 class Queue:
-    """The dead-letter queue, and the messages that are held."""
+    """The dead-letter queue, and the receipt handles of its hidden messages."""
 
     sqs: Any
     url: str
@@ -91,13 +91,13 @@ class Queue:
         return self.url.rpartition("/")[2]
 
     def count(self) -> str:
-        """Return about how many messages there are."""
+        """Return the approximate number of messages."""
         name = "ApproximateNumberOfMessages"
         told = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
         return str(told["Attributes"][name])
 
     def receive(self) -> list[Letter]:
-        """Return some messages, and hide them from others; none where the queue is empty."""
+        """Return some messages and hide them from others; none if the queue is empty."""
         answer = self.sqs.receive_message(
             QueueUrl=self.url,
             MessageAttributeNames=["All"],
@@ -110,12 +110,12 @@ class Queue:
         return letters
 
     def delete(self, letter: Letter) -> None:
-        """Delete a message that is done."""
+        """Delete a redriven message."""
         self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt_handle)
         self.held.discard(letter.receipt_handle)
 
     def release(self) -> None:
-        """Show what is left in the queue again, at once."""
+        """Make the hidden messages visible again."""
         for receipt in self.held:
             with suppress(ClientError, BotoCoreError):
                 self.sqs.change_message_visibility(
@@ -125,7 +125,7 @@ class Queue:
 
 @dataclass
 class Redrive:
-    """Does what each message asks for; counts the messages done, and names those left."""
+    """Redrives messages; `done` counts them, `left` has the IDs of those left in the queue."""
 
     aws: Aws
     queue: Queue
@@ -134,7 +134,7 @@ class Redrive:
     left: set[str] = field(default_factory=set)
 
     def all(self) -> None:
-        """Redrive message by message, until none is visible."""
+        """Redrive one message after another, until none is visible."""
         while letters := self.queue.receive():
             for letter in letters:
                 self._one(letter)
@@ -142,7 +142,7 @@ class Redrive:
     def _one(self, letter: Letter) -> None:
         planned = self.rules.plan(letter)
         if not planned:
-            # A message comes again where the others take longer than it is held.
+            # A message comes again if the others take longer than the visibility timeout.
             if letter.message_id not in self.left:
                 warn(f"message {letter.message_id} ({letter.origin}) is not understood; it stays")
             self.left.add(letter.message_id)
@@ -153,7 +153,7 @@ class Redrive:
         out(f"{letter.message_id} ({letter.origin}): {planned.about}{did}")
 
     def _do(self, planned: Plan) -> str:
-        """Do what is planned; return in words what that was."""
+        """Execute the plan; return what it did, in words."""
         if not planned.target:
             return " starts nothing, deleted"
         if not planned.name:
@@ -164,8 +164,8 @@ class Redrive:
                 stateMachineArn=planned.target, name=planned.name, input=planned.payload
             )
         except ClientError as error:
-            # One that was started before by this name is what is wanted, too.
+            # An earlier redrive started it.
             if code_of(error) != "ExecutionAlreadyExists":
                 raise
-            return f", was started before as {planned.name}"
+            return f", already started as {planned.name}"
         return f", started as {planned.name}"

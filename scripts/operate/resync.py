@@ -1,4 +1,4 @@
-"""Starts the sync by hand, and follows it: scripts/resync.sh."""
+"""Starts a manual run, and follows it: scripts/resync.sh."""
 
 import json
 import time
@@ -26,7 +26,7 @@ from operate.stacks import Stack, get_stack
 
 DRIFT = 5
 MAX_REASON_CHARACTERS = 1000
-# The index is a moment behind the run that wrote it.
+# The index is eventually consistent.
 MOST_LOOKS = 5
 LOOK_SECONDS = 1
 SCOPE = {
@@ -37,16 +37,16 @@ SCOPE = {
 WORDS = {"updated": "would change", "deleted": "would be deleted"}
 
 EPILOG = """\
-Lists take commas or spaces. Accounts and organizational units add up. The execution's name and its
-address in the console go to stdout; a dry run that is followed also prints each account that would
-change, with the contact types.
+Separate several values with commas or spaces. --account and --ou add up. The execution's name and
+console URL go to stdout; with --follow, a dry run also prints each account that would change, with
+the contact types.
 
 exit codes:
-  0  started; with --follow or --attach: the run SUCCEEDED
-  1  could not start, or nothing to attach to
+  0  started; --follow or --attach: the run SUCCEEDED
+  1  could not start, or there is no such execution
   2  wrong options
   3  the run failed, or was stopped
-  4  the connection was lost; the execution goes on, --attach follows it again
+  4  the connection was lost; the execution continues, and --attach follows it again
   5  --fail-on-drift: the dry run would change something
 
 examples:
@@ -62,26 +62,26 @@ examples:
 
 def parser() -> Parser:
     """Return the options."""
-    made = Parser("resync", "Start the contact sync by hand: for every account, or some.", EPILOG)
+    made = Parser("resync", "Start a manual run, for all accounts or some.", EPILOG)
     made.values("--account", account_id, "ID", "only these accounts")
     made.values("--ou", unit_id, "ID", "only accounts under these OUs, at any depth")
     made.values("--type", contact_type, "T", f"only these contacts: {', '.join(ContactType)}")
     made.flag("--dry-run", meaning="compare and report, write to no account")
     meaning = "only the accounts that failed in this run; not with --account, --ou or --type"
     made.value("--retry-of", execution_name, "NAME", meaning)
-    meaning = "put back what this run replaced, where an account still has what it wrote"
+    meaning = "put back what this run replaced, in accounts that still have what it wrote"
     made.value("--undo", execution_name, "NAME", meaning)
     made.value("--reason", _reason, "TEXT", "free text for the audit trail")
     made.flag("--follow", meaning="show the progress, and wait for the result")
-    made.value("--attach", execution_name, "NAME", "follow this execution, and start none")
-    meaning = "of a dry run: follow it, and exit with 5 if it would change anything"
+    made.value("--attach", execution_name, "NAME", "follow this execution instead of starting one")
+    meaning = "for a dry run: follow it, and exit with 5 if it would change anything"
     made.flag("--fail-on-drift", meaning=meaning)
     made.json()
     return made
 
 
 def run(options: Namespace) -> int:
-    """Start an execution, or attach to one; follow it if asked; return the exit code."""
+    """Start an execution or attach to one, and follow it if requested; return the exit code."""
     request = _checked_request(options)
     aws = open_aws(options)
     stack = get_stack(aws, options.environment)
@@ -94,7 +94,7 @@ def run(options: Namespace) -> int:
 
 
 def _checked_request(options: Namespace) -> dict[str, Any]:
-    """Return the execution input, `{}` for everything; exit with 2 where options disagree."""
+    """Return the execution input, `{}` for a full run; exit with 2 if options conflict."""
     scope = {
         "account_ids": options.account,
         "organizational_units": options.ou,
@@ -107,11 +107,11 @@ def _checked_request(options: Namespace) -> dict[str, Any]:
         "reason": options.reason,
     }
     if options.retry_of and (options.undo or any(scope.values())):
-        parser().error("--retry-of stands alone, without --account, --ou, --type and --undo")
+        parser().error("--retry-of cannot be combined with --account, --ou, --type or --undo")
     if options.attach and any((scope | more).values()):
-        parser().error("--attach follows an execution as it is: leave out what is to be synced")
+        parser().error("--attach only follows an execution: omit the options that start one")
     if options.fail_on_drift and not (options.dry_run or options.attach):
-        parser().error("--fail-on-drift is for a dry run: add --dry-run")
+        parser().error("--fail-on-drift needs a dry run: add --dry-run")
     return {name: value for name, value in (scope | more).items() if value}
 
 
@@ -119,7 +119,7 @@ def _reason(given: str) -> str:
     if not given:
         raise ArgumentTypeError("needs a value")
     if len(given) > MAX_REASON_CHARACTERS:
-        raise ArgumentTypeError(f"has more than {MAX_REASON_CHARACTERS} characters")
+        raise ArgumentTypeError(f"too long: expected at most {MAX_REASON_CHARACTERS} characters")
     return given
 
 
@@ -147,10 +147,12 @@ def _follow(aws: Aws, stack: Stack, name: str, options: Namespace) -> int:
     except ConnectionLostError as lost:
         raise ConnectionLostError(f"{lost}. To follow it again: {again}") from None
     except KeyboardInterrupt:
-        note(f"No longer following; the execution goes on: {again}")
+        note(f"The execution continues. To follow it again: {again}")
         raise
     if options.fail_on_drift and not ended.is_dry_run:
-        raise OperateError(f"{ended.name} is not a dry run, so it does not show what differs")
+        raise OperateError(
+            f"--fail-on-drift: {ended.name} is not a dry run; start one with --dry-run"
+        )
     following = _next(ended, changes, options.environment, where)
     if options.json:
         _show_json(ended, changes, following)
@@ -161,10 +163,10 @@ def _follow(aws: Aws, stack: Stack, name: str, options: Namespace) -> int:
     return DRIFT if options.fail_on_drift and changes else OK
 
 
-# After an undo; the dry run that is named next shows what would be overwritten.
+# After an undo; the dry run that is suggested next shows what would be overwritten.
 NOT_FOR_GOOD = (
-    "The next contact change or full run overwrites what is put back: correct the source or the "
-    "rule before, exclude the account, or give it an override with the value own."
+    "The next contact change or full run overwrites what was put back. To prevent that, correct "
+    "the source or the rule, exclude the account, or give it an override with the value own."
 )
 
 # What a dry run would change: contact types with `updated` or `deleted`, by account.
@@ -172,7 +174,7 @@ Changes = dict[str, dict[str, str]]
 
 
 def _changes(aws: Aws, stack: Stack, follower: Follower, name: str) -> Changes:
-    """Read what the dry run would change, once the index shows all of it."""
+    """Return what the dry run would change, when the index has all of it."""
     for look in range(MOST_LOOKS):
         time.sleep(LOOK_SECONDS if look else 0)
         counts = follower.ask(name, lambda: follower.run_item(name)).get("accounts", {})
@@ -202,7 +204,7 @@ def _account_items(aws: Aws, stack: Stack, name: str) -> list[dict[str, Any]]:
 
 
 def _next(ended: Ended, changes: Changes, environment: str, where: str) -> str | None:
-    """Return the command to type next, None where nothing is left to do."""
+    """Return the next command to type, None if there is nothing left to do."""
     if not ended.succeeded:
         command = error_class(ended.error or "").command
         if "--retry-of" in command and ended.is_dry_run:

@@ -330,7 +330,7 @@ class TestRedrive:
         told = redrive("--yes")
 
         assert 0 == told.code
-        assert f"{event_id}, was started before as redrive-{event_id}\n" in told.out
+        assert f"{event_id}, already started as redrive-{event_id}\n" in told.out
         assert [] == queue.visible()
 
     @pytest.mark.parametrize("error", [refusal("AccessDeniedException"), KeyboardInterrupt()])
@@ -386,7 +386,8 @@ class TestRedrive:
     def test_nothing_is_forwarded(self, redrive: Redrive) -> None:
         told = redrive("--yes", "--forwarding-region", "eu-west-1")
 
-        assert f"error: there is no stack {STACK_NAME}-forwarding in eu-west-1" == told.error
+        missing = f"there is no stack {STACK_NAME}-forwarding in eu-west-1"
+        assert f"error: {missing}: check --forwarding-region" == told.error
 
     @pytest.mark.usefixtures("queue")
     def test_empty(self, redrive: Redrive) -> None:

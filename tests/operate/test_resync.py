@@ -89,14 +89,14 @@ class TestOptions:
         [
             ("--ou r-exam", "invalid organizational unit 'r-exam': expected an ID such as ou-"),
             ("--reason=", "--reason: needs a value"),
-            (f"--reason {'x' * 1001}", "has more than 1000 characters"),
+            (f"--reason {'x' * 1001}", "too long: expected at most 1000 characters"),
             ("--retry-of a.b", "invalid execution name 'a.b'"),
-            (f"--retry-of f00d --account {ACCOUNT}", "--retry-of stands alone"),
-            (f"--ou {UNIT} --retry-of f00d", "--retry-of stands alone"),
-            ("--undo f00d --retry-of f00d", "--retry-of stands alone"),
+            (f"--retry-of f00d --account {ACCOUNT}", "--retry-of cannot be combined"),
+            (f"--ou {UNIT} --retry-of f00d", "--retry-of cannot be combined"),
+            ("--undo f00d --retry-of f00d", "--retry-of cannot be combined"),
             ("--undo a.b", "invalid execution name 'a.b'"),
-            ("--attach f00d --type billing", "--attach follows an execution as it is"),
-            ("--fail-on-drift", "--fail-on-drift is for a dry run: add --dry-run"),
+            ("--attach f00d --type billing", "--attach only follows an execution"),
+            ("--fail-on-drift", "--fail-on-drift needs a dry run: add --dry-run"),
         ],
     )
     def test_wrong(self, resync: Resync, machine: Machine, options: str, complaint: str) -> None:
@@ -178,7 +178,7 @@ class TestFollow:
         told = resync("--follow")
 
         assert 0 == told.code
-        assert told.err.startswith("1 of 6 accounts done, 2 under way, about 10 min ")
+        assert told.err.startswith("1 of 6 accounts done, 2 in progress, about 10 min ")
         assert 'f00d SUCCEEDED: [dev] all "well"' == told.out.splitlines()[-1]
 
     @pytest.mark.parametrize(
@@ -205,8 +205,8 @@ class TestFollow:
 
         told = resync("--follow")
 
-        estimate = f", takes {told_} by the API's quotas" if told_ else ""
-        assert f"4 of 1000 accounts done, 6 under way{estimate}\n" == told.err
+        estimate = f", takes {told_} under the API's quotas" if told_ else ""
+        assert f"4 of 1000 accounts done, 6 in progress{estimate}\n" == told.err
 
     @pytest.mark.case("E16")
     def test_failure(self, resync: Resync, machine: Machine) -> None:
@@ -265,7 +265,7 @@ class TestFollow:
         told = resync("--follow")
 
         assert 4 == told.code
-        assert told.error.startswith("error: cannot follow f00d any longer; it goes on: ")
+        assert told.error.startswith("error: lost the connection to f00d, which continues: ")
         assert reason in told.error
         attach = "bash scripts/resync.sh --environment dev --attach f00d"
         assert told.error.endswith(f"To follow it again: {attach}")
@@ -302,7 +302,7 @@ class TestFollow:
         told = resync("--follow")
 
         assert 130 == told.code
-        assert "No longer following; the execution goes on: " in told.err
+        assert "The execution continues. To follow it again: " in told.err
         assert "--attach f00d" in told.err
 
 
@@ -349,7 +349,9 @@ class TestQueue:
         told = resync("--follow")
 
         assert 4 == told.code
-        assert told.error.startswith("error: no run is under way; the next execution does this ")
+        assert told.error.startswith(
+            "error: no run is in progress; the next execution will do this "
+        )
         assert following.MOST_POLLS_WITHOUT_HOLDER < machine.account.aws.calls["dynamodb.GetItem"]
 
 
@@ -387,7 +389,7 @@ class TestDryRun:
         """What the next run overwrites is told, with the dry run that names it."""
         told = resync("--undo", "0f9a-5e", "--follow")
 
-        assert "The next contact change or full run overwrites what is put back" in told.err
+        assert "The next contact change or full run overwrites what was put back" in told.err
         command = "bash scripts/resync.sh --environment dev --dry-run --follow"
         assert told.err.endswith(f"Next: {command}\n")
 
@@ -429,7 +431,7 @@ class TestDryRun:
         told = resync("--attach", "f00d", "--fail-on-drift")
 
         assert 1 == told.code
-        assert told.error.startswith("error: f00d is not a dry run")
+        assert told.error.startswith("error: --fail-on-drift: f00d is not a dry run")
 
     def test_json(self, resync: Resync) -> None:
         told = resync("--dry-run", "--follow", "--json")
