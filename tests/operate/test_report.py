@@ -203,7 +203,7 @@ def test_wrong_days(operate: Operate, days: str) -> None:
     told = operate("report", "--environment", "dev", "--days", days)
 
     assert 2 == told.code
-    assert f"invalid number '{days}': expected days from 1 to 400" in told.err
+    assert f"invalid number '{days}': expected 1 to 400 days" in told.err
 
 
 def test_forgotten_execution(deployed: Deployed, operate: Operate) -> None:

@@ -1,4 +1,4 @@
-"""Compliance checks: which accounts pass, on which evidence. Without evidence: unknown."""
+"""Compliance checks: which accounts pass, and the evidence. Without evidence: unknown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """A check of a standard; `contact` is the type that it looks at, `passes` what a pass says."""
+    """A check of a standard; `contact` is the type that it checks, `passes` what a pass means."""
 
     id: str
     standard: str
@@ -35,7 +35,7 @@ CHECKS = (
         "AWS Security Hub CSPM",
         "Security contact information should be provided for an AWS account",
         "security",
-        "The account has a security contact, equal to the one that it should have.",
+        "The account has a security contact, and it equals the expected one.",
         f"{SECURITY_HUB}/account-controls.html#account-1",
     ),
     Check(
@@ -43,7 +43,7 @@ CHECKS = (
         "CIS AWS Foundations Benchmark v5.0.0",
         "Ensure security contact information is registered",
         "security",
-        "The account has a security contact, equal to the one that it should have.",
+        "The account has a security contact, and it equals the expected one.",
         f"{SECURITY_HUB}/cis-aws-foundations-benchmark.html",
     ),
     Check(
@@ -51,8 +51,8 @@ CHECKS = (
         "CIS AWS Foundations Benchmark v5.0.0",
         "Maintain current contact details",
         "primary",
-        "The primary contact equals the one that it should have. The benchmark leaves it to a "
-        "person to confirm that this one is current.",
+        "The primary contact equals the expected one. The benchmark requires a person to confirm "
+        "that this one is current.",
         "https://www.cisecurity.org/benchmark/amazon_web_services",
     ),
 )
@@ -60,7 +60,7 @@ CHECKS = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result for one account, and what it rests on."""
+    """The result for one account, and the evidence."""
 
     account_id: str
     account_name: str
@@ -70,7 +70,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Checked:
-    """One check over every account."""
+    """The results of one check for all accounts."""
 
     check: Check
     verdicts: tuple[Verdict, ...]
@@ -85,7 +85,7 @@ class Checked:
 
 
 def check_accounts(accounts: Sequence[AccountState]) -> list[Checked]:
-    """Make every check for every account."""
+    """Apply every check to every account."""
     return [Checked(check, tuple(_verdict(check, one) for one in accounts)) for check in CHECKS]
 
 
@@ -95,7 +95,7 @@ def _verdict(check: Check, account: AccountState) -> Verdict:
 
 
 def judge(contact: ContactState | None) -> tuple[Result, str]:
-    """Return the result for a contact, and the evidence; a pass needs both, equal and set."""
+    """Return the result for a contact, and the evidence; a pass needs a contact equal and set."""
     if contact is None:
         return Result.UNKNOWN, "this contact type is not synchronized"
     by = f" by run {contact.attempted_by}" if contact.attempted_by else ""
@@ -111,7 +111,7 @@ def judge(contact: ContactState | None) -> tuple[Result, str]:
 
 
 def _doubt(contact: ContactState, when: str) -> str:
-    """Say why there is no evidence."""
+    """Return why there is no evidence."""
     if contact.state == State.IN_SYNC:
         return f"equal, compared {when}; whether it is set is not recorded"
     if contact.state in FAILING:

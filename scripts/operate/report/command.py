@@ -16,17 +16,17 @@ from operate.report.reading import read_report
 from operate.stacks import get_stack
 
 DEFAULT_DAYS = 30
-# What the state table keeps of runs.
+# The state table keeps runs for this long.
 MOST_DAYS = 400
 
 EPILOG = """\
-Reads the state table, the configuration, and from Organizations the accounts with their names and
-units, which are stored nowhere. No file holds a contact value. The files are for their owner alone,
-and replace those of the same name; their names go to stdout.
+Reads the state table and the configuration, and the names of accounts and OUs from Organizations.
+The report has no contact values. Only their owner can read the files; they replace files of the
+same name, and their names go to stdout.
 
 exit codes:
   0  the report is written
-  1  it is not
+  1  the report is not written
   2  wrong options
 
 examples:
@@ -44,22 +44,22 @@ def parser() -> Parser:
         "--html",
         text,
         "FILE",
-        "write one self-contained page (contact-sync-ENV.html, unless --csv or --json is given)",
+        "write one self-contained page (default: contact-sync-ENV.html, without --csv and --json)",
     )
-    made.value("--csv", text, "FILE", "write a row per account and type")
-    meaning = "show the runs of so many days, 1 to 400 (%(default)s)"
+    made.value("--csv", text, "FILE", "write a CSV file with a row per account and contact type")
+    meaning = "show the runs of the last N days, 1 to 400 (default: %(default)s)"
     made.value("--days", _days, "N", meaning, default=DEFAULT_DAYS)
     return made
 
 
 def _days(given: str) -> int:
     if not (given.isdecimal() and 1 <= int(given) <= MOST_DAYS):
-        raise ArgumentTypeError(f"invalid number '{given}': expected days from 1 to {MOST_DAYS}")
+        raise ArgumentTypeError(f"invalid number '{given}': expected 1 to {MOST_DAYS} days")
     return int(given)
 
 
 def run(options: Namespace) -> int:
-    """Read the state once, and write it in each form that is asked for; return the exit code."""
+    """Read the state once, and write it in each requested format; return the exit code."""
     aws = open_aws(options)
     stack = get_stack(aws, options.environment)
     report = read_report(aws, stack, options.environment, options.days, datetime.now(UTC))
@@ -77,7 +77,7 @@ def run(options: Namespace) -> int:
 
 
 def write(file: Path, content: bytes) -> None:
-    """Write a file for its owner alone, which appears once all is there."""
+    """Write a file that only its owner can read, and that appears only when it is complete."""
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         partial.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""The whole report as values: what each of its forms shows."""
+"""The content of the report, independent of its format."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ from operate.report.state import (
 
 @dataclass(frozen=True)
 class About:
-    """Where and when the report was made; `first_day` is the first of the days that runs are of."""
+    """Where and when the report was made; `first_day` is the first day of the listed runs."""
 
     environment: str
     stack: str
@@ -39,9 +39,9 @@ class About:
 
 @dataclass(frozen=True)
 class Report:
-    """Accounts, those first that need attention, and runs, the newest first.
+    """Accounts, sorted by need of attention, and runs, newest first.
 
-    Of runs before the first day there are those that changed an account last.
+    Earlier runs than the first day are included if they made the last change of an account.
     """
 
     about: About
@@ -50,12 +50,12 @@ class Report:
 
     @cached_property
     def checks(self) -> list[Checked]:
-        """Every compliance check, over the organization's accounts."""
+        """Every compliance check of the organization's accounts."""
         return check_accounts([one for one in self.accounts if one.state != LEFT])
 
     @cached_property
     def by_type(self) -> dict[str, Counter[State]]:
-        """How many accounts are in each state, by contact type; members alone."""
+        """How many member accounts are in each state, by contact type."""
         return {
             name: Counter(one.state for account in self.members if (one := account.contact(name)))
             for name in self.about.contact_types
@@ -63,7 +63,7 @@ class Report:
 
     @cached_property
     def members(self) -> list[AccountState]:
-        """The accounts without the management account, and without those that left."""
+        """The member accounts, without those that left."""
         manager = self.about.management_account_id
         return [one for one in self.accounts if one.id != manager and one.state != LEFT]
 
@@ -72,14 +72,14 @@ class Report:
         return sum(one.worst in states for one in self.members)
 
     def failing_in(self, name: str) -> int:
-        """Return of how many members the contact of the type is failing."""
+        """Return how many member accounts have a failing contact of the type."""
         return sum(self.by_type.get(name, Counter())[state] for state in FAILING)
 
     @cached_property
     def failing(self) -> list[tuple[AccountState, str, ContactState]]:
-        """What failed when it was compared last: account, types, and one of the contacts.
+        """The contacts whose last comparison failed: account, types, and one of the contacts.
 
-        Contacts of an account that failed alike are together.
+        Contacts of an account with the same failure are grouped.
         """
         found: dict[Any, list[tuple[AccountState, ContactState]]] = {}
         for account in self.members:
@@ -91,7 +91,7 @@ class Report:
 
     @cached_property
     def failures_of_runs(self) -> list[tuple[Run, str, Failure]]:
-        """What failed in runs, the newest first: run, types, and one of the failures, as above."""
+        """The failures in runs, newest first: run, types, and one of the failures, as above."""
         found: dict[Any, list[tuple[Run, Failure]]] = {}
         for run in self.runs:
             for one in run.failures:
@@ -117,12 +117,12 @@ class Report:
 
     @cached_property
     def drift(self) -> list[tuple[str, int]]:
-        """How many accounts each day's runs found drifted."""
+        """How many drifted accounts each day's runs found."""
         return drift_by_day(self.runs, self.about.first_day, self.about.last_day)
 
     @cached_property
     def drifted(self) -> dict[str, list[str]]:
-        """The members that drifted since the first day, each once, with the types that did."""
+        """The members that drifted since the first day, with the contact types."""
         found: dict[str, set[str]] = {}
         for run in self.recent_runs:
             for one in run.drifts:
@@ -151,14 +151,11 @@ class Report:
 
     @property
     def left(self) -> list[AccountState]:
-        """The accounts that left: they are listed for their history, and counted nowhere."""
+        """The accounts that left: listed for their history, but not counted."""
         return [one for one in self.accounts if one.state == LEFT]
 
     def results(self, account: AccountState) -> dict[str, Result]:
-        """Return the results of the checks for an account, by the check's standard and ID.
-
-        An account that left has none.
-        """
+        """Return an account's results by standard and ID of the check; none if the account left."""
         return {
             key: results[account.id]
             for key, results in self._results.items()
@@ -210,7 +207,7 @@ def _types(some: Iterable[ContactState | Failure]) -> str:
 
 
 def _without_none(account: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what is not known of the contacts; there are many."""
+    """Omit unknown fields of the contacts, which keeps the document small."""
     contacts = [
         {name: value for name, value in one.items() if value not in (None, "")}
         for one in account["contacts"]

@@ -8,7 +8,7 @@ from operate.report.content import Report
 from operate.report.runs import Run
 from operate.report.state import AccountState, ContactState
 
-# A spreadsheet takes a cell that begins so for a formula; the full-width forms count as well.
+# Spreadsheets evaluate cells that begin with these, including the full-width forms.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 COLUMNS = (
     "account",
@@ -34,7 +34,7 @@ COLUMNS = (
 
 
 def csv_text(report: Report) -> str:
-    """Return the rows; who writes them begins the file with a byte order mark, for spreadsheets."""
+    """Return the rows; the caller adds the byte order mark that spreadsheets need."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     checks = [f"{one.check.standard} {one.check.id}" for one in report.checks]
@@ -50,7 +50,7 @@ def csv_text(report: Report) -> str:
 
 def _row(account: AccountState, contact: ContactState, runs: dict[str, Run]) -> Iterator[str]:
     changed_by = runs.get(contact.changed_by or "")
-    # In this form a spreadsheet keeps all twelve digits.
+    # With hyphens, a spreadsheet keeps all twelve digits.
     yield f"{account.id[:4]}-{account.id[4:8]}-{account.id[8:]}"
     yield from (account.id, account.name, account.unit, account.state)
     yield from (contact.type, contact.state, contact.why, contact.remedy)
@@ -64,10 +64,10 @@ def _row(account: AccountState, contact: ContactState, runs: dict[str, Run]) -> 
 
 
 def _time(at: str | None) -> str:
-    """Return a time in the form that spreadsheets read."""
+    """Return a time in a format that spreadsheets read."""
     return f"{at[:10]} {at[11:19]}" if at else ""
 
 
 def safe(cell: str) -> str:
-    """Return the cell so that no spreadsheet computes it."""
+    """Return the cell in a form that no spreadsheet evaluates."""
     return f"'{cell}" if cell.lstrip(" ").startswith(FORMULA) else cell

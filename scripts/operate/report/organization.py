@@ -1,4 +1,4 @@
-"""The organization as it is now: its accounts with their names and organizational units."""
+"""The current organization: its accounts with their names and organizational units."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ ROOT = "Root"
 
 @dataclass(frozen=True)
 class Member:
-    """One account, the management account too; `unit` is its unit's path in names."""
+    """An account (also the management account); `unit` is its unit's path in names."""
 
     id: str
     name: str
@@ -22,7 +22,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Organization:
-    """Its IDs, and each account once."""
+    """The organization's IDs and accounts."""
 
     id: str
     management_account_id: str
@@ -30,7 +30,7 @@ class Organization:
 
 
 def read_organization(aws: Aws) -> Organization:
-    """Ask Organizations for all accounts and units; nothing of it is stored."""
+    """Read all accounts and units from Organizations."""
     client = aws.client("organizations")
     described = client.describe_organization()["Organization"]
     accounts = {one["Id"]: one for one in pages(client, "list_accounts", "Accounts")}
@@ -50,7 +50,7 @@ class _Unit:
 
 
 def _read_units(client: Any) -> dict[str, _Unit]:
-    """Return every root and unit by its ID, one level of the tree after the other."""
+    """Return every root and unit by its ID; reads the tree level by level."""
     level = {one["Id"]: _Unit(ROOT) for one in pages(client, "list_roots", "Roots")}
     found = dict(level)
 
@@ -69,7 +69,7 @@ def _read_units(client: Any) -> dict[str, _Unit]:
 
 
 def _read_parents(client: Any, units: Iterable[str]) -> dict[str, str]:
-    """Return each account's parent, where Organizations does not show its path."""
+    """Return each account's parent, for accounts without a path."""
 
     def accounts(parent: str) -> list[Any]:
         return pages(client, "list_accounts_for_parent", "Accounts", ParentId=parent)
@@ -85,7 +85,7 @@ def _member(
     ids = tuple(part for part in paths[0].split("/") if part in units) if paths else parent.ids
     in_units = tuple(one for one in ids if one.startswith("ou-"))
     names = [units[one].name for one in in_units]
-    # AWS retires `Status` for `State`.
+    # AWS replaces `Status` with `State`.
     state = account.get("State") or account.get("Status") or "UNKNOWN"
     return Member(
         account["Id"], account.get("Name", ""), state, " / ".join(names) or ROOT, in_units

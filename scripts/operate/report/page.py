@@ -1,4 +1,4 @@
-"""The report as one self-contained page: no script of others, no request, no contact value."""
+"""The report as one self-contained page: no third-party script, request or contact value."""
 
 import base64
 import hashlib
@@ -16,10 +16,10 @@ from operate.report.runs import moment
 from operate.report.state import EQUAL, FAILING, LEFT, LEFT_ALONE, State
 
 FOLDER = Path(__file__).parent / "templates"
-# Of a list that may be as long as the organization the page shows so many; JSON has all.
+# The page shows at most this many entries of a list; the JSON document has all.
 MOST_LISTED = 300
-# One letter a state keeps the page small; page.css and page.js know them. A cell without is "i",
-# one of an account that left is "l".
+# One letter per state keeps the page small; page.css and page.js use them. A cell without a letter
+# is "i", a cell of an account that left is "l".
 LETTERS = {
     State.FAILED: "f",
     State.CONTESTED: "c",
@@ -38,7 +38,7 @@ CHART_WIDTH, CHART_HEIGHT, CHART_GAP = 720, 96, 0.25
 
 @dataclass(frozen=True)
 class Bar:
-    """A part of a stacked bar or a column of the chart, in units of its picture."""
+    """A part of a stacked bar, or a column of the chart, in units of its SVG."""
 
     letter: str
     label: str
@@ -68,8 +68,8 @@ def page(report: Report) -> str:
     return environment.get_template("page.html").render(
         report=report,
         about=report.about,
-        style=Markup(style),  # noqa: S704 - of this repository, with the names of contact types
-        script=Markup(script),  # noqa: S704 - of this repository
+        style=Markup(style),  # noqa: S704 - from this repository, with the names of contact types
+        script=Markup(script),  # noqa: S704 - from this repository
         style_hash=_hash(style),
         script_hash=_hash(script),
         tiles=_tiles(report),
@@ -91,18 +91,18 @@ def page(report: Report) -> str:
 
 
 def plain(text: str) -> str:
-    """Return the text without characters that a page cannot show."""
+    """Return the text with unprintable characters replaced."""
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _columns_of(report: Report, types: Sequence[str]) -> str:
-    """Return the numbers of the types' columns, which are those after account and unit."""
+    """Return the column numbers of the types; account and unit come before them."""
     return "".join(str(2 + report.about.contact_types.index(name)) for name in types)
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One number of the summary; `filter` shows its accounts."""
+    """A number of the summary; `filter` lists its accounts."""
 
     label: str
     count: int
@@ -120,7 +120,7 @@ def _tiles(report: Report) -> list[Tile]:
 
 
 def _stacked(counts: Counter[State]) -> Iterator[Bar]:
-    """Yield the parts of a bar that is 100 wide."""
+    """Yield the parts of a bar with width 100."""
     total, x = max(1, sum(counts.values())), 0.0
     for state in (State.IN_SYNC, *(one for one in State if one != State.IN_SYNC)):
         if counts[state]:
@@ -130,7 +130,7 @@ def _stacked(counts: Counter[State]) -> Iterator[Bar]:
 
 
 def _columns(drift: Sequence[tuple[str, int]]) -> Iterator[Bar]:
-    """Yield a column of the chart for each day; a day with drift is always seen."""
+    """Yield a column of the chart per day; a day with drift is always visible."""
     most = max([1, *(count for _, count in drift)])
     step = CHART_WIDTH / max(1, len(drift))
     for number, (day, count) in enumerate(drift):

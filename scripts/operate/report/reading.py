@@ -1,4 +1,4 @@
-"""Reads the report: the state table, the configuration, Organizations, and the runs' Map Runs."""
+"""Reads the report's data: state table, configuration, Organizations, and Map Runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -23,13 +23,11 @@ Json = dict[str, Any]
 
 
 def read_report(aws: Aws, stack: Stack, environment: str, days: int, now: datetime) -> Report:
-    """Read everything that the report of so many days shows."""
+    """Return the report of the given number of days."""
     table = stack.output("StateTableName")
     item = configuration.read_item(aws, stack.output("ConfigTableName"))
     if item is None:
-        warn(
-            f"there is no configuration: put one with scripts/deploy.sh, environment {environment}"
-        )
+        warn(f"there is no configuration: scripts/deploy.sh --environment {environment} writes one")
     items = list(_query(aws, table, "pk = :pk", {":pk": "RUN"}))
     knowledge = Knowledge(read_organization(aws), from_item(item or {}), items)
     accounts = account_states(knowledge, _states(aws, table))
@@ -53,7 +51,7 @@ def read_report(aws: Aws, stack: Stack, environment: str, days: int, now: dateti
 
 
 class _Runs:
-    """Reads what single runs did."""
+    """Reads what each run did."""
 
     def __init__(self, aws: Aws, stack: Stack, environment: str, since: str) -> None:
         self._aws = aws
@@ -72,7 +70,7 @@ class _Runs:
         ]
 
     def _accounts_in(self, item: Mapping[str, Any]) -> list[Json]:
-        """Return the items of the accounts that a recent run changed or that failed in it."""
+        """Return the items of accounts that a recent run changed, or that failed in it."""
         counts: Mapping[str, int] = item.get("accounts", {})
         is_recent = item["started_at"] >= self._since
         if not (is_recent and (counts.get(Status.UPDATED) or counts.get(Status.FAILED))):
@@ -82,7 +80,7 @@ class _Runs:
         return [one for one in found if str(one["pk"]).startswith("ACCOUNT#")]
 
     def _links(self, item: Mapping[str, Any]) -> Links:
-        """Return the run's addresses; Step Functions forgets an execution after 90 days."""
+        """Return the run's console URLs; Step Functions deletes executions after 90 days."""
         arn = f"{self._executions}:{item['sync_id']}"
         link = console_link(arn)
         try:
@@ -96,7 +94,7 @@ class _Runs:
 
 
 def _states(aws: Aws, table: str) -> Iterator[Json]:
-    """Yield the item of every account; those of accounts that left are in no list."""
+    """Yield the item of every account, including accounts that Organizations no longer lists."""
     found = pages(
         aws.client("dynamodb"),
         "scan",

@@ -1,4 +1,4 @@
-"""The runs of the last days: what started each, what it did, what failed, and what had drifted."""
+"""The latest runs: what started each, what it did, what failed, and what had drifted."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ TRIGGERS = {
 
 @dataclass(frozen=True)
 class Changed:
-    """An account that a run changed, or would have, or found drifted; and its contact types."""
+    """An account that a run changed, would change, or found drifted, and the contact types."""
 
     account_id: str
     types: tuple[str, ...]
@@ -31,10 +31,10 @@ class Changed:
 
 @dataclass(frozen=True)
 class Failure:
-    """One contact that failed in a run, and what has become of it.
+    """A contact that failed in a run, and its current state.
 
-    `now` is its state at present, and `why`; `tried_at` is None where no later run compared it.
-    `since` is when it came to be in sync, `changed_by` the run that wrote it last.
+    `now` is the current state, for the reason `why`; `tried_at` is None if no later run compared
+    it. `since` is the time since when it is in sync, `changed_by` the run that wrote it last.
     """
 
     account_id: str
@@ -50,10 +50,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Run:
-    """One run; times in ISO 8601, `status` "under way" where it has no end.
+    """One run; times in ISO 8601, `status` "under way" until it ends.
 
-    `accounts` counts them by status. `drifted` counts the accounts that differed although nothing
-    had changed that decides their contacts; `drifts` has them with the types that did.
+    `accounts` counts the accounts by status. `drifted` counts the drifted accounts; `drifts` lists
+    them with the contact types.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Run:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many accounts became what, in words; without zeros."""
+        """The number of accounts by result, in words; without zeros."""
         words = {
             (False, False): "updated",
             (False, True): "would change",
@@ -95,7 +95,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Links:
-    """Console addresses of one run."""
+    """Console URLs of a run."""
 
     execution: str
     map_run: str | None = None
@@ -104,10 +104,10 @@ class Links:
 def listed_runs(
     items: Iterable[Json], since: str, accounts: Iterable[AccountState] = ()
 ) -> list[Json]:
-    """Return the items of the runs that the report lists, the newest first.
+    """Return the items of the runs that the report lists, newest first.
 
-    These are the runs since then, and earlier ones that changed a contact of the accounts last.
-    What only queued is no run.
+    These are the runs since then, and earlier ones that made the last change of a contact.
+    Executions that only queued a request are not runs.
     """
     named = {contact.changed_by for account in accounts for contact in account.contacts}
     runs = [
@@ -126,7 +126,7 @@ def run_of(
     now: Mapping[str, AccountState],
     environment: str,
 ) -> Run:
-    """Return one run; `accounts_in_run` are the items of the accounts that it changed or failed."""
+    """Return a run; `accounts_in_run` are the items of accounts that it changed or failed."""
     trigger, request = mapping(item.get("trigger")), mapping(item.get("request"))
     event_ids = [trigger.get("event_id"), *request.get("event_ids", [])]
     some = sorted(accounts_in_run, key=lambda one: str(one["pk"]))
@@ -160,7 +160,7 @@ def run_of(
 
 
 def drift_by_day(runs: Sequence[Run], first: date, last: date) -> list[tuple[str, int]]:
-    """Return how many accounts each day's runs found drifted."""
+    """Return how many drifted accounts each day's runs found."""
     found = Counter[str]()
     for run in runs:
         found[run.started_at[:10]] += run.drifted
@@ -171,7 +171,7 @@ def drift_by_day(runs: Sequence[Run], first: date, last: date) -> list[tuple[str
 def _drifted(item: Json) -> int:
     if isinstance(item.get("drifted"), int):
         return int(item["drifted"])
-    # A release that does not record it: what a change of the source asks for has not drifted.
+    # Older releases do not record drift; an update after a change of the source is not drift.
     is_change = bool(mapping(item.get("request")).get("is_change"))
     return 0 if is_change else int(item.get("accounts", {}).get(Status.UPDATED, 0))
 
@@ -230,7 +230,7 @@ def _failures(
 
 
 def moment(at: str | None) -> str:
-    """Return a time as the report shows it, in UTC: `2026-11-20 03:04`."""
+    """Return a time as the report shows it: `2026-11-20 03:04`, in UTC."""
     return datetime.fromisoformat(at).strftime("%Y-%m-%d %H:%M") if at else ""
 
 

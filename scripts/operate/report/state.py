@@ -1,4 +1,4 @@
-"""The state of every account and contact type, from the state table and the live organization."""
+"""The state of every account and contact type, from the state table and the organization."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ KEPT_WHY = "the management account has none, and the account keeps its own"
 
 
 class State(StrEnum):
-    """What is known of one contact of one account; what needs attention comes first."""
+    """The state of one contact of one account, sorted by need of attention."""
 
     FAILED = "failed"
     CONTESTED = "contested"
@@ -48,10 +48,9 @@ class ContactState:
     """One contact of one account; times in ISO 8601.
 
     `why` is an error's name or the reason of a skip. `attempted_by` is the run that compared the
-    contact last, `changed_by` the one that wrote it last, None where that run has expired.
-    `is_set` is None where it is not known. `contact` names the contact of the address book that the
-    configuration gives the account, None where it gives it the management account's; `rule_of` is
-    the account or unit whose rule that is.
+    contact last, `changed_by` the run that wrote it last, None if the run has expired. `is_set` is
+    None if it is not known. `contact` is the name of the account's contact in the address book,
+    None if it gets the management account's; `rule_of` is the rule's account or unit.
     """
 
     type: str
@@ -81,7 +80,7 @@ class AccountState:
 
     @cached_property
     def worst(self) -> State:
-        """The state that needs attention most of its contacts'."""
+        """The state of the contact that needs attention most."""
         return min((one.state for one in self.contacts), key=ORDER.index, default=State.OWN)
 
     @property
@@ -90,16 +89,13 @@ class AccountState:
         return max((one.attempted_at for one in self.contacts if one.attempted_at), default=None)
 
     def contact(self, name: str) -> ContactState | None:
-        """Return its contact of that type, None where the type is not synchronized."""
+        """Return its contact of that type, None if the type is not synchronized."""
         return next((one for one in self.contacts if one.type == name), None)
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What decides how an account's item is read.
-
-    `runs` has every run's item that is stored, the oldest first.
-    """
+    """What it takes to read an account's item; `runs` has all stored runs, oldest first."""
 
     organization: Organization
     configuration: Json
@@ -112,7 +108,7 @@ class Knowledge:
         return [str(name) for name in ContactType if name in configured]
 
     def is_excluded(self, member: Member) -> bool:
-        """Return whether the present configuration excludes the account."""
+        """Return whether the current configuration excludes the account."""
         units = self.configuration.get("excluded_organizational_units", [])
         accounts = self.configuration.get("excluded_accounts", [])
         return member.id in accounts or any(unit in units for unit in member.unit_ids)
@@ -122,10 +118,10 @@ class Knowledge:
         try:
             return parse_config(self.configuration).rules
         except InvalidConfigError:
-            return ContactRules()  # every run fails, and says what is wrong
+            return ContactRules()  # every run fails, and reports the error
 
     def origin(self, member: Member, name: str) -> Origin:
-        """Return which contact the account gets, and whose rule says so."""
+        """Return which contact the account gets, and by which rule."""
         depths = {unit: depth for depth, unit in enumerate(member.unit_ids)}
         try:
             return self._rules.origin(ContactType(name), member.id, depths)
@@ -134,7 +130,7 @@ class Knowledge:
 
 
 def account_states(knowledge: Knowledge, items: Iterable[Json]) -> list[AccountState]:
-    """Return every account, listed or left, those first that need attention; then by name."""
+    """Return every account, also those that left, sorted by need of attention and name."""
     by_id = {str(item["pk"]).removeprefix("ACCOUNT#"): item for item in items}
     reader = _Reader(knowledge)
     accounts = [reader.listed(one, by_id) for one in knowledge.organization.members]
@@ -144,7 +140,7 @@ def account_states(knowledge: Knowledge, items: Iterable[Json]) -> list[AccountS
 
 
 class _Reader:
-    """Reads accounts' items with the runs at hand."""
+    """Reads the items of accounts."""
 
     def __init__(self, knowledge: Knowledge) -> None:
         self._knowledge = knowledge
@@ -164,7 +160,7 @@ class _Reader:
         return AccountState(account_id, "", "", LEFT, tuple(contacts))
 
     def _source(self, name: str) -> ContactState:
-        """Return the management account's own contact, as the newest run has read it."""
+        """Return the management account's own contact, as the latest run read it."""
         for run in reversed(self._knowledge.runs):
             if name in run.get("source", {}):
                 is_set = run["source"][name] != ABSENT
@@ -202,7 +198,7 @@ class _Reader:
         )
 
     def _left_alone(self, member: Member, contact: str) -> tuple[State, str] | None:
-        """Return why no run compares the contact at present, None where runs do."""
+        """Return why runs do not compare the contact, None if they do."""
         if self._knowledge.is_excluded(member):
             return State.EXCLUDED, "by the configuration"
         if member.state != ACTIVE:
@@ -210,7 +206,7 @@ class _Reader:
         return (State.OWN, "by the configuration") if contact == OWN else None
 
     def _newest_record(self, name: str, item: Json) -> Json:
-        """Return the last result; the child records the error of a function that died."""
+        """Return the last result; if a function died, the child recorded its error."""
         record = mapping(item.get(name))
         stage = "alternate" if name in ALTERNATE_TYPES else "primary"
         failure = mapping(item.get(f"{stage}_failure"))
@@ -221,7 +217,7 @@ class _Reader:
         return {**found, "error": failure.get("error"), "sync_id": run.get("sync_id")}
 
     def _is_set(self, name: str, record: Json, item: Json, contact: str) -> bool | None:
-        """Return whether the account has the contact, by the last comparison."""
+        """Return whether the account has the contact, according to the last comparison."""
         match record.get("status"):
             case Status.UPDATED | Status.CONTESTED:
                 return True
@@ -236,7 +232,7 @@ class _Reader:
 
 
 def _recorded(record: Json, *, is_set: bool | None) -> tuple[State, str]:
-    """Return the state that the last result tells, and the reason."""
+    """Return the state from the last result, and the reason."""
     status, error = record.get("status"), record.get("error")
     if status in FAILURES:
         return State(str(status)), str(error or NotRecordedError.__name__)
@@ -248,5 +244,5 @@ def _recorded(record: Json, *, is_set: bool | None) -> tuple[State, str]:
 
 
 def mapping(stored: Any) -> Json:
-    """Return what an item holds where a mapping is expected; another release may differ."""
+    """Return the mapping; empty if another release stored something else."""
     return stored if isinstance(stored, Mapping) else {}
