@@ -16,7 +16,7 @@ from contact_sync.errors import AccessDeniedError
 from contact_sync.observability import logged, logger
 
 from account_lister.selection import check_units, scattered, select_accounts
-from account_lister.sets import RunSets, check_rules
+from account_lister.sets import RunSets, check_overrides
 from account_lister.undo import replacing_runs, select_undone
 
 
@@ -55,7 +55,7 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
         replacing = replacing_runs(replaced_by_run, types)
         selection = select_undone(accounts, scope, members.in_units, replacing, run_sets)
     else:
-        check_rules(accounts, scope.rules.units, members.missing_units)
+        check_overrides(accounts, scope.overrides.units, members.missing_units)
         selection = select_accounts(accounts, scope, members.in_units, run_sets.add)
         run_sets.check_any(selection.skipped)
     for unit in missing_units:

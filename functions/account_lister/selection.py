@@ -144,9 +144,9 @@ def is_excluded(account: Account, scope: Scope, in_units: InUnits) -> bool:
 
 
 def _warnings(scope: Scope, listed_ids: Collection[str]) -> list[str]:
-    """Warn of exclusions and rules that match no account: the ID may have a typo."""
+    """Warn of exclusions and overrides that match no account: the ID may have a typo."""
     warnings = []
-    named = {"excluded_accounts": scope.excluded_accounts, "overrides": scope.rules.accounts}
+    named = {"excluded_accounts": scope.excluded_accounts, "overrides": scope.overrides.accounts}
     for key, account_ids in named.items():
         if unknown := sorted(set(account_ids) - set(listed_ids)):
             warnings.append(f"{key}: {NOT_FOUND}: {listed(unknown)}")

@@ -37,21 +37,21 @@ class RunSets:
         return number
 
     def of(self, account: Account, types: Iterable[ContactType]) -> dict[ContactType, str]:
-        """Return which contact the rules give the account, of each type."""
-        rules = self.scope.rules
-        depths = self.depths(account, rules.units) if rules.units else {}
-        return rules.contact_set(types, account.id, depths)
+        """Return which contact the overrides give the account, of each type."""
+        overrides = self.scope.overrides
+        depths = self.depths(account, overrides.units) if overrides.units else {}
+        return overrides.contact_set(types, account.id, depths)
 
     def _number_of(self, account: Account) -> int | str:
-        """Apply the rules, once for all accounts in one place that no rule names."""
+        """Apply the overrides, once for all accounts in one place that no override names."""
         where = account.parents
-        if account.id in self.scope.rules.accounts or not where:
-            return self._by_rules(account)
+        if account.id in self.scope.overrides.accounts or not where:
+            return self._by_overrides(account)
         if where not in self._of_neighbours:
-            self._of_neighbours[where] = self._by_rules(account)
+            self._of_neighbours[where] = self._by_overrides(account)
         return self._of_neighbours[where]
 
-    def _by_rules(self, account: Account) -> int | str:
+    def _by_overrides(self, account: Account) -> int | str:
         types = [*self.contact_types, *self.scope.left_out]
         chosen = self.of(account, dict.fromkeys(types))
         self.from_source.update(name for name, which in chosen.items() if which == SOURCE)
@@ -95,12 +95,12 @@ class RunSets:
         return self._numbers[key]
 
 
-def check_rules(
+def check_overrides(
     accounts: Iterable[Account],
     units: Collection[str],
     missing_units: Callable[[Collection[str]], list[str]],
 ) -> None:
-    """Raise InvalidConfigError for rules of units that do not exist.
+    """Raise InvalidConfigError for overrides of units that do not exist.
 
     A unit that is in an account's paths exists; only others are looked up.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from contact_sync.contact_sets import ContactRules
+from contact_sync.contact_sets import Overrides
 from contact_sync.contacts import ContactType
 
 ACTIVE = "ACTIVE"
@@ -70,7 +70,7 @@ class ListedAccount:
 
 @dataclass(frozen=True)
 class Scope:
-    """The accounts that a run is for, those that the configuration excludes, and its rules.
+    """The accounts that a run is for, those that the configuration excludes, and its overrides.
 
     None for both account_ids and organizational_units means every account. `left_out` are types
     whose source contact is not synced, and why. `seconds` is what one account's calls take under
@@ -83,7 +83,7 @@ class Scope:
     organizational_units: Collection[str] | None = None
     excluded_accounts: Collection[str] = ()
     excluded_organizational_units: Collection[str] = ()
-    rules: ContactRules = field(default_factory=ContactRules)
+    overrides: Overrides = field(default_factory=Overrides)
     left_out: Mapping[ContactType, str] = field(default_factory=dict)
     seconds: Mapping[ContactType, Mapping[str, float]] = field(default_factory=dict)
     undoes: Sequence[str] = ()

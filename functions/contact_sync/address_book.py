@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from contact_sync.contact_sets import ContactRules
+from contact_sync.contact_sets import Overrides
 from contact_sync.contacts import Contact
 from contact_sync.errors import InvalidConfigError, listed
 
@@ -22,21 +22,21 @@ def parse_book(item: Mapping[str, Any] | None) -> dict[str, dict[str, str]]:
     }
 
 
-def used_contacts(rules: ContactRules, book: AddressBook) -> dict[str, Mapping[str, str]]:
-    """Return the contacts that rules use; raise InvalidConfigError for names that do not exist."""
-    if missing := sorted(name for name in rules.names if name not in book):
+def used_contacts(overrides: Overrides, book: AddressBook) -> dict[str, Mapping[str, str]]:
+    """Return the contacts that overrides use; raise InvalidConfigError for an unknown name."""
+    if missing := sorted(name for name in overrides.names if name not in book):
         raise InvalidConfigError(f"overrides: not in the address book: {listed(missing)}")
-    return {name: book[name] for name in sorted(rules.names)}
+    return {name: book[name] for name in sorted(overrides.names)}
 
 
-def book_faults(rules: ContactRules, book: AddressBook, kept: Collection[str]) -> list[str]:
-    """Name the faults of the contacts that rules use, without their values.
+def book_faults(overrides: Overrides, book: AddressBook, kept: Collection[str]) -> list[str]:
+    """Name the faults of the contacts that overrides use, without their values.
 
     `kept` are fields of the primary contact that each account keeps.
     """
     return [
         f"{name}: {fault}"
-        for name, contact_types in sorted(rules.names.items())
+        for name, contact_types in sorted(overrides.names.items())
         for contact_type in sorted(contact_types)
         for fault in Contact.from_api(contact_type, book[name]).faults(kept)
     ]

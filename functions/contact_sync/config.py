@@ -1,4 +1,4 @@
-"""The configuration item: which contacts and accounts, which rules, attempts and notifications."""
+"""The configuration item: contacts, accounts, overrides, attempts and notifications."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from contact_sync.accounts import AccountId, OrganizationalUnitId
-from contact_sync.contact_sets import ContactRules
+from contact_sync.contact_sets import Overrides
 from contact_sync.contacts import PRIMARY_RULES, ContactType
 from contact_sync.errors import InvalidConfigError
 from contact_sync.validation import (
@@ -63,7 +63,7 @@ FIXED_PRIMARY_FIELDS = {"aws-cn": (PrimaryField("CountryCode"), PrimaryField("Co
 
 
 class Override(StrictModel):
-    """A rule: the contacts of these accounts, or of the accounts under these units at any depth.
+    """The contacts of these accounts, or of the accounts under these units at any depth.
 
     A contact is `source`, `own`, or a name of the address book.
     """
@@ -77,17 +77,17 @@ class Override(StrictModel):
 
     @property
     def contacts(self) -> dict[ContactType, str]:
-        """Return what the rule gives, by contact type."""
+        """Return what the override gives, by contact type."""
         given = {name: getattr(self, name) for name in ContactType}
         return {name: which for name, which in given.items() if which is not None}
 
     @property
     def subjects(self) -> list[str]:
-        """Return the accounts or units that the rule is for."""
+        """Return the accounts or units that the override is for."""
         return self.account_ids or self.organizational_units or []
 
     @model_validator(mode="after")
-    def _is_a_rule(self) -> Self:
+    def _is_an_override(self) -> Self:
         if (self.account_ids is None) == (self.organizational_units is None):
             raise ValueError("specify either account_ids or organizational_units")
         if not self.contacts:
@@ -115,21 +115,21 @@ class SyncConfig(StrictModel):
         return self.model_copy(update={"primary_keeps": kept})
 
     @property
-    def rules(self) -> ContactRules:
-        """Return the rules by account and by unit."""
+    def overrides_by_subject(self) -> Overrides:
+        """Return the overrides by account and by unit."""
         by_account: dict[str, dict[ContactType, str]] = {}
         by_unit: dict[str, dict[ContactType, str]] = {}
-        for rule in self.overrides:
-            for subject in rule.subjects:
-                by_subject = by_account if rule.account_ids else by_unit
-                by_subject.setdefault(subject, {}).update(rule.contacts)
-        return ContactRules(by_account, by_unit)
+        for override in self.overrides:
+            for subject in override.subjects:
+                by_subject = by_account if override.account_ids else by_unit
+                by_subject.setdefault(subject, {}).update(override.contacts)
+        return Overrides(by_account, by_unit)
 
     @model_validator(mode="after")
-    def _has_no_rules_of_equal_rank(self) -> Self:
+    def _has_no_overrides_of_equal_rank(self) -> Self:
         seen: dict[tuple[str, ContactType], int] = {}
-        for number, rule in enumerate(self.overrides):
-            for key in product(dict.fromkeys(rule.subjects), rule.contacts):
+        for number, override in enumerate(self.overrides):
+            for key in product(dict.fromkeys(override.subjects), override.contacts):
                 if (other := seen.setdefault(key, number)) != number:
                     raise ValueError(
                         f"overrides.{other} and overrides.{number} both set the {key[1]} contact "

@@ -17,9 +17,9 @@ ContactSet = Mapping[ContactType, str]
 
 @dataclass(frozen=True)
 class Origin:
-    """Which contact an account gets, and the account or organizational unit whose rule says so.
+    """Which contact an account gets, and the account or organizational unit of the override.
 
-    `of` is None where there is no rule.
+    `of` is None where there is no override.
     """
 
     which: str = SOURCE
@@ -27,15 +27,15 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class ContactRules:
-    """The rules by account and by organizational unit: what each gives, of some contact types."""
+class Overrides:
+    """By account and by organizational unit: the contacts that overrides give, by type."""
 
     accounts: Mapping[str, ContactSet] = field(default_factory=dict)
     units: Mapping[str, ContactSet] = field(default_factory=dict)
 
     @property
     def names(self) -> dict[str, set[ContactType]]:
-        """Return the names of the address book that the rules use, each with its types."""
+        """Return the names of the address book that the overrides use, each with its types."""
         names: dict[str, set[ContactType]] = {}
         for contact_set in (*self.accounts.values(), *self.units.values()):
             for contact_type, which in contact_set.items():
@@ -46,10 +46,10 @@ class ContactRules:
     def origin(
         self, contact_type: ContactType, account_id: str, depths: Mapping[str, int]
     ) -> Origin:
-        """Return what the most specific rule gives; `depths` are those of the units above.
+        """Return what the most specific override gives; `depths` are those of the units above.
 
         An account is more specific than a unit, a deeper unit more than a shallower one. Raises
-        InvalidConfigError where two rules have equal rank.
+        InvalidConfigError where two overrides have equal rank.
         """
         if which := self.accounts.get(account_id, {}).get(contact_type):
             return Origin(which, account_id)
@@ -60,8 +60,8 @@ class ContactRules:
         unit, *others = sorted(unit for unit in found if depths[unit] == deepest)
         if others:
             raise InvalidConfigError(
-                f"overrides: the rules of {unit} and {others[0]} have equal rank for the "
-                f"{contact_type} contact of account {account_id}; add a rule for this account"
+                f"overrides: the overrides of {unit} and {others[0]} have equal rank for the "
+                f"{contact_type} contact of account {account_id}; add an override for this account"
             )
         return Origin(self.units[unit][contact_type], unit)
 
@@ -73,7 +73,7 @@ class ContactRules:
 
 
 def same_for_all(contact_types: Iterable[ContactType]) -> dict[ContactType, str]:
-    """Return the contact set of an account for which there is no rule."""
+    """Return the contact set of an account for which there is no override."""
     return dict.fromkeys(contact_types, SOURCE)
 
 

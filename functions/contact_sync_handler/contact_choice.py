@@ -18,9 +18,9 @@ READ_AGAIN = "missing in one of two reads of the source; the next run reads it a
 class ContactChoice:
     """The contact types to sync, and those whose source contact is left out, with the reason.
 
-    A type may be both, if rules give it other contacts. `missing` are types that this read of the
-    source lacks and that would be deleted; `confirm` asks for a second read first. `invalid` types
-    violate the API's rules.
+    A type may be both, if overrides give it other contacts. `missing` are types that this read of
+    the source lacks and that would be deleted; `confirm` asks for a second read first. `invalid`
+    types violate the API's rules.
     """
 
     contact_types: list[ContactType]
@@ -111,8 +111,8 @@ def differing_types(
 
 
 def _named_types(config: SyncConfig) -> set[ContactType]:
-    """Return the types for which rules give some accounts another contact by name."""
-    return {name for some in config.rules.names.values() for name in some}
+    """Return the types for which overrides give some accounts another contact by name."""
+    return {name for some in config.overrides_by_subject.names.values() for name in some}
 
 
 def _deletes(config: SyncConfig, contact_type: ContactType) -> bool:

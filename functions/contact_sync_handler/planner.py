@@ -45,7 +45,7 @@ class _Reading:
     """The current configuration and source, and the digests of both.
 
     `config` also keeps the fields that cannot be changed; `version` is the stored one's. `named`
-    are the contacts of the address book that the rules use.
+    are the contacts of the address book that the overrides use.
     """
 
     config: SyncConfig
@@ -194,8 +194,8 @@ class Planner:
         stored = self.load_config()
         config = stored.keeping(self.fixed_fields)
         key = self.load_key()
-        book, version = self.load_book() if config.rules.names else ({}, None)
-        named = used_contacts(config.rules, book)
+        book, version = self.load_book() if config.overrides_by_subject.names else ({}, None)
+        named = used_contacts(config.overrides_by_subject, book)
         contacts = {name: self.source.get(None, name) for name in config.ordered_types}
         return _Reading(
             config=config,
@@ -236,7 +236,7 @@ class Planner:
 
     def _record_reading(self, run: Run, now: _Reading) -> None:
         """Record what was read, for check_source: an invalid source may only be a stale read."""
-        faults = book_faults(now.config.rules, now.named, now.config.primary_keeps)
+        faults = book_faults(now.config.overrides_by_subject, now.named, now.config.primary_keeps)
         warnings = [
             *(f"{names} share one e-mail address" for names in shared_addresses(now.contacts)),
             *(f"address book: {fault}" for fault in faults[:MAX_LISTED]),
@@ -273,7 +273,7 @@ class Planner:
             organizational_units=request.organizational_units,
             excluded_accounts=now.config.excluded_accounts,
             excluded_organizational_units=now.config.excluded_organizational_units,
-            rules=now.config.rules,
+            overrides=now.config.overrides_by_subject,
             left_out={
                 name: choice.left_out[name] for name in now.contacts if name in choice.left_out
             },

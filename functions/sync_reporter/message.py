@@ -130,9 +130,9 @@ def _overwritten(environment: str, report: RunReport) -> str:
     if not section:
         return ""
     return (
-        f"{section}\n  To prevent this, correct the source or the rule, exclude the account (bash "
-        f"scripts/config.sh exclude --environment {environment} ACCOUNT), or give it an override "
-        "with the value own."
+        f"{section}\n  To prevent this, correct the source or the override, exclude the account "
+        f"(bash scripts/config.sh exclude --environment {environment} ACCOUNT), or give it an "
+        "override with the value own."
     )
 
 

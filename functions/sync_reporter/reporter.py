@@ -16,7 +16,6 @@ from contact_sync.aws.runs_bucket import SCOPE, SETS, SOURCE, RunsBucket, beside
 from contact_sync.aws.runs_table import RunsTable
 from contact_sync.comparison import Status
 from contact_sync.contact_sets import written
-from contact_sync.contacts import ContactType
 from contact_sync.errors import LockLostError
 from contact_sync.metrics import Metric, emit
 from contact_sync.request import RunRequest, trigger_of
@@ -164,7 +163,7 @@ class Reporter:
         if lock.holder != end.sync_id:
             return True
         if end.planned_at:
-            held = {**lock.held, **_tried_everywhere(end, item, counts)}
+            held = {**lock.held, **_tried_everywhere(end, item)}
             kept = {name: one for name, one in held.items() if name not in counts.not_tried}
             if not self.lock.record_end(end.sync_id, end.planned_at, kept):
                 return False
@@ -190,8 +189,8 @@ def _is_lost(end: RunEnd, lock: Lock) -> bool:
     return (lock.holder, lock.planned_at) != (end.sync_id, end.planned_at)
 
 
-def _tried_everywhere(end: RunEnd, item: Mapping[str, Any], counts: RunCounts) -> dict[str, str]:
-    """Return the digests of the source that the run tried in every account."""
+def _tried_everywhere(end: RunEnd, item: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digests of the source, by type, if the run was over every account."""
     request = _request(item)
     if end.error or not end.listed or not request.covers_all_accounts or request.undo:
         return {}

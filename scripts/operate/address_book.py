@@ -49,15 +49,15 @@ def item_of(book: Book) -> Json:
 
 
 def check_use(config: SyncConfig, book: Mapping[str, Mapping[str, str]]) -> None:
-    """Raise OperateError if a rule uses a name that is missing or of another contact type."""
+    """Raise OperateError if an override uses a name that is missing or of another contact type."""
     try:
-        used_contacts(config.rules, book)
+        used_contacts(config.overrides_by_subject, book)
     except InvalidConfigError as error:
         raise OperateError(
-            f"{error}: a rule uses it. Change the rule first, or keep the name"
+            f"{error}: an override uses it. Change the override first, or keep the name"
         ) from None
-    if faults := book_faults(config.rules, book, config.primary_keeps):
-        raise OperateError(f"a rule uses a contact that AWS would refuse: {'; '.join(faults)}")
+    if faults := book_faults(config.overrides_by_subject, book, config.primary_keeps):
+        raise OperateError(f"an override uses a contact that AWS would refuse: {'; '.join(faults)}")
 
 
 def shown(book: Mapping[str, Mapping[str, str]], *, reveal: bool) -> str:
@@ -84,7 +84,7 @@ def difference(old: Book, new: Book) -> list[str]:
 
 def _faults(name: str, fields: Any) -> list[str]:
     if name in (SOURCE, OWN):
-        return [f"{name}: rules reserve this name: use another one"]
+        return [f"{name}: overrides reserve this name: use another one"]
     if not re.fullmatch(CONTACT_NAME.regex, name):
         return [f"{name[:64]!r}: expected a name of lowercase letters, digits, - and _"]
     if not isinstance(fields, dict):

@@ -28,12 +28,12 @@ COMMANDS = {
     "contacts show": "print the address book; masks the values without --reveal",
     "contacts validate FILE": "check a file of contacts; calls nothing in AWS",
     "contacts apply FILE": "replace the address book with the file",
-    "explain ACCOUNT": "print which contacts the account gets, and by which rule",
+    "explain ACCOUNT": "print which contacts the account gets, and by which override",
     "history": "list the versions replaced in the last 90 days: when, and by which caller",
 }
 
 EPILOG = """\
-Before it writes, the command shows the difference and, for overrides, how many accounts each rule
+Before it writes, the command shows the difference and, for overrides, how many accounts each
 reaches and which contacts get another origin. It looks up accounts and OUs in the organization.
 Each run reads the current configuration and address book.
 
@@ -187,10 +187,10 @@ ACTIONS: dict[str, Callable[[_Given], None]] = {
 
 
 def _show_effect(given: _Given, old: SyncConfig | None, new: SyncConfig) -> None:
-    """Show the effect of the old and new rules, and check the names that they use."""
+    """Show the effect of the old and new overrides, and check the names that they use."""
     if not new.overrides and not (old and old.overrides):
         return
-    if new.rules.names:
+    if new.overrides_by_subject.names:
         book = address_book.contacts_of(address_book.read_item(given.aws, given.table))
         address_book.check_use(new, book)
     show_reach(given.aws, given.manager, old, new)

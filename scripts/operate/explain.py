@@ -1,4 +1,4 @@
-"""Which contacts an account gets, and by which rule, without contact values."""
+"""Which contacts an account gets, and by which override, without contact values."""
 
 from collections.abc import Iterator
 
@@ -9,21 +9,21 @@ from contact_sync.contact_sets import SOURCE, Origin
 from contact_sync.contacts import ContactType
 
 from operate.aws import Aws
-from operate.reach import rule_of
+from operate.reach import override_of
 
 
 def explained(aws: Aws, manager: str, config: SyncConfig, account_id: str) -> Iterator[str]:
     """Yield a line about the account, and one for each contact type."""
     organization = OrganizationClient(aws.client("organizations"))
     account = organization.account(account_id)
-    units = {*config.rules.units, *config.excluded_organizational_units}
+    units = {*config.overrides_by_subject.units, *config.excluded_organizational_units}
     depths = organization.depths(account, units)
     yield f"{account_id}: {_standing(account, manager, config, set(depths))}"
     for name in ContactType:
         if name not in config.contact_types:
             yield f"  {name:<10}  not synced: not in contact_types"
             continue
-        origin = config.rules.origin(name, account_id, depths)
+        origin = config.overrides_by_subject.origin(name, account_id, depths)
         yield f"  {name:<10}  {_why(config, name, origin)}"
 
 
@@ -44,7 +44,7 @@ def _why(config: SyncConfig, name: ContactType, origin: Origin) -> str:
     kept = ", ".join(config.primary_keeps)
     keeps = f"; the account keeps {kept}" if kept and name is ContactType.PRIMARY else ""
     if origin.of is None:
-        return f"{SOURCE}: no rule{keeps}"
+        return f"{SOURCE}: no override{keeps}"
     kind = "organizational unit" if origin.of.startswith("ou-") else "account"
-    number = rule_of(config, name, origin)
+    number = override_of(config, name, origin)
     return f"{origin.which}: overrides.{number}, for {kind} {origin.of}{keeps}"

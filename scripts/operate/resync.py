@@ -166,7 +166,7 @@ def _follow(aws: Aws, stack: Stack, name: str, options: Namespace) -> int:
 # After an undo; the dry run that is suggested next shows what would be overwritten.
 NOT_FOR_GOOD = (
     "The next contact change or full run overwrites what was put back. To prevent that, correct "
-    "the source or the rule, exclude the account, or give it an override with the value own."
+    "the source or the override, exclude the account, or give it an override with the value own."
 )
 
 # What a dry run would change: contact types with `updated` or `deleted`, by account.

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from account_lister.selection import select_accounts
-from account_lister.sets import KEEPS_ITS_OWN, LEFT_OUT, RunSets, check_rules
+from account_lister.sets import KEEPS_ITS_OWN, LEFT_OUT, RunSets, check_overrides
 from contact_sync.accounts import INVALID, Account, Scope
 from contact_sync.aws.organization import OrganizationClient as Organization
 from contact_sync.config import parse_config
-from contact_sync.contact_sets import SOURCE, ContactRules, ContactSet
+from contact_sync.contact_sets import SOURCE, ContactSet, Overrides
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidConfigError, InvalidSourceError
 from standin.organization import OrganizationClient
@@ -26,7 +26,7 @@ from support.builders import (
     make_scope,
     make_world,
 )
-from support.rule_tables import CASES, Case
+from support.override_tables import CASES, Case
 
 SECURITY, BILLING = ContactType.SECURITY, ContactType.BILLING
 TYPES = tuple(ContactType)
@@ -38,7 +38,7 @@ def given_contacts(
 ) -> dict[str, ContactSet]:
     """Return what the accounts get that a run of the scope would list."""
     accounts = list(organization.accounts())
-    check_rules(accounts, scope.rules.units, organization.missing_units)
+    check_overrides(accounts, scope.overrides.units, organization.missing_units)
     sets = RunSets(scope, types, organization.depths)
     selection = select_accounts(accounts, scope, organization.in_units, sets.add)
     return {one.account_id: sets.sets[one.contact_set] for one in selection.accounts}
@@ -61,7 +61,8 @@ def test_each_account_gets_what_the_most_specific_rule_says(
         )
         config = parse_config(make_config(overrides=case.overrides(step)))
         found = given_contacts(
-            Organization(client_of("organizations")), make_scope(rules=config.rules)
+            Organization(client_of("organizations")),
+            make_scope(overrides=config.overrides_by_subject),
         )
         for account_id, gets in case.expected(step).items():
             expected = {str(name): gets.get(name, SOURCE) for name in TYPES}
@@ -72,24 +73,26 @@ def test_each_account_gets_what_the_most_specific_rule_says(
 
 
 def test_accounts_with_the_same_contacts_share_one_set() -> None:
-    rules = ContactRules({MEMBER: {SECURITY: "payments"}, OTHER: {SECURITY: "payments"}})
-    sets = RunSets(make_scope(rules=rules), [SECURITY], lambda *_: {})
+    overrides = Overrides({MEMBER: {SECURITY: "payments"}, OTHER: {SECURITY: "payments"}})
+    sets = RunSets(make_scope(overrides=overrides), [SECURITY], lambda *_: {})
     assert [0, 0, 1] == [sets.add(make_account(one)) for one in (MEMBER, OTHER, THIRD)]
     assert [{SECURITY: "payments"}, {SECURITY: SOURCE}] == sets.sets
 
 
 def test_the_time_of_a_run_follows_from_what_each_account_gets() -> None:
-    rules = ContactRules({MEMBER: {SECURITY: "own"}})
+    overrides = Overrides({MEMBER: {SECURITY: "own"}})
     seconds = {SECURITY: {"Get": 0.1, "Put": 0.2}, BILLING: {"Get": 0.1}}
-    sets = RunSets(make_scope(rules=rules, seconds=seconds), [SECURITY, BILLING], lambda *_: {})
+    sets = RunSets(
+        make_scope(overrides=overrides, seconds=seconds), [SECURITY, BILLING], lambda *_: {}
+    )
     for one in (MEMBER, OTHER, THIRD):
         sets.add(make_account(one))
     assert pytest.approx(0.5) == sets.seconds
 
 
 def test_an_account_with_nothing_to_sync_is_skipped_and_says_why() -> None:
-    rules = ContactRules({MEMBER: {SECURITY: "own"}, OTHER: {SECURITY: "payments"}})
-    scope = make_scope(rules=rules, left_out={SECURITY: "not set"})
+    overrides = Overrides({MEMBER: {SECURITY: "own"}, OTHER: {SECURITY: "payments"}})
+    scope = make_scope(overrides=overrides, left_out={SECURITY: "not set"})
     sets = RunSets(scope, [SECURITY], lambda *_: {})
     assert [KEEPS_ITS_OWN, 0, LEFT_OUT] == [
         sets.add(make_account(one)) for one in (MEMBER, OTHER, THIRD)
@@ -97,8 +100,10 @@ def test_an_account_with_nothing_to_sync_is_skipped_and_says_why() -> None:
 
 
 def test_a_type_of_which_nobody_gets_the_sources_is_unused() -> None:
-    rules = ContactRules({MEMBER: {SECURITY: "own"}})
-    sets = RunSets(make_scope(rules=rules, left_out={SECURITY: "x"}), [BILLING], lambda *_: {})
+    overrides = Overrides({MEMBER: {SECURITY: "own"}})
+    sets = RunSets(
+        make_scope(overrides=overrides, left_out={SECURITY: "x"}), [BILLING], lambda *_: {}
+    )
     sets.add(make_account(MEMBER))
     assert [SECURITY] == sets.unused
     sets.add(make_account(OTHER))
@@ -116,12 +121,12 @@ def test_a_run_in_which_everyone_gets_an_invalid_contact_is_an_error() -> None:
 
 
 def test_units_at_equal_depth_by_two_paths_are_of_equal_rank() -> None:
-    rules = ContactRules(units={UNIT: {SECURITY: "own"}, OTHER_UNIT: {SECURITY: "payments"}})
+    overrides = Overrides(units={UNIT: {SECURITY: "own"}, OTHER_UNIT: {SECURITY: "payments"}})
     paths = tuple(f"o-exampleorg1/r-exam/{unit}/{MEMBER}/" for unit in (UNIT, OTHER_UNIT))
     account = Account(MEMBER, "ACTIVE", paths)
-    depths = Organization(None).depths(account, rules.units)  # type: ignore[arg-type]
+    depths = Organization(None).depths(account, overrides.units)  # type: ignore[arg-type]
     with pytest.raises(InvalidConfigError, match=f"have equal rank .* {MEMBER}"):
-        rules.origin(SECURITY, MEMBER, depths)
+        overrides.origin(SECURITY, MEMBER, depths)
 
 
 @pytest.mark.rule(4)
@@ -133,6 +138,6 @@ def test_a_rule_of_a_unit_that_does_not_exist_is_refused_by_name(
     accounts = list(members.accounts())
     missing = "ou-exam-nowhere00"
     with pytest.raises(InvalidConfigError, match=f"organizational_units: .*: {missing}$"):
-        check_rules(accounts, [UNIT, INNER_UNIT, OTHER_UNIT, missing], members.missing_units)
+        check_overrides(accounts, [UNIT, INNER_UNIT, OTHER_UNIT, missing], members.missing_units)
     looked_up = [one for one in organization.calls() if one["operation"].startswith("DescribeOrg")]
     assert 2 == len(looked_up)  # the other two are in the account's path

@@ -7,7 +7,7 @@ import pytest
 from standin.organization.worlds import SOURCE_CONTACTS
 from support.builders import MANAGEMENT, make_contact, make_world
 from support.machine import Machine
-from support.rule_tables import BOOK, CASES
+from support.override_tables import BOOK, CASES
 from support.search import SEARCHABLE, search
 
 Json = dict[str, Any]

@@ -43,7 +43,7 @@ def _file(tmp_path: Path) -> Callable[[Any], Path]:
     return write
 
 
-def rules(*overrides: Any, **more: Any) -> dict[str, Any]:
+def overrides(*overrides: Any, **more: Any) -> dict[str, Any]:
     return {"contact_types": ALL, "overrides": list(overrides), **more}
 
 
@@ -91,7 +91,7 @@ class TestAddressBook:
             ({"payments": {**PAYMENTS, "Title": 5}}, "payments.Title: expected text"),
             ({"payments": []}, "payments: expected an object with the fields of a contact"),
             ({"branch": {**PRIMARY_FIELDS, "StateOrRegion": ""}}, "branch.StateOrRegion is req"),
-            ({"own": PAYMENTS}, "own: rules reserve this name"),
+            ({"own": PAYMENTS}, "own: overrides reserve this name"),
             ({"a@example.com": PAYMENTS}, "expected a name of lowercase letters"),
             ({"payments": dict.fromkeys(PAYMENTS, "********")}, "payments: has masked values"),
         ],
@@ -114,19 +114,21 @@ class TestAddressBook:
         self, account: Deployed, config: Config, file: Any
     ) -> None:
         keep_book(account)
-        account.configure(rules(RULE))
+        account.configure(overrides(RULE))
         told = config("contacts", "apply", file({"branch": PRIMARY_FIELDS}), "--yes")
         assert 1 == told.code
-        assert "not in the address book: payments: a rule uses it" in told.error
+        assert "not in the address book: payments: an override uses it" in told.error
         assert 0 == account.aws.calls["dynamodb.TransactWriteItems"]
 
     def test_a_name_that_a_rule_uses_stays_of_its_type(
         self, account: Deployed, config: Config, file: Any
     ) -> None:
         keep_book(account)
-        account.configure(rules(RULE))
+        account.configure(overrides(RULE))
         told = config("contacts", "apply", file({**BOOK, "payments": PRIMARY_FIELDS}), "--yes")
-        expected = "a rule uses a contact that AWS would refuse: payments: security.Name is not set"
+        expected = (
+            "an override uses a contact that AWS would refuse: payments: security.Name is not set"
+        )
         assert expected in told.error
 
 
@@ -136,7 +138,7 @@ class TestEffect:
     ) -> None:
         keep_book(account)
         own = {"account_ids": [OTHER], "billing": "own"}
-        told = config("apply", file(rules(RULE, own)), answer="n")
+        told = config("apply", file(overrides(RULE, own)), answer="n")
         assert 1 == told.code
         assert told.out.endswith(
             "overrides.0 (security payments): 2 accounts\n"
@@ -151,8 +153,8 @@ class TestEffect:
         self, account: Deployed, config: Config, file: Any
     ) -> None:
         keep_book(account)
-        account.configure(rules(RULE))
-        told = config("apply", file(rules()), "--yes")
+        account.configure(overrides(RULE))
+        told = config("apply", file(overrides()), "--yes")
         assert told.out.endswith(
             f"{ACCOUNT}  security: payments -> source\n{OTHER}  security: payments -> source\n"
         )
@@ -162,7 +164,7 @@ class TestEffect:
     ) -> None:
         monkeypatch.setattr("operate.reach.MOST_CHANGES", 1)
         own = {**RULE, "security": "own"}
-        assert config("apply", file(rules(own)), "--yes").out.endswith("and 1 more contacts\n")
+        assert config("apply", file(overrides(own)), "--yes").out.endswith("and 1 more contacts\n")
 
     def test_without_rules_the_organization_is_not_listed(
         self, account: Deployed, config: Config, file: Any
@@ -171,7 +173,7 @@ class TestEffect:
         assert "ListAccounts" not in {one["operation"] for one in account.organization.calls()}
 
     @pytest.mark.parametrize(
-        ("rule", "fault"),
+        ("override", "fault"),
         [
             ({**RULE, "security": "nobody"}, "not in the address book: nobody"),
             ({**RULE, "security": "branch"}, "branch: security.Name is not set"),
@@ -179,10 +181,10 @@ class TestEffect:
         ],
     )
     def test_what_no_run_would_take_is_refused(
-        self, account: Deployed, config: Config, file: Any, rule: Any, fault: str
+        self, account: Deployed, config: Config, file: Any, override: Any, fault: str
     ) -> None:
         keep_book(account)
-        told = config("apply", file(rules(rule)), "--yes")
+        told = config("apply", file(overrides(override)), "--yes")
         assert 1 == told.code
         assert fault in told.error
         assert 0 == account.aws.calls["dynamodb.TransactWriteItems"]
@@ -193,18 +195,20 @@ class TestEffect:
         account.organization.add_fault(
             {"operation": "ListAccounts", "error": "AccessDeniedException"}
         )
-        told = config("apply", file(rules({**RULE, "security": "own"})), "--yes")
+        told = config("apply", file(overrides({**RULE, "security": "own"})), "--yes")
         assert (1, True) == (told.code, "AccessDenied" in told.error)
 
     def test_accounts_that_are_not_there_are_warned_of(self, config: Config, file: Any) -> None:
-        told = config("apply", file(rules({"account_ids": [STRANGER], "security": "own"})), "--yes")
+        told = config(
+            "apply", file(overrides({"account_ids": [STRANGER], "security": "own"})), "--yes"
+        )
         assert 0 == told.code
         assert f"warning: overrides: not in the organization: {STRANGER}" in told.err
 
     def test_a_run_is_started_where_that_is_asked_for(
         self, account: Deployed, config: Config, file: Any
     ) -> None:
-        told = config("apply", file(rules({**RULE, "security": "own"})), "--yes", "--sync")
+        told = config("apply", file(overrides({**RULE, "security": "own"})), "--yes", "--sync")
         assert 0 == told.code
         assert 1 == account.aws.calls["stepfunctions.StartExecution"]
         assert "resync.sh --environment dev --region us-east-1 --attach " in told.err
@@ -214,11 +218,11 @@ class TestExplain:
     def test_each_type_and_its_rule(self, account: Deployed, config: Config) -> None:
         own = {"account_ids": [OTHER], "billing": "own"}
         types = ["primary", "billing", "security"]
-        account.configure(rules(RULE, own, contact_types=types, primary_keeps=["PhoneNumber"]))
+        account.configure(overrides(RULE, own, contact_types=types, primary_keeps=["PhoneNumber"]))
         told = config("explain", OTHER)
         assert told.out == (
             f"{OTHER}: ACTIVE\n"
-            "  primary     source: no rule; the account keeps PhoneNumber\n"
+            "  primary     source: no override; the account keeps PhoneNumber\n"
             f"  billing     own: overrides.1, for account {OTHER}\n"
             "  operations  not synced: not in contact_types\n"
             f"  security    payments: overrides.0, for organizational unit {UNIT}\n"
@@ -240,7 +244,7 @@ class TestExplain:
     def test_an_account_that_is_not_written(
         self, account: Deployed, config: Config, account_id: str, more: Any, standing: str
     ) -> None:
-        account.configure(rules(**more))
+        account.configure(overrides(**more))
         assert config("explain", account_id).out.startswith(f"{account_id}: {standing}\n")
 
     def test_an_account_that_cannot_be_looked_up_is_an_error(
@@ -270,7 +274,7 @@ class TestHistory:
         self, account: Deployed, config: Config, file: Any
     ) -> None:
         account.configure({"contact_types": []})
-        config("apply", file(rules()), "--yes")
+        config("apply", file(overrides()), "--yes")
         assert "  configuration invalid  " in config("history").out
 
 

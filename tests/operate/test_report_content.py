@@ -128,7 +128,7 @@ def test_left_alone(configuration: Json, more: Json, state: State, why: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("rules", "expected"),
+    ("overrides", "expected"),
     [
         ([], (None, None)),
         (
@@ -157,13 +157,13 @@ def test_left_alone(configuration: Json, more: Json, state: State, why: str) -> 
         ),
     ],
 )
-def test_override(rules: list[Json], expected: tuple[str | None, str | None]) -> None:
-    """The most specific rule names the account's contact."""
+def test_override(overrides: list[Json], expected: tuple[str | None, str | None]) -> None:
+    """The most specific override names the account's contact."""
     under = member(unit_ids=("ou-exam-aaaaaaaa", "ou-exam-bbbbbbbb"))
 
-    contact = contact_of(record("updated"), under, overrides=rules)
+    contact = contact_of(record("updated"), under, overrides=overrides)
 
-    assert expected == (contact.contact, contact.rule_of)
+    assert expected == (contact.contact, contact.override_of)
     assert (contact.contact or "") in page(report_of([AccountState(ID, "", "", "", (contact,))]))
 
 

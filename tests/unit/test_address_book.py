@@ -1,15 +1,15 @@
-"""The address book is read tolerantly, and of it only what rules use."""
+"""The address book is read tolerantly, and of it only what overrides use."""
 
 from typing import Any
 
 import pytest
 from contact_sync.address_book import book_faults, parse_book, used_contacts
-from contact_sync.contact_sets import ContactRules
+from contact_sync.contact_sets import Overrides
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidConfigError
 from support.builders import ALTERNATE_FIELDS, MEMBER, PRIMARY_FIELDS, UNIT
 
-RULES = ContactRules(
+RULES = Overrides(
     {MEMBER: {ContactType.SECURITY: "payments", ContactType.BILLING: "own"}},
     {UNIT: {ContactType.SECURITY: "source", ContactType.OPERATIONS: "payments"}},
 )
@@ -52,7 +52,9 @@ def test_faults_are_named_for_each_type_that_uses_the_contact() -> None:
 
 
 def test_a_field_that_accounts_keep_may_be_missing() -> None:
-    rules = ContactRules({MEMBER: {ContactType.PRIMARY: "branch"}})
+    overrides = Overrides({MEMBER: {ContactType.PRIMARY: "branch"}})
     fields = {name: value for name, value in PRIMARY_FIELDS.items() if name != "PhoneNumber"}
-    assert ["branch: primary.PhoneNumber is not set"] == book_faults(rules, {"branch": fields}, ())
-    assert [] == book_faults(rules, {"branch": fields}, ["PhoneNumber"])
+    assert ["branch: primary.PhoneNumber is not set"] == book_faults(
+        overrides, {"branch": fields}, ()
+    )
+    assert [] == book_faults(overrides, {"branch": fields}, ["PhoneNumber"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from contact_sync.config import NotificationSettings, OnSourceDeleted, RetryConfig, parse_config
-from contact_sync.contact_sets import ContactRules
+from contact_sync.contact_sets import Overrides
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidConfigError
 from support.builders import ARABIC_DIGITS, WIDE_DIGITS, hides_its_context, make_config
@@ -58,15 +58,15 @@ BROKEN = {
         {"excluded_organizational_units": ["r-exam"]},
         "excluded_organizational_units.0: ",
     ),
-    "a rule of an unknown type": (
+    "an override of an unknown type": (
         {"overrides": [{"account_ids": ["100000000001"], "fax": "own"}]},
         "overrides.0.fax: unknown key: use account_ids, billing, ",
     ),
-    "a rule without a contact": (
+    "an override without a contact": (
         {"overrides": [{"account_ids": ["100000000001"]}]},
         "overrides.0: specify at least one contact: primary, billing, operations, security",
     ),
-    "a rule of accounts and units": (
+    "an override of accounts and units": (
         {
             "overrides": [
                 {
@@ -78,7 +78,7 @@ BROKEN = {
         },
         "overrides.0: specify either account_ids or organizational_units",
     ),
-    "a rule of nobody": (
+    "an override of nobody": (
         {"overrides": [{"billing": "own"}]},
         "overrides.0: specify either account_ids or organizational_units",
     ),
@@ -86,7 +86,7 @@ BROKEN = {
         {"overrides": [{"account_ids": ["100000000001"], "billing": "a@example.com"}]},
         "overrides.0.billing: expected source, own or a contact name: ",
     ),
-    "two rules of equal rank": (
+    "two overrides of equal rank": (
         {
             "overrides": [
                 {"account_ids": ["100000000001"], "billing": "own"},
@@ -162,11 +162,11 @@ def test_an_item_without_contact_types_is_refused() -> None:
 
 
 def test_the_same_account_may_be_in_rules_for_other_types_and_twice_in_one() -> None:
-    rules = [
+    overrides = [
         {"account_ids": ["100000000001", "100000000001"], "billing": "own"},
         {"account_ids": ["100000000001"], "security": "payments"},
     ]
-    accounts = parse_config(make_config(overrides=rules)).rules.accounts
+    accounts = parse_config(make_config(overrides=overrides)).overrides_by_subject.accounts
     expected = {ContactType.BILLING: "own", ContactType.SECURITY: "payments"}
     assert {"100000000001": expected} == accounts
 
@@ -224,7 +224,7 @@ def test_everything_can_be_set() -> None:
         )
     )
     units = {"ou-exam-payments": {ContactType.SECURITY: "payments"}}
-    assert ContactRules(units=units) == config.rules
+    assert Overrides(units=units) == config.overrides_by_subject
     assert ["PhoneNumber"] == config.primary_keeps
     assert ["100000000001"] == config.excluded_accounts
     assert ["ou-exam-sandboxes"] == config.excluded_organizational_units

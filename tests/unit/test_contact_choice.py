@@ -77,8 +77,8 @@ def test_a_change_that_finds_only_a_missing_contact_different_asks_for_all() -> 
     assert [BILLING, SECURITY] == asked(CHANGE, differing=(BILLING, SECURITY), unset=SECURITY)
     # What can be done about it is done.
     assert [SECURITY] == asked(CHANGE, differing=(SECURITY,), unset=SECURITY, **DELETES)
-    rule = {"account_ids": [OTHER], "security": "night"}
-    assert [SECURITY] == asked(CHANGE, differing=(SECURITY,), unset=SECURITY, overrides=[rule])
+    override = {"account_ids": [OTHER], "security": "night"}
+    assert [SECURITY] == asked(CHANGE, differing=(SECURITY,), unset=SECURITY, overrides=[override])
 
 
 def test_a_type_that_differs_and_is_not_configured_is_not_asked_for() -> None:

@@ -331,8 +331,8 @@ def test_the_contacts_that_rules_use_are_stored_with_the_source() -> None:
     given.plan()
     source = given.bucket.objects[f"{PREFIX}/source.json"]
     assert (PAYMENTS, ("City",)) == (source.named, source.primary_keeps)
-    rules = given.bucket.objects[f"{PREFIX}/scope.json"].rules
-    assert {MEMBER: {ContactType.SECURITY: "payments"}} == rules.accounts
+    overrides = given.bucket.objects[f"{PREFIX}/scope.json"].overrides
+    assert {MEMBER: {ContactType.SECURITY: "payments"}} == overrides.accounts
 
 
 def test_what_a_partition_does_not_change_is_kept_as_well() -> None:

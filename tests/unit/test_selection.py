@@ -13,7 +13,7 @@ from account_lister.selection import (
     select_accounts,
 )
 from contact_sync.accounts import Account, ListedAccount, Scope
-from contact_sync.contact_sets import OWN, ContactRules
+from contact_sync.contact_sets import OWN, Overrides
 from contact_sync.contacts import ContactType
 from contact_sync.errors import (
     AccessDeniedError,
@@ -203,8 +203,10 @@ def test_an_excluded_management_account_is_warned_of() -> None:
 
 
 def test_a_rule_of_an_account_that_is_not_in_the_organization_is_warned_of() -> None:
-    rules = ContactRules(accounts={STRANGER: {ContactType.BILLING: OWN}})
-    assert [f"overrides: not in the organization: {STRANGER}"] == select(rules=rules).warnings
+    overrides = Overrides(accounts={STRANGER: {ContactType.BILLING: OWN}})
+    assert [f"overrides: not in the organization: {STRANGER}"] == select(
+        overrides=overrides
+    ).warnings
 
 
 def test_of_very_many_unknown_exclusions_the_first_are_named() -> None:

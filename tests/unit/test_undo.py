@@ -9,7 +9,7 @@ from account_lister.sets import RunSets
 from account_lister.undo import replacing_runs, select_undone
 from contact_sync.accounts import Account, ListedAccount
 from contact_sync.comparison import UNKNOWN, Decision, KnownContact, Status
-from contact_sync.contact_sets import OWN, ContactRules
+from contact_sync.contact_sets import OWN, Overrides
 from contact_sync.contacts import ABSENT, Contact, ContactType
 from contact_sync.errors import InvalidRequestError
 from contact_sync.undo import CHANGED_SINCE, NOT_DELETABLE, Former, Replaced, former
@@ -180,8 +180,8 @@ def test_an_excluded_account_is_undone_and_stays_so() -> None:
 def test_what_is_not_synced_or_the_accounts_own_stays() -> None:
     stays = [ListedAccount(MEMBER, 0, (BILLING,))]
     assert stays == select(MEMBER, synced_types=(SECURITY,)).accounts
-    rules = ContactRules(accounts={MEMBER: {BILLING: OWN}})
-    assert stays == select(MEMBER, rules=rules).accounts
+    overrides = Overrides(accounts={MEMBER: {BILLING: OWN}})
+    assert stays == select(MEMBER, overrides=overrides).accounts
 
 
 @pytest.mark.rule(2)

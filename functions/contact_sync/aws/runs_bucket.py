@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from contact_sync.account_sync import Source
 from contact_sync.accounts import ListedAccount, Scope
 from contact_sync.aws.clients import named_errors
-from contact_sync.contact_sets import ContactRules, ContactSet
+from contact_sync.contact_sets import ContactSet, Overrides
 from contact_sync.contacts import Contact, ContactType
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class RunsBucket:
                 "organizational_units": _listed(scope.organizational_units),
                 "excluded_accounts": _listed(scope.excluded_accounts),
                 "excluded_organizational_units": _listed(scope.excluded_organizational_units),
-                "rules": {"accounts": scope.rules.accounts, "units": scope.rules.units},
+                "overrides": {"accounts": scope.overrides.accounts, "units": scope.overrides.units},
                 "left_out": scope.left_out,
                 "seconds": scope.seconds,
                 "undoes": list(scope.undoes),
@@ -56,13 +56,13 @@ class RunsBucket:
     def load_scope(self, key: str) -> Scope:
         """Load what store_scope stored."""
         stored = self._load(key)
-        rules = {
+        overrides = {
             kind: {subject: _by_type(contacts) for subject, contacts in some.items()}
-            for kind, some in stored["rules"].items()
+            for kind, some in stored["overrides"].items()
         }
         read = {
             "excluded_accounts": frozenset(stored["excluded_accounts"]),
-            "rules": ContactRules(**rules),
+            "overrides": Overrides(**overrides),
             "left_out": _by_type(stored["left_out"]),
             "seconds": _by_type(stored["seconds"]),
             "undoes": tuple(stored["undoes"]),

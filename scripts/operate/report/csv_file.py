@@ -29,7 +29,7 @@ COLUMNS = (
     "changed_by_trigger",
     "changed_by_event_ids",
     "contact",
-    "rule_of",
+    "override_of",
 )
 
 
@@ -60,7 +60,7 @@ def _row(account: AccountState, contact: ContactState, runs: dict[str, Run]) -> 
     yield from (_time(contact.changed_at), contact.changed_by or "")
     yield changed_by.trigger if changed_by else ""
     yield " ".join(changed_by.event_ids) if changed_by else ""
-    yield from (contact.contact or "", contact.rule_of or "")
+    yield from (contact.contact or "", contact.override_of or "")
 
 
 def _time(at: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from contact_sync.accounts import ACTIVE
 from contact_sync.comparison import CHANGED, FAILURES, Status
 from contact_sync.config import parse_config
-from contact_sync.contact_sets import OWN, SOURCE, ContactRules, Origin
+from contact_sync.contact_sets import OWN, SOURCE, Origin, Overrides
 from contact_sync.contacts import ABSENT, ALTERNATE_TYPES, ContactType
 from contact_sync.errors import InvalidConfigError, NotRecordedError, error_class
 
@@ -50,7 +50,7 @@ class ContactState:
     `why` is an error's name or the reason of a skip. `attempted_by` is the run that compared the
     contact last, `changed_by` the run that wrote it last, None if the run has expired. `is_set` is
     None if it is not known. `contact` is the name of the account's contact in the address book,
-    None if it gets the management account's; `rule_of` is the rule's account or unit.
+    None if it gets the management account's; `override_of` is the override's account or unit.
     """
 
     type: str
@@ -65,7 +65,7 @@ class ContactState:
     changed_by: str | None = None
     is_set: bool | None = None
     contact: str | None = None
-    rule_of: str | None = None
+    override_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,17 +114,17 @@ class Knowledge:
         return member.id in accounts or any(unit in units for unit in member.unit_ids)
 
     @cached_property
-    def _rules(self) -> ContactRules:
+    def _overrides(self) -> Overrides:
         try:
-            return parse_config(self.configuration).rules
+            return parse_config(self.configuration).overrides_by_subject
         except InvalidConfigError:
-            return ContactRules()  # every run fails, and reports the error
+            return Overrides()  # every run fails, and reports the error
 
     def origin(self, member: Member, name: str) -> Origin:
-        """Return which contact the account gets, and by which rule."""
+        """Return which contact the account gets, and by which override."""
         depths = {unit: depth for depth, unit in enumerate(member.unit_ids)}
         try:
-            return self._rules.origin(ContactType(name), member.id, depths)
+            return self._overrides.origin(ContactType(name), member.id, depths)
         except InvalidConfigError:
             return Origin()
 
@@ -194,7 +194,7 @@ class _Reader:
             changed_by=changed_by,
             is_set=is_set,
             contact=None if contact in (SOURCE, OWN) else contact,
-            rule_of=origin.of,
+            override_of=origin.of,
         )
 
     def _left_alone(self, member: Member, contact: str) -> tuple[State, str] | None:

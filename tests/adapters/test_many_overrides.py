@@ -1,4 +1,4 @@
-"""Many rules in a large organization: what they add to listing it."""
+"""Many overrides in a large organization: what they add to listing it."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from account_lister.selection import select_accounts
-from account_lister.sets import RunSets, check_rules
+from account_lister.sets import RunSets, check_overrides
 from contact_sync.aws.organization import OrganizationClient as Organization
 from contact_sync.config import parse_config
 from contact_sync.contacts import ContactType
@@ -14,7 +14,7 @@ from standin.organization import OrganizationClient
 from support.builders import make_config, make_scope, make_world
 
 ACCOUNTS, UNITS, RULES = 10_000, 200, 500
-# Of the time that listing takes without rules.
+# Of the time that listing takes without overrides.
 MOST_ADDED = 0.1
 
 
@@ -24,9 +24,9 @@ def test_500_rules_add_little_to_listing_10_000_accounts(
 ) -> None:
     units = [f"ou-exam-{number:08}" for number in range(UNITS)]
     ids = [str(100_000_000_001 + number) for number in range(ACCOUNTS)]
-    rules = [{"organizational_units": [one], "security": f"name-{one[-3:]}"} for one in units]
-    rules += [{"account_ids": [one], "billing": "own"} for one in ids[: RULES - UNITS]]
-    config = parse_config(make_config(overrides=rules))
+    overrides = [{"organizational_units": [one], "security": f"name-{one[-3:]}"} for one in units]
+    overrides += [{"account_ids": [one], "billing": "own"} for one in ids[: RULES - UNITS]]
+    config = parse_config(make_config(overrides=overrides))
     organization.reset(
         make_world(
             *({"id": one, "parent": units[n % UNITS]} for n, one in enumerate(ids)),
@@ -38,7 +38,7 @@ def test_500_rules_add_little_to_listing_10_000_accounts(
         )
     )
     members = Organization(client_of("organizations"))
-    scope = make_scope(rules=config.rules)
+    scope = make_scope(overrides=config.overrides_by_subject)
 
     started = time.process_time()
     accounts = list(members.accounts())
@@ -49,12 +49,12 @@ def test_500_rules_add_little_to_listing_10_000_accounts(
 
     sets = RunSets(scope, list(ContactType), members.depths)
     started = time.process_time()
-    check_rules(accounts, scope.rules.units, members.missing_units)
+    check_overrides(accounts, scope.overrides.units, members.missing_units)
     selection = select_accounts(accounts, scope, members.in_units, sets.add)
     added = time.process_time() - started - selecting
 
     assert ACCOUNTS == len(selection.accounts)
-    assert UNITS <= len(sets.sets) <= RULES, "memory grows with rules, not with accounts"
+    assert UNITS <= len(sets.sets) <= RULES, "memory grows with overrides, not with accounts"
     assert calls == len(organization.calls()), "no extra call per account"
-    print(f"listing {listing:.2f} s, rules {added:.3f} s more, {len(sets.sets)} sets")
+    print(f"listing {listing:.2f} s, overrides {added:.3f} s more, {len(sets.sets)} sets")
     assert added <= MOST_ADDED * listing

@@ -1,4 +1,4 @@
-"""Organizations with rules, and which contact each account gets: one table for every level.
+"""Organizations with overrides, and which contact each account gets: one table for every level.
 
 An account is a letter, a unit the path to it; `ids` makes IDs of both that no other case has, so
 that all cases fit into one organization.
@@ -25,10 +25,10 @@ BOOK: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Step:
-    """Where accounts are, the rules, and what each account gets; the rest gets the source's."""
+    """Where accounts are, the overrides, and what each account gets; the rest gets the source's."""
 
     where: Mapping[str, str]
-    rules: Sequence[Rule]
+    overrides: Sequence[Rule]
     gets: Mapping[str, Mapping[str, str]]
 
 
@@ -49,7 +49,7 @@ class Case:
     def units(self) -> list[Json]:
         """Return the units of every step, parents first."""
         paths = {path for step in self.steps for path in step.where.values() if path}
-        paths |= {one for step in self.steps for one, _ in step.rules if not _is_account(one)}
+        paths |= {one for step in self.steps for one, _ in step.overrides if not _is_account(one)}
         paths |= {part for path in paths for part in _above(path)}
         return [
             {"id": self.unit(path), "name": path, "parent": self.unit(path.rpartition("/")[0])}
@@ -65,7 +65,7 @@ class Case:
             {"account_ids": [self.account(one) for one in subjects.split()], **contacts}
             if _is_account(subjects)
             else {"organizational_units": [self.unit(one) for one in subjects.split()], **contacts}
-            for subjects, contacts in self.steps[step].rules
+            for subjects, contacts in self.steps[step].overrides
         ]
 
     def expected(self, step: int = 0) -> dict[str, dict[str, str]]:
@@ -86,8 +86,8 @@ def _above(path: str) -> list[str]:
 NESTED = {"A": "", "B": "x", "C": "x/y", "D": "x/y/z", "E": "w"}
 
 
-def _one(name: str, rules: Sequence[Rule], gets: Mapping[str, Mapping[str, str]]) -> Any:
-    return name, (Step(NESTED, rules, gets),)
+def _one(name: str, overrides: Sequence[Rule], gets: Mapping[str, Mapping[str, str]]) -> Any:
+    return name, (Step(NESTED, overrides, gets),)
 
 
 def _two(name: str, first: Step, second: Step) -> Any:
@@ -103,10 +103,12 @@ CASES = tuple(
     Case(number, name, steps)
     for number, (name, steps) in enumerate(
         [
-            _one("no rule", [], {}),
-            _one("a rule of an account", [("A", S_PAY)], {"A": S_PAY}),
-            _one("a rule of two accounts", [("A D", S_PAY)], {"A": S_PAY, "D": S_PAY}),
-            _one("a rule of a unit, at any depth", [("x", S_PAY)], dict.fromkeys("BCD", S_PAY)),
+            _one("no override", [], {}),
+            _one("an override of an account", [("A", S_PAY)], {"A": S_PAY}),
+            _one("an override of two accounts", [("A D", S_PAY)], {"A": S_PAY, "D": S_PAY}),
+            _one(
+                "an override of a unit, at any depth", [("x", S_PAY)], dict.fromkeys("BCD", S_PAY)
+            ),
             _one("of an inner unit", [("x/y", S_PAY)], {"C": S_PAY, "D": S_PAY}),
             _one("of the innermost unit", [("x/y/z", S_PAY)], {"D": S_PAY}),
             _one("of two units", [("x/y w", S_PAY)], dict.fromkeys("CDE", S_PAY)),
@@ -116,7 +118,7 @@ CASES = tuple(
                 {"B": S_PAY, "C": S_CALL, "D": S_CALL},
             ),
             _one(
-                "whatever the order of the rules",
+                "whatever the order of the overrides",
                 [("x/y", S_CALL), ("x", S_PAY)],
                 {"B": S_PAY, "C": S_CALL, "D": S_CALL},
             ),
@@ -172,7 +174,7 @@ CASES = tuple(
                 },
             ),
             _one(
-                "two rules of one unit for two types",
+                "two overrides of one unit for two types",
                 [("x", S_PAY), ("x", O_CALL)],
                 {one: {**S_PAY, **O_CALL} for one in "BCD"},
             ),
@@ -196,7 +198,7 @@ CASES = tuple(
                 {"C": S_PAY, "D": S_PAY, "E": S_CALL},
             ),
             _one(
-                "a rule of a unit and a rule of an account that it does not have",
+                "an override of a unit and an override of an account that it does not have",
                 [("x", S_PAY), ("E", S_CALL)],
                 {**dict.fromkeys("BCD", S_PAY), "E": S_CALL},
             ),
@@ -222,17 +224,17 @@ CASES = tuple(
                 ),
             ),
             _two(
-                "a rule that is removed",
+                "an override that is removed",
                 Step(NESTED, [("x", S_PAY), ("D", S_CALL)], {"B": S_PAY, "C": S_PAY, "D": S_CALL}),
                 Step(NESTED, [("x", S_PAY)], dict.fromkeys("BCD", S_PAY)),
             ),
             _two(
-                "the last rule that is removed",
+                "the last override that is removed",
                 Step(NESTED, [("x", S_PAY)], dict.fromkeys("BCD", S_PAY)),
                 Step(NESTED, [], {}),
             ),
             _two(
-                "a rule that comes",
+                "an override that comes",
                 Step(NESTED, [], {}),
                 Step(NESTED, [("x/y", S_NIGHT)], {"C": S_NIGHT, "D": S_NIGHT}),
             ),
