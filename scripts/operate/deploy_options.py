@@ -48,7 +48,7 @@ def parser() -> Parser:
     made.value("--notification-email", email, "ADDRESS", "address to notify")
     meaning = 'when full runs start, in UTC: "rate(1 day)", "cron(0 3 * * ? *)" or off'
     made.value("--schedule", schedule, "WHEN", meaning)
-    meaning = "for the default configuration (all four); no effect if one is stored already"
+    meaning = "for the default configuration (default: all); no effect if one is already stored"
     made.values("--contact-types", contact_type, "T", meaning)
     meaning = "fields of the primary contact that each account keeps, such as PhoneNumber; or none"
     made.values("--primary-keeps", kept_field, "FIELD", meaning)

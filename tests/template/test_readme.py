@@ -19,9 +19,9 @@ ROWS = {
     "PointInTimeRecovery": "Point-in-time recovery",
     "NotifyOnSuccess": "Success notifications by default",
     "TerminationProtection": "Termination protection",
-    "HandlerErrorsToAlarm": "Errors of the handler that raise an alarm",
+    "HandlerErrorsToAlarm": "Handler errors that raise an alarm",
     "FailedAccountsToAlarm": "Failed accounts that raise an alarm",
-    "KeyDeletionDays": "Days that a deleted key can be kept",
+    "KeyDeletionDays": "Waiting period before a deleted key is gone (days)",
 }
 
 
