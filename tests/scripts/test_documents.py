@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.cli import REPOSITORY
-from support.documents import DOCUMENTS, README, name_of, section_of
+from support.documents import DOCUMENTS, OPERATING, README, name_of, section_of
 
 CHANGELOG = REPOSITORY / ".github/CHANGELOG.md"
 
@@ -78,9 +78,9 @@ def test_every_document_is_linked_from_the_readme() -> None:
     assert {name_of(document) for document in DOCUMENTS} - {"README.md"} <= set(links)
 
 
-def test_the_guides_titles_are_in_the_readme() -> None:
+def test_the_guides_titles_are_in_the_operators_readme() -> None:
     """Who comes with the deployment guide finds each of its sections."""
-    rows = section_of(README, "If you know the deployment guide").splitlines()
+    rows = section_of(OPERATING, "If you know the deployment guide").splitlines()
     told = {
         title
         for row in rows
