@@ -23,8 +23,8 @@ FREED = "UPDATE_ROLLBACK_COMPLETE"
 
 EPILOG = """\
 Rolls back to the release before the current one, and deletes the stored current release. A
-rollback changes code and settings; tables keep their items, and paused triggers stay paused. If an
-update of the stack is stuck, the command rolls that update back.
+rollback changes code and settings, but neither the tables nor whether rules and schedule are
+paused. If an update of the stack is stuck, the command rolls that update back.
 
 exit codes:
   0  rolled back, or deleted
