@@ -34,9 +34,7 @@ def rules(site: Site) -> Notes:
         elif states[name] == "DISABLED" and site.triggers == "ENABLED":
             yield warn(f"{name} is disabled: aws events enable-rule --name {name}")
     if site.triggers == "DISABLED":
-        yield warn(
-            "Triggers is DISABLED, so that no event starts an execution; deploy with --resume"
-        )
+        yield warn("Triggers is DISABLED: no event starts an execution until deploy.sh --resume")
     return f"{len(names)} enabled"
 
 

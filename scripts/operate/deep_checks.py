@@ -111,7 +111,7 @@ class DeepChecks:
                     f"{prefix}{rule} {does} the event {name}, because it was changed outside "
                     f"CloudFormation: {site.repair}"
                 )
-        return f"{len(known)} AWS events match the rules that they should"
+        return f"{len(known)} AWS events match the rules as expected"
 
     def self_edits(self, site: Site) -> Notes:
         """Check whether a policy keeps members from editing their contacts, which is optional."""

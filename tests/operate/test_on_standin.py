@@ -144,7 +144,7 @@ def test_validate(organization: Machine) -> None:
         "functions: 5 ready",
         "rules: 12 enabled",
         "trail: organization logs management events",
-        "patterns: 19 AWS events match the rules that they should",
+        "patterns: 19 AWS events match the rules as expected",
     ):
         assert f"pass  {expected}\n" in told.stdout
     execution = organization.stack.executions()[-1]

@@ -394,7 +394,7 @@ class TestResources:
         site.answer("events.ListRules", {"Rules": rules})
 
         expected = (
-            "warn Triggers is DISABLED, so that no event starts an execution; deploy with --resume"
+            "warn Triggers is DISABLED: no event starts an execution until deploy.sh --resume"
         )
         assert expected == site.told()["rules"]
 
@@ -685,7 +685,7 @@ class TestDeep:
         told = site.told("--deep")
 
         assert [*BASIC, *DEEP] == list(told)
-        assert "pass 19 AWS events match the rules that they should" == told["patterns"]
+        assert "pass 19 AWS events match the rules as expected" == told["patterns"]
         assert "pass a rule started event" == told["test event"]
         assert "pass [dev] dry run success" == told["dry run"]
         assert "pass 3 s for 0 accounts; the quotas allow 2 s" == told["time"]
