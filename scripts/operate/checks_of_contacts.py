@@ -59,7 +59,7 @@ def last_run(site: Site) -> Notes:
     if run["status"] != "success":
         yield warn(
             f"{run['sync_id']} did not succeed ({run['status']}, {run.get('error')}): do what its "
-            f"message says; {resync} --retry-of {run['sync_id']} repeats the failed accounts"
+            f"message says; {resync} --retry-of {run['sync_id']} repeats what failed"
         )
     return f"{run['sync_id']} succeeded"
 

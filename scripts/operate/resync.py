@@ -67,7 +67,7 @@ def parser() -> Parser:
     made.values("--ou", unit_id, "ID", "only accounts under these OUs, at any depth")
     made.values("--type", contact_type, "T", f"only these contacts: {', '.join(ContactType)}")
     made.flag("--dry-run", meaning="compare and report, write to no account")
-    meaning = "only the accounts that failed in this run; not with --account, --ou or --type"
+    meaning = "only the accounts that failed in this run; not with --account, --ou, --type, --undo"
     made.value("--retry-of", execution_name, "NAME", meaning)
     meaning = "put back what this run replaced, in accounts that still have what it wrote"
     made.value("--undo", execution_name, "NAME", meaning)
