@@ -417,10 +417,10 @@ class Trial:
         found = next((one for one in self.system.executions() if one.name == name), None)
         if found is None or found.status == "RUNNING":
             return None
-        members = cases.ids_of(self.system.world())
         bodies = [one.body for one in self.system.messages() if _mentions(one, str(name))]
-        failed = {one for one in members for body in bodies if _names(body, one, "")}
-        return frozenset(failed) or None
+        # An account may have left since.
+        named = {(one, body) for body in bodies for one in re.findall(r"\b[0-9]{12}\b", body)}
+        return frozenset(one for one, body in named if _names(body, one, "")) or None
 
     def _is_to_be_retried(self, execution: Any) -> bool:
         """Tell whether a message says that this execution is to be repeated."""
