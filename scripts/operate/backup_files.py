@@ -108,7 +108,7 @@ def requests_of(file: Path, table: str) -> list[Json]:
     try:
         content = json.loads(file.read_bytes())
         requests: list[Json] = content[table]
-        items = [request["PutRequest"]["Item"] for request in requests]
+        items = [dict(request["PutRequest"]["Item"]) for request in requests]
     except OSError as error:
         raise OperateError(f"{file}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):

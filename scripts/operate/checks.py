@@ -72,7 +72,7 @@ class Result:
         return max((level for level, _ in self.notes), key=(PASS, WARN, FAIL).index, default=PASS)
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """The notes, or the text of a pass."""
         return "; ".join(text for _, text in self.notes) or self.text
 

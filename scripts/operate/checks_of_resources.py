@@ -92,7 +92,7 @@ def state_machine(site: Site) -> Notes:
     client = site.aws.client("stepfunctions")
     status = client.describe_state_machine(stateMachineArn=arn)["status"]
     if status != "ACTIVE":
-        yield fail(f"it is {status}: {site.repair}")
+        yield fail(f"{arn.rpartition(':')[2]} is {status}: {site.repair}")
     return "active"
 
 

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from contact_sync.aws.items import from_item
 from contact_sync.contacts import ContactType
 
+from operate import backup_files
 from operate.aws import Aws, code_of
 from operate.configuration import read_item
 from operate.console import OperateError
@@ -88,19 +89,17 @@ def _read_backup(deployment: Deployment, folder: Path) -> None:
     try:
         deployment.settings.kept |= json.loads((folder / "parameters.json").read_text())
         deployment.tags |= json.loads((folder / "tags.json").read_text())
-        first = json.loads((folder / "config-table-backup.json").read_text())
-        others = sorted(folder.glob("config-table-backup-*.json"))
-        tables = [first, *(json.loads(file.read_text()) for file in others)]
     except FileNotFoundError as error:
         raise OperateError(
             f"cannot deploy from {folder}: it has no {Path(error.filename).name}; deploy with "
             "options and --paused instead, then use scripts/restore.sh"
         ) from error
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise OperateError(f"the backup in {folder} is damaged: {error}") from error
     deployment.settings.given |= PAUSED
-    requests = [one for table in tables for some in table.values() for one in some]
-    items = [request["PutRequest"]["Item"] for request in requests]
+    entry = backup_files.check(folder, {"config": f"{deployment.name}-config"})["config"]
+    files = [backup_files.requests_of(folder / file, entry["table"]) for file in entry["files"]]
+    items = [request["PutRequest"]["Item"] for requests in files for request in requests]
     default = [item for item in items if item["config_key"] == {"S": "default"}]
     deployment.to_restore = default[0] if default else {}
     deployment.configuration = from_item(deployment.to_restore)

@@ -55,7 +55,7 @@ def run(options: Namespace) -> int:
     for result in _results(options):
         results.append(result)
         if not options.json:
-            out(f"{result.level:<4}  {result.name}: {result.told}")
+            out(f"{result.level:<4}  {result.name}: {result.message}")
     counts = Counter(result.level for result in results)
     if options.json:
         out_json(
@@ -64,7 +64,8 @@ def run(options: Namespace) -> int:
                 "failed": counts[FAIL],
                 "warnings": counts[WARN],
                 "checks": [
-                    {"name": one.name, "level": one.level, "told": one.told} for one in results
+                    {"name": one.name, "level": one.level, "message": one.message}
+                    for one in results
                 ],
             }
         )

@@ -19,6 +19,7 @@ ACCOUNT = "999999999999"
 EMAIL = "team@example.com"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 FORWARDING = f"{STACK}-forwarding"
+CONFIG = f"{STACK}-config"
 Deploy = Callable[..., Told]
 
 
@@ -646,7 +647,12 @@ class TestRestore:
         files = {
             "parameters": {"LogLevel": "ERROR", "Triggers": "ENABLED", "Release": "s3://gone/x"},
             "tags": {"team": "security"},
-            "config-table-backup": {"old-table": [{"PutRequest": {"Item": item}}]},
+            "config-table-backup": {CONFIG: [{"PutRequest": {"Item": item}}]},
+            "manifest": {
+                "tables": {
+                    "config": {"table": CONFIG, "items": 1, "files": ["config-table-backup.json"]}
+                }
+            },
         }
         for name, content in files.items():
             (tmp_path / f"{name}.json").write_text(json.dumps(content))
@@ -667,6 +673,28 @@ class TestRestore:
         where = "--environment dev --region us-east-1"
         assert f"  scripts/restore.sh {where} --input {backup}" in told.err
         assert f"  scripts/deploy.sh {where} --account-id {ACCOUNT} --resume" in told.err
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            ("parameters", "[1]", "is damaged"),
+            ("tags", "{", "is damaged"),
+            ("manifest", "{}", "manifest.json is damaged"),
+            ("config-table-backup", '{"x": []}', "is not a request to write items"),
+        ],
+        ids=str,
+    )
+    def test_damaged(
+        self, nothing: Deploying, deploy: Deploy, backup: Path, damage: tuple[str, str, str]
+    ) -> None:
+        file, content, complaint = damage
+        (backup / f"{file}.json").write_text(content)
+
+        told = deploy("--restore", backup)
+
+        assert 1 == told.code
+        assert complaint in told.error
+        assert ("us-east-1", STACK) not in nothing.account.stacks.stacks
 
     @pytest.mark.case("E2")
     def test_no_backup(self, nothing: Deploying, deploy: Deploy, tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_json(site: Healthy) -> None:
     assert BASIC == [check["name"] for check in document["checks"]]
     (failed,) = [check for check in document["checks"] if check["level"] == "fail"]
     assert "key" == failed["name"]
-    assert failed["told"].startswith(f"alias/{STACK} is Disabled")
+    assert failed["message"].startswith(f"alias/{STACK} is Disabled")
 
 
 class TestStack:
@@ -275,7 +275,7 @@ class TestResources:
                 "stepfunctions.DescribeStateMachine",
                 {"status": "DELETING"},
                 "state machine",
-                f"fail it is DELETING: {REPAIR}",
+                f"fail contact-sync is DELETING: {REPAIR}",
             ),
             (
                 "dynamodb.DescribeTable",

@@ -50,7 +50,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Run:
-    """One run; times in ISO 8601, `status` "under way" until it ends.
+    """One run; times in ISO 8601, `status` "in progress" until it ends.
 
     `accounts` counts the accounts by status. `drifted` counts the drifted accounts; `drifts` lists
     them with the contact types.
@@ -136,7 +136,7 @@ def run_of(
         name=item["sync_id"],
         started_at=item["started_at"],
         ended_at=item.get("ended_at"),
-        status=item.get("status") or "under way",
+        status=item.get("status") or "in progress",
         dry_run=bool(item.get("dry_run")),
         trigger=TRIGGERS.get(source, source),
         event_name=trigger.get("event_name"),
