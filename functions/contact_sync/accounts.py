@@ -33,6 +33,8 @@ class Pattern:
 
 ACCOUNT_ID = Pattern(r"^[0-9]{12}$")
 ORGANIZATIONAL_UNIT_ID = Pattern(r"^ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$")
+# Source: API_StartExecution of Step Functions, `name`.
+EXECUTION_NAME = Pattern(r'^[^\s"#$%&*,/:;<>?\[\\\]^`{|}~\x00-\x1f\x7f-\x9f]{1,80}$')
 AccountId = Annotated[str, ACCOUNT_ID]
 OrganizationalUnitId = Annotated[str, ORGANIZATIONAL_UNIT_ID]
 

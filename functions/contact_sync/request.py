@@ -39,8 +39,6 @@ class TriggerSource(StrEnum):
 ABOUT_ONE_ACCOUNT = frozenset(
     {TriggerSource.ACCOUNT_JOINED, TriggerSource.ACCOUNT_LEFT, TriggerSource.ACCOUNT_MOVED}
 )
-# These do what is queued, and request nothing themselves.
-WITHOUT_REQUEST = frozenset({TriggerSource.RECOVERY, TriggerSource.CONTINUATION})
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,23 @@ Slow to import, because of pydantic: only contact_sync.request imports it, for t
 from functools import cache
 from typing import Annotated, Any, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from contact_sync.accounts import AccountId, OrganizationalUnitId
+from contact_sync.accounts import EXECUTION_NAME, AccountId, OrganizationalUnitId
 from contact_sync.errors import InvalidRequestError
 from contact_sync.request import ABOUT_ONE_ACCOUNT, MAX_HOPS, RunRequest, TriggerSource
 from contact_sync.validation import ContactTypeName, StrictModel, choices, faults
 
 Text = Annotated[str, Field(min_length=1, max_length=1_000)]
+
+
+def _without_arn(given: Any) -> Any:
+    """Return the name in an execution's ARN, which messages and the console show."""
+    is_arn = isinstance(given, str) and given.startswith("arn:")
+    return given.rpartition(":")[2] if is_arn else given
+
+
+ExecutionName = Annotated[str, EXECUTION_NAME, BeforeValidator(_without_arn)]
 TriggerSourceName = choices(TriggerSource, "source")
 
 
@@ -47,8 +56,8 @@ class SyncRequest(StrictModel):
     account_ids: Annotated[list[AccountId], Field(min_length=1)] | None = None
     organizational_units: Annotated[list[OrganizationalUnitId], Field(min_length=1)] | None = None
     contact_types: Annotated[list[ContactTypeName], Field(min_length=1)] | None = None
-    retry_of: Text | None = None
-    undo: Text | None = None
+    retry_of: ExecutionName | None = None
+    undo: ExecutionName | None = None
     reason: Text | None = None
     trigger: Trigger | None = None
 

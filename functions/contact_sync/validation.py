@@ -13,7 +13,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from contact_sync.accounts import ACCOUNT_ID, ORGANIZATIONAL_UNIT_ID, Pattern
+from contact_sync.accounts import ACCOUNT_ID, EXECUTION_NAME, ORGANIZATIONAL_UNIT_ID, Pattern
 from contact_sync.contacts import ContactType
 from contact_sync.errors import listed
 
@@ -91,6 +91,7 @@ WANTED_PATTERNS = {
     ORGANIZATIONAL_UNIT_ID.regex: (
         "expected the ID of an organizational unit, such as ou-ab12-34cd56ef"
     ),
+    EXECUTION_NAME.regex: "expected the name or the ARN of an execution",
     CONTACT_NAME.regex: (
         "expected source, own or a contact name: lowercase letters, digits, - and _"
     ),

@@ -45,11 +45,11 @@ def asked_types(
 
     A contact change asks for the types that differ from what was last tried everywhere. It asks
     for all types if none differs, because the change was missed or the read is stale, and if no
-    differing type can be tried: a missing contact that members keep differs each time.
+    differing type can be tried: an invalid contact, or a missing one that members keep, differs
+    each time.
     """
     changed = [name for name in config.ordered_types if name in differing]
-    named = _named_types(config)
-    if not any(source[name] or name in named or _deletes(config, name) for name in changed):
+    if not any(_can_be_tried(name, config, source) for name in changed):
         changed = config.ordered_types
     asked: set[ContactType] = set()
     for request in requests:
@@ -113,6 +113,13 @@ def differing_types(
 def _named_types(config: SyncConfig) -> set[ContactType]:
     """Return the types for which overrides give some accounts another contact by name."""
     return {name for some in config.overrides_by_subject.names.values() for name in some}
+
+
+def _can_be_tried(name: ContactType, config: SyncConfig, source: SourceContacts) -> bool:
+    if name in _named_types(config):
+        return True
+    contact = source[name]
+    return not contact.faults(config.primary_keeps) if contact else _deletes(config, name)
 
 
 def _deletes(config: SyncConfig, contact_type: ContactType) -> bool:

@@ -28,6 +28,7 @@ from contact_sync.quotas import Quota, accounts_at_once, seconds_by_type, second
 from contact_sync.request import RunRequest, merged, trigger_of
 
 from contact_sync_handler.contact_choice import (
+    READ_AGAIN,
     ContactChoice,
     asked_types,
     choose_contacts,
@@ -36,6 +37,9 @@ from contact_sync_handler.contact_choice import (
 from contact_sync_handler.run_control import Run
 from contact_sync_handler.undo import runs_to_undo
 
+# An item holds 400 KB, and a request's name and start take 100 bytes of the run's.
+MAX_TAKEN = 1_000
+OUTCOME = ("ended_at", "status", "error", "cause")
 # The source may be read stale for minutes after a change.
 SOURCE_SETTLES_AFTER = timedelta(minutes=5)
 
@@ -185,6 +189,8 @@ class Planner:
 
     def is_settled(self, item: Mapping[str, Any]) -> bool:
         """Return whether the source is still what the run's plan read."""
+        if READ_AGAIN in item.get("left_out", {}).values():
+            return False
         planned: Mapping[str, str] = item.get("source", {})
         key = self.load_key()
         contacts = {ContactType(name): self.source.get(None, ContactType(name)) for name in planned}
@@ -232,7 +238,8 @@ class Planner:
             "undoes": self._undoes(request),
             "check_source_at": check_at,
         }
-        self.runs.update(run.started_at, run.sync_id, values)
+        # A redriven execution may have an outcome, from before it was redriven.
+        self.runs.update(run.started_at, run.sync_id, values, removed=OUTCOME)
 
     def _record_reading(self, run: Run, now: _Reading) -> None:
         """Record what was read, for check_source: an invalid source may only be a stale read."""
@@ -297,14 +304,14 @@ def _source(run: Run, now: _Reading, choice: ContactChoice, request: RunRequest)
 
 
 def _to_take(queued: Sequence[QueuedRequest], lock: Lock) -> list[QueuedRequest]:
-    """Return the oldest undo alone, or everything else: an undo is never merged.
+    """Return the oldest undo alone, or the oldest of everything else: an undo is never merged.
 
     A request of version 1 goes first, because the end of any run removes it.
     """
     undos = [one for one in queued if one.request.undo]
     if undos and lock.pending is None:
         return undos[:1]
-    return [one for one in queued if one not in undos]
+    return [one for one in queued if not one.request.undo][:MAX_TAKEN]
 
 
 def _requests(

@@ -1,12 +1,11 @@
 """Which execution may run: the lock, the queue of requests, and the recovery of dead executions."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contact_sync.aws.executions import ALIVE, UNKNOWN, Execution, Executions
 from contact_sync.aws.lock_table import Lock, LockTable, QueuedRequest
@@ -14,7 +13,6 @@ from contact_sync.aws.runs_table import RunsTable
 from contact_sync.errors import InvalidRequestError, ServiceUnavailableError, is_named
 from contact_sync.request import (
     MAX_MERGED_ACCOUNTS,
-    WITHOUT_REQUEST,
     RunRequest,
     TriggerSource,
     parse_request,
@@ -79,11 +77,7 @@ class RunControl:
         This queues before it locks, and release_lock frees before it counts: so one of the two
         always sees the other. Both are safe to repeat.
         """
-        trigger = run.request.trigger
-        if trigger and trigger.source == TriggerSource.RECOVERY:
-            request = self._recover(trigger)
-        else:
-            request = self.request_of(run)
+        request = self.request_of(run)
         if request is not None:
             self.lock.queue(QueuedRequest(run.sync_id, run.started_at, datetime.now(UTC), request))
         for _ in range(LOCK_ATTEMPTS):
@@ -116,14 +110,27 @@ class RunControl:
 
         Raises InvalidRequestError if `retry_of` cannot be repeated, or `undo` not undone.
         """
-        if run.request.source in WITHOUT_REQUEST:
-            return None
         if run.request.undo:
             check_undo(run.request.undo, self.runs, self.executions, keeps=self.keeps_replaced)
-        retry_of = run.request.retry_of
-        return run_request(run.request, self._retried(retry_of) if retry_of else None)
+        return self._asked_by(run.request, frozenset({run.sync_id}))
 
-    def _retried(self, sync_id: str) -> RunRequest:
+    def _asked_by(self, request: "SyncRequest", runs: frozenset[str]) -> RunRequest | None:
+        """Return what an input asks for; `runs` are its own run, and those that retry it."""
+        trigger = request.trigger
+        if trigger and trigger.source == TriggerSource.CONTINUATION:
+            return None
+        if trigger and trigger.source == TriggerSource.RECOVERY:
+            return self._recover(trigger)
+        if not request.retry_of:
+            return run_request(request)
+        if request.retry_of in runs:
+            raise InvalidRequestError(f"retry_of: run {request.retry_of} retries itself")
+        retried = self._retried(request.retry_of, request, runs)
+        return run_request(request, retried) if retried else None
+
+    def _retried(
+        self, sync_id: str, request: "SyncRequest", runs: frozenset[str]
+    ) -> RunRequest | None:
         """Return the accounts that failed in a run, or its request if it recorded no account."""
         item = self.runs.find(sync_id) or {}
         execution = self.executions.describe(sync_id)
@@ -131,6 +138,10 @@ class RunControl:
             raise InvalidRequestError(f"retry_of: run {sync_id} is still running")
         if execution.status == UNKNOWN and not item:
             raise InvalidRequestError(f"retry_of: run {sync_id} not found")
+        if (item.get("dry_run") or execution.is_dry_run) and not request.dry_run:
+            raise InvalidRequestError(
+                f"retry_of: run {sync_id} was a dry run: add dry_run, or use account_ids"
+            )
         asked = RunRequest.from_stored(item.get("request"))
         if failed := self.runs.failed_accounts(sync_id):
             some = failed if len(failed) <= MAX_MERGED_ACCOUNTS else None
@@ -143,7 +154,11 @@ class RunControl:
             raise InvalidRequestError(f"retry_of: no account failed in run {sync_id}")
         if "request" in item:
             return asked
-        return _asked_by(execution, self.management_account_id)
+        # It ended before it recorded its request.
+        try:
+            return self._asked_by(self._input_of(execution), runs | {sync_id})
+        except InvalidRequestError as error:
+            raise InvalidRequestError(f"retry_of: run {sync_id}: {error}") from None
 
     def _recover(self, trigger: "Trigger") -> RunRequest | None:
         """Free the lock of the dead execution; return what to ask for in its place."""
@@ -159,33 +174,36 @@ class RunControl:
         self._bury(dead)
         if dead.status == ABORTED or is_named(dead.error) or dead.is_dry_run:
             return None
+        was_planned = "planned_at" in item
         # After an undo, a full run would overwrite what it put back.
-        if RunRequest.from_stored(item.get("request")).undo:
+        if was_planned and RunRequest.from_stored(item.get("request")).undo:
             return None  # it is still queued
-        if dead.is_undo:
-            return self._not_queued(dead, item)
+        own = self._own_request(dead)
+        if own and own.undo:
+            is_queued = was_planned or any(one.name == dead.name for one in self.lock.queued())
+            return None if is_queued else own
+        if own is None and not was_planned:
+            return None  # it brought no request, and what it would have done is still queued
         # It may have died before it queued its request. After a change, the source may be read
         # stale: the recovery of its run checks the source again, too.
-        own = self._own_request(dead) or RunRequest()
+        own = own or RunRequest()
         return RunRequest(
             is_change=own.is_change,
             hop=own.hop,
             reasons=[f"recovery of {dead.name}"],
-            continues=[dead.name] if "planned_at" in item else [],
+            continues=[dead.name] if was_planned else [],
         )
 
-    def _not_queued(self, dead: Execution, item: Mapping[str, Any]) -> RunRequest | None:
-        """Return the dead execution's undo, if it died before it queued that."""
-        if "planned_at" in item or any(one.name == dead.name for one in self.lock.queued()):
-            return None
-        return self._own_request(dead)
-
     def _own_request(self, dead: Execution) -> RunRequest | None:
-        """Return what the input of a dead execution asks for, None where that is invalid."""
+        """Return what a dead execution asks for, None if nothing."""
         try:
-            return _asked_by(dead, self.management_account_id)
+            return self._asked_by(self._input_of(dead), frozenset({dead.name}))
         except InvalidRequestError:
-            return None
+            # It may have meant an undo.
+            return None if dead.names_a_run else RunRequest()
+
+    def _input_of(self, execution: Execution) -> "SyncRequest":
+        return parse_request(json.loads(execution.input), self.management_account_id)
 
     def _bury(self, dead: Execution) -> None:
         """Free the lock if the dead execution holds it, and record how it ended.
@@ -193,8 +211,12 @@ class RunControl:
         Abort means stop: what an aborted run had taken is dropped.
         """
         item = self.runs.find(dead.name) or {}
-        if dead.status == ABORTED and "ended_at" not in item:
-            self.lock.remove(item.get("taken", [dead.name]))
+        if "ended_at" not in item:
+            if dead.status == ABORTED:
+                self.lock.remove(item.get("taken", [dead.name]))
+            elif RunRequest.from_stored(item.get("request")).undo:
+                for name in item.get("taken", []):
+                    self.lock.continue_undo(name, dead.name)
         started_at = item.get("started_at", dead.started_at)
         if started_at:
             is_aborted = dead.status == ABORTED
@@ -214,14 +236,6 @@ class RunControl:
         if quiet_until := self.lock.read().quiet_until:
             until.append(quiet_until)
         return ceil(min(max(until) - now, QUIET_TIME).total_seconds())
-
-
-def _asked_by(execution: Execution, management_account_id: str) -> RunRequest:
-    """Return what the input asks for of an execution that ended before it recorded its request."""
-    try:
-        return run_request(parse_request(json.loads(execution.input), management_account_id))
-    except InvalidRequestError as error:
-        raise InvalidRequestError(f"retry_of: run {execution.name}: {error}") from None
 
 
 def _is_dead(holder: Execution, seen: Lock) -> bool:

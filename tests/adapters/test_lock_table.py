@@ -253,11 +253,20 @@ def test_requests_of_every_page_are_found(lock: LockTable) -> None:
     assert many == lock.queued()
 
 
+def test_a_queued_undo_names_the_dead_run_that_it_continues(lock: LockTable) -> None:
+    lock.queue(queued("undo-1", request=RunRequest(undo="run-0")))
+    lock.continue_undo("undo-1", "dead")
+    lock.continue_undo("done", "dead")
+    [one] = lock.queued()
+    assert RunRequest(undo="run-0", continues=["dead"]) == one.request
+
+
 @pytest.mark.rule(7)
 @pytest.mark.parametrize(
     "stored",
     [
         {},
+        {"started_at": None, "queued_at": None},
         {"request": None},
         {"request": "everything"},
         {"request": {"account_ids": ["x"]}},
@@ -297,6 +306,7 @@ def test_a_request_or_what_version_1_queued_waits_for_a_run(
         ("query", lambda lock: lock.has_queued()),
         ("put_item", lambda lock: lock.queue(queued("run-1"))),
         ("delete_item", lambda lock: lock.remove(["run-1"])),
+        ("update_item", lambda lock: lock.continue_undo("run-1", "dead")),
     ],
 )
 def test_a_refused_call_is_an_error_and_never_an_empty_queue(

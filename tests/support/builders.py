@@ -128,7 +128,7 @@ def make_child_input(**changes: Any) -> dict[str, Any]:
 
 
 def make_trigger(source: str = "contact_changed", **changes: Any) -> dict[str, Any]:
-    """Build what an override puts into the execution input."""
+    """Build what a rule puts into the execution input."""
     trigger = {
         "source": source,
         "event_id": "event-1",
@@ -149,7 +149,7 @@ def make_run(sync_id: str = SYNC_ID, started_at: str = STARTED_AT, **execution_i
 
 
 def make_recovery(dead: str, sync_id: str = "recovery-1") -> Run:
-    """Build the execution that the recovery override starts."""
+    """Build the execution that the recovery rule starts."""
     trigger = make_trigger("recovery", execution_arn=f"{EXECUTION_ARN}:{dead}")
     return make_run(sync_id, trigger=trigger)
 
@@ -248,7 +248,7 @@ def make_recovery_run(
     event_time: str = "2026-01-05T09:59:00Z",
     sync_id: str = "recovery-1",
 ) -> Run:
-    """Build the execution that the recovery override starts for the end of another."""
+    """Build the execution that the recovery rule starts for the end of another."""
     trigger = make_trigger(
         "recovery",
         event_name=status,

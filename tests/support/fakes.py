@@ -1,6 +1,7 @@
 """In-memory stand-ins for the gateways of the processors, the run control and the reporter."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -145,6 +146,12 @@ class FakeLock:
         """Queue a request without running `before`."""
         self.requests[name] = make_queued(name, request, **changes)
 
+    def continue_undo(self, name: str, dead: str) -> None:
+        """Note on a queued undo which dead run it continues."""
+        if name in self.requests:
+            one = self.requests[name]
+            self.requests[name] = replace(one, request=replace(one.request, continues=[dead]))
+
     def read(self) -> Lock:
         """Return the lock as it is now."""
         self.before("read")
@@ -240,11 +247,15 @@ class FakeRuns:
         """Return the accounts that failed in the run."""
         return self.failed.get(sync_id, [])
 
-    def update(self, started_at: str, sync_id: str, values: Mapping[str, Any]) -> None:
-        """Set attributes of the run's item."""
+    def update(
+        self, started_at: str, sync_id: str, values: Mapping[str, Any], removed: Sequence[str] = ()
+    ) -> None:
+        """Set attributes of the run's item, and remove others."""
         self.before_update()
-        common = {"sync_id": sync_id, "started_at": started_at}
-        self.items.setdefault(f"{started_at}#{sync_id}", {}).update({**common, **values})
+        item = self.items.setdefault(f"{started_at}#{sync_id}", {})
+        item.update({"sync_id": sync_id, "started_at": started_at, **values})
+        for name in removed:
+            item.pop(name, None)
 
     def record_end(self, started_at: str, sync_id: str, values: Mapping[str, Any]) -> bool:
         """Set attributes of a run that has no outcome yet."""

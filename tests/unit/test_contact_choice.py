@@ -91,6 +91,13 @@ def test_a_change_does_not_narrow_another_request() -> None:
     assert ALL == asked(CHANGE, RunRequest(), differing=(BILLING,))
 
 
+def test_a_change_that_finds_only_an_invalid_contact_different_asks_for_all() -> None:
+    source = make_contacts(billing=NO_NAME)
+    config = parse_config(make_config())
+    assert ALL == asked_types([CHANGE], config, source, (BILLING,))
+    assert [BILLING, SECURITY] == asked_types([CHANGE], config, source, (BILLING, SECURITY))
+
+
 def test_no_request_asks_for_nothing() -> None:
     assert [] == asked(differing=(BILLING,))
 

@@ -19,7 +19,7 @@ from contact_sync.errors import (
 from contact_sync.quotas import QUOTAS, accounts_at_once, seconds_by_type, slowest
 from contact_sync.request import RunRequest
 from contact_sync_handler import planner
-from contact_sync_handler.contact_choice import NOT_CONFIGURED, NOT_SET
+from contact_sync_handler.contact_choice import NOT_CONFIGURED, NOT_SET, READ_AGAIN
 from contact_sync_handler.planner import Planner, configuration_digest
 from support.builders import (
     ALTERNATE_FIELDS,
@@ -239,6 +239,23 @@ def test_each_plan_is_later_than_the_one_before_whatever_the_clock_says(
 
 
 # What the run takes
+
+
+@pytest.mark.case("A10")
+def test_no_more_requests_are_taken_than_the_runs_item_can_name() -> None:
+    given = Given()
+    for number in range(1_001):
+        given.lock.add(f"{number:04}", queued_at=NOW - timedelta(seconds=2_000 - number))
+    given.plan()
+    assert [f"{number:04}" for number in range(1_000)] == given.run["taken"]
+
+
+def test_a_redriven_run_has_no_outcome_from_before() -> None:
+    given = Given()
+    outcome = {"ended_at": EARLIER, "status": "aborted", "error": "ABORTED", "cause": ""}
+    given.runs.update(STARTED_AT, SYNC_ID, outcome)
+    given.plan()
+    assert set() == outcome.keys() & given.run.keys()
 
 
 @pytest.mark.rule(7)
@@ -608,6 +625,7 @@ def test_a_source_that_is_still_what_the_plan_read_has_settled() -> None:
     given = Given(CHANGE)
     given.plan()
     assert given.planner.is_settled(given.run)
+    assert not given.planner.is_settled({**given.run, "left_out": {"security": READ_AGAIN}})
     assert given.planner.is_settled({})  # nothing was read
     given.set("billing", make_contact(PhoneNumber="+1 (555) 0100"))  # the same number
     assert given.planner.is_settled(given.run)

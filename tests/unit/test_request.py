@@ -91,7 +91,9 @@ BROKEN = {
         "contact_types.0: unknown contact type 'fax': use primary, billing, operations or security",
     ),
     "contact type a list": ({"contact_types": [["billing"]]}, "contact_types.0: "),
-    "retry_of empty": ({"retry_of": ""}, "retry_of: "),
+    "retry_of empty": ({"retry_of": ""}, "retry_of: expected the name or the ARN"),
+    "retry_of no name": ({"retry_of": "run 1"}, "retry_of: expected the name or the ARN"),
+    "undo of a long name": ({"undo": "x" * 81}, "undo: expected the name or the ARN"),
     "retry_of a list": ({"retry_of": ["run-1"]}, "retry_of: "),
     "retry_of with accounts": (
         {"retry_of": "run-1", "account_ids": [MEMBER]},

@@ -573,6 +573,45 @@ def test_a_wrong_retry_is_not_queued() -> None:
     assert (None, []) == (given.holder, given.waiting)
 
 
+@pytest.mark.parametrize(("source", "expected"), [("continuation", []), ("recovery", ["run-2"])])
+def test_what_a_dead_run_without_a_request_had_to_do(source: str, expected: list[str]) -> None:
+    """What a continuation had to do is still queued; a recovery's own request may not be."""
+    dead = make_execution("FAILED", "run-0", execution_input={"trigger": _trigger(source)})
+    given = Given(None, dead, make_execution("FAILED"))
+    given.control.take_lock(make_run("run-2", retry_of="run-0"))
+    assert expected == given.waiting
+
+
+def _trigger(source: str) -> dict[str, Any]:
+    return make_trigger(source, execution_arn="x:dead")
+
+
+@pytest.mark.parametrize("retry_of", ["run-1", "run-2"])
+def test_runs_that_retry_each_other_are_refused(retry_of: str) -> None:
+    first = make_execution("FAILED", "run-1", execution_input={"retry_of": retry_of})
+    second = make_execution("FAILED", "run-2", execution_input={"retry_of": "run-1"})
+    with pytest.raises(InvalidRequestError, match="run-1 retries itself"):
+        Given(None, first, second).control.request_of(make_run("run-3", retry_of="run-1"))
+
+
+@pytest.mark.parametrize("item", [{}, {"dry_run": True}])
+def test_a_dry_run_is_retried_dry_alone(item: dict[str, Any]) -> None:
+    dry = make_execution("FAILED", "run-1", execution_input={} if item else {"dry_run": True})
+    given = Given(None, dry).had_run("run-1", **item)
+    with pytest.raises(InvalidRequestError, match="was a dry run: add dry_run"):
+        given.control.request_of(make_run("run-2", retry_of="run-1"))
+    assert RunRequest() == given.control.request_of(
+        make_run("run-2", retry_of="run-1", dry_run=True)
+    )
+
+
+def test_a_dead_continuation_asks_for_nothing() -> None:
+    dead = make_execution(execution_input={"trigger": _trigger("continuation")})
+    given = Given("dead", dead).queues("undo")
+    given.control.take_lock(make_recovery_run())
+    assert ["undo"] == given.waiting
+
+
 # An undo
 
 
@@ -588,19 +627,19 @@ def test_an_undo_is_checked_and_queued() -> None:
 
 
 def test_of_an_undo_only_what_failed_is_put_back_again() -> None:
-    given = Given(None, make_execution(name="run-1")).had_run(
-        "run-1", request=RunRequest(undo="run-0", contact_types=[ContactType.BILLING]).stored()
+    given = Given(None, make_execution(name="run-2")).had_run(
+        "run-2", request=RunRequest(undo="run-0", contact_types=[ContactType.BILLING]).stored()
     )
-    given.runs.failed["run-1"] = [OTHER]
-    asked = given.control.request_of(make_run(retry_of="run-1"))
+    given.runs.failed["run-2"] = [OTHER]
+    asked = given.control.request_of(make_run(retry_of="run-2"))
     expected = RunRequest(undo="run-0", account_ids=[OTHER], contact_types=[ContactType.BILLING])
     assert expected == asked
 
 
 def test_an_undo_that_failed_almost_everywhere_is_repeated_as_it_was() -> None:
-    given = Given(None, make_execution(name="run-1")).had_run("run-1", request=UNDO.stored())
-    given.runs.failed["run-1"] = [str(n) for n in range(5_001)]
-    asked = given.control.request_of(make_run(retry_of="run-1"))
+    given = Given(None, make_execution(name="run-2")).had_run("run-2", request=UNDO.stored())
+    given.runs.failed["run-2"] = [str(n) for n in range(5_001)]
+    asked = given.control.request_of(make_run(retry_of="run-2"))
     assert UNDO == asked
 
 
@@ -611,6 +650,14 @@ def test_after_a_dead_undo_not_every_account_is_synced() -> None:
     turn = given.control.take_lock(make_recovery_run(status="TIMED_OUT"))
     assert LockDecision.TAKEN is turn.decision
     assert ["undo"] == given.waiting
+
+
+def test_an_undo_names_the_dead_run_that_it_continues() -> None:
+    given = Given("dead", make_execution("TIMED_OUT"))
+    given.lock.add("asked", UNDO)
+    given.had_run(planned_at=EARLIER, request=UNDO.stored(), taken=["asked"])
+    given.control.take_lock(make_recovery_run(status="TIMED_OUT"))
+    assert ["dead"] == given.lock.requests["asked"].request.continues
 
 
 @pytest.mark.parametrize(

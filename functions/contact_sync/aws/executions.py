@@ -38,10 +38,10 @@ class Execution:
         return isinstance(content, dict) and bool(content.get("dry_run"))
 
     @property
-    def is_undo(self) -> bool:
-        """Return whether the execution was started to undo a run."""
+    def names_a_run(self) -> bool:
+        """Return whether the execution was started to undo or to retry a run."""
         content = json.loads(self.input)
-        return isinstance(content, dict) and bool(content.get("undo"))
+        return isinstance(content, dict) and bool(content.keys() & {"undo", "retry_of"})
 
     @property
     def is_alive(self) -> bool:

@@ -38,7 +38,7 @@ class Lock:
         return cls(
             holder=item.get("holder"),
             since=_time(item.get("since")),
-            planned_at=item.get("planned_at"),
+            planned_at=planned_at if _time(planned_at := item.get("planned_at")) else None,
             quiet_until=_time(item.get("quiet_until")),
             held=held if isinstance(held, Mapping) else {},
             pending=item.get("pending"),
@@ -119,6 +119,22 @@ class LockTable:
         with named_errors("queue a request"):
             self._client.put_item(TableName=self._table, Item=to_item(item))
 
+    def continue_undo(self, name: str, dead: str) -> None:
+        """Note on a queued undo which dead run it continues, unless the undo is done."""
+        with named_errors("update the queue"):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=to_item(keys.queued(name)),
+                    UpdateExpression="SET #request.#continues = :dead",
+                    ConditionExpression="attribute_exists(sk)",
+                    ExpressionAttributeNames={"#request": "request", "#continues": "continues"},
+                    ExpressionAttributeValues=to_item({":dead": [dead]}),
+                )
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+
     def queued(self) -> list[QueuedRequest]:
         """Return every queued request, the oldest first."""
         found = [_queued(item) for item in self._queue_items()]
@@ -166,7 +182,7 @@ def _queued(item: Mapping[str, Any]) -> QueuedRequest:
     """Read a queued request; of an unreadable one, only the name."""
     name = str(item["sk"]).removeprefix(keys.QUEUE)
     queued_at = _time(item.get("queued_at")) or datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-    started_at = str(item.get("started_at", ""))
+    started_at = str(started) if _time(started := item.get("started_at")) else ""
     return QueuedRequest(name, started_at, queued_at, RunRequest.from_stored(item.get("request")))
 
 

@@ -1,6 +1,6 @@
 """State table: one item per run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -38,10 +38,12 @@ class RunsTable:
         prefix = f"{Status.FAILED}#"
         return [item["gsi1sk"].removeprefix(prefix) for item in self._query(sync_id, prefix)]
 
-    def update(self, started_at: str, sync_id: str, values: Mapping[str, Any]) -> None:
-        """Set attributes of the run's item."""
+    def update(
+        self, started_at: str, sync_id: str, values: Mapping[str, Any], removed: Sequence[str] = ()
+    ) -> None:
+        """Set attributes of the run's item, and remove others."""
         with named_errors(f"record run {sync_id}"):
-            self._client.update_item(**self._request(started_at, sync_id, values))
+            self._client.update_item(**self._request(started_at, sync_id, values, removed))
 
     def record_end(self, started_at: str, sync_id: str, values: Mapping[str, Any]) -> bool:
         """Set attributes of a run that has no outcome yet; return whether it had none."""
@@ -57,7 +59,9 @@ class RunsTable:
                 return False
         return True
 
-    def _request(self, started_at: str, sync_id: str, values: Mapping[str, Any]) -> Any:
+    def _request(
+        self, started_at: str, sync_id: str, values: Mapping[str, Any], removed: Sequence[str] = ()
+    ) -> Any:
         common = {
             **keys.run_index(sync_id),
             "sync_id": sync_id,
@@ -67,7 +71,7 @@ class RunsTable:
         return {
             "TableName": self._table,
             "Key": to_item(keys.run(started_at, sync_id)),
-            **update_of({**common, **values}),
+            **update_of({**common, **values}, removed),
         }
 
     def _get(self, key: Mapping[str, str]) -> dict[str, Any]:
