@@ -185,10 +185,11 @@ class RunControl:
         if own is None and not was_planned:
             return None  # it brought no request, and what it would have done is still queued
         # It may have died before it queued its request. After a change, the source may be read
-        # stale: the recovery of its run checks the source again, too.
+        # stale for minutes: until then, the recovery of its run checks the source again, too.
         own = own or RunRequest()
+        has_settled = item.get("check_source_at") and _is_past(item["check_source_at"])
         return RunRequest(
-            is_change=own.is_change,
+            is_change=own.is_change and not has_settled,
             hop=own.hop,
             reasons=[f"recovery of {dead.name}"],
             continues=[dead.name] if was_planned else [],
@@ -236,6 +237,10 @@ class RunControl:
         if quiet_until := self.lock.read().quiet_until:
             until.append(quiet_until)
         return ceil(min(max(until) - now, QUIET_TIME).total_seconds())
+
+
+def _is_past(stored: str) -> bool:
+    return datetime.now(UTC) >= datetime.fromisoformat(stored)
 
 
 def _is_dead(holder: Execution, seen: Lock) -> bool:

@@ -308,6 +308,19 @@ def test_the_recovery_of_a_change_reads_the_source_as_after_a_change() -> None:
     )
 
 
+@pytest.mark.parametrize(("minutes", "is_change"), [(-1, False), (0, False), (1, True)])
+def test_a_recovery_does_not_check_a_source_that_has_settled(
+    minutes: int, *, is_change: bool
+) -> None:
+    """A check that fails for good would be told twice."""
+    changed = {"trigger": make_trigger("contact_changed")}
+    check_at = (NOW + timedelta(minutes=minutes)).isoformat()
+    given = Given(None, make_execution(execution_input=changed))
+    given.had_run(planned_at=EARLIER, check_source_at=check_at)
+    given.control.take_lock(make_recovery_run())
+    assert is_change is given.lock.requests["recovery-1"].request.is_change
+
+
 def test_a_recovery_waits_behind_another_holder() -> None:
     given = Given("other", make_execution(), make_execution("RUNNING", "other"))
     assert Turn(LockDecision.QUEUED, "other") == given.control.take_lock(make_recovery_run())
