@@ -103,7 +103,14 @@ class Planner:
         written = [] if own else [name for name in choice.contact_types if name in differing]
         # If the source did not change, the number of accounts that differ is not known yet.
         most = [] if own else written or choice.contact_types
-        self._record_choice(run, choice, self._seconds(now, choice, written, most))
+        # An undo may delete every contact that its run has set; no call is slower.
+        worst = dict.fromkeys(choice.contact_types) if request.undo else now.contacts
+        seconds = {
+            "least": self._seconds(now.contacts, choice, []),
+            "expected": self._seconds(now.contacts, choice, written),
+            "most": self._seconds(worst, choice, most),
+        }
+        self._record_choice(run, choice, seconds)
         if choice.confirm:
             return {"confirm": True, "missing": [str(name) for name in choice.missing]}
         if own is None:
@@ -127,7 +134,7 @@ class Planner:
             "retry": now.config.retry_config.model_dump(),
             "notification": now.config.notification_settings.model_dump(),
             # A dry run leaves the quotas to the run beside it.
-            "max_concurrency": 1 if own and lock.holder else self._accounts_at_once(now, choice),
+            "max_concurrency": 1 if own and lock.holder else self._accounts_at_once(worst, choice),
         }
 
     def _choose(
@@ -151,7 +158,7 @@ class Planner:
         """Return what _choose does, without the source: an undo does not need it."""
         config, key = self.load_config(), self.load_key()
         types = [name for name in ContactType if name in (request.contact_types or ContactType)]
-        # What is put back is not known yet: plan the quotas as if all were written.
+        # What is put back is not known yet: expect that all contacts are written.
         contacts = {name: Contact(name, ()) for name in types}
         now = _Reading(
             config=config,
@@ -166,25 +173,16 @@ class Planner:
         return now, ContactChoice(types), types
 
     def _seconds(
-        self,
-        now: _Reading,
-        choice: ContactChoice,
-        written: Sequence[ContactType],
-        most: Sequence[ContactType],
-    ) -> dict[str, float]:
-        """Return the seconds of an account: if nothing differs, as expected, and at most."""
-        return {
-            name: seconds_per_account(now.contacts, choice.contact_types, types, self.quotas)
-            for name, types in {"least": [], "expected": written, "most": most}.items()
-        }
+        self, contacts: SourceContacts, choice: ContactChoice, written: Sequence[ContactType]
+    ) -> float:
+        return seconds_per_account(contacts, choice.contact_types, written, self.quotas)
 
     def _undoes(self, request: RunRequest) -> list[str]:
         return runs_to_undo(self.runs, request.undo) if request.undo else []
 
-    def _accounts_at_once(self, now: _Reading, choice: ContactChoice) -> int:
+    def _accounts_at_once(self, contacts: SourceContacts, choice: ContactChoice) -> int:
         """Return how many accounts the Map may sync at once if all contacts must be written."""
-        types = choice.contact_types
-        seconds = seconds_per_account(now.contacts, types, types, self.quotas)
+        seconds = self._seconds(contacts, choice, choice.contact_types)
         return accounts_at_once(seconds, self.max_concurrency)
 
     def is_settled(self, item: Mapping[str, Any]) -> bool:

@@ -686,6 +686,14 @@ def test_an_undo_is_taken_alone_the_oldest_first() -> None:
     assert ["run-0"] == given.run["undoes"]
 
 
+@pytest.mark.rule(19)
+def test_an_undo_is_planned_to_stay_within_the_quotas_even_if_it_deletes_every_contact() -> None:
+    given = Given(RunRequest(undo="run-0"))
+    given.max_concurrency = 1000
+    assert accounts_at_once(3, 1000) == given.plan()["max_concurrency"]
+    assert {"least": 300, "expected": 600, "most": 3000} == given.run["milliseconds_per_account"]
+
+
 def test_what_version_1_left_is_done_before_an_undo() -> None:
     given = Given(UNDO, RunRequest(contact_types=[ContactType.SECURITY]))
     given.lock.item["pending"] = {"contact_types": ["security"]}

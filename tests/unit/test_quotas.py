@@ -46,6 +46,8 @@ def test_the_slowest_operation_decides_about_the_time_of_an_account(
 def test_a_deletion_has_the_smallest_quota() -> None:
     contacts = make_contacts(security=None)
     assert 1 == slowest(seconds_by_type(contacts, [SECURITY], [SECURITY], QUOTAS["aws"]).values())
+    for quotas in QUOTAS.values():
+        assert quotas["DeleteAlternateContact"].rate == min(one.rate for one in quotas.values())
 
 
 @pytest.mark.parametrize(
