@@ -64,6 +64,14 @@ def test_a_slot_of_a_wrong_clock_is_not_waited_for(
     assert pacing.now() - UNUSED == processes[0].take(GET, 1)[0]
 
 
+@pytest.mark.rule(19)
+def test_slots_are_never_given_away_twice_however_many_are_waited_for(
+    processes: list[SlotsTable],
+) -> None:
+    taken = [slot for _ in range(2) for one in processes for slot in one.take(GET, 1000)]
+    assert taken == [*range(taken[0], taken[0] + 600 * SECOND, SECOND // 10)]
+
+
 def test_another_process_may_be_faster_each_time(state_table: Any) -> None:
     slots = SlotsTable(state_table, STATE_TABLE, QUOTAS)
     with Stubber(state_table) as stubber:
