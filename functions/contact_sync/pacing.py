@@ -15,7 +15,8 @@ from contact_sync.quotas import Quota
 
 # Calls of different processes arrive in another order than they were sent.
 SPARED_BURST = 2
-# A refused call means that others use the quota too: leave them this many slots.
+# A refused call means that others use the quota too: leave them this many slots, but no more than
+# a second's. At a low rate, accounts would wait for the slots after them until they time out.
 LEFT_AFTER_REFUSAL = 5
 
 MICROSECONDS = 1_000_000
@@ -39,6 +40,10 @@ def earliest(quota: Quota, at: int) -> int:
 class Slots(Protocol):
     """The slots of every operation."""
 
+    @property
+    def quotas(self) -> Mapping[str, Quota]:
+        """Return each operation's quota, which its slots divide."""
+
     def take(self, operation: str, count: int) -> range:
         """Take the next slots; return their times, in microseconds since 1970.
 
@@ -50,7 +55,7 @@ class OwnSlots:
     """The slots of one process's even share of each quota, taken without coordination."""
 
     def __init__(self, quotas: Mapping[str, Quota], processes: int = 1) -> None:
-        self._quotas = {
+        self.quotas = {
             name: Quota(quota.rate / processes, quota.burst // processes)
             for name, quota in quotas.items()
         }
@@ -58,7 +63,7 @@ class OwnSlots:
 
     def take(self, operation: str, count: int) -> range:
         """Take the next slots; return their times, in microseconds since 1970."""
-        quota = self._quotas[operation]
+        quota = self.quotas[operation]
         first = max(self._next[operation], earliest(quota, now()))
         self._next[operation] = following = first + count * interval(quota)
         return range(first, following, interval(quota))
@@ -92,7 +97,8 @@ class Pacer:
 
     def refused(self, operation: str) -> None:
         """Leave slots to the quota's other users."""
-        self._take(operation, LEFT_AFTER_REFUSAL)
+        if count := min(LEFT_AFTER_REFUSAL, int(self._slots.quotas[operation].rate)):
+            self._take(operation, count)
 
     def _take(self, operation: str, count: int) -> range:
         try:

@@ -25,9 +25,15 @@ def pacer(processes: int = 1) -> Pacer:
     return Pacer(slots, spare=slots)
 
 
-class NoSlots:
-    def take(self, operation: str, _count: int) -> range:
-        raise ThrottledError(f"take a slot of {operation}")
+class FailingSlots(OwnSlots):
+    """Slots that fail until told otherwise."""
+
+    fails = True
+
+    def take(self, operation: str, count: int) -> range:
+        if self.fails:
+            raise ThrottledError(f"take a slot of {operation}")
+        return super().take(operation, count)
 
 
 def wait(paced: Pacer, times: int, operation: str = "Get") -> None:
@@ -121,10 +127,22 @@ def test_a_refused_call_leaves_slots_to_whoever_else_calls(time: FakeTime) -> No
     assert [pytest.approx((pacing.LEFT_AFTER_REFUSAL + 1) / 10, abs=0.01)] == time.slept
 
 
+@pytest.mark.parametrize(("rate", "left"), [(10, 5), (5, 5), (2, 2), (1, 1), (0.5, 0)])
+def test_a_refused_call_leaves_no_more_than_a_seconds_slots(
+    rate: float, left: int, time: FakeTime
+) -> None:
+    slots = OwnSlots({"Delete": Quota(rate, burst=1)})
+    paced = Pacer(slots, spare=slots)
+    wait(paced, 1, "Delete")
+    paced.refused("Delete")
+    wait(paced, 1, "Delete")
+    assert [pytest.approx((left + 1) / rate, abs=0.01)] == time.slept
+
+
 def test_without_the_shared_slots_the_processs_own_share_is_used(
     time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    paced = Pacer(NoSlots(), spare=OwnSlots(QUOTAS, processes=4))
+    paced = Pacer(FailingSlots(QUOTAS), spare=OwnSlots(QUOTAS, processes=4))
     wait(paced, 11, "Put")
     paced.refused("Put")
     wait(paced, 1, "Put")
