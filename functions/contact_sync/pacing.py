@@ -11,7 +11,7 @@ from typing import Protocol
 
 from contact_sync.errors import SyncError
 from contact_sync.observability import logger
-from contact_sync.quotas import Quota
+from contact_sync.quotas import MAX_WAIT_SECONDS, Quota
 
 # Calls of different processes arrive in another order than they were sent.
 SPARED_BURST = 2
@@ -20,6 +20,10 @@ SPARED_BURST = 2
 LEFT_AFTER_REFUSAL = 5
 
 MICROSECONDS = 1_000_000
+
+# How long a process owes the shared slots what it took elsewhere. While they fail for all, they
+# pass unused; if all processes paid for a long failure, their accounts would time out.
+OWED = 2 * MAX_WAIT_SECONDS * MICROSECONDS
 
 
 def now() -> int:
@@ -76,6 +80,7 @@ class Pacer:
         self._slots = slots
         self._spare = spare
         self._reserved: dict[str, Iterator[int]] = {}
+        self._owed: dict[str, list[int]] = {}
 
     def reserve(self, calls: Mapping[str, int]) -> None:
         """Take the slots of several calls of each operation, for the waits that follow.
@@ -101,11 +106,17 @@ class Pacer:
             self._take(operation, count)
 
     def _take(self, operation: str, count: int) -> range:
+        """Take slots, after those owed for `spare`: both together stay within the quota."""
+        owed = [slot for slot in self._owed.get(operation, []) if slot > now() - OWED]
         try:
-            return self._slots.take(operation, count)
+            slots = self._slots.take(operation, len(owed) + count)
         except SyncError as error:
             logger.warning(
                 "The shared time slots failed; this process uses only its own part of the quota.",
                 error=type(error).__name__,
             )
-            return self._spare.take(operation, count)
+            slots = self._spare.take(operation, count)
+            self._owed[operation] = [*owed, *slots]
+            return slots
+        self._owed[operation] = []
+        return slots[len(owed) :]

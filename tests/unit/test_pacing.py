@@ -154,3 +154,33 @@ def test_without_the_shared_slots_the_processs_own_share_is_used(
             "ThrottledError",
         )
     } == {(record.message, record.__dict__["error"]) for record in caplog.records}
+
+
+@pytest.mark.rule(19)
+def test_what_a_process_takes_while_the_shared_slots_fail_it_gives_up_afterwards(
+    time: FakeTime,
+) -> None:
+    shared = FailingSlots(QUOTAS)
+    paced = Pacer(shared, spare=OwnSlots(QUOTAS, processes=4))
+    for _ in range(3):
+        paced.reserve({"Put": 1})
+    shared.fails = False
+    before = shared.take("Put", 1)
+    paced.reserve({"Put": 2})
+    paced.reserve({"Put": 1})
+    after = shared.take("Put", 1)
+    assert after[0] == before[0] + (1 + 3 + 2 + 1) * pacing.interval(QUOTAS["Put"])
+    wait(paced, 1, "Put")
+    time.slept.clear()
+    wait(paced, 1, "Put")
+    assert [pytest.approx(2 / 5, abs=0.01)] == time.slept
+
+
+def test_after_a_long_failure_all_processes_together_give_up_two_minutes(time: FakeTime) -> None:
+    shared = FailingSlots(QUOTAS)
+    paced = Pacer(shared, spare=OwnSlots(QUOTAS, processes=4))
+    wait(paced, 1000, "Put")
+    shared.fails = False
+    time.slept.clear()
+    wait(paced, 1 + 8 - pacing.SPARED_BURST, "Put")
+    assert pytest.approx(120 / 4, abs=1) == sum(time.slept)
