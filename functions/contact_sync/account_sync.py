@@ -1,7 +1,7 @@
 """Sync one account's contacts: read, compare, write the differences, record the results."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
@@ -29,6 +29,7 @@ from contact_sync.errors import (
     RepeatAccountError,
     ReplacedNotStoredError,
     SyncError,
+    error_class,
 )
 from contact_sync.quotas import calls_of_account
 from contact_sync.undo import Replaced, former
@@ -325,7 +326,7 @@ class _Attempt:
     def record(self) -> bool:
         """Record the results; return False if a newer run recorded the account."""
         if any(isinstance(error, AccessDeniedError) for error in self._errors):
-            self._skip_what_cannot_be_reached()
+            self._explain_denials()
         started_at = self._sync.source.started_at
         return self._sync.states.record(self._task, self.results, started_at, self._now)
 
@@ -404,23 +405,24 @@ class _Attempt:
             drifted=name in self._drifted,
         )
 
-    def _skip_what_cannot_be_reached(self) -> None:
-        """Skip the failures of an account that was closed, left or has just joined."""
+    def _explain_denials(self) -> None:
+        """Skip the failures of an account that was closed or left, the denials of a new one."""
         try:
             account = self._sync.account(self._task.account_id)
         except SyncError as error:
             self._errors.append(error)
             return
         if account.state != ACTIVE:
-            reason = account.state
+            self._skip(account.state, SyncError)
         elif account.has_just_joined(self._now):
-            reason = JUST_JOINED
-        else:
-            return
-        self._errors = []
+            self._skip(JUST_JOINED, AccessDeniedError)
+
+    def _skip(self, reason: str, failures: type[SyncError]) -> None:
+        """Skip the contacts with these failures; what is known of their writes stays known."""
+        self._errors = [error for error in self._errors if not isinstance(error, failures)]
         for name, result in self.results.items():
-            if result.status in FAILURES:
-                self.results[name] = ContactResult(Status.SKIPPED, reason)
+            if result.status in FAILURES and issubclass(error_class(result.error or ""), failures):
+                self.results[name] = replace(result, status=Status.SKIPPED, error=reason)
 
 
 def digit(statuses: Sequence[Status]) -> int:

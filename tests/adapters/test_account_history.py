@@ -12,7 +12,12 @@ from contact_sync.aws.lock_table import LockTable
 from contact_sync.comparison import Status
 from contact_sync.contact_sets import same_for_all
 from contact_sync.contacts import Contact, ContactType
-from contact_sync.errors import ContestedError, RepeatAccountError, ServiceUnavailableError
+from contact_sync.errors import (
+    AccessDeniedError,
+    ContestedError,
+    RepeatAccountError,
+    ServiceUnavailableError,
+)
 from support.builders import MEMBER, STARTED_AT, make_account, make_contact, make_source
 from support.fakes import FakeContacts, FakeReplaced
 from support.moto_stack import STATE_TABLE
@@ -25,6 +30,7 @@ class History:
     """A member account, its state and the lock, and a clock that stands still between runs."""
 
     def __init__(self, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.account = make_account()
         self.contacts = FakeContacts()
         self.states = AccountStatesTable(client, STATE_TABLE)
         self.now = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -58,7 +64,12 @@ class History:
         self._monkeypatch.setattr(account_sync, "datetime", clock)
         source = make_source(insisted=insisted, **contacts)
         sync = AccountSync(
-            source, self.contacts, self.states, make_account, lambda _: None, FakeReplaced()
+            source,
+            self.contacts,
+            self.states,
+            lambda _: self.account,
+            lambda _: None,
+            FakeReplaced(),
         )
         try:
             return str(sync.run(task))
@@ -230,6 +241,33 @@ def test_what_a_dead_attempt_wrote_is_still_deleted_when_the_source_is(history: 
     history.now += timedelta(days=1)
     assert "1" == history.run(billing=None)
     assert {} == steady.contacts
+
+
+class UnansweringContacts(FakeContacts):
+    """Contacts that carry out each write, and do not answer it."""
+
+    def put(self, account_id: str, contact: Contact) -> None:
+        """Replace the contact, and fail."""
+        super().put(account_id, contact)
+        raise ServiceUnavailableError("timed out")
+
+
+@pytest.mark.parametrize("state", ["ACTIVE", "CLOSED"])
+def test_a_write_without_an_answer_stays_known_beside_a_denial(
+    state: str, history: History
+) -> None:
+    """An account that has just joined is tried again; one that closed may be opened again."""
+    history.account = make_account(state=state, joined_at=history.now - timedelta(minutes=5))
+    steady, history.contacts = history.contacts, UnansweringContacts()
+    history.contacts.failures["get", MEMBER, SECURITY] = AccessDeniedError("denied")
+    task = history.plan(BILLING, SECURITY)
+    assert ("RepeatAccountError" if state == "ACTIVE" else "3") == history.attempt(task)
+    steady.contacts, history.contacts = history.contacts.contacts, steady
+    assert "1" == history.attempt(task)
+    assert ["updated", "updated"] == history.statuses(task)
+    history.now += timedelta(days=1)
+    assert "1" == history.run(billing=None)
+    assert (MEMBER, BILLING) not in steady.contacts
 
 
 def test_a_write_without_an_answer_is_made_again_until_it_can_be_seen(history: History) -> None:

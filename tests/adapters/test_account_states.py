@@ -135,12 +135,16 @@ def test_an_intention_is_known_until_its_result_is_recorded(states: AccountState
     [
         (ContactResult(Status.FAILED, "X"), True),
         (ContactResult(Status.FAILED, "X", is_refused=True), False),
-        (ContactResult(Status.SKIPPED, "X"), False),
+        (ContactResult(Status.SKIPPED, "CLOSED"), True),
+        (ContactResult(Status.SKIPPED, "just joined"), True),
+        (ContactResult(Status.SKIPPED, "just joined", is_refused=True), False),
+        (ContactResult(Status.SKIPPED), False),
+        (ContactResult(Status.SKIPPED, "changed since that run"), False),
         (ContactResult(Status.UNCHANGED), False),
         (ContactResult(Status.CONTESTED, "X"), False),
     ],
 )
-def test_only_a_failed_attempt_leaves_its_intention_which_may_have_been_carried_out(
+def test_an_intention_stays_known_as_long_as_it_may_have_been_carried_out(
     result: ContactResult, states: AccountStatesTable, *, is_kept: bool
 ) -> None:
     states.intend(make_task(), {BILLING: WRITE, SECURITY: WRITE})

@@ -507,6 +507,40 @@ def test_every_failure_of_an_account_that_closed_is_skipped() -> None:
     assert dict.fromkeys(ALTERNATE_TYPES, Status.SKIPPED) == given.statuses
 
 
+def test_only_the_denials_of_an_account_that_has_just_joined_are_skipped() -> None:
+    given = Given(make_account(joined_at=ago(minutes=5))).is_contested()
+    given.fails("put", OPERATIONS, ThrottledError("x"))
+    given.fails("get", SECURITY, AccessDeniedError("denied"))
+    with pytest.raises(RepeatAccountError, match=r"ThrottledError$"):
+        given.run(*ALTERNATE_TYPES)
+    assert {
+        BILLING: "ContestedError",
+        OPERATIONS: "ThrottledError",
+        SECURITY: "just joined",
+    } == given.errors
+
+
+@pytest.mark.rule(4)
+def test_a_denial_hides_no_invalid_contact() -> None:
+    account = make_account(joined_at=ago(minutes=5))
+    given = Given(account, named={"broken": {**ALTERNATE_FIELDS, "PhoneNumber": "ask 555"}})
+    given.fails("put", SECURITY, AccessDeniedError("denied"))
+    with pytest.raises(InvalidContactError):
+        given.run(contact_set={BILLING: "broken", SECURITY: SOURCE})
+    assert {BILLING: "InvalidContactError", SECURITY: "just joined"} == given.errors
+
+
+@pytest.mark.parametrize("account", [{"joined_at": ago(minutes=5)}, {"state": "CLOSED"}])
+@pytest.mark.parametrize(("operation", "is_refused"), [("put", True), ("get", False)])
+def test_of_a_skipped_denial_it_stays_known_whether_a_write_was_refused(
+    operation: str, account: dict[str, Any], *, is_refused: bool
+) -> None:
+    given = Given(make_account(**account))
+    given.fails(operation, BILLING, AccessDeniedError("denied"))
+    given.run()
+    assert is_refused is given.states.recorded[0][BILLING].is_refused
+
+
 @pytest.mark.parametrize(
     ("refusal", "raised"),
     [

@@ -13,7 +13,7 @@ from contact_sync.accounts import JUST_JOINED
 from contact_sync.aws import keys
 from contact_sync.aws.clients import error_code, named_errors
 from contact_sync.aws.items import from_item, to_item, update_of
-from contact_sync.comparison import CHANGED, InSync, KnownContact, Status, Write
+from contact_sync.comparison import CHANGED, UNSETTLED, InSync, KnownContact, Status, Write
 from contact_sync.contacts import ContactType, is_comparable
 from contact_sync.errors import ThrottledError
 from contact_sync.observability import logger
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 READ_AT_ONCE = 100
 WRITTEN_AT_ONCE = 25
 BATCH_ATTEMPTS = 8
+# Reasons for skipping a contact that was compared.
+COMPARED = frozenset({None, CHANGED_SINCE, NOT_DELETABLE})
 # Reasons for skipping a contact although its account is still there.
-NOT_GONE = frozenset({None, JUST_JOINED, CHANGED_SINCE, NOT_DELETABLE})
+NOT_GONE = COMPARED | {JUST_JOINED}
 # `planned_at` grows from plan to plan: a late attempt must not hide what a newer run recorded.
 NO_NEWER_RUN = "attribute_not_exists(#planned_at) OR #planned_at <= :planned_at"
 
@@ -202,7 +204,8 @@ def _remembered(
 def _forgotten(task: AccountTask, result: ContactResult) -> list[str]:
     """Return what later runs must no longer know of the contact."""
     # A write without an answer may have taken effect; a refused one did not.
-    is_settled = result.status is not Status.FAILED or result.is_refused
+    was_compared = result.status is Status.SKIPPED and result.error in COMPARED
+    is_settled = result.is_refused or was_compared or result.status not in UNSETTLED
     if task.is_undo:
         forgotten = ["undoing"] if is_settled else []
         return [*forgotten, "written", "intent", "contested"] if result.write else forgotten
