@@ -19,6 +19,9 @@ from account_lister.selection import check_units, scattered, select_accounts
 from account_lister.sets import RunSets, check_overrides
 from account_lister.undo import replacing_runs, select_undone
 
+# One for each operation that reads contacts: a new account may answer one and deny the other.
+PROBED = (ContactType.SECURITY, ContactType.PRIMARY)
+
 
 @logged
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -76,7 +79,8 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
 def _answers(account_id: str) -> bool:
     """Return whether the account's contacts can be read; a new account may deny it for a while."""
     try:
-        contacts().get(account_id, ContactType.SECURITY)
+        for name in PROBED:
+            contacts().get(account_id, name)
     except AccessDeniedError:
         return False
     return True

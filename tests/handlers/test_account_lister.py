@@ -191,15 +191,20 @@ def test_an_account_that_is_yet_to_become_active_is_waited_for(
     assert {"is_ready": False} == check(cloud, account_id)
 
 
-def test_an_active_account_that_denies_its_contacts_is_waited_for(cloud: Cloud) -> None:
+@pytest.mark.parametrize("operation", ["GetAlternateContact", "GetContactInformation"])
+def test_an_active_account_that_denies_some_contacts_is_waited_for(
+    operation: str, cloud: Cloud
+) -> None:
     cloud.organization.reset(make_world(MEMBER))
-    denies = {"operation": "GetAlternateContact", "error": "AccessDeniedException", "times": 1}
+    denies = {"operation": operation, "error": "AccessDeniedException", "times": 1}
     cloud.organization.add_fault(denies)
     assert {"is_ready": False} == check(cloud)
     assert {"is_ready": True} == check(cloud)
 
 
-@pytest.mark.parametrize("operation", ["DescribeAccount", "GetAlternateContact"])
+@pytest.mark.parametrize(
+    "operation", ["DescribeAccount", "GetAlternateContact", "GetContactInformation"]
+)
 def test_an_account_that_cannot_be_looked_up_is_an_error(operation: str, cloud: Cloud) -> None:
     cloud.organization.reset(make_world(MEMBER))
     cloud.organization.add_fault({"operation": operation, "error": "TooManyRequestsException"})
@@ -211,7 +216,7 @@ def test_looking_up_one_account_lists_nothing_and_stores_nothing(cloud: Cloud) -
     cloud.organization.reset(make_world(MEMBER))
     check(cloud)
     called = {call["operation"] for call in cloud.organization.calls()}
-    assert {"DescribeAccount", "GetAlternateContact"} == called
+    assert {"DescribeAccount", "GetAlternateContact", "GetContactInformation"} == called
     assert "Contents" not in cloud.s3.list_objects_v2(Bucket=BUCKET)
 
 
