@@ -87,8 +87,11 @@ class AccountResult:
 
     @property
     def skipped(self) -> str | None:
-        """Return why the account was skipped, None if it was not."""
-        return next(iter(self.skips.values()), None)
+        """Return why the account was skipped, or which of its contacts; None if none was."""
+        reason = next(iter(self.skips.values()), None)
+        if reason is None or self.status is Status.SKIPPED:
+            return reason
+        return f"{', '.join(self.skips)}: {reason}"
 
 
 def account_result(
@@ -181,10 +184,15 @@ class RunCounts:
         self.drifted.add(result, of_it=result.drifted)
         self.overwritten.add(result, of_it=result.overwritten)
         self.partly_skipped.add(result, of_it=result.skips)
-        if result.status is Status.SKIPPED and (reason := result.skipped):
+        if reason := result.skipped:
+            self._add_skip(result, reason)
+
+    def _add_skip(self, result: AccountResult, reason: str) -> None:
+        """Name an account of which contacts were skipped; count it only if all were."""
+        if result.status is Status.SKIPPED:
             self.skipped[reason] += 1
-            if len(self.named_skips) < MAX_NAMED_ACCOUNTS:
-                self.named_skips[result.account_id] = reason
+        if len(self.named_skips) < MAX_NAMED_ACCOUNTS:
+            self.named_skips[result.account_id] = reason
 
     @property
     def differing_sets(self) -> dict[ContactType, dict[str, Counter[str]]]:

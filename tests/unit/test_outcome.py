@@ -165,6 +165,14 @@ def test_a_contact_that_is_not_ours_to_delete_is_skipped_without_a_name() -> Non
     assert ({}, {}) == (counts.skipped, counts.named_skips)
 
 
+def test_a_partly_skipped_account_is_named_with_the_contacts_and_not_counted_as_skipped() -> None:
+    counts = make_counts(
+        make_result(error="just joined", billing="skipped", security="skipped", primary="updated")
+    )
+    assert {MEMBER: "billing, security: just joined"} == counts.named_skips
+    assert ({"updated": 1}, {}) == (counts.accounts, counts.skipped)
+
+
 def test_a_type_was_not_tried_where_an_account_has_no_record_or_has_just_joined() -> None:
     counts = make_counts(
         make_result(billing="failed", security="updated"),
