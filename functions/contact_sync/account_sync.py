@@ -26,6 +26,7 @@ from contact_sync.errors import (
     AccessDeniedError,
     ContestedError,
     InvalidContactError,
+    NotReadyError,
     RepeatAccountError,
     ReplacedNotStoredError,
     SyncError,
@@ -81,7 +82,8 @@ class Source:
     `started_at` is the run's start. `contact_types` are those that the run syncs; `contacts` has
     each of them, None where the source lacks it. `named` are contacts of the address book: their
     fields by name. `primary_keeps` are fields of the primary contact that each account keeps.
-    `insisted` are accounts that an operator named. An undo has no contacts: `is_undo`.
+    `insisted` are accounts that an operator named or that joined. An undo has no contacts:
+    `is_undo`.
     """
 
     started_at: str
@@ -333,7 +335,7 @@ class _Attempt:
     def raise_errors(self) -> None:
         """Raise RepeatAccountError if a failure may be transient, else the first error, if any."""
         # Storing may have failed transiently, too.
-        may_pass = (*TRANSIENT, ReplacedNotStoredError)
+        may_pass = (*TRANSIENT, ReplacedNotStoredError, NotReadyError)
         transient = [error for error in self._errors if isinstance(error, may_pass)]
         if transient:
             names = ", ".join(sorted({type(error).__name__ for error in transient}))
@@ -406,23 +408,31 @@ class _Attempt:
         )
 
     def _explain_denials(self) -> None:
-        """Skip the failures of an account that was closed or left, the denials of a new one."""
+        """Skip the failures of an account that was closed or left, the denials of a new one.
+
+        A run that was started for the new account does not skip them: no other run is to come.
+        """
+        account_id = self._task.account_id
         try:
-            account = self._sync.account(self._task.account_id)
+            account = self._sync.account(account_id)
         except SyncError as error:
             self._errors.append(error)
             return
         if account.state != ACTIVE:
-            self._skip(account.state, SyncError)
+            self._explain(SyncError, Status.SKIPPED, account.state)
         elif account.has_just_joined(self._now):
-            self._skip(JUST_JOINED, AccessDeniedError)
+            if account_id in self._sync.source.insisted:
+                self._explain(AccessDeniedError, Status.FAILED, NotReadyError.__name__)
+                self._errors.append(NotReadyError(f"account {account_id} has just joined"))
+            else:
+                self._explain(AccessDeniedError, Status.SKIPPED, JUST_JOINED)
 
-    def _skip(self, reason: str, failures: type[SyncError]) -> None:
-        """Skip the contacts with these failures; what is known of their writes stays known."""
+    def _explain(self, failures: type[SyncError], status: Status, reason: str) -> None:
+        """Give these failures another status and reason; what is known of writes stays known."""
         self._errors = [error for error in self._errors if not isinstance(error, failures)]
         for name, result in self.results.items():
             if result.status in FAILURES and issubclass(error_class(result.error or ""), failures):
-                self.results[name] = replace(result, status=Status.SKIPPED, error=reason)
+                self.results[name] = replace(result, status=status, error=reason)
 
 
 def digit(statuses: Sequence[Status]) -> int:

@@ -106,7 +106,7 @@ def decide(  # noqa: PLR0913 - each is one fact that the decision needs
     """Compare the digests of the desired and the actual contact, and decide.
 
     A contact that the source lacks (`wanted` is ABSENT) is deleted only where it is what we
-    wrote. `is_insisted`: an operator's request names the account.
+    wrote. `is_insisted`: the account joined, or an operator's request names it.
     """
     ours = [write for write in (known.written, known.intended) if write]
     # A stale read is not trusted even if it shows the desired value: it may hide our write.

@@ -133,6 +133,12 @@ class AccessDeniedError(SyncError):
     )
 
 
+class NotReadyError(SyncError):
+    """The account joined less than half an hour ago, and still denies the call."""
+
+    remedy = "Retry the failed accounts half an hour after they joined."
+
+
 class ApiRefusedError(SyncError):
     """An AWS API refused a call for any other reason."""
 

@@ -36,6 +36,8 @@ class TriggerSource(StrEnum):
     TEST = "test"
 
 
+# What names accounts and must reach them: an operator, or the one event of a new account.
+INSISTING = frozenset({None, TriggerSource.ACCOUNT_JOINED})
 ABOUT_ONE_ACCOUNT = frozenset(
     {TriggerSource.ACCOUNT_JOINED, TriggerSource.ACCOUNT_LEFT, TriggerSource.ACCOUNT_MOVED}
 )
@@ -47,8 +49,9 @@ class RunRequest:
 
     None means all: all contact types; all accounts, if organizational_units is None too. Stored in
     the state table, where another release may have written it: unknown keys are ignored.
-    `insisted` are the accounts that an operator named; `hop` is of a contact change; `undo` is the
-    run to undo, and never merged; `continues` are the dead runs that a recovery continues.
+    `insisted` are the accounts that an operator named or that joined; `hop` is of a contact change;
+    `undo` is the run to undo, and never merged; `continues` are the dead runs that a recovery
+    continues.
     """
 
     account_ids: list[AccountId] | None = None
@@ -137,7 +140,7 @@ def run_request(request: "SyncRequest", retried: RunRequest | None = None) -> Ru
     if trigger and trigger.account_id and accounts is None:
         accounts = [trigger.account_id]
     is_change = request.source == TriggerSource.CONTACT_CHANGED
-    insists = trigger is None and len(accounts or []) <= MAX_MERGED_ACCOUNTS
+    insists = request.source in INSISTING and len(accounts or []) <= MAX_MERGED_ACCOUNTS
     return RunRequest(
         account_ids=accounts,
         organizational_units=request.organizational_units,

@@ -11,6 +11,7 @@ from contact_sync.comparison import CHANGED, FAILURES, Status
 from contact_sync.contact_sets import OWN, SOURCE, ContactSet
 from contact_sync.contacts import ALTERNATE_TYPES, ContactType
 from contact_sync.errors import (
+    NotReadyError,
     NotRecordedError,
     PartialSyncError,
     SyncFailedError,
@@ -22,7 +23,7 @@ LEFT = "left the organization"
 MAX_NAMED_ACCOUNTS = 25
 MAX_CAUSE_ACCOUNTS = 5
 # The run may not have reached the account, and nothing else may: its own run may have died.
-NOT_TRIED = frozenset({NotRecordedError.__name__, JUST_JOINED})
+NOT_TRIED = frozenset({NotRecordedError.__name__, NotReadyError.__name__, JUST_JOINED})
 
 
 @dataclass(frozen=True)

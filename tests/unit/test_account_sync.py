@@ -520,6 +520,18 @@ def test_only_the_denials_of_an_account_that_has_just_joined_are_skipped() -> No
     } == given.errors
 
 
+@pytest.mark.parametrize("operation", ["get", "put"])
+def test_a_new_account_that_the_run_must_reach_is_tried_again_and_has_failed_until_then(
+    operation: str,
+) -> None:
+    given = Given(make_account(joined_at=ago(minutes=5)), insisted=[MEMBER])
+    given.fails(operation, BILLING, AccessDeniedError("denied"))
+    with pytest.raises(RepeatAccountError, match=f"account {MEMBER}: NotReadyError$"):
+        given.run(BILLING, SECURITY)
+    assert {BILLING: Status.FAILED, SECURITY: Status.UPDATED} == given.statuses
+    assert {BILLING: "NotReadyError"} == given.errors
+
+
 @pytest.mark.rule(4)
 def test_a_denial_hides_no_invalid_contact() -> None:
     account = make_account(joined_at=ago(minutes=5))

@@ -173,13 +173,14 @@ def test_a_partly_skipped_account_is_named_with_the_contacts_and_not_counted_as_
     assert ({"updated": 1}, {}) == (counts.accounts, counts.skipped)
 
 
-def test_a_type_was_not_tried_where_an_account_has_no_record_or_has_just_joined() -> None:
+def test_a_type_was_not_tried_where_an_account_has_no_record_or_was_not_ready() -> None:
     counts = make_counts(
         make_result(billing="failed", security="updated"),
         make_result(error="NotRecordedError", primary="failed", security="unchanged"),
         make_result(error="just joined", operations="skipped"),
+        make_result(error="NotReadyError", billing="unchanged", security="failed"),
     )
-    assert {ContactType.PRIMARY, ContactType.OPERATIONS} == counts.not_tried
+    assert {PRIMARY, OPERATIONS, SECURITY} == counts.not_tried
 
 
 # The outcome

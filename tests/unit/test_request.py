@@ -185,15 +185,21 @@ def test_a_person_names_a_scope_and_insists_on_its_accounts() -> None:
     assert not asked(organizational_units=[UNIT]).covers_all_accounts
 
 
-@pytest.mark.parametrize("source", ["account_joined", "account_left"])
-def test_an_event_about_an_account_asks_for_it_and_does_not_insist(source: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "insisted"),
+    [("account_joined", [MEMBER]), ("account_moved", []), ("account_left", [])],
+)
+def test_an_event_about_an_account_asks_for_it_and_insists_on_a_new_one(
+    source: str, insisted: list[str]
+) -> None:
     request = asked(trigger=make_trigger(source, account_id=MEMBER))
-    assert RunRequest(account_ids=[MEMBER], event_ids=["event-1"]) == request
+    expected = RunRequest(account_ids=[MEMBER], insisted=insisted, event_ids=["event-1"])
+    assert expected == request
 
 
 def test_accounts_beside_a_trigger_win_over_its_own() -> None:
     request = asked(account_ids=[OTHER], trigger=make_trigger("account_joined", account_id=MEMBER))
-    assert RunRequest(account_ids=[OTHER], event_ids=["event-1"]) == request
+    assert RunRequest(account_ids=[OTHER], insisted=[OTHER], event_ids=["event-1"]) == request
 
 
 @pytest.mark.parametrize("hop", [0, MAX_HOPS])

@@ -100,6 +100,63 @@ def test_a_new_account_is_given_time_to_answer(bench: Bench, sample: str, second
     assert SOURCE == bench.organization.contacts(JOINING)
 
 
+def _deny(bench: Bench, operation: str, **fault: Any) -> None:
+    """Let the new account deny the operation."""
+    denial = {"operation": operation, "account_id": JOINING, "error": "AccessDeniedException"}
+    bench.organization.add_fault({**denial, **fault})
+
+
+@pytest.mark.case("B3")
+@pytest.mark.parametrize("operation", ["GetContactInformation", "PutAlternateContact"])
+def test_a_new_account_that_denies_one_operation_for_a_while_is_completed(
+    bench: Bench, operation: str
+) -> None:
+    bench.join(JOINING)
+    _deny(bench, operation, times=4)
+
+    [joined] = bench.deliver(bench.event("create-account-result", accountId=JOINING))
+    bench.settle()
+
+    assert "SUCCEEDED" == joined.status, ending(joined)
+    assert SOURCE == bench.organization.contacts(JOINING)
+
+
+@pytest.mark.case("B3")
+@pytest.mark.parametrize("operation", ["PutContactInformation", "PutAlternateContact"])
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_contacts_that_a_new_account_went_on_denying_are_reported(
+    bench: Bench, operation: str, *, is_merged: bool
+) -> None:
+    """Also by a full run that takes the new account's request with its own."""
+    bench.begin(notification_settings={"failure_threshold": 9})
+    bench.join(JOINING)
+    _deny(bench, operation)
+    [joined] = bench.deliver(bench.event("create-account-result", accountId=JOINING))
+    if is_merged:
+        holder = bench.start({"account_ids": [ONE]})
+        bench.enter(holder, "SyncAccounts")
+        bench.end(joined)
+        bench.end(bench.start({}))
+    bench.settle()
+
+    [message] = [one for one in bench.messages() if JOINING in one.body]
+    assert "partial" in message.subject
+    assert "NotReadyError" in message.body
+
+
+@pytest.mark.case("B3")
+def test_a_full_run_leaves_a_new_account_that_is_not_ready_to_the_accounts_own_run(
+    bench: Bench,
+) -> None:
+    bench.join(JOINING)
+    _deny(bench, "PutContactInformation", times=1)
+
+    run = bench.do({})
+
+    assert "SUCCEEDED" == run.status, ending(run)
+    assert f"skipped: {JOINING}, primary: just joined" in bench.text_of(run)
+
+
 @pytest.mark.case("B4")
 @pytest.mark.parametrize(
     ("invalid", "value"), [("PRIMARY", NO_PHONE), ("BILLING", NO_ADDRESS)], ids=["phone", "mail"]
