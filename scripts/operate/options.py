@@ -6,6 +6,7 @@ from argparse import Action, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from contact_sync.accounts import EXECUTION_NAME
 from contact_sync.contacts import ContactType
 
 from operate.console import WRONG_OPTIONS, note
@@ -134,6 +135,10 @@ unit_id = matching(
     "organizational unit", r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}", "an ID such as ou-ab12-cdefgh34"
 )
 region = matching("region", r"[a-z]{2,}(-[a-z]+)+-[0-9]+", "one such as us-east-1")
-execution_name = matching(
-    "execution name", r"[0-9A-Za-z_-]{1,80}", "a name that resync.sh or the console shows"
-)
+
+
+def execution_name(given: str) -> str:
+    """Return the execution's name, also from its ARN, which messages show."""
+    name = given.rpartition(":")[2] if given.startswith("arn:") else given
+    expected = "the name or ARN that resync.sh prints, or a message or the console shows"
+    return matching("execution name", EXECUTION_NAME.regex, expected)(name)
