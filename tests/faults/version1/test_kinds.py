@@ -1,4 +1,4 @@
-"""More inputs of the kinds that broke version 1, through the definition and the functions."""
+"""Inputs of the same kinds that broke later code, through the definition and the functions."""
 
 from typing import Any
 
@@ -27,7 +27,6 @@ def _undone(bench: Bench) -> tuple[str, str, list[Any]]:
     return run.name, undo.name, before
 
 
-@pytest.mark.case("A2")
 @pytest.mark.parametrize("error", ["Sandbox.Timedout", "ThrottledError"])
 def test_a_retried_undo_that_dies_is_not_followed_by_a_full_run(
     bench: Bench, undone: tuple[str, str, list[Any]], error: str
@@ -45,7 +44,6 @@ def test_a_retried_undo_that_dies_is_not_followed_by_a_full_run(
     assert before == bench.contacts("SECURITY", *MEMBERS)
 
 
-@pytest.mark.case("A14")
 def test_a_continuation_that_dies_brings_no_request(bench: Bench) -> None:
     bench.do({})
     bench.wind(DAY)
@@ -62,7 +60,6 @@ def test_a_continuation_that_dies_brings_no_request(bench: Bench) -> None:
     assert before == bench.contacts("SECURITY", *MEMBERS)
 
 
-@pytest.mark.case("A10")
 @pytest.mark.parametrize(
     "item",
     [
@@ -76,7 +73,6 @@ def test_an_item_that_cannot_be_read_ends_no_run(bench: Bench, item: dict[str, A
     assert "SUCCEEDED" == bench.do({}).status
 
 
-@pytest.mark.case("A4")
 def test_contacts_deleted_one_after_the_other(bench: Bench) -> None:
     """A contact that only the second read lacks is read again by a run of its own."""
     bench.begin(on_source_deleted="delete")
@@ -92,7 +88,6 @@ def test_contacts_deleted_one_after_the_other(bench: Bench) -> None:
         assert [None] * 3 == bench.contacts(name, *MEMBERS)
 
 
-@pytest.mark.case("B4")
 def test_a_contact_that_stays_invalid_hinders_no_other(bench: Bench) -> None:
     invalid = {**SOURCE["PRIMARY"], "PhoneNumber": "0400 000 000"}
     bench.organization.set_contact(MANAGEMENT_ACCOUNT_ID, "PRIMARY", invalid)
@@ -108,7 +103,6 @@ def test_a_contact_that_stays_invalid_hinders_no_other(bench: Bench) -> None:
     assert SOURCE["SECURITY"] == bench.contact(ONE, "SECURITY")
 
 
-@pytest.mark.case("A1")
 def test_a_check_that_fails_for_good_is_told_once(bench: Bench) -> None:
     bench.begin(notification_settings={"notify_on_success": True}, contact_types=TYPES)
     bench.faults.plans = [
@@ -125,7 +119,6 @@ def test_a_check_that_fails_for_good_is_told_once(bench: Bench) -> None:
     assert 1 == sum("check of the source failed" in one.body for one in bench.messages())
 
 
-@pytest.mark.case("A7")
 def test_a_redriven_run_is_stopped_like_any_other(bench: Bench) -> None:
     """Also one that was aborted before: it takes the lock, and works."""
     bench.do({})
@@ -146,7 +139,6 @@ def test_a_redriven_run_is_stopped_like_any_other(bench: Bench) -> None:
     assert NEW == bench.contact(ONE, "SECURITY")
 
 
-@pytest.mark.case("A14")
 def test_an_undo_that_a_recovery_finishes_is_one_run_with_it(bench: Bench) -> None:
     bench.do({})
     bench.wind(DAY)
@@ -164,7 +156,6 @@ def test_an_undo_that_a_recovery_finishes_is_one_run_with_it(bench: Bench) -> No
     assert [NEW] * 3 == bench.contacts("SECURITY", *MEMBERS)
 
 
-@pytest.mark.case("B6")
 @pytest.mark.parametrize("key", ["retry_of", "undo"])
 def test_the_arn_of_an_execution_names_its_run(bench: Bench, key: str) -> None:
     run = bench.do({})
@@ -177,7 +168,6 @@ def test_the_arn_of_an_execution_names_its_run(bench: Bench, key: str) -> None:
     assert arn not in by_arn.cause
 
 
-@pytest.mark.case("B6")
 def test_a_dry_run_is_not_repeated_for_real(bench: Bench) -> None:
     check = {"function": HANDLER, "match": '"action": "check_request"', "error": "ThrottledError"}
     bench.faults.plans = [{**check, "times": 9}]
