@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from faults import system as in_process
 from faults.cases import Act, Case, choice_for, eligible
 from faults.clock import text
-from faults.promise import Asked, Pair, Trial, same
+from faults.promise import Asked, Pair, Trial, is_dry, same
 from faults.system import Execution, MemberCall, digits_only
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 
@@ -123,7 +123,7 @@ class InProcessTrial(Trial):
         if call.execution not in self.began:
             self.began.append(call.execution)
         told = f"{call.execution.name} {call.operation} {call.account_id} {call.type}"
-        assert not _is_dry(call.execution), f"a dry run writes nothing: {told}"
+        assert not is_dry(call.execution), f"a dry run writes nothing: {told}"
         is_undo = self._is_undo(call.execution)
         is_allowed = self._is_active(call) if is_undo else self._was_allowed(call)
         assert is_allowed, f"no account is written that may not be: {told}"
@@ -275,7 +275,7 @@ class InProcessTrial(Trial):
             if (call.account_id, call.type) == pair
             and (self._need_not_try_again(asked) or call.at >= asked.at)
             and "processor" in call.function
-            and not _is_dry(call.execution)
+            and not is_dry(call.execution)
         ]
         if calls:
             return calls[-1].at, calls[-1].execution.name
@@ -303,10 +303,6 @@ class InProcessTrial(Trial):
         everything = "\n".join(text for _, text in found)
         leaked = [value for value in self.values if value in everything]
         return [(value, where) for value in leaked for where, text in found if value in text]
-
-
-def _is_dry(execution: Execution) -> bool:
-    return isinstance(execution.input, dict) and execution.input.get("dry_run") is True
 
 
 def _since(history: list[tuple[float, Json]], at: float) -> list[Json]:

@@ -415,7 +415,7 @@ class Trial:
     def _retried(self, name: str | None) -> frozenset[str] | None:
         """Return the accounts that a message named as failed in that run, if it can be repeated."""
         found = next((one for one in self.system.executions() if one.name == name), None)
-        if found is None or found.status == "RUNNING":
+        if found is None or found.status == "RUNNING" or is_dry(found):
             return None
         bodies = [one.body for one in self.system.messages() if _mentions(one, str(name))]
         # An account may have left since.
@@ -424,9 +424,13 @@ class Trial:
 
     def _is_to_be_retried(self, execution: Any) -> bool:
         """Tell whether a message says that this execution is to be repeated."""
-        return execution.status in DEAD and any(
-            _mentions(one, execution.name) and re.search(r"retry.of", one.body)
-            for one in self.system.messages()
+        return (
+            execution.status in DEAD
+            and not is_dry(execution)
+            and any(
+                _mentions(one, execution.name) and re.search(r"retry.of", one.body)
+                for one in self.system.messages()
+            )
         )
 
     def _is_promised(self, asked: Asked) -> bool:
@@ -674,6 +678,11 @@ def _is_named(execution: Any, account_id: str) -> bool:
 def _mentions(message: Message, name: str) -> bool:
     is_named = re.search(rf"\b{re.escape(name)}(?![\w-])", message.body)
     return bool(is_named) or message.attributes.get("sync_id") == name
+
+
+def is_dry(execution: Any) -> bool:
+    """Tell whether the execution must not lead to a write."""
+    return isinstance(execution.input, dict) and execution.input.get("dry_run") is True
 
 
 def _names(text: str, account_id: str, contact_type: str) -> bool:
