@@ -20,12 +20,12 @@ POLL_SECONDS = 0.05
 
 
 def upload_artifacts(s3: Any, template: Json, folder: Path, build_code: Build) -> str:
-    """Upload local code and definitions, and the template that points at them; return its URL."""
+    """Upload local code and definitions, and the template that references them; return its URL."""
     s3.create_bucket(Bucket=ARTIFACTS_BUCKET)
     uploaded: dict[str, Json] = {}
 
     def store(name: str, content: bytes) -> str:
-        # Only a new key makes CloudFormation see that the content is new.
+        # CloudFormation detects new content only by a new key.
         key = f"{hashlib.sha256(content).hexdigest()[:12]}/{name}"
         s3.put_object(Bucket=ARTIFACTS_BUCKET, Key=key, Body=content)
         return key
@@ -45,7 +45,7 @@ def upload_artifacts(s3: Any, template: Json, folder: Path, build_code: Build) -
         properties = resource.get("Properties", {})
         point(properties, "CodeUri", build_code)
         point(properties, "DefinitionUri", lambda file: file)
-    # A template in the request itself may have 51,200 bytes only.
+    # An inline template is limited to 51,200 bytes.
     text = json.dumps(template, separators=(",", ":"), default=str)
     return f"{s3.meta.endpoint_url}/{ARTIFACTS_BUCKET}/{store('template.json', text.encode())}"
 

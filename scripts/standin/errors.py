@@ -1,5 +1,5 @@
-"""What can go wrong with the stand-in."""
+"""Errors of the stand-in."""
 
 
 class StandinError(Exception):
-    """The stand-in did not start, a stack did not deploy, or an answer did not come in time."""
+    """The stand-in did not start, a stack did not deploy, or a response timed out."""

@@ -1,1 +1,1 @@
-"""MiniStack with hooks for what AWS does differently."""
+"""MiniStack, with hooks where AWS behaves differently."""

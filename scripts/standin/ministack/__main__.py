@@ -1,4 +1,4 @@
-"""Starts MiniStack with our hooks; `STANDIN_HOOKS_OFF` names those to leave out."""
+"""Starts MiniStack with our hooks; `STANDIN_HOOKS_OFF` lists the hooks to skip."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ from standin.ministack.registry import install_hooks
 def main() -> None:
     """Install the hooks, then serve."""
     install_hooks(off=os.environ.get("STANDIN_HOOKS_OFF", "").split())
-    # Functions must not find this package: they see only what is in their own zip.
+    # Hide this package from functions: they must see only their own zip.
     sys.path.pop(0)
     serve()
 

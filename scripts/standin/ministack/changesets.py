@@ -1,4 +1,4 @@
-"""Change sets that see what CloudFormation sees."""
+"""Makes change sets detect the changes that CloudFormation detects."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from standin.ministack.registry import hook
 
 @hook
 def conditional_changes() -> None:
-    """Count a resource whose condition comes true as added, and the other way round as removed.
+    """Count a resource as added when its condition becomes true, as removed when it becomes false.
 
     MiniStack compares such resources without their conditions, finds no change, and refuses.
     """
@@ -34,7 +34,7 @@ def conditional_changes() -> None:
 
 @hook
 def reverted_drift() -> None:
-    """Find rules that lost their targets, where a change set is to revert drift.
+    """Detect rules that lost their targets, for change sets that revert drift.
 
     MiniStack ignores the mode, compares templates, and finds no change.
     """
@@ -44,7 +44,7 @@ def reverted_drift() -> None:
         changes: list[Json] = compare(old, new, resources, *others)
         for name, one in resources.items():
             if one["ResourceType"] == "AWS::Events::Rule" and _has_no_target(one):
-                # Else the update would find nothing to do.
+                # Otherwise the update finds no difference.
                 one["Properties"] = {**one["Properties"], "Targets": []}
                 changes.append({"ResourceChange": _lost_targets(name)})
         return changes

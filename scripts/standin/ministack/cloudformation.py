@@ -19,9 +19,9 @@ Apply = Callable[[str, Json], None]
 
 @hook
 def environment_texts() -> None:
-    """Turn the numbers and booleans in a function's environment into text.
+    """Convert numbers and booleans in a function's environment to text.
 
-    MiniStack keeps them, and then cannot start the function's process.
+    MiniStack keeps them, and then fails to start the function's process.
     """
 
     def with_texts(handler: Handler) -> Handler:
@@ -42,8 +42,8 @@ def environment_texts() -> None:
 def dropped_properties() -> None:
     """Apply the properties that MiniStack drops.
 
-    Of tables: encryption, backups, expiry and protection; of buckets: encryption and lifecycle;
-    a topic's key; a machine's logging.
+    Tables: encryption, backups, expiry and protection. Buckets: encryption and lifecycle.
+    Topics: the key. State machines: logging.
     """
 
     def applying(apply: Apply) -> Callable[[Handler], Handler]:
@@ -79,9 +79,9 @@ def missing_types() -> None:
 
 @hook
 def full_buckets() -> None:
-    """Fail to delete a bucket that holds something, and with it the stack.
+    """Fail the deletion of a bucket that is not empty, and of its stack.
 
-    MiniStack deletes it with all that it holds.
+    MiniStack deletes the bucket with its objects.
     """
 
     def delete(name: str, properties: Json) -> None:
@@ -153,7 +153,7 @@ def _apply_bucket(name: str, properties: Json) -> None:
 
 
 def _lifecycle_rule(rule: Json) -> Json:
-    """Return the rule as the S3 API spells it."""
+    """Return the rule in the format of the S3 API."""
     spelled: Json = {"ID": rule.get("Id", ""), "Status": rule["Status"]}
     spelled["Filter"] = {"Prefix": rule.get("Prefix", "")}
     if "ExpirationInDays" in rule:
@@ -191,13 +191,13 @@ def _update_trail(properties: Json) -> tuple[str, Json]:
 
 
 def _delete_trail(name: str, properties: Json) -> None:
-    """Delete a trail, whose last log comes late: CloudTrail delivers for a while after its end."""
+    """Delete a trail, then store one more log: CloudTrail delivers late, after the deletion."""
     cloudtrail._delete_trail({"Name": name})
     s3._put_object(properties["S3BucketName"], f"AWSLogs/{name}/last.json.gz", b"", {})
 
 
 def _trail_request(properties: Json) -> Json:
-    """Return the trail as the CloudTrail API spells it."""
+    """Return the trail in the format of the CloudTrail API."""
     names = {"TrailName": "Name", "KMSKeyId": "KmsKeyId"}
     return {
         names.get(name, name): value if name in _TEXTS else _is_true(value)

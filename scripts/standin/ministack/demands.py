@@ -1,4 +1,4 @@
-"""What an organization may demand of those who deploy into its accounts."""
+"""Policies that an organization can impose on deployments into its accounts."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ DEMANDED = ":policy/demanded-boundary"
 
 @hook
 def demands() -> None:
-    """Refuse roles without the boundary, and roles of stacks without tags, as policies can.
+    """Refuse roles without the boundary and roles of untagged stacks, as policies can.
 
-    Nothing is demanded until there is a policy named `demanded-boundary`.
+    Takes effect once a policy named `demanded-boundary` exists.
     """
     handlers = provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"]
     create = handlers["create"]

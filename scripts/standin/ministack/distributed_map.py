@@ -13,7 +13,7 @@ from standin.ministack import executions, latency
 from standin.ministack.executions import Json, encode, record
 from standin.ministack.registry import hook
 
-# AWS starts up to 10,000 children at once; a laptop does not.
+# AWS starts up to 10,000 children at once; a laptop cannot.
 UNLIMITED_CONCURRENCY = 64
 
 _OUTCOMES = {
@@ -29,8 +29,8 @@ _COUNTS = ("pending", "running", *_OUTCOMES.values(), "total", "resultsWritten")
 def distributed_map() -> None:
     """Replace the Distributed Map of JSONata machines.
 
-    MiniStack takes its fields for JSONPath, gives children the parent's context and variables
-    but no history, returns null for a failed child, and lets children run on after a stop.
+    MiniStack reads its fields as JSONPath, gives children the parent's context and variables
+    but no history, returns null for a failed child, and lets children continue after a stop.
     """
 
     def run(  # noqa: PLR0913, PLR0917 - MiniStack's signature
@@ -84,7 +84,7 @@ def _read_items(state: Json, data: Any, context: Json) -> list[Any]:
 class MapRun:
     """One Map Run: its record, as DescribeMapRun shows it, and its children."""
 
-    def __init__(  # noqa: PLR0913 - what MiniStack hands to a Map
+    def __init__(  # noqa: PLR0913 - what MiniStack passes to a Map
         self,
         state: Json,
         items: list[Any],
@@ -136,7 +136,7 @@ class MapRun:
         return [_result(child) for child in self._children if child is not None]
 
     def abort(self) -> None:
-        """Stop the children that run, start no others, and close the run as ABORTED."""
+        """Stop running children, start no others, and close the run as ABORTED."""
         self._stop_children()
         with self._lock:
             for counts in self._counts():
@@ -179,7 +179,7 @@ class MapRun:
         while (index := self._next(queue)) is not None:
             try:
                 self._run_child(index)
-            except Exception as error:  # noqa: BLE001 - what an ItemSelector raises fails the Map
+            except Exception as error:  # noqa: BLE001 - any error of an ItemSelector fails the Map
                 self._error = self._error or error
                 self._stop_children()
 

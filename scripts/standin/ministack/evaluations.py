@@ -1,4 +1,4 @@
-"""Keeps the bindings of evaluated JSONata expressions, for another implementation to repeat."""
+"""Keeps bindings of evaluated JSONata expressions, to repeat them in another implementation."""
 
 import json
 import threading
@@ -10,9 +10,9 @@ from standin.ministack.executions import Json
 from standin.ministack.registry import hook
 from standin.ministack.routes import route
 
-# Evaluations kept of each expression; their results differ.
+# Evaluations kept per expression, each with a different result.
 KEPT = 12
-# What AWS documents of the context object.
+# The documented parts of the context object.
 _CONTEXT = ("Execution", "State", "StateMachine", "Map")
 
 _kept: dict[str, dict[str, Json]] = {}  # expression -> result -> evaluation
@@ -21,7 +21,7 @@ _keeping = threading.Lock()
 
 @hook
 def recorded_evaluations() -> None:
-    """Keep some evaluations of each expression, which MiniStack forgets."""
+    """Keep some evaluations of each expression; MiniStack discards them."""
 
     def evaluate(
         expression: str, data: Any, context: Any = None, result: Any = None, error: Any = None

@@ -1,4 +1,4 @@
-"""The default bus as AWS's own services use it, and dead letters of rule targets."""
+"""The default event bus for AWS service events, and dead-letter queues of rule targets."""
 
 import contextvars
 import json
@@ -25,7 +25,7 @@ _failure: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVa
 
 @route("POST", "/_standin/events")
 def put_event(event: Json) -> Json:
-    """Put an event, given as rules see it, on the default bus of its region, and return it.
+    """Put an event, in the form that rules see, on the default bus of its region; return it.
 
     MiniStack, like AWS, refuses `aws.*` sources from anyone else.
     """
@@ -50,7 +50,7 @@ def put_event(event: Json) -> Json:
 
 @hook
 def other_regions() -> None:
-    """Forward events to a bus in another region, as they are; MiniStack drops them."""
+    """Forward events unchanged to a bus in another region; MiniStack drops them."""
 
     def dispatch(bus: Any, event: Json, rule: Json, path: set[str], payload: Any = None) -> None:
         if bus.region == get_region():
@@ -74,10 +74,10 @@ def _in_region(region: str, action: Callable[[], None]) -> None:
 
 @hook
 def dead_letters() -> None:
-    """Send events that a rule's state machine does not take to the target's dead-letter queue.
+    """Send events that a rule's state machine rejects to the target's dead-letter queue.
 
-    MiniStack drops them. Only failures that AWS would not repeat, or has given up on, occur here:
-    retries are not waited for.
+    MiniStack drops them. Every failure here counts as final: one that AWS does not retry, or whose
+    retries are exhausted. No retries are simulated.
     """
 
     def invoke_target(target: Json, event: Json, rule: Json, view: Any = None) -> None:

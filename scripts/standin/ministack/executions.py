@@ -1,4 +1,4 @@
-"""Runs executions as Step Functions does: limits, timeout, stop, and a history like AWS's."""
+"""Runs executions as Step Functions does: limits, timeouts, stops, and the history."""
 
 import contextvars
 import json
@@ -26,7 +26,7 @@ _current: contextvars.ContextVar[str | None] = contextvars.ContextVar("execution
 
 
 class ExecutionEndedError(Exception):
-    """The execution was stopped or timed out while one of its states ran."""
+    """The execution was stopped or timed out while a state was running."""
 
 
 def encode(value: object, what: str) -> str:
@@ -41,7 +41,7 @@ def encode(value: object, what: str) -> str:
 
 
 def record(execution: Json, event_type: str, details: Json | None = None) -> None:
-    """Add an event of type `event_type`, with its details, to a running execution's history."""
+    """Add an event to a running execution's history."""
     with _transition:
         if execution["status"] != "RUNNING":
             raise ExecutionEndedError(execution["executionArn"])
@@ -54,7 +54,7 @@ def record(execution: Json, event_type: str, details: Json | None = None) -> Non
 
 
 def end(execution: Json, status: str, details: Json | None = None, **fields: Any) -> bool:
-    """Give a running execution its final status; return whether this call did so."""
+    """Set the final status of a running execution; return whether this call did so."""
     kind = {"TIMED_OUT": "TimedOut"}.get(status, status.capitalize())
     with _transition:
         if execution["status"] != "RUNNING":
@@ -84,7 +84,7 @@ def on_stop(execution: Json, listener: Callable[[], None]) -> None:
 
 
 def walk(execution: Json, definition: Json, machine_name: str, query_language: str) -> None:
-    """Run the states of `definition`; afterwards the record says how the execution ended."""
+    """Run the states of `definition`, and record how the execution ended."""
     arn = execution["executionArn"]
     _current.set(arn)
     ending = _endings.setdefault(arn, threading.Event())
@@ -108,13 +108,13 @@ def walk(execution: Json, definition: Json, machine_name: str, query_language: s
 
 
 def current() -> Json:
-    """Return the execution whose state this thread runs."""
+    """Return the execution whose state this thread is running."""
     found: Json = sfn._executions[_current.get()]
     return found
 
 
 def current_state() -> str:
-    """Return the name of the state that this thread runs."""
+    """Return the name of the state that this thread is running."""
     entered = (
         e["stateEnteredEventDetails"]
         for e in reversed(current()["events"])
@@ -135,7 +135,7 @@ def _announce_end(execution: Json) -> None:
 
 
 def _start_timer(execution: Json, definition: Json) -> threading.Timer:
-    # The timer's thread must keep the account and region of the execution.
+    # Keep the account and region of the execution in the timer's thread.
     run = contextvars.copy_context().run
     timer = threading.Timer(definition.get("TimeoutSeconds", 0), run, [end, execution, "TIMED_OUT"])
     timer.daemon = True
@@ -210,9 +210,9 @@ def _succeed(state: Json, data: Any, context: Json) -> Any:
 def interpreter() -> None:
     """Replace the main loop.
 
-    MiniStack's ignores a Succeed state's `Output`, the machine's `TimeoutSeconds` and the
-    256 KiB limit, waits 150 ms before each execution, keeps assigned variables out of the
-    history and lets a late failure overwrite ABORTED.
+    MiniStack's loop ignores a Succeed state's `Output`, the machine's `TimeoutSeconds` and the
+    256 KiB limit, waits 150 ms before each execution, omits assigned variables from the
+    history, and lets a late failure overwrite ABORTED.
     """
 
     def run_execution(execution_arn: str) -> None:
@@ -227,7 +227,7 @@ def interpreter() -> None:
 
 @hook
 def stopping() -> None:
-    """Make StopExecution end what runs: Map Runs and children too, and waits at once."""
+    """Make StopExecution also end Map Runs and children, and end waits at once."""
 
     def stop_execution(request: Json) -> Any:
         execution = sfn._executions.get(request.get("executionArn"))
@@ -235,7 +235,7 @@ def stopping() -> None:
             return original(request)
         reason = {name: request[name] for name in ("error", "cause") if request.get(name)}
         end(execution, "ABORTED", reason, **reason)
-        return original(request)  # finds it ABORTED and answers with its stop date
+        return original(request)  # finds it ABORTED and returns its stop date
 
     def scaled_sleep(seconds: float) -> None:
         scaled = seconds * sfn._SFN_WAIT_SCALE
@@ -253,7 +253,7 @@ def stopping() -> None:
 
 @hook
 def terminal_errors() -> None:
-    """Keep States.ALL and States.TaskFailed from matching the errors that AWS calls terminal."""
+    """Keep States.ALL and States.TaskFailed from matching errors that are terminal in AWS."""
 
     def error_matches(error_equals: list[str], error: str) -> bool:
         if error in ("States.DataLimitExceeded", "States.Runtime"):
@@ -266,7 +266,7 @@ def terminal_errors() -> None:
 
 @hook
 def idempotent_start() -> None:
-    """Answer a repeated StartExecution of a running execution (same name, same input) with it."""
+    """Return the running execution when StartExecution repeats its name and input."""
 
     def start_execution(request: Json) -> Any:
         machine = sfn._state_machines.get(request.get("stateMachineArn"))

@@ -10,10 +10,10 @@ from standin.ministack.registry import hook
 
 @hook
 def assignments() -> None:
-    """Evaluate every expression of an `Assign` with the variables as they were before it.
+    """Evaluate every expression of an `Assign` with the variables as they were before the `Assign`.
 
-    MiniStack assigns one after the other, so that a later expression sees an earlier one's
-    new value. What was assigned is kept for the history's StateExited event.
+    MiniStack assigns one at a time, so a later expression sees the new value of an earlier one.
+    Keeps the assigned values for the history's StateExited event.
     """
 
     def apply_assign(
@@ -36,7 +36,7 @@ def assignments() -> None:
 
 @hook
 def choices() -> None:
-    """Apply the `Output` of a Choice's Default, and refuse a Condition that is not a boolean."""
+    """Apply the `Output` of a Choice's Default, and reject a Condition that is not a boolean."""
 
     def execute_choice(state: Json, data: Any, context: Json) -> tuple[Any, str]:
         if sfn._state_query_language(state, context) != "JSONata":
@@ -51,7 +51,7 @@ def choices() -> None:
 
 
 def _choose(state: Json, data: Any, context: Json) -> tuple[Json, str]:
-    """Return what holds the Output and Assign to apply, and the next state."""
+    """Return the rule or state whose Output and Assign apply, and the next state."""
     for rule in state["Choices"]:
         if sfn._jsonata_state_field(rule, "Condition", "boolean", data, context):
             return rule, rule["Next"]

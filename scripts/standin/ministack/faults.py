@@ -13,13 +13,13 @@ from standin.ministack.executions import Json
 from standin.ministack.registry import hook
 from standin.ministack.routes import BadRequestError, route
 
-# Requests of the tests themselves meet no fault.
+# The tests' own requests are exempt from faults.
 CLIENT_MARK = "standin-client"
 
 _FUNCTION_FIELDS = {"function", "match", "kind", "error", "times", "delay"}
 _SERVICE_FIELDS = {"service", "operation", "match", "error", "status", "times"}
 _KINDS = {"kill", "error", "timeout"}
-# What the errors of a machine's own calls begin with.
+# Prefixes of the errors of a state machine's own calls.
 _PREFIXES = {"dynamodb": "DynamoDB", "sns": "SNS", "states": "StepFunctions"}
 
 _faults: list[Json] = []
@@ -28,14 +28,14 @@ _lock = threading.Lock()
 
 @route("GET", "/_standin/faults")
 def list_faults(_: Any) -> list[Json]:
-    """Return the planned faults with the times that are left."""
+    """Return the planned faults with their remaining times."""
     with _lock:
         return [dict(fault) for fault in _faults]
 
 
 @route("POST", "/_standin/faults")
 def replace_faults(faults: list[Json]) -> list[Json]:
-    """Plan exactly these faults."""
+    """Replace all planned faults."""
     for fault in faults:
         _check(fault)
     with _lock:
@@ -45,7 +45,7 @@ def replace_faults(faults: list[Json]) -> list[Json]:
 
 @route("DELETE", "/_standin/faults")
 def clear_faults(_: Any) -> list[Json]:
-    """Plan no fault."""
+    """Remove all planned faults."""
     return replace_faults([])
 
 
@@ -71,7 +71,7 @@ def take_service_fault(service: str, operation: str, request: Any) -> Json | Non
 
 @hook
 def service_faults() -> None:
-    """Fail planned calls: those over HTTP, and those that a state machine makes itself."""
+    """Fail planned calls, over HTTP or by a state machine itself."""
 
     async def dispatch(
         method: str, path: str, headers: Any, body: bytes, query: Any, *rest: Any

@@ -1,4 +1,4 @@
-"""Runs functions as Lambda does: error names, deaths, and one copy of the code for all workers."""
+"""Runs functions as Lambda does: error names, crashes, and one copy of the code per version."""
 
 import contextlib
 import hashlib
@@ -23,13 +23,13 @@ from standin.ministack.faults import take_function_fault
 from standin.ministack.registry import hook
 from standin.ministack.routes import route
 
-# A result under this key is an exception's report.
+# Marks a result that reports an exception.
 _ERROR_KEY = "standinError"
 
 _DIED = "Worker process died"
 
-# The one line in MiniStack's worker script that reports an exception of the handler,
-# and the one that reports an exception of the import.
+# The lines in MiniStack's worker script that report an exception of the handler
+# and of the import.
 _HANDLER_REPORT = (
     '_real_stdout.write(json.dumps({"status": "error", "error": str(e), '
     '"trace": traceback.format_exc()}) + "\\n")'
@@ -100,17 +100,17 @@ _standin_scale_time()
 
 @route("GET", "/_standin/interpreter")
 def _interpreter(_: None) -> Json:
-    """Return which Python runs the functions, for building their package elsewhere."""
+    """Return the Python that runs the functions, so that their package can be built elsewhere."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return {"version": version, "machine": platform.machine().lower()}
 
 
 @hook
 def function_time() -> None:
-    """Let time pass faster for functions too, where the stand-in runs faster than AWS.
+    """Speed up time for functions, too, when the stand-in runs faster than AWS.
 
-    `time.sleep`, `time.monotonic` and, from one start for all processes, `time.time_ns` are scaled,
-    and with them waits that follow a quota; `time.time` stays what it is.
+    Scales `time.sleep`, `time.monotonic` and, from one start for all processes, `time.time_ns`, and
+    so the waits that follow a quota. Leaves `time.time` unchanged.
     """
     os.environ["STANDIN_START_NS"] = str(time.time_ns())
     lambda_runtime._PYTHON_WORKER_SCRIPT = _SCALE_TIME + lambda_runtime._PYTHON_WORKER_SCRIPT
@@ -120,8 +120,8 @@ def function_time() -> None:
 def function_errors() -> None:
     """Report a function's errors under the names that Lambda gives them.
 
-    MiniStack calls them all Runtime.HandlerError, so that no Retry or Catch by exception class
-    matches, and ends the worker, so that every error costs a cold start.
+    MiniStack reports every error as Runtime.HandlerError, so no Retry or Catch by exception class
+    matches. It also ends the worker, so every error costs a cold start.
     """
 
     def execute(function: Json, event: Any, request_id: str) -> Json:
@@ -138,9 +138,9 @@ def function_errors() -> None:
 
 @hook
 def function_logs() -> None:
-    """Log an exception as Lambda does, and know when a function's log is complete.
+    """Log an exception as Lambda does, and detect when a function's log is complete.
 
-    MiniStack waits 50 ms for a first line after each invocation that logs nothing.
+    MiniStack waits 50 ms for a first line after an invocation that logs nothing.
     """
 
     def drain(worker: Any) -> str:
@@ -159,10 +159,9 @@ def function_logs() -> None:
 
 @hook
 def shared_code() -> None:
-    """Let all workers of one code version use one extracted folder.
+    """Share one extracted folder among all workers of a code version.
 
-    MiniStack extracts the whole zip for each worker, which makes cold starts slow and fills
-    the disk.
+    MiniStack extracts the whole zip for each worker, which slows cold starts and fills the disk.
     """
 
     class SharedZipFile(zipfile.ZipFile):
@@ -179,7 +178,7 @@ def shared_code() -> None:
 
 @hook
 def function_faults() -> None:
-    """Make planned invocations fail: an error, a death or a timeout in the middle of the work."""
+    """Make planned invocations fail: with an error, a crash, or a timeout midway."""
 
     def invoke(worker: Any, event: Any, request_id: str, **options: Any) -> Json:
         fault = take_function_fault(worker.func_name, event)

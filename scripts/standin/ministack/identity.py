@@ -1,4 +1,4 @@
-"""Says which stand-in this is, so that a client notices another one at its port."""
+"""Identifies this stand-in, so that a client detects a different one on its port."""
 
 import os
 

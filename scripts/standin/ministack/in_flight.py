@@ -1,4 +1,4 @@
-"""Reports what still runs: executions, and tasks, including those whose execution has ended."""
+"""Reports running executions and tasks, including tasks whose execution has ended."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,19 +18,19 @@ _begun = 0
 
 @route("GET", "/_standin/in-flight")
 def _in_flight(_: None) -> Json:
-    """Return the executions that run, and how many tasks work."""
+    """Return the running executions and the number of running tasks."""
     running = [arn for arn, one in list(sfn._executions.items()) if one["status"] == "RUNNING"]
     return {"executions": running, "tasks": _begun}
 
 
 @hook
 def task_count() -> None:
-    """Count tasks from before they begin until they end.
+    """Count tasks from before they start until they end.
 
-    A stopped execution's function keeps running, as on AWS: until it ends, it reads and writes.
+    As on AWS, the function of a stopped execution keeps running: it may still read and write.
     """
     tasks._within = _counted(tasks._within)
-    # A task that timed out is given up, not ended.
+    # A task that times out is abandoned, but keeps running.
     sfn._invoke_resource = _counted(sfn._invoke_resource)
 
 

@@ -1,4 +1,4 @@
-"""Service integrations of state machines that MiniStack carries out incompletely."""
+"""Service integrations of state machines that MiniStack implements incompletely."""
 
 from typing import Any
 
@@ -32,9 +32,9 @@ def sns_message_attributes() -> None:
 
 @hook
 def nested_start_errors() -> None:
-    """Name the errors of `states:startExecution` as the optimized integration does.
+    """Name errors of `states:startExecution` as the optimized integration does.
 
-    MiniStack has the API's bare code: `ExecutionAlreadyExists` instead of
+    MiniStack uses the API's bare code: `ExecutionAlreadyExists` instead of
     `StepFunctions.ExecutionAlreadyExistsException`.
     """
 

@@ -1,6 +1,6 @@
-"""Times that AWS takes and a laptop does not: starts of execution environments and of children.
+"""Simulated latency of AWS: starts of execution environments and of children.
 
-Each is a number of seconds at AWS's own speed, in an environment variable; 0 where it is unset.
+Each environment variable holds seconds at AWS's own speed, 0 if unset.
 """
 
 import os
@@ -14,14 +14,14 @@ from standin.ministack.registry import hook
 
 # Before the import of a function's module, in a new execution environment.
 FUNCTION_START = "STANDIN_FUNCTION_START"
-# Between a state machine and the handler, in each invocation.
+# Between a state machine and the handler, for each invocation.
 INVOCATION = "STANDIN_INVOCATION"
-# Between a Distributed Map's free place and the first state of the next child.
+# Between a free slot of a Distributed Map and the first state of the next child.
 CHILD_START = "STANDIN_CHILD_START"
 
 
 def pause(name: str) -> None:
-    """Sleep as long as the variable says, at the stand-in's speed."""
+    """Sleep for the variable's seconds, at the stand-in's speed."""
     seconds = float(os.environ.get(name, "0")) / float(os.environ.get("STANDIN_SPEED", "1"))
     if seconds > 0:
         time.sleep(seconds)
@@ -29,9 +29,9 @@ def pause(name: str) -> None:
 
 @hook
 def start_latency() -> None:
-    """Let invocations, and the first in each execution environment, take a planned time.
+    """Delay each invocation, and the start of each execution environment, as configured.
 
-    In MiniStack the former take no time, and the latter only that of the import.
+    In MiniStack, an invocation has no delay, and a start takes only the time of the import.
     """
 
     def execute(function: Json, event: Any, request_id: str) -> Json:

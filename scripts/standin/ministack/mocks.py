@@ -10,17 +10,17 @@ from standin.ministack import executions
 from standin.ministack.executions import Json
 from standin.ministack.registry import hook
 
-# The machine's name and the test case that an execution's start named; children inherit it.
+# The machine's name, and the test case that StartExecution named; children inherit both.
 _case: contextvars.ContextVar[tuple[str, str]] = contextvars.ContextVar("case", default=("", ""))
 _attempts: Counter[tuple[str, str]] = Counter()  # by execution and state
 
 
 @hook
 def mocked_tasks() -> None:
-    """Let every attempt of a mocked task meet its own response, in our Task states too.
+    """Return a separate response for each attempt of a mocked task, in our Task states, too.
 
-    MiniStack throws the first response's error again at each retry, and records no event of a
-    task that it answers.
+    MiniStack throws the first response's error again at each retry, and records no events for a
+    mocked task.
     """
 
     def run_execution(execution_arn: str) -> None:

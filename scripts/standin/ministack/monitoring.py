@@ -1,4 +1,4 @@
-"""Metrics that AWS derives from logs and executions, and alarms as CloudWatch evaluates them."""
+"""Metrics that AWS derives from logs and executions, and CloudWatch's evaluation of alarms."""
 
 import json
 import operator
@@ -30,7 +30,7 @@ _EMBEDDED = '{"_aws":'
 
 @route("POST", "/_standin/alarms")
 def evaluate_alarms(_: Any) -> dict[str, str]:
-    """Evaluate every alarm now, with its actions, as CloudWatch does once a minute."""
+    """Evaluate every alarm now and run its actions, as CloudWatch does once a minute."""
     for alarm in cloudwatch._alarms.values():
         _evaluate(alarm)
     return {name: alarm["StateValue"] for name, alarm in cloudwatch._alarms.items()}
@@ -38,7 +38,7 @@ def evaluate_alarms(_: Any) -> dict[str, str]:
 
 @hook
 def log_metrics() -> None:
-    """Make metrics of what is logged in the embedded metric format; MiniStack only keeps it."""
+    """Create metrics from logs in the embedded metric format; MiniStack only stores the logs."""
 
     def append(stream: Json, events: list[Json]) -> None:
         original(stream, events)
@@ -52,7 +52,7 @@ def log_metrics() -> None:
 
 @hook
 def execution_metrics() -> None:
-    """Count the executions of each machine by how they end; MiniStack has no such metrics."""
+    """Count the executions of each machine by final status; MiniStack has no such metrics."""
 
     def emit(execution: Json) -> None:
         dimensions = {"StateMachineArn": execution["stateMachineArn"]}
@@ -66,7 +66,7 @@ def execution_metrics() -> None:
 
 @hook
 def function_metrics() -> None:
-    """Count what a machine invokes and its errors; MiniStack counts only what others invoke."""
+    """Count a machine's invocations and their errors; MiniStack counts only those of others."""
 
     def call(function: str, event: Any) -> Any:
         name = lambda_svc._get_func_record_for_ref(function)[2]
@@ -84,10 +84,10 @@ def function_metrics() -> None:
 
 @hook
 def alarm_evaluation() -> None:
-    """Evaluate alarms only when asked, and then by dimensions, periods and missing data.
+    """Evaluate alarms only on request, by dimensions, periods and missing data.
 
-    MiniStack evaluates them whenever a metric is put, adds up all dimensions and periods, and
-    does not change an alarm while data is missing.
+    MiniStack evaluates alarms whenever a metric is put, aggregates all dimensions and periods, and
+    leaves an alarm unchanged while data is missing.
     """
     cloudwatch._evaluate_alarm = lambda _alarm: None
 
@@ -104,7 +104,7 @@ def _record_embedded(blob: Json) -> None:
 
 
 def _evaluate(alarm: Json) -> None:
-    """Give the alarm its state; CloudWatch may look further back than the periods asked for."""
+    """Update the alarm's state; CloudWatch may look further back than the evaluation periods."""
     breaching = [_is_breaching(alarm, points) for points in _points_by_period(alarm)]
     wanted: int = alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"]
     state = "ALARM" if sum(breaching) >= wanted else "OK"
@@ -117,7 +117,7 @@ def _evaluate(alarm: Json) -> None:
 
 
 def _points_by_period(alarm: Json) -> list[list[Json]]:
-    """Return the metric's points in each of the periods that end now, the latest first."""
+    """Return the metric's points in each evaluation period up to now, the latest first."""
     dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
     key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
     now = time.time()

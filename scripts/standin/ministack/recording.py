@@ -1,4 +1,4 @@
-"""Records each AWS call of the functions, where the variable STANDIN_CALLS names a file."""
+"""Records each AWS call of the functions if the variable STANDIN_CALLS names a file."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ from standin.ministack.registry import hook
 
 @hook
 def recorded_calls() -> None:
-    """Let botocore load the recorder into every client of a function; MiniStack records nothing."""
+    """Make botocore load the recorder into every client of a function."""
     if os.environ.get("STANDIN_CALLS"):
-        # A folder with nothing else in it, so that functions find nothing else.
+        # The folder holds nothing else, so functions cannot import anything else.
         folder = str(Path(__file__).with_name("recorder"))
         os.environ["BOTOCORE_EXPERIMENTAL__PLUGINS"] = "recorder=call_recorder"
         os.environ["PYTHONPATH"] = folder

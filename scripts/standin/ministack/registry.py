@@ -1,4 +1,4 @@
-"""Which hooks there are, and how to leave one out."""
+"""The registry of hooks."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,13 +8,13 @@ _hooks: dict[str, Install] = {}
 
 
 def hook(install: Install) -> Install:
-    """Register `install` under its own name; its docstring says which gap it closes."""
+    """Register `install` under its name; its docstring says which gap it closes."""
     _hooks[install.__name__] = install
     return install
 
 
 def install_hooks(off: Iterable[str] = ()) -> None:
-    """Install every registered hook but those in `off`; `all` stands for every one."""
+    """Install every registered hook except those in `off`; `all` skips every hook."""
     left_out = set(off)
     if left_out == {"all"}:
         return

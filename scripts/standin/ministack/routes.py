@@ -14,11 +14,11 @@ _handlers: dict[tuple[str, str], Handler] = {}
 
 
 class BadRequestError(Exception):
-    """The body of a request to one of our routes is wrong."""
+    """The body of a request to one of our routes is invalid."""
 
 
 def route(method: str, path: str) -> Callable[[Handler], Handler]:
-    """Answer `method path` with the decorated function's result for the JSON body."""
+    """Serve `method path` with the decorated function, which takes the JSON body."""
 
     def register(handler: Handler) -> Handler:
         _handlers[method, path] = handler
@@ -29,7 +29,7 @@ def route(method: str, path: str) -> Callable[[Handler], Handler]:
 
 @hook
 def admin_routes() -> None:
-    """Add the routes by which tests plan faults and put events as AWS itself would."""
+    """Add the routes with which tests plan faults and put events as AWS services do."""
 
     async def shortcuts(method: str, path: str, headers: Any, body: bytes, *rest: Any) -> Any:
         if handler := _handlers.get((method, path)):

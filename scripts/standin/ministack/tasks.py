@@ -1,4 +1,4 @@
-"""Runs Task states as Step Functions does: retries, timeouts and a history like AWS's."""
+"""Runs Task states as Step Functions does: retries, timeouts and the history."""
 
 import contextvars
 import random
@@ -17,8 +17,8 @@ from standin.ministack.registry import hook
 def task_states() -> None:
     """Replace JSONata Task states.
 
-    MiniStack's history lacks the arguments of a call and the TaskStarted event, it ignores the
-    256 KiB limit, waits at most 60 s before a retry and takes no expression in `TimeoutSeconds`.
+    MiniStack's history lacks the arguments of a call and the TaskStarted event. MiniStack ignores
+    the 256 KiB limit, caps retry delays at 60 s, and accepts no expression in `TimeoutSeconds`.
     """
 
     def execute_task(
@@ -35,9 +35,9 @@ def task_states() -> None:
 
 @hook
 def retry_delays() -> None:
-    """Obey a retrier's `MaxDelaySeconds` and `JitterStrategy`.
+    """Apply a retrier's `MaxDelaySeconds` and `JitterStrategy`.
 
-    The retrier handed to the caller is one whose next interval is already worked out.
+    Returns a retrier whose next interval is already computed.
     """
 
     def find_retrier(
@@ -51,7 +51,7 @@ def retry_delays() -> None:
         )
         delay = min(delay, retrier.get("MaxDelaySeconds", delay))
         if retrier.get("JitterStrategy") == "FULL":
-            delay = random.uniform(0, delay)  # noqa: S311 - hides nothing
+            delay = random.uniform(0, delay)  # noqa: S311 - not for security
         return {**retrier, "IntervalSeconds": delay, "BackoffRate": 1.0}, index
 
     original = sfn._find_matching_retrier
@@ -120,7 +120,7 @@ def _within(timeout: float | None, resource: str, arguments: Any) -> Any:
         except BaseException as error:  # noqa: BLE001 - raised again by the caller
             future.set_exception(error)
 
-    # The thread keeps the account and region of the execution, and may outlive its task.
+    # Keep the account and region of the execution in the thread, which may outlive its task.
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(call,), daemon=True).start()
     try:

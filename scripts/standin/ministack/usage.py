@@ -1,4 +1,4 @@
-"""What a run used: invocations, requests of other services, and the size of its executions."""
+"""Resource usage of a run: invocations, requests to other services, size of executions."""
 
 import json
 import os
@@ -20,11 +20,11 @@ from standin.ministack.routes import route
 
 STATE_MACHINE = "state machine"
 
-# botocore warns of a longer application name.
+# botocore warns about longer application names.
 _LONGEST_NAME = 50
 _PAYLOADS = ("input", "output", "parameters", "cause")
 
-# Function processes name themselves in the user agent of their requests.
+# Function processes identify themselves in the user agent of their requests.
 _NAME_IN_USER_AGENT = f"""
 def _standin_name_caller():
     import os
@@ -37,10 +37,9 @@ _standin_name_caller()
 
 @dataclass
 class FunctionUsage:
-    """What the execution environments of one function used together; peak is of the largest.
+    """Total usage of one function's execution environments; the peak is that of the largest.
 
-    `seconds` are those of imports and handlers. Processor time and memory are 0 where there is
-    no /proc.
+    `seconds` covers imports and handlers. Without /proc, processor time and memory are 0.
     """
 
     invocations: int = 0
@@ -52,16 +51,16 @@ class FunctionUsage:
 
 
 _functions: dict[str, FunctionUsage] = {}
-# By caller, service, operation, and the kind of item where one item of DynamoDB is written.
+# By caller, service, operation, and, for single-item DynamoDB writes, the kind of item.
 _requests: Counter[tuple[str, str, str, str]] = Counter()
 _items: Counter[tuple[str, str, str, str]] = Counter()
-_processor_seconds: dict[int, float] = {}  # process id -> what is counted already
+_processor_seconds: dict[int, float] = {}  # process id -> seconds already counted
 _lock = threading.Lock()
 
 
 @route("GET", "/_standin/stats")
 def usage(_: Any) -> Json:
-    """Return what was used since the start or the last DELETE, and all executions' sizes."""
+    """Return the usage since the start or the last DELETE, and the sizes of all executions."""
     with _lock:
         functions = {name: asdict(used) for name, used in _functions.items()}
         requests = [
@@ -80,7 +79,7 @@ def usage(_: Any) -> Json:
 
 @route("DELETE", "/_standin/stats")
 def forget_usage(_: Any) -> Json:
-    """Count from zero."""
+    """Reset the counts; keep the executions."""
     with _lock:
         _functions.clear()
         _requests.clear()
@@ -90,7 +89,7 @@ def forget_usage(_: Any) -> Json:
 
 @hook
 def function_usage() -> None:
-    """Measure each invocation; the memory that MiniStack reports is not measured."""
+    """Measure each invocation; the memory that MiniStack reports is not a measurement."""
 
     def invoke(worker: Any, event: Any, request_id: str, **options: Any) -> Json:
         start = time.monotonic()
@@ -104,7 +103,7 @@ def function_usage() -> None:
 
 @hook
 def request_usage() -> None:
-    """Count the requests of functions by function, and those of the state machines themselves."""
+    """Count the requests of each function, and those of the state machines themselves."""
 
     async def dispatch(
         method: str, path: str, headers: Any, body: bytes, query: Any, *rest: Any
@@ -155,9 +154,9 @@ def _count_invocation(worker: Any, response: Json, seconds: float) -> None:
 
 
 def _process_usage(pid: int) -> tuple[float, int]:
-    """Return the processor seconds and the peak memory of a process; zeros where unknown."""
+    """Return the processor seconds and the peak memory of a process, zeros if unknown."""
     try:
-        # The name, in parentheses, may hold blanks.
+        # The name, in parentheses, may contain spaces.
         times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -174,7 +173,7 @@ def _count_request(caller: str, service: str, operation: str, items: int, kind: 
 
 
 def _kind(operation: str, body: bytes) -> str:
-    """Return what the keys of the one item that a request of DynamoDB writes begin with."""
+    """Return the prefixes of the keys of the single item that a DynamoDB request writes."""
     if operation not in ("UpdateItem", "PutItem", "DeleteItem"):
         return ""
     request = json.loads(body)
@@ -184,7 +183,7 @@ def _kind(operation: str, body: bytes) -> str:
 
 
 def _item_count(operation: str, body: bytes) -> int:
-    """Return the number of items that a request of DynamoDB is about, 1 for all others."""
+    """Return the number of items in a DynamoDB request, 1 for any other request."""
     if not operation.startswith(("Batch", "TransactWrite")):
         return 1
     request = json.loads(body)
@@ -194,7 +193,7 @@ def _item_count(operation: str, body: bytes) -> int:
 
 
 def _executions() -> list[Json]:
-    """Return the size of every execution that is not a child, with those of its children."""
+    """Return the size of every top-level execution, including its children."""
     children: dict[str, list[Json]] = {}
     for execution in list(sfn._executions.values()):
         if map_run := sfn._map_runs.get(execution.get("mapRunArn")):
@@ -207,8 +206,8 @@ def _executions() -> list[Json]:
 
 
 def _size(execution: Json, children: list[Json]) -> Json:
-    """Return events, transitions and the largest payload, in bytes, of a run."""
-    # Each child's start is a transition of its own.
+    """Return a run's events, transitions and largest payload in bytes."""
+    # Each child's start is one more transition.
     transitions = [1 + _transitions(child) for child in children]
     return {
         "arn": execution["executionArn"],
@@ -223,7 +222,7 @@ def _size(execution: Json, children: list[Json]) -> Json:
 
 
 def _transitions(execution: Json) -> int:
-    """Count the states entered and the tasks repeated, which AWS bills."""
+    """Count the states entered and the tasks retried, which AWS bills."""
     kinds = Counter(event["type"] for event in execution["events"])
     entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))
     repeated = max(0, kinds["TaskScheduled"] - kinds["TaskStateEntered"])

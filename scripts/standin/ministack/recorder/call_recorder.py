@@ -1,14 +1,14 @@
-"""Records each AWS call of a function, before it is sent: who calls what, on which resource.
+"""Records each AWS call of a function before it is sent: caller, operation and resource.
 
-botocore loads this module into every client of a process whose environment names it. Only the
-names that identify a resource are written down, no other content of a request.
+botocore loads this module into every client of a process whose environment names it. Records
+only the names that identify a resource, no other content of a request.
 """
 
 import json
 import os
 from typing import Any
 
-# Parameters whose text says which resource is called.
+# Parameters whose text identifies the resource.
 IDENTIFIERS = frozenset(
     {
         "AccountId",
@@ -26,7 +26,7 @@ IDENTIFIERS = frozenset(
 
 
 def initialize_client_plugin(client: Any) -> None:
-    """Record the client's calls, if a function made it; MiniStack has clients of its own."""
+    """Record the client's calls if it belongs to a function, not to MiniStack."""
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         client.meta.events.register_first("before-parameter-build", _record)
 
@@ -39,7 +39,7 @@ def _record(params: Any, model: Any, **_: Any) -> None:
         "parameters": _identifiers(params),
     }
     line = json.dumps(call).encode() + b"\n"
-    # One write to a file that is only appended to: processes do not cut each other's lines.
+    # A single appending write keeps lines of several processes intact.
     file = os.open(os.environ["STANDIN_CALLS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(file, line)
@@ -48,7 +48,7 @@ def _record(params: Any, model: Any, **_: Any) -> None:
 
 
 def _identifiers(value: Any) -> Any:
-    """Return the structure of the parameters, with texts only where they identify a resource."""
+    """Return the structure of the parameters; keep text only where it identifies a resource."""
     if isinstance(value, list):
         return [_identifiers(item) for item in value]
     if not isinstance(value, dict):
