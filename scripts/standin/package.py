@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 STALE_SECONDS = 3600
 
-# Of no use to a running function; two thirds of the files.
+# Not needed at runtime, but two thirds of the files.
 _LEFT_OUT = ("__pycache__", "*.dist-info", "bin")
 
 
@@ -22,7 +22,7 @@ class PackageError(Exception):
 
 
 class Interpreter(NamedTuple):
-    """The properties of a Python that decide which wheels fit it."""
+    """The properties of a Python that determine its compatible wheels."""
 
     version: str  # 3.11
     machine: str  # x86_64
@@ -43,7 +43,7 @@ def build_package(
 ) -> Path:
     """Return `<build>/functions-<hash>.zip`, made of `functions` and its requirements.
 
-    Its wheels fit `python`, whose pip installs them, or another Python that runs on `linux`.
+    Its wheels are for `python`, whose pip installs them, or for another Python on `linux`.
     Raises PackageError.
     """
     dependencies = _build_dependencies(functions / "requirements.txt", build, python, linux)
@@ -90,13 +90,13 @@ def _install(requirements: Path, target: Path, python: Path, linux: Interpreter 
 
 
 def _identity(python: Path) -> bytes:
-    """Return what differs between interpreters that need different wheels."""
+    """Return what identifies the wheels that the interpreter needs."""
     script = "import sys, sysconfig; print(sys.version_info[:2], sysconfig.get_platform())"
     return _run(python, "-c", script)
 
 
 def _run(python: Path, *arguments: str) -> bytes:
-    """Return what the interpreter writes."""
+    """Return the interpreter's output."""
     command = [str(python), *arguments]
     # S603: the caller's own interpreter.
     return subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603
@@ -134,7 +134,7 @@ def _add(archive: Path, root: Path, files: Iterable[Path]) -> None:
 
 
 def _remove_stale(build: Path) -> None:
-    """Remove packages of earlier code; a run that started lately may still read its own."""
+    """Remove packages of earlier code, except recent ones, which a run may still read."""
     for package in build.glob("functions-*.zip"):
         if time.time() - package.stat().st_mtime > STALE_SECONDS:
             package.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the programs that start a stand-in have in common: it never outlives them."""
+"""Runs the programs that start a stand-in, and makes sure that it never outlives them."""
 
 import signal
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def run(program: Callable[[], int]) -> int:
-    """Run the program and return its exit code; unwind where a signal ends it."""
+    """Run the program and return its exit code; unwind if a signal ends it."""
     signal.signal(signal.SIGTERM, _end)
     try:
         return program()
@@ -16,5 +16,5 @@ def run(program: Callable[[], int]) -> int:
 
 
 def _end(number: int, _: object) -> None:
-    """Unwind, so that the stand-in is stopped, and exit as if killed by the signal."""
+    """Unwind to stop the stand-in, and exit as if killed by the signal."""
     raise SystemExit(128 + number)

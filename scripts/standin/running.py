@@ -1,4 +1,4 @@
-"""A stand-in that runs somewhere, by its URLs: deploys the template to it, and looks around."""
+"""Deploys the template to a running stand-in, given by its URLs, and inspects it."""
 
 import json
 import sys
@@ -28,19 +28,19 @@ REGION = "us-east-1"
 REPOSITORY = Path(__file__).parents[2]
 BUILD = REPOSITORY / ".build"
 
-# Marks requests of the tests, which meet no planned fault.
+# Marks requests of the tests, which are exempt from planned faults.
 CLIENT_MARK = "standin-client"
 
 ANY_KEY = "any"
 
 _CLIENT_CONFIG = Config(user_agent_extra=CLIENT_MARK, retries={"total_max_attempts": 2}, proxies={})
 
-# Loopback must not go through a proxy that the environment names.
+# Loopback must bypass a proxy that the environment names.
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class RunningStandin:
-    """The stand-in at these two URLs, started elsewhere: in a container, or by another program."""
+    """The stand-in at two URLs, started in a container or by another program."""
 
     def __init__(self, endpoint_url: str, organization_url: str) -> None:
         self.endpoint_url = endpoint_url.rstrip("/")
@@ -83,12 +83,12 @@ class RunningStandin:
         return Stack(self, name, outputs)
 
     def put_event(self, event: Json) -> Json:
-        """Put an event on the default bus as AWS itself would; return it as rules see it."""
+        """Put an event on the default bus as AWS services do; return it as rules see it."""
         put: Json = self.request("POST", "/_standin/events", event)
         return put
 
     def evaluate_alarms(self) -> dict[str, str]:
-        """Evaluate every alarm now, with its actions; return their states by name."""
+        """Evaluate every alarm now and run its actions; return the states by alarm name."""
         states: dict[str, str] = self.request("POST", "/_standin/alarms")
         return states
 
@@ -97,16 +97,16 @@ class RunningStandin:
         self.request("POST", "/_standin/faults", faults)
 
     def faults(self) -> list[Json]:
-        """Return the planned faults with the times that are left."""
+        """Return the planned faults with their remaining times."""
         faults: list[Json] = self.request("GET", "/_standin/faults")
         return faults
 
     def clear_faults(self) -> None:
-        """Plan no fault."""
+        """Remove all planned faults."""
         self.request("DELETE", "/_standin/faults")
 
     def usage(self) -> Json:
-        """Return what functions and executions used since the start or `forget_usage`.
+        """Return the usage of functions and executions since the start or `forget_usage`.
 
         {functions: {name: {...}}, requests: [{caller, service, operation, count, items}],
         executions: [{arn, events, transitions, children, largest_payload, ...}]}
@@ -115,7 +115,7 @@ class RunningStandin:
         return used
 
     def forget_usage(self) -> None:
-        """Count the functions' usage from zero; executions stay."""
+        """Reset the functions' usage; keep the executions."""
         self.request("DELETE", "/_standin/stats")
 
     def evaluations(self) -> list[Json]:
@@ -124,9 +124,9 @@ class RunningStandin:
         return evaluations
 
     def await_quiet(self, timeout: float = 120.0) -> None:
-        """Wait until no execution runs and no function works; raise StandinError where one does.
+        """Wait until no execution and no function runs; raise StandinError at the timeout.
 
-        A stopped execution's function keeps running, and would affect what comes next.
+        The function of a stopped execution keeps running, and could affect later work.
         """
         deadline = time.monotonic() + timeout
         while any((left := self.request("GET", "/_standin/in-flight")).values()):
@@ -142,9 +142,9 @@ class RunningStandin:
         return list(messages)
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask a route of MiniStack's port that is no AWS API; return its JSON."""
+        """Call a non-AWS route on MiniStack's port; return its JSON."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - our own address
+        request = urllib.request.Request(  # noqa: S310 - the stand-in's URL
             self.endpoint_url + path, data, method=method
         )
         try:
@@ -158,7 +158,7 @@ class RunningStandin:
         return package.Interpreter(**self.request("GET", "/_standin/interpreter"))
 
     def _build_code(self, functions: Path) -> Path:
-        """Build the functions' package with wheels for Linux, whatever this machine is."""
+        """Build the functions' package with wheels for Linux, on any operating system."""
         return package.build_package(functions, BUILD, Path(sys.executable), self._interpreter())
 
     def _default_parameters(self, environment: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A deployed stack as tests drive it: executions, their histories, and messages."""
+"""A deployed stack under test: executions, their histories, and messages."""
 
 import json
 import time
@@ -29,7 +29,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Message:
-    """What a subscriber of a topic receives."""
+    """A message as a topic's subscriber receives it."""
 
     subject: str | None
     body: str
@@ -38,7 +38,7 @@ class Message:
 
 @dataclass
 class Stack:
-    """A deployed stack, with the state machine and the topic that its outputs name."""
+    """A deployed stack, with the state machine and topic from its outputs."""
 
     standin: "RunningStandin"
     name: str
@@ -67,11 +67,11 @@ class Stack:
         return self.start(execution_input).wait(timeout)
 
     def executions(self) -> list["Execution"]:
-        """Return the machine's executions in the order of their start, rules' ones included."""
+        """Return the machine's executions in the order of their start, including those of rules."""
         return list(self.statuses())
 
     def statuses(self) -> dict["Execution", str]:
-        """Return the same with their statuses, in a few calls for any number of them."""
+        """Return the executions with their statuses, in few calls for any number of executions."""
         pages = self.standin.client("stepfunctions").get_paginator("list_executions")
         found = [
             execution
@@ -128,7 +128,7 @@ class Execution:
         return self.arn.rpartition(":")[2]
 
     def describe(self) -> Json:
-        """Return what DescribeExecution answers."""
+        """Return the response of DescribeExecution."""
         answer: Json = self._client().describe_execution(executionArn=self.arn)
         return answer
 

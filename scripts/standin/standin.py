@@ -1,4 +1,4 @@
-"""Starts and stops the stand-in, deploys the real template to it, and looks at what happened."""
+"""Starts and stops the stand-in, deploys the real template to it, and inspects the results."""
 
 import json
 import os
@@ -40,7 +40,7 @@ __all__ = [
 
 Json = dict[str, Any]
 
-# This Python, where it has MiniStack; the tests' own has not.
+# This Python if it has MiniStack, which the tests' own Python does not.
 MINISTACK_PYTHON = (
     Path(sys.executable) if find_spec("ministack") else BUILD / "ministack/bin/python"
 )
@@ -51,20 +51,20 @@ LOOPBACK = "127.0.0.1"
 
 
 class Standin(RunningStandin):
-    """AWS on this machine, for as long as the `with` block lasts.
+    """AWS on this machine, for the duration of the `with` block.
 
-    It listens on loopback, at free ports, unless `host` and `ports` (MiniStack's and the
-    organization's) say otherwise: anyone who reaches it can do anything with it.
+    Listens on free loopback ports, unless `host` and `ports` (MiniStack's and the organization's)
+    say otherwise: anyone who reaches the stand-in has full control of it.
 
-    `speed` makes quotas wider, and latency, waits and functions' sleeps shorter; timeouts remain
-    real seconds. `wait_speed`, where given, is the speed of state machines' waits. `latency` and
-    `world` are the organization's. `hooks_off` leaves hooks of MiniStack out, or `all` of them.
-    `mock_config` answers tasks, as in Step Functions Local. `record_calls` writes down each AWS
-    call of the functions.
+    `speed` raises quotas, and shortens latency, waits and functions' sleeps; timeouts remain real
+    seconds. `wait_speed`, if given, is the speed of state machines' waits. `latency` and `world`
+    are the organization's. `hooks_off` skips these MiniStack hooks, or `all` of them.
+    `mock_config` answers tasks, as in Step Functions Local. `record_calls` records each AWS call of
+    the functions.
 
     Seconds at AWS's own speed: `function_start` before the import of a function's module in a new
     execution environment, `invocation` between a state machine and each invocation's handler,
-    `child_start` between a Distributed Map's free place and the first state of the next child.
+    `child_start` between a free slot of a Distributed Map and the first state of the next child.
     """
 
     def __init__(  # noqa: PLR0913 - each has a default
@@ -105,7 +105,7 @@ class Standin(RunningStandin):
             raise StandinError(f"no MiniStack: {MINISTACK_PYTHON} does not exist")
         self.directory = Path(tempfile.mkdtemp(prefix="standin-"))
         port, organization_port = self.ports or _free_ports()
-        # With this URL, nobody reaches another organization that later listens at the port.
+        # Part of the URL, so that no call reaches another organization that later uses the port.
         self.instance = secrets.token_hex(8)
         organization_url = f"http://{LOOPBACK}:{organization_port}/i-{self.instance}"
         super().__init__(f"http://{LOOPBACK}:{port}", organization_url)
@@ -141,7 +141,7 @@ class Standin(RunningStandin):
 
     def close(self) -> None:
         """End both servers and their function processes, and remove their files."""
-        self._supervisor.communicate()  # closes its input, at which it ends them
+        self._supervisor.communicate()  # closes its input, which makes it end the servers
         self._clients.clear()
 
     def recorded_calls(self) -> list[Json]:
@@ -149,11 +149,11 @@ class Standin(RunningStandin):
         return [json.loads(line) for line in self._calls_file.read_text().splitlines()]
 
     def wait(self) -> None:
-        """Block until a server ends by itself; raise StandinError with its log."""
+        """Block until a server exits by itself; raise StandinError with its log."""
         raise StandinError(self._last_words())
 
     def log(self, server: str = "ministack") -> str:
-        """Return what `ministack` or `organization` wrote so far."""
+        """Return the output of `ministack` or `organization` so far."""
         return (self.directory / f"{server}.log").read_text(errors="replace")
 
     @property
@@ -219,14 +219,14 @@ class Standin(RunningStandin):
             time.sleep(POLL_SECONDS)
 
     def _last_words(self) -> str:
-        """Return what the supervisor says when it ends by itself."""
+        """Return the error output of a supervisor that exited by itself."""
         errors = cast("IO[bytes]", self._supervisor.stderr)
         return errors.read().decode(errors="replace")
 
     def _is_ours(self) -> bool:
-        """Return whether our MiniStack answers: another may have taken the port first."""
+        """Return whether our MiniStack answers: another process may have taken the port first."""
         if self.hooks_off:
-            return True  # it may have no routes of ours
+            return True  # our routes may be among them
         found = self.request("GET", "/_standin/instance")
         return bool(found["instance"] == self.instance)
 
@@ -260,7 +260,7 @@ def _supervise(directory: Path, commands: list[Json]) -> subprocess.Popen[bytes]
         cwd=Path(__file__).parents[1],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C reaches only us, and we close the pipe
+        start_new_session=True,  # Ctrl-C reaches only this process, which closes the pipe
     )
     plan = {"directory": str(directory), "commands": commands}
     plan_input = cast("IO[bytes]", supervisor.stdin)

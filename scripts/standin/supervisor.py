@@ -1,7 +1,7 @@
-"""Runs the stand-in's servers until its input closes, then ends them and removes their folder.
+"""Runs the stand-in's servers until its input closes, then stops them and removes their folder.
 
-However the program that started it ends (an exception, SIGTERM, even SIGKILL), its end of the
-pipe closes: no process and no file is left behind.
+However the parent program ends (exception, SIGTERM, even SIGKILL), its end of the pipe closes:
+no process or file is left behind.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ TAIL_CHARACTERS = 4000
 
 
 class Command(TypedDict):
-    """One server: its name, which names its log file, and how to start it."""
+    """One server: its name, also of its log file, and how to start it."""
 
     name: str
     arguments: list[str]
@@ -29,14 +29,14 @@ class Command(TypedDict):
 
 
 class Plan(TypedDict):
-    """What to run, and the private folder to remove afterwards."""
+    """The servers to run, and the private folder to remove afterwards."""
 
     directory: str
     commands: list[Command]
 
 
 def main() -> int:
-    """Carry out the plan in the first line of the input; fail if a server ends by itself."""
+    """Run the plan from the first line of the input; fail if a server exits by itself."""
     plan: Plan = json.loads(os.fdopen(os.dup(0)).readline())
     for stop_signal in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop_signal, _raise_exit)
@@ -57,14 +57,14 @@ def main() -> int:
 
 def _start(command: Command, directory: Path) -> subprocess.Popen[bytes]:
     with _log_file(directory, command["name"]).open("wb") as log:
-        return subprocess.Popen(  # noqa: S603 - as the plan says
+        return subprocess.Popen(  # noqa: S603 - from the plan
             command["arguments"],
             env=command["environment"],
             cwd=command["working_directory"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # so that one signal reaches its function processes too
+            start_new_session=True,  # one signal reaches its function processes, too
         )
 
 
@@ -73,7 +73,7 @@ def _log_file(directory: Path, name: str) -> Path:
 
 
 def _watch(servers: dict[str, subprocess.Popen[bytes]]) -> str | None:
-    """Wait for the end of the input, or return the name of a server that ended."""
+    """Wait until the input closes, or return the name of a server that exited."""
     while not select.select([0], [], [], POLL_SECONDS)[0]:
         for name, server in servers.items():
             if server.poll() is not None:
@@ -82,7 +82,7 @@ def _watch(servers: dict[str, subprocess.Popen[bytes]]) -> str | None:
 
 
 def _kill(servers: list[subprocess.Popen[bytes]]) -> None:
-    """End servers and their function processes at once; all that they could save is removed."""
+    """Kill servers and their function processes; they have no data worth saving."""
     for server in servers:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(server.pid, signal.SIGKILL)

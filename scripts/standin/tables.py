@@ -1,4 +1,4 @@
-"""The two tables of a deployed stack: its configuration and its state."""
+"""The configuration and state tables of a deployed stack."""
 
 import json
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ class Tables:
         self._dynamodb = stack.client("dynamodb")
 
     def configure(self, **changes: Any) -> None:
-        """Write the default configuration item with these changes; None leaves a key out."""
+        """Write the default configuration item with these changes; None removes a key."""
         item = {**json.loads(self.stack.outputs["DefaultConfiguration"]), **changes}
         self.put_config({key: value for key, value in item.items() if value is not None})
 
     def put_config(self, item: Mapping[str, Any] | None) -> None:
-        """Write the configuration item as it is; None deletes it."""
+        """Write the configuration item unchanged; None deletes it."""
         table = self.stack.outputs["ConfigTableName"]
         if item is None:
             key = _typed({"config_key": "default"})
@@ -57,7 +57,7 @@ class Tables:
         )
 
     def run_item(self, execution: Execution) -> Json:
-        """Return the item of a run, empty where there is none."""
+        """Return the item of a run, empty if there is none."""
         end = f"#{execution.name}"
         runs = (item for item in self.items() if item["pk"] == "RUN")
         return next((item for item in runs if item["sk"].endswith(end)), {})

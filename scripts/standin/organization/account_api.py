@@ -10,7 +10,7 @@ from standin.organization.validation import ServiceRules, Violation, violation
 
 SERVICE_PRINCIPAL = "account.amazonaws.com"
 
-# A rule of the documentation that the model does not have.
+# A documented rule that the model lacks.
 COUNTRIES_WITH_STATES = frozenset({"US", "CA", "GB", "DE", "JP", "IN", "BR"})
 
 Params = Mapping[str, Any]
@@ -64,12 +64,12 @@ def _refuse(violations: list[Violation]) -> None:
 
 
 def _authorise(organization: Organization, operation: str, account_id: str | None) -> str:
-    """Return the account that the call is about.
+    """Return the account that the call targets.
 
-    Without AccountId a call is in standalone mode: the caller's own account, whatever the
-    organization is like. With it, every broken condition gives the same AccessDeniedException.
-    That is documented for the own id, and reported by users for missing trusted access. For an
-    account outside the organization the documentation only says that it must be a member: the
+    Without AccountId, a call is in standalone mode and targets the caller's own account, regardless
+    of the organization. With AccountId, every unmet condition gives the same AccessDeniedException.
+    AWS documents it for the caller's own ID, and users report it for missing trusted access.
+    For an account outside the organization, the documentation only requires a member: the error
     code is inferred.
     """
     world = organization.world
@@ -97,7 +97,7 @@ def _access_denied(caller: str, operation: str, account_id: str) -> ApiError:
 
 
 def _refuse_inactive(organization: Organization, account_id: str) -> None:
-    # What AWS answers to such a write is not documented; reads have been seen to work.
+    # The response of AWS to such a write is undocumented; reads are known to work.
     account = organization.account(account_id)
     if account is not None and account.state != "ACTIVE":
         text = f"Account {account_id} is in state {account.state}"
@@ -138,7 +138,7 @@ def _get_primary(organization: Organization, account_id: str, _: Params) -> Answ
 
 
 def _put_primary(organization: Organization, account_id: str, params: Params) -> Answer:
-    # The whole struct is replaced: an optional field that is left out is gone.
+    # A Put replaces the whole structure: it removes optional fields that it omits.
     given = params["ContactInformation"].items()
     contact: Contact = {name: value for name, value in given if value is not None}
     organization.write(account_id, "PRIMARY", contact)

@@ -1,4 +1,4 @@
-"""The stand-in's own API, by which tests arrange a world and look at what was done to it."""
+"""The stand-in's own API, with which tests set up a world and inspect it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class AdminApi:
         ]
 
     def handle(self, method: str, path: str, body: Any) -> Any:
-        """Carry out one request. Raises WorldError."""
+        """Handle one request. Raises WorldError."""
         for route_method, pattern, handler in self._routes:
             match = pattern.fullmatch(path.removeprefix(PREFIX))
             if match and method == route_method:

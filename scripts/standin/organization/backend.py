@@ -1,4 +1,4 @@
-"""What happens to a call between its arrival and its answer."""
+"""Processes each call, from its arrival to its response."""
 
 import re
 import time
@@ -27,7 +27,7 @@ Target = tuple[str | None, str | None]
 
 @dataclass(frozen=True)
 class _Scene:
-    """One world from its reset to the next; a call belongs to the one in which it began."""
+    """One world, from its reset to the next; a call belongs to the scene in which it began."""
 
     organization: Organization
     quotas: Quotas
@@ -39,8 +39,8 @@ class _Scene:
 class Backend:
     """Both APIs over one organization.
 
-    A call waits for its latency, takes a token of its operation's quota, meets a planned fault,
-    and only then is looked at: a throttled call uses up no fault.
+    Each call waits for its latency, takes a token of its operation's quota, meets a planned fault,
+    and only then is processed: a throttled call uses up no fault.
     `speed` multiplies the quotas' rates and divides latency and read delay.
     """
 
@@ -59,10 +59,9 @@ class Backend:
         self.reset(world)
 
     def reset(self, world: World) -> None:
-        """Begin again with another world, full quotas, no faults and an empty log.
+        """Start over with a new world, full quotas, no faults and an empty log.
 
-        A call that is under way ends in the world in which it began: nothing of it is seen in
-        the new one.
+        A call in progress ends in the world in which it began, and does not affect the new one.
         """
         self._scene = _Scene(
             Organization(world, self._speed, self._clock),
@@ -77,16 +76,16 @@ class Backend:
 
     @property
     def calls(self) -> CallLog:
-        """The calls that began in it."""
+        """The calls that began in the latest world."""
         return self._scene.calls
 
     @property
     def faults(self) -> Faults:
-        """The faults planned for it."""
+        """The faults planned for the latest world."""
         return self._scene.faults
 
     def add_fault(self, document: Mapping[str, Any]) -> None:
-        """Plan a fault whose error the operation can have. Raises WorldError."""
+        """Plan a fault with an error that the operation can return. Raises WorldError."""
         operation, error = document.get("operation"), document.get("error")
         possible = operation == "*" or self._has_error(str(operation), str(error))
         if error not in ("drop_connection", "slow") and not possible:
@@ -137,7 +136,7 @@ class Backend:
     def _target(
         self, organization: Organization, api: Api, operation: str, params: Params
     ) -> Target:
-        """Return the well-formed account and contact type of a call: the log holds no input."""
+        """Return a call's account and contact type, None if malformed: the log keeps no input."""
         account_id = params.get("AccountId")
         if not (isinstance(account_id, str) and re.fullmatch(r"\d{12}", account_id, re.ASCII)):
             account_id = None

@@ -5,7 +5,7 @@ import time
 from collections import Counter, deque
 from typing import Any, NamedTuple
 
-# Bounded, so that a stand-in left running does not grow forever; the counts stay complete.
+# A limit, so that a long-running stand-in does not grow forever; the counts stay complete.
 _KEPT = 1_000_000
 
 

@@ -1,10 +1,10 @@
-"""What a call of the stand-in can end with, other than an answer."""
+"""Ways in which a call to the stand-in can fail."""
 
 from typing import Any
 
 
 class ApiError(Exception):
-    """An error answer of one of the two APIs: its code, message and further members."""
+    """An error response of one of the two APIs: its code, message and other members."""
 
     def __init__(self, code: str, message: str, **members: Any) -> None:
         super().__init__(f"{code}: {message}")
@@ -22,10 +22,10 @@ class InactiveAccountError(ApiError):
 
 
 class DroppedConnectionError(Exception):
-    """A planned fault: the connection closes without an answer."""
+    """A planned fault: the connection closes without a response."""
 
     code = "drop_connection"
 
 
 class WorldError(ValueError):
-    """A world, fault or admin request that makes no sense."""
+    """An invalid world, fault or admin request."""

@@ -11,10 +11,10 @@ from standin.organization.quotas import DEFAULT_QUOTAS
 
 @dataclass(slots=True)
 class Fault:
-    """One plan. `times` counts down and is None forever; `delay` is in real seconds.
+    """One planned fault. `times` counts down, None means forever; `delay` is in real seconds.
 
-    Unlike a world's latency a delay is not divided by the speed: it is there to outlast a timeout
-    of the caller, and those do not shrink.
+    Unlike a world's latency, the delay is not divided by the speed: it must outlast timeouts of
+    the caller, which are not scaled.
     """
 
     operation: str
@@ -25,7 +25,7 @@ class Fault:
     delay: float = 0.0
 
     def matches(self, operation: str, account_id: str | None, contact_type: str | None) -> bool:
-        """Whether the plan is about this call."""
+        """Whether the fault applies to this call."""
         return (
             self.operation in ("*", operation)
             and self.account_id in (None, account_id)
@@ -41,14 +41,14 @@ class Fault:
 
 
 class Faults:
-    """The plans in force; the first that matches a call is used."""
+    """The active faults; the first that matches a call applies."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._plans: list[Fault] = []
 
     def add(self, document: Mapping[str, Any]) -> None:
-        """Plan one more fault. Raises WorldError."""
+        """Add a fault. Raises WorldError."""
         try:
             fault = Fault(**document)
         except TypeError as error:
@@ -59,19 +59,19 @@ class Faults:
             self._plans.append(fault)
 
     def clear(self) -> None:
-        """Plan nothing."""
+        """Remove all faults."""
         with self._lock:
             self._plans.clear()
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return the plans with the times they have left."""
+        """Return the faults with their remaining times."""
         with self._lock:
             return [asdict(fault) for fault in self._plans]
 
     def take(
         self, operation: str, account_id: str | None, contact_type: str | None
     ) -> Fault | None:
-        """Return the fault that this call meets, if any, with one of its times used up."""
+        """Return the fault for this call, if any, and use up one of its times."""
         with self._lock:
             for fault in self._plans:
                 if fault.times != 0 and fault.matches(operation, account_id, contact_type):

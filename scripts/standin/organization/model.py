@@ -1,4 +1,4 @@
-"""What a world consists of, and the checks that keep an impossible world from being served."""
+"""The parts of a world, and the checks that reject impossible worlds."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationalUnit:
-    """An OU, and the root or OU that is its parent."""
+    """An OU, and its parent: the root or another OU."""
 
     id: str
     name: str
@@ -38,7 +38,7 @@ class OrganizationalUnit:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A service control policy: its document, and the ids that it is attached to."""
+    """A service control policy: its document, and the IDs of its targets."""
 
     id: str
     name: str
@@ -48,11 +48,11 @@ class Policy:
 
 @dataclass(slots=True)
 class World:
-    """An organization, its contacts and how the services behave; what `reset` takes.
+    """An organization, its contacts and the behavior of the services, as `reset` takes them.
 
-    `organization_id` is None if the caller is in no organization. `accounts` are the members:
-    the management account is always there, in the root. Contacts are not checked: a test
-    may want values that no Put would take.
+    `organization_id` is None if the caller is in no organization. `accounts` are the members; the
+    management account always exists, in the root. Contacts are not validated: a test may need
+    values that Put operations reject.
     """
 
     organization_id: str | None = "o-exampleorg1"
@@ -91,7 +91,7 @@ class World:
 
 
 def build_account(document: Mapping[str, Any]) -> Account:
-    """Parse one member account; only its id and parent have no default."""
+    """Parse one member account; only its ID and parent have no default."""
     account_id = str(document.get("id"))
     defaults = {
         "name": f"Member {account_id}",
@@ -104,7 +104,7 @@ def build_account(document: Mapping[str, Any]) -> Account:
 
 
 def check_account(account: Account) -> None:
-    """Raise WorldError where an account cannot exist."""
+    """Raise WorldError if the account cannot exist."""
     _require(re.fullmatch(r"\d{12}", account.id), f"account id {account.id!r} is not 12 digits")
     _require(account.state in STATES, f"account {account.id} has no such state: {account.state!r}")
 

@@ -1,4 +1,4 @@
-"""The reading operations of AWS Organizations, and EnableAWSServiceAccess."""
+"""The read operations of AWS Organizations, and EnableAWSServiceAccess."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from standin.organization.validation import ServiceRules, Violation
 
 TARGET_PREFIX = "AWSOrganizationsV20161128."
 PAGE_SIZE = 20
-# Any fixed past moment will do.
+# An arbitrary time in the past.
 JOINED = 1_700_000_000.0
 
 Params = Mapping[str, Any]
@@ -30,7 +30,7 @@ _REASONS = {
 
 
 class OrganizationsApi:
-    """Validates and carries out operations of the management account."""
+    """Validates and performs operations of the management account."""
 
     def __init__(self) -> None:
         self.rules = ServiceRules("organizations")
@@ -217,10 +217,10 @@ def _accounts_page(
 def _page(
     organization: Organization, operation: str, params: Params, key: str, entries: Sequence[Any]
 ) -> dict[str, Any]:
-    """One page of a listing.
+    """Return one page of a listing.
 
-    AWS may answer an empty page although there is more. Where the world has empty pages, the first
-    page of every listing is one: that catches a caller that reads one page or stops at no entries.
+    AWS may return an empty page although more follow. If the world has empty pages, every listing
+    starts with one, to catch callers that read a single page or stop at an empty one.
     """
     scope = [operation, params.get("ParentId"), params.get("ChildId"), params.get("ChildType")]
     token = params.get("NextToken")
@@ -250,7 +250,7 @@ def _offset(scope: list[str | None], token: str) -> int:
 
 
 def _account(organization: Organization, account: Account) -> dict[str, Any]:
-    # State only: Status has been retired.
+    # State only: AWS retired Status.
     described = {
         "Id": account.id,
         "Arn": _arn(organization, "account", account.id),

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 Clock = Callable[[], float]
 Quota = tuple[float, float]
 
-# Rate a second and burst, in the aws partition.
-# Account Management writes "per account"; what users report is that the calling account is meant,
-# so every bucket here is shared by all targets.
+# Rate per second and burst, in the aws partition.
+# Account Management documents its quotas "per account". Users report that this means the calling
+# account, so all targets share each bucket here.
 # Organizations has a limit per calling account and one per organization. The caller is always the
-# management account, for which the first, lower one binds.
+# management account, for which the lower one, per calling account, applies.
 DEFAULT_QUOTAS: dict[str, Quota] = {
     "GetAlternateContact": (10, 15),
     "GetContactInformation": (10, 15),
@@ -26,7 +26,7 @@ DEFAULT_QUOTAS: dict[str, Quota] = {
     "ListRoots": (1, 2),
     "ListAWSServiceAccessForOrganization": (1, 3),
     "ListChildren": (6, 10),
-    # Assumed from similar operations: no documented number was found for these.
+    # Assumed from similar operations, as no documented numbers were found.
     "DescribeOrganizationalUnit": (5, 8),
     "DescribePolicy": (5, 8),
     "ListPolicies": (5, 8),
@@ -34,12 +34,12 @@ DEFAULT_QUOTAS: dict[str, Quota] = {
     "EnableAWSServiceAccess": (1, 2),
 }
 
-# Sums of refills such as ten times 0.1 must still buy one call.
+# Accumulated refills, such as ten times 0.1, must still allow one call.
 _ROUNDING = 1e-9
 
 
 class TokenBucket:
-    """Holds up to `burst` tokens and gains `rate` a second."""
+    """Holds up to `burst` tokens and gains `rate` per second."""
 
     def __init__(self, rate: float, burst: float, clock: Clock) -> None:
         self._rate = rate
@@ -49,7 +49,7 @@ class TokenBucket:
         self._filled_at = clock()
 
     def take(self) -> bool:
-        """Take one token; false, and nothing taken, where there is none."""
+        """Take one token if there is one, and return whether there was."""
         now = self._clock()
         gained = (now - self._filled_at) * self._rate
         self._tokens = min(self._burst, self._tokens + gained)
@@ -63,8 +63,8 @@ class TokenBucket:
 class Quotas:
     """One bucket per operation, over all callers and targets.
 
-    `speed` multiplies the rates. A burst is a number of calls, not of calls a second: it stays, so
-    that a run at any speed meets the same refusals as at speed 1.
+    `speed` multiplies the rates. A burst is a number of calls, not a rate: it stays the same, so
+    that a run at any speed meets the same throttling as at speed 1.
     """
 
     def __init__(self, changes: Mapping[str, Quota], speed: float, clock: Clock) -> None:
@@ -75,6 +75,6 @@ class Quotas:
         }
 
     def allow(self, operation: str) -> bool:
-        """Whether one more call of the operation is within its quota."""
+        """Return whether one more call of the operation is within its quota."""
         with self._lock:
             return self._buckets[operation].take()

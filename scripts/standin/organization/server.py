@@ -1,4 +1,4 @@
-"""The HTTP face of the stand-in: both services and the admin API on one port."""
+"""The HTTP server of the stand-in: both services and the admin API on one port."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from standin.organization.organizations_api import TARGET_PREFIX
 from standin.organization.quotas import Clock
 
 _LOOPBACK = "127.0.0.1"
-# The beginning of the path of a call that is meant for one organization and no other.
+# The path prefix of a call that only one particular organization may answer.
 _INSTANCE = re.compile(r"/i-([0-9a-f]+)(?=/|$)")
 _JSON = "application/json"
 _JSON_1_1 = "application/x-amz-json-1.1"
@@ -38,14 +38,14 @@ class _Response(NamedTuple):
 class OrganizationServer:
     """Serves a world until it is stopped.
 
-    Every caller is the management account: an Authorization header must be there, but signatures
-    are not checked. Anyone who reaches the port can also use the admin API, so it is on loopback
-    unless `host` says otherwise. `clock` and `sleep` are for tests in which time matters. A call
-    whose path begins with `/i-` and another `instance` is refused: it is meant for another
-    organization that had this port before, or wanted it too.
+    Every caller is the management account: an Authorization header is required, but signatures are
+    not verified. Anyone who reaches the port can also use the admin API, so the server listens on
+    loopback unless `host` says otherwise. `clock` and `sleep` let tests control time. Calls
+    whose path begins with `/i-` and a different `instance` are refused: they are for another
+    organization, which had this port before or competes for it.
     """
 
-    def __init__(  # noqa: PLR0913 - each is an option of the program
+    def __init__(  # noqa: PLR0913 - the options of the program
         self,
         world: Mapping[str, Any],
         *,
@@ -62,7 +62,7 @@ class OrganizationServer:
 
     @property
     def url(self) -> str:
-        """Where both services and the admin API are on this machine."""
+        """The local URL of both services and the admin API."""
         return f"http://{_LOOPBACK}:{self._http.server_address[1]}"
 
     def start(self) -> Self:
@@ -88,10 +88,10 @@ class OrganizationServer:
 
 
 class _HttpServer(ThreadingTCPServer):
-    # Not http.server's own class, which asks the resolver for the name of the host.
+    # Not http.server's own class, which resolves the host's name.
     allow_reuse_address = True
     daemon_threads = True
-    # Workers connect all at once; the default of 5 would refuse some.
+    # Workers connect at the same time; the default of 5 would refuse some.
     request_queue_size = 512
 
     def __init__(self, host: str, port: int, backend: Backend, instance: str) -> None:
@@ -111,13 +111,13 @@ class _HttpServer(ThreadingTCPServer):
 
     def server_close(self) -> None:
         super().server_close()
-        # Its thread would keep serving a kept-alive connection.
+        # A connection's thread would keep serving it while it is kept alive.
         for connection in list(self._connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report a bug, but not that a client went away."""
+        """Report errors, except disconnected clients."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -130,13 +130,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve()
 
-    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - the names http.server calls
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - http.server's names
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Keep stderr quiet; calls are in the log of the backend."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Print nothing; the backend logs the calls."""
 
     def _serve(self) -> None:
-        # Read before anything is decided, so that the next request finds its own beginning.
+        # Always read the body: the connection's next request starts after it.
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             self._send(self._respond(body))
@@ -155,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._respond_account(body)
 
     def _refuse_stranger(self) -> _Response:
-        """Refuse, loudly, and leave no trace in the world or its log of calls."""
+        """Refuse with a message on stderr, and change neither the world nor its call log."""
         text = f"{self.command} {self.path} is meant for another organization than this one"
         print(text, file=sys.stderr, flush=True)
         code = "MisdirectedRequestException"
@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         return _Response(200, b"" if answer is None else _encode(answer))
 
     def _respond_organizations(self, body: bytes) -> _Response:
-        """Answer in the JSON 1.1 protocol, in which every error is a 400."""
+        """Answer in the JSON 1.1 protocol, in which every error has status 400."""
         api = self.server.backend.organizations_api
         try:
             self._require_authorization()
@@ -209,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
         ]
         if response.error:
             head.append(f"x-amzn-ErrorType: {response.error}")
-        # One send of head and body: in two, the second waits for a delayed acknowledgement.
+        # Send head and body together: a second send would wait for a delayed acknowledgement.
         self.wfile.write("\r\n".join([*head, "", ""]).encode() + response.body)
 
 

@@ -1,4 +1,4 @@
-"""The living organization: accounts, OUs, trusted access and contacts with their delayed reads."""
+"""The state of the organization: accounts, OUs, trusted access, and contacts with read delays."""
 
 import threading
 from dataclasses import replace
@@ -18,7 +18,7 @@ from standin.organization.quotas import Clock
 
 
 class DelayedValue:
-    """A contact whose readers lag behind its writers; None means not set."""
+    """A contact whose reads lag behind its writes; None means not set."""
 
     __slots__ = ("_pending", "_visible", "latest")
 
@@ -26,30 +26,30 @@ class DelayedValue:
         self.settle(value)
 
     def settle(self, value: Contact | None) -> None:
-        """Set a value that is seen at once."""
+        """Set a value that is visible at once."""
         self.latest = self._visible = value
         self._pending: list[tuple[float, Contact | None]] | None = None
 
     def write(self, value: Contact | None, visible_from: float) -> None:
-        """Set a value that readers see from the given time on."""
+        """Set a value that becomes visible at the given time."""
         self.latest = value
         self._pending = [*(self._pending or []), (visible_from, value)]
 
     def visible(self, now: float) -> Contact | None:
-        """Return what a reader sees at the given time."""
+        """Return the value that is visible at the given time."""
         while self._pending and self._pending[0][0] <= now:
             self._visible = self._pending.pop(0)[1]
         return self._visible
 
 
 class Organization:
-    """A world in motion. Its methods may be called from many threads."""
+    """A world that changes. Its methods are thread-safe."""
 
     def __init__(self, world: World, speed: float, clock: Clock) -> None:
         self._lock = threading.RLock()
         self._clock = clock
         self._read_delay = world.read_delay / speed
-        # A copy, because trusted access changes in place.
+        # Copied, because trusted access is changed in place.
         self._world = replace(world, trusted_access=list(world.trusted_access))
         self._accounts = {account.id: account for account in world.accounts}
         self._contacts: dict[str, dict[str, DelayedValue]] = {}
@@ -60,18 +60,18 @@ class Organization:
 
     @property
     def world(self) -> World:
-        """The world it began as; accounts, contacts and trusted access have changed since."""
+        """The initial world; accounts, contacts and trusted access may have changed since."""
         return self._world
 
     @property
     def management_account(self) -> Account:
-        """The caller."""
+        """The management account, which is the caller."""
         account_id = self._world.management_account_id
         root = self._world.root_id
         return Account(account_id, "Management", "management@example.com", "ACTIVE", root)
 
     def snapshot(self) -> World:
-        """Return the world as it is now."""
+        """Return the current world."""
         with self._lock:
             return replace(
                 self._world,
@@ -81,35 +81,35 @@ class Organization:
             )
 
     def accounts(self) -> list[Account]:
-        """All accounts, the management account included."""
+        """All accounts, including the management account."""
         with self._lock:
             return [self.management_account, *self._accounts.values()]
 
     def account(self, account_id: str) -> Account | None:
-        """Return an account of the organization, the management account included."""
+        """Return an account of the organization; the management account is one."""
         if account_id == self._world.management_account_id:
             return self.management_account
         return self._accounts.get(account_id)
 
     def has_parent(self, parent_id: str) -> bool:
-        """Whether the root or an OU has this id."""
+        """Return whether the root or an OU has this ID."""
         return parent_id == self._world.root_id or parent_id in self.units
 
     def path(self, parent_id: str) -> str:
-        """Return the path down to a root or OU, with a slash at its end."""
+        """Return the path of a root or OU, with a trailing slash."""
         steps = [parent_id]
         while steps[0] != self._world.root_id:
             steps.insert(0, self.units[steps[0]].parent)
         return f"{self._world.organization_id}/{'/'.join(steps)}/"
 
     def enable_access(self, principal: str) -> None:
-        """Give a service trusted access."""
+        """Enable trusted access for a service."""
         with self._lock:
             if principal not in self._world.trusted_access:
                 self._world.trusted_access.append(principal)
 
     def add_account(self, document: dict[str, Any]) -> None:
-        """Let a new member join, with `contacts` if given. Raises WorldError."""
+        """Add a member, with `contacts` if given. Raises WorldError."""
         contacts = document.pop("contacts", {})
         account = build_account({"parent": self._world.root_id, **document})
         with self._lock:
@@ -124,24 +124,24 @@ class Organization:
             self._store_account(replace(self._member(account_id), **changes))
 
     def contacts(self, account_id: str) -> dict[str, Contact]:
-        """Return the true contacts of an account, delayed reads or not. Raises WorldError."""
+        """Return the true contacts of an account, without read delay. Raises WorldError."""
         with self._lock:
             values = self._values(account_id).items()
             return {kind: dict(value.latest) for kind, value in values if value.latest}
 
     def set_contact(self, account_id: str, contact_type: str, value: Contact | None) -> None:
-        """Set or remove a contact directly: any value, seen at once. Raises WorldError."""
+        """Set or remove a contact directly: any value, visible at once. Raises WorldError."""
         check_contact_type(contact_type)
         with self._lock:
             self._values(account_id)[contact_type].settle(value)
 
     def read(self, account_id: str, contact_type: str) -> Contact | None:
-        """Return what a Get sees now."""
+        """Return what a Get operation returns now."""
         with self._lock:
             return self._contacts[account_id][contact_type].visible(self._clock())
 
     def write(self, account_id: str, contact_type: str, value: Contact | None) -> bool:
-        """Do what a Put or Delete does; return whether a contact was there before."""
+        """Apply a Put or Delete; return whether the contact was set before."""
         with self._lock:
             contact = self._contacts[account_id][contact_type]
             existed = contact.latest is not None
@@ -149,7 +149,7 @@ class Organization:
             return existed
 
     def is_verified(self, account_id: str, phone: str) -> bool:
-        """Whether this is the phone number that the account once verified."""
+        """Return whether the account has verified this phone number."""
         return self._verified_phones.get(account_id) == phone
 
     def _member(self, account_id: str) -> Account:

@@ -1,4 +1,4 @@
-"""The request rules of a service, read from its botocore model rather than copied."""
+"""The request rules of a service, read from its botocore model."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ _TYPES: dict[str, type] = {"structure": dict, "string": str, "integer": int}
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken rule. The message echoes the value, as the message of AWS may."""
+    """One violated rule. The message repeats the value, as AWS's message may."""
 
     field: str
     rule: str
@@ -34,7 +34,7 @@ class ServiceRules:
         return {self._model.operation_model(name).http["requestUri"]: name for name in operations}
 
     def error_status(self, code: str, default: int) -> int:
-        """Return the HTTP status that the model gives to an error."""
+        """Return the HTTP status of an error in the model."""
         if code not in self._model.shape_names:
             return default
         return int(
@@ -42,14 +42,14 @@ class ServiceRules:
         )
 
     def has_error(self, operation: str, code: str) -> bool:
-        """Whether the model lets the operation end with this error."""
+        """Return whether the operation has this error in the model."""
         shapes = self._model.operation_model(operation).error_shapes
         return any(shape.name == code for shape in shapes)
 
     def violations(self, operation: str, params: Mapping[str, Any]) -> list[Violation]:
-        """Every rule of the model that the request breaks.
+        """Return every rule of the model that the request violates.
 
-        Raises ApiError (SerializationException) where a value has the wrong type.
+        Raises ApiError (SerializationException) if a value has the wrong type.
         """
         shape = self._model.operation_model(operation).input_shape
         return [] if shape is None else list(_violations(shape, params, ""))
@@ -110,7 +110,7 @@ def _range_violations(shape: Shape, size: int, value: Any, field: str) -> Iterat
 
 
 def violation(field: str, rule: str, value: Any, text: str) -> Violation:
-    """Return a violation in the words that AWS uses."""
+    """Return a violation with AWS's wording."""
     shown = "null" if value is None else f"'{value}'"
     return Violation(
         field, rule, f"Value {shown} at '{field}' failed to satisfy constraint: {text}"

@@ -1,4 +1,4 @@
-"""Generated worlds, the same for the same arguments."""
+"""Generates worlds, always the same for the same arguments."""
 
 import random
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ ORGANIZATIONAL_UNITS = [
     {"id": "ou-exam-sandboxes", "name": "Sandboxes", "parent": ROOT_ID},
 ]
 
-# The management account's. Words that occur nowhere else, so that a leak of one is found by
-# searching for it; the numbers lie in 555-0100 to 555-0199, which no subscriber has.
+# The management account's contacts. Their words occur nowhere else, so that a search finds leaks;
+# the phone numbers are from 555-0100 to 555-0199, which no subscriber has.
 SOURCE_CONTACTS: dict[str, Contact] = {
     "PRIMARY": {
         "FullName": "Zephyrine Quillmark",
@@ -65,15 +65,15 @@ def drifted_world(
     states: Mapping[str, int] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Return a world of members, a share of which drifted from the management account.
+    """Return a world in which a share of the members drifted from the management account.
 
-    A drifted member has no contact like the management account's: an alternate contact is missing
-    with the probability `missing`, or else has other values; the primary contact has other values
-    and one more optional field. The other members have the same contacts.
-    `states` says how many members have a state other than ACTIVE; they are spread by the seed.
-    `settings` are further keys of a world, such as `read_delay` or `latency`.
+    Every contact of a drifted member differs from the management account's: an alternate contact is
+    missing with the probability `missing`, otherwise has other values; the primary contact has
+    other values and one more optional field. The other members have the same contacts.
+    `states` maps states other than ACTIVE to numbers of members, which the seed selects.
+    `settings` are other keys of a world, such as `read_delay` or `latency`.
     """
-    rng = random.Random(seed)  # noqa: S311 - to be repeatable, not secret
+    rng = random.Random(seed)  # noqa: S311 - repeatable, not for security
     ids = [str(FIRST_MEMBER + index) for index in range(accounts)]
     drifted = set(rng.sample(ids, round(accounts * drift)))
     special = _spread_states(ids, states or {}, rng)
@@ -114,7 +114,7 @@ def _copy(contacts: Mapping[str, Contact]) -> dict[str, Contact]:
 
 
 def _drifted_contacts(index: int, missing: float, rng: random.Random) -> dict[str, Contact]:
-    # An account without primary contact has not been seen; one without alternates is usual.
+    # Accounts without alternate contacts are common; none without a primary contact is known.
     return {
         contact_type: _drifted_contact(contact_type, index)
         for contact_type in CONTACT_TYPES
