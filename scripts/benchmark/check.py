@@ -10,8 +10,8 @@ from benchmark.options import BOUNDS_FILE
 
 Json = dict[str, Any]
 
-# Which figures of a run are compared, by what the run is to show. At a speed that the machine
-# cannot follow, times and refusals say nothing about AWS.
+# The figures to compare, by the purpose of the run. At a speed that is too high for the machine,
+# times and refusals say nothing about AWS.
 EVERY_RUN = ("lost_contacts", "transitions_an_account")
 PAGE = ("page_bytes", "first_content_seconds", "search_seconds", "sort_seconds")
 SIZES = ("largest_payload", "events", "most_child_events")
@@ -31,7 +31,7 @@ FIGURES = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """One figure beside the most that it may be."""
+    """A figure and its upper bound."""
 
     what: str
     value: float
@@ -39,11 +39,11 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether the figure is within its bound."""
+        """Return whether the figure is within its bound."""
         return self.value <= self.bound
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return the verdict in one line."""
         return f"{self.what}: {self.value:.6g}, at most {self.bound:.6g}"
 
 
@@ -56,7 +56,7 @@ def load_bounds(file: Path = BOUNDS_FILE) -> Json:
 def run_verdicts(
     shows: str, measured: Mapping[str, Any], bounds: Mapping[str, Any]
 ) -> Iterator[Verdict]:
-    """Compare one run: first of all, that it succeeded."""
+    """Compare one run, starting with its success."""
     name = run_name(measured)
     yield Verdict(f"{name}: failed executions", measured["status"] != "SUCCEEDED", 0)
     for figure in FIGURES[shows]:
@@ -65,7 +65,7 @@ def run_verdicts(
 
 
 def memory_verdicts(runs: Sequence[Mapping[str, Any]], bound: float) -> Iterator[Verdict]:
-    """Compare the peak memory of each function over the runs with that of the smallest run."""
+    """Compare the peak memory of each function with its peak in the smallest run."""
     if len(runs) < 2:
         return
     small, *others = sorted(runs, key=lambda run: int(run["scenario"]["accounts"]))
@@ -78,7 +78,7 @@ def memory_verdicts(runs: Sequence[Mapping[str, Any]], bound: float) -> Iterator
 
 
 def scaling_verdicts(runs: Iterable[Mapping[str, Any]], bound: float) -> Iterator[Verdict]:
-    """Compare the ratio of each run with that of the same scenario at the first speed."""
+    """Compare the ratio of each run with the ratio of the same scenario at the first speed."""
     first: dict[str, Mapping[str, Any]] = {}
     for run in runs:
         base = first.setdefault(run["name"], run)
@@ -102,7 +102,7 @@ def validation_verdict(validation: Mapping[str, Any], bounds: Mapping[str, Any])
 
 
 def page_verdicts(page: Mapping[str, Any], bounds: Mapping[str, Any]) -> Iterator[Verdict]:
-    """Compare the report's page."""
+    """Compare the report's page with its bounds."""
     for name in PAGE:
         yield Verdict(f"report of {page['accounts']:,} accounts: {name}", page[name], bounds[name])
 

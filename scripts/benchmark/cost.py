@@ -1,4 +1,4 @@
-"""What runs cost, line by line, by the price table in `prices.json`."""
+"""Computes the cost of runs, line by line, from the price table in `prices.json`."""
 
 import json
 import re
@@ -11,12 +11,12 @@ from typing import Any
 from contact_sync.metrics import Metric
 
 PRICES_FILE = Path(__file__).with_name("prices.json")
-RESYNCS, CHANGES = 30, 2  # runs a month: one a day, and after two changes of a contact
+RESYNCS, CHANGES = 30, 2  # runs a month: one a day, and one after each of two contact changes
 
-# START, END and REPORT, which Lambda logs of each invocation.
+# START, END and REPORT, which Lambda logs for each invocation.
 PLATFORM_LOG_BYTES = 400
 
-# What a stack costs by being there.
+# Resources with a standing cost.
 STANDING_RESOURCES = {
     "AWS::KMS::Key": "kms_keys",
     "AWS::SecretsManager::Secret": "secrets",
@@ -44,10 +44,10 @@ def load_prices(file: Path = PRICES_FILE) -> dict[str, Any]:
 
 
 def run_quantities(measured: Mapping[str, Any], prices: Mapping[str, Any]) -> Quantities:
-    """Return what one measured run uses, by the lines of the price table.
+    """Return the quantities that a measured run uses, by line of the price table.
 
-    A function with less memory than a whole processor needs gets a share of it, so that its
-    processor time takes longer in AWS.
+    A function with too little memory for a whole vCPU gets a share of one, so its processor time
+    takes longer in AWS.
     """
     functions = measured["functions"].values()
     used: Counter[str] = Counter(
@@ -68,14 +68,14 @@ def run_quantities(measured: Mapping[str, Any], prices: Mapping[str, Any]) -> Qu
     for request, count in measured["requests"].items():
         if line := _request_line(*request.split(" ")):
             used[line] += count
-    # S3 with a bucket key, Secrets Manager and SNS ask KMS at most once a request.
+    # S3 with a bucket key, Secrets Manager and SNS call KMS at most once per request.
     encrypted = ("s3_reads", "s3_writes", "secret_requests", "sns_publishes")
     used["kms_requests"] = sum(used[line] for line in encrypted)
     return used
 
 
 def standing_quantities(template: str) -> Quantities:
-    """Return what the resources of a template, given as its text, use a month without any run."""
+    """Return the monthly quantities of a template's resources without any run."""
     types = re.findall(r"^    Type: (AWS::[\w:]+)", template, re.MULTILINE)
     used = Counter(STANDING_RESOURCES[name] for name in types if name in STANDING_RESOURCES)
     return used + Counter(metrics=len(Metric))
@@ -87,9 +87,9 @@ def scaled(quantities: Quantities, factor: float) -> Quantities:
 
 
 def run_of(measured: Mapping[str, Any], accounts: int, prices: Mapping[str, Any]) -> Quantities:
-    """Return what a run of so many accounts uses, by one that was measured with others.
+    """Return the quantities of a run of `accounts` accounts, scaled from a measured run.
 
-    The state transitions of the run itself stay the same; all else is taken to grow.
+    The run's own state transitions stay the same; everything else is assumed to scale.
     """
     scenario_accounts = int(measured["scenario"]["accounts"])
     used = scaled(run_quantities(measured, prices), accounts / scenario_accounts)
@@ -99,7 +99,7 @@ def run_of(measured: Mapping[str, Any], accounts: int, prices: Mapping[str, Any]
 
 
 def without_allowances(prices: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the prices of an organization whose other accounts use up what is always free."""
+    """Return the prices without the always-free allowances, which other accounts may use up."""
     return {
         **prices,
         "lines": {name: {**line, "free": 0} for name, line in prices["lines"].items()},
@@ -109,7 +109,7 @@ def without_allowances(prices: Mapping[str, Any]) -> dict[str, Any]:
 def month(
     resync: Quantities, change: Quantities, standing: Quantities, prices: Mapping[str, Any]
 ) -> list[Line]:
-    """Return a month's bill: a resync a day, two changes, and what stands."""
+    """Return a month's bill: a resync a day, two changes, and standing costs."""
     used = scaled(resync, RESYNCS) + scaled(change, CHANGES) + standing
     return [
         Line(

@@ -1,4 +1,4 @@
-"""The least time that a run can take under the request quotas."""
+"""Computes the minimum time of a run under the request quotas."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ Quota = tuple[float, float]
 
 @dataclass(frozen=True)
 class Unused:
-    """Seconds by which a run was longer than its floor: calls that the quota would have allowed.
+    """Seconds that a run lost over its floor: calls that the quota allowed but nobody made.
 
-    At the start nobody calls yet, in the middle there are too few calls, at the end the last
-    accounts are finished. `more` calls than needed make a run longer, too.
+    At the start, calls have not begun; in the middle, there are too few; at the end, the last
+    accounts finish. `more` is the time of calls beyond those needed.
     """
 
     start: float
@@ -23,7 +23,7 @@ class Unused:
 
 
 def needed_calls(scenario: Scenario) -> dict[str, int]:
-    """Return the calls that a run cannot do without: a read a contact, a write for each drifted."""
+    """Return the calls that a run needs: a read per contact, a write per drifted contact."""
     drifted = round(scenario.accounts * scenario.drift)
     calls: dict[str, int] = {}
     for name in scenario.types:
@@ -35,7 +35,7 @@ def needed_calls(scenario: Scenario) -> dict[str, int]:
 
 
 def floor_seconds(calls: Mapping[str, int], quotas: Mapping[str, Quota]) -> float:
-    """Return the longest of (calls - burst) / rate over the operations, at AWS's own speed."""
+    """Return the maximum of (calls - burst) / rate over the operations, at AWS's own speed."""
     times = [
         (calls[name] - burst) / rate for name, (rate, burst) in quotas.items() if name in calls
     ]
@@ -43,11 +43,11 @@ def floor_seconds(calls: Mapping[str, int], quotas: Mapping[str, Quota]) -> floa
 
 
 def ordered_seconds(writes: Sequence[int], reads: int, read: Quota, write: Quota) -> float:
-    """Return the least time where accounts come in this order, and only a read tells who differs.
+    """Return the minimum time if accounts come in this order and only a read detects drift.
 
-    `writes` has the number that each account needs, in order, and `reads` that of each before its
-    writes. From the moment at which an account is read, its writes and those of all accounts after
-    it are still to come: where those that differ come late, writes are missing first.
+    `writes` holds the number of writes per account, in order; each account takes `reads` reads
+    before its writes. Once an account has been read, its writes and those of all later accounts
+    remain: if drifted accounts come late, the write quota goes unused at first.
     """
     (read_rate, read_burst), (write_rate, write_burst) = read, write
     least = max(0.0, len(writes) * reads - read_burst) / read_rate
@@ -61,17 +61,17 @@ def ordered_seconds(writes: Sequence[int], reads: int, read: Quota, write: Quota
 
 
 def slowest_operation(calls: Mapping[str, int], quotas: Mapping[str, Quota]) -> str | None:
-    """Return the operation that decides the floor, None where the bursts suffice."""
+    """Return the operation that determines the floor, None if the bursts suffice."""
     times = {name: floor_seconds({name: count}, quotas) for name, count in calls.items()}
     slowest = max(times, key=lambda name: times[name], default=None)
     return slowest if slowest and times[slowest] > 0 else None
 
 
 def unused_seconds(served: Iterable[float], quota: Quota, needed: int, end: float) -> Unused:
-    """Return where a run lost time, by the moments at which calls of one operation were served.
+    """Return where a run lost time, from the times at which calls of one operation were served.
 
-    Moments are seconds after the beginning, at AWS's own speed. What is lost is what a full
-    bucket could not take: all of it and the floor add up to the `end`.
+    Times are seconds since the start, at AWS's own speed. Lost time is the refill that a full
+    bucket could not take; its total and the floor add up to the `end`.
     """
     rate, burst = quota
     tokens, before = burst, 0.0

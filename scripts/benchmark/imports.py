@@ -1,4 +1,4 @@
-"""How long each handler's import takes beside boto3 and the Powertools Logger, and the package."""
+"""Measures each handler's import against boto3 and the Powertools Logger, and the package size."""
 
 import json
 import os
@@ -17,16 +17,16 @@ Json = dict[str, Any]
 FUNCTIONS = REPOSITORY / "functions"
 BASE = "import boto3; from aws_lambda_powertools import Logger; Logger()"
 REPEATS = 9
-# What a handler imports with its first request: that is waited for later, not saved.
+# Imports of a handler's first request: deferred, not saved.
 FIRST_REQUESTS = {
     "contact_sync_handler": "from contact_sync.request import parse_request as p; p({}, '')",
     "sync_reporter": "from contact_sync.request import RunRequest as r; r.from_stored({})",
 }
 
-# Packaged only to be newer than Lambda's own; by far the largest.
+# Packaged only because Lambda's own versions are older; by far the largest.
 LEFT_OUT = ("boto3/", "botocore/")
 
-# The system's most resident memory is in bytes on macOS, in KiB elsewhere.
+# The peak resident memory is in bytes on macOS, in KiB elsewhere.
 _MEASURED = """\
 import json, resource, sys, time
 start = time.process_time()
@@ -36,7 +36,7 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps([seconds, peak * (1 if sys.platform == "darwin" else 1024)]))
 """
 
-# Any values; nothing is called.
+# Arbitrary values: nothing is called.
 _VARIABLES = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "any",
@@ -62,8 +62,8 @@ _VARIABLES = {
 def measure_imports(repeats: int = REPEATS) -> Json:
     """Return base and handlers in processor seconds, their ratios, and the package's size.
 
-    Each is measured in fresh interpreters that find compiled bytecode. Base and handlers take
-    turns, so that each finds the machine as quiet as the others.
+    Measures each in fresh interpreters with compiled bytecode. Base and handlers alternate, so that
+    other load on the machine affects all equally.
     """
     package = build_package(FUNCTIONS, BUILD, MINISTACK_PYTHON)
     with tempfile.TemporaryDirectory(prefix="imports-") as folder:
@@ -92,7 +92,7 @@ def measure_imports(repeats: int = REPEATS) -> Json:
 def least_seconds(times: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the least of the repetitions for each name.
 
-    An import does the same work each time, and other work on the machine only adds to it.
+    An import does the same work each time; other load on the machine only adds time.
     """
     return {name: min(one[name] for one in times) for name in times[0]}
 

@@ -1,4 +1,4 @@
-"""The benchmark's options and scenarios; checked by any Python, before anything is installed."""
+"""The benchmark's options and scenarios, checked before anything is installed."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ LEAST_ACCOUNTS = 5
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds that AWS takes and a laptop does not."""
+    """Simulated latency of AWS, in seconds."""
 
     api_call: float = 0.08
     function_start: float = 0.25
@@ -38,8 +38,8 @@ class Latency:
 class Scenario:
     """One run to measure.
 
-    Of `accounts`, the share `drift` differs from the source in `changed`, which are some of the
-    contact types synced, `types`. `warm`: execution environments are left of an earlier run.
+    The share `drift` of the `accounts` differs from the source in `changed`, a subset of the synced
+    contact `types`. `warm`: execution environments remain from an earlier run.
     """
 
     accounts: int
@@ -59,7 +59,7 @@ class Scenario:
 
     @property
     def kind(self) -> str:
-        """Say which contacts differ from the source, and which are synced if not all are."""
+        """Describe the contacts that differ from the source, and those synced if not all are."""
         only = "" if self.types == TYPES else f", {', '.join(self.types)} only"
         changed = [name for name in self.types if name in self.changed]
         if self.drift == 0 or not changed:
@@ -69,13 +69,13 @@ class Scenario:
 
     @property
     def name(self) -> str:
-        """Tell the scenario apart from others, but for its speed."""
+        """A name that identifies the scenario, except for its speed."""
         return f"{self.accounts} accounts, {self.kind}{', warm' if self.warm else ''}"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure, and where to write it."""
+    """What to measure, and where to write the results."""
 
     scenarios: tuple[Scenario, ...]
     check: bool
@@ -89,7 +89,7 @@ class Options:
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> Options | None:
-    """Return the options, None where there is nothing to do; exit 2 if they are wrong."""
+    """Return the options, None if there is nothing to do; exit 2 if they are invalid."""
     given = _parser().parse_args(arguments)
     if given.check_options:
         return None
@@ -110,7 +110,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options | None:
 
 @dataclass(frozen=True)
 class Planned:
-    """A run of the bounds file: what it is to show, and the bounds of its own."""
+    """A run of the bounds file: its purpose, and its own bounds."""
 
     scenario: Scenario
     shows: str = ""
@@ -118,7 +118,7 @@ class Planned:
 
 
 def planned(section: str, file: Path = BOUNDS_FILE) -> list[Planned]:
-    """Return the runs that a section of the bounds file plans; `why` is for its readers."""
+    """Return the runs in a section of the bounds file; its `why` keys are comments."""
     return [
         Planned(
             shows=str(entry.pop("shows")),

@@ -1,4 +1,4 @@
-"""The report of a large organization in Chromium: its size, and how long a reader waits."""
+"""Measures a large organization's report in Chromium: its size and response times."""
 
 import tempfile
 from pathlib import Path
@@ -16,7 +16,7 @@ REPEATS = 5
 WIDTH, HEIGHT = 1280, 900
 
 FIRST_CONTENT = "performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000"
-# From the event until the page shows what it led to.
+# From the event until the page shows its result.
 UNTIL_SHOWN = """\
 act => new Promise(done => {
   const start = performance.now();
@@ -24,7 +24,7 @@ act => new Promise(done => {
   requestAnimationFrame(() => setTimeout(() => done((performance.now() - start) / 1000)));
 })
 """
-# Each column for the first time: that is when its order is worked out.
+# Each column for the first time, which computes its order.
 SORTS = (
     "async () => { const times = []; for (const one of document.querySelectorAll('thead button')) "
     f"times.push(await ({UNTIL_SHOWN})(() => one.click())); return Math.max(...times) }}"
@@ -39,7 +39,7 @@ SEARCH = f"""\
 
 
 def measure_page(accounts: int = ACCOUNTS, repeats: int = REPEATS) -> Json:
-    """Return sizes in bytes, and the least of the times in seconds: other work only adds to them.
+    """Return sizes in bytes, and the least times in seconds: other load only adds time.
 
     Raises NoBrowserError.
     """

@@ -1,4 +1,4 @@
-"""Draws the benchmark's charts, as an SVG of its own making."""
+"""Draws the benchmark's charts as SVG."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from math import ceil, floor, log10
 
 WIDTH, HEIGHT, MARGIN = 460, 310, 56
 COLUMNS = 2
-# Told apart by eyes that do not tell red from green, on white and on black; text is never colored.
+# Distinguishable with red-green color blindness, on white and on black; text is never colored.
 COLORS = ("#0072b2", "#d98c00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 STYLE = """\
 <style>
@@ -23,9 +23,9 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart: by name measured points, computed points, and lines.
+    """One chart: measured points, computed points, and lines, by name.
 
-    Both axes are logarithmic, or begin at zero where `linear` gives the end of each.
+    Both axes are logarithmic, or linear from zero to the ends in `linear`.
     """
 
     title: str
@@ -38,13 +38,13 @@ class Panel:
 
     @property
     def names(self) -> list[str]:
-        """Return the name of everything that is drawn, once."""
+        """Return the distinct names of everything drawn."""
         parts = (self.lines, self.dashed, self.points, self.computed)
         return list(dict.fromkeys(name for part in parts for name in part))
 
 
 def svg(panels: Sequence[Panel], caption: str) -> str:
-    """Return the panels, two in a row, over a caption."""
+    """Return the panels, two per row, above a caption."""
     columns, rows = min(COLUMNS, len(panels)), ceil(len(panels) / COLUMNS)
     width, height = WIDTH * columns, HEIGHT * rows + 24
     parts = [
@@ -65,13 +65,13 @@ def svg(panels: Sequence[Panel], caption: str) -> str:
 
 
 def decades(values: Sequence[float]) -> tuple[int, int]:
-    """Return the powers of ten that enclose positive values; at least one apart."""
+    """Return the exponents of ten that enclose positive values, at least one apart."""
     low, high = floor(log10(min(values))), ceil(log10(max(values)))
     return low, max(high, low + 1)
 
 
 def label(value: float) -> str:
-    """Return a value in three digits, or all that stand before the point."""
+    """Return a value with three digits, or with all digits before the point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -86,7 +86,7 @@ def _draw(panel: Panel) -> list[str]:
                 parts.append(_path([scale.at(point) for point in lines[name]], color, dashes))
         dots += [(point, color, color) for point in panel.points.get(name, ())]
         dots += [(point, color, "none") for point in panel.computed.get(name, ())]
-        # Growing figures leave the upper left free, and shares of a quota what is far above it.
+        # Growing figures leave the upper left free; shares of a quota leave the area above it free.
         y = MARGIN / 2 + 16 + 15 * number
         parts.append(f'<rect x="{MARGIN + 10}" y="{y - 9}" width="9" height="9" fill="{color}"/>')
         parts.append(_text(MARGIN + 24, y, name, "start"))
@@ -99,7 +99,7 @@ def _draw(panel: Panel) -> list[str]:
 
 
 def _free_place(x: float, y: float, labels: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return the place for a label, further down where another one has it, and remember it."""
+    """Return and reserve the place for a label, further down if the place is taken."""
     while any(abs(x - a) < LABEL_WIDTH and abs(y - b) < LABEL_HEIGHT for a, b in labels):
         y += 1
     labels.append((x, y))
@@ -107,7 +107,7 @@ def _free_place(x: float, y: float, labels: list[tuple[float, float]]) -> tuple[
 
 
 class _Scale:
-    """Where a point goes: shares of the width and height of the chart, from its lower left."""
+    """Positions points as shares of the chart's width and height, from its lower left."""
 
     def share(self, point: tuple[float, float]) -> tuple[float, float]:
         raise NotImplementedError
@@ -116,13 +116,13 @@ class _Scale:
         raise NotImplementedError
 
     def at(self, point: tuple[float, float]) -> tuple[float, float]:
-        """Return the place of a point."""
+        """Return the position of a point."""
         x, y = self.share(point)
         across, up = WIDTH - 1.5 * MARGIN, HEIGHT - 1.5 * MARGIN
         return MARGIN + x * across, HEIGHT - MARGIN - y * up
 
     def grid(self, across: str) -> list[str]:
-        """Return a labelled line at each tick."""
+        """Return a labeled line at each tick."""
         xs, ys = self.ticks()
         parts = []
         for tick in xs:

@@ -1,4 +1,4 @@
-"""One run of the deployed system in the stand-in, measured."""
+"""Measures one run of the deployed system in the stand-in."""
 
 import math
 import os
@@ -42,16 +42,16 @@ PACED = (
 )
 REFUSED = "TooManyRequestsException"
 
-# How much longer than its floor a run may take before it is given up.
+# How many times its floor a run may take before it is abandoned.
 PATIENCE, LEAST_PATIENCE_SECONDS = 5.0, 120.0
 POLL_SECONDS = 1.0
 
-# Enough for every place of the Map to get a child that starts both processors; and the time in
-# which the slowest bucket fills up.
+# Enough accounts for every slot of the Map to run a child that starts both processors, and enough
+# time for the slowest bucket to refill.
 WARMING_ACCOUNTS = 24
 RECOVERY_SECONDS = 5.0
 
-# A chart of the calls has a point for each.
+# The interval between points in the chart of calls.
 RATE_SECONDS = 5.0
 
 READS = ("GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems")
@@ -85,7 +85,7 @@ def measure(scenario: Scenario) -> Json:
 
 
 def world_of(scenario: Scenario) -> Json:
-    """Return an organization of which a share differs from the source in the changed types."""
+    """Return an organization with a share of accounts that differ in the changed types."""
     world = drifted_world(
         scenario.accounts, drift=scenario.drift, latency={"default": scenario.latency.api_call}
     )
@@ -96,24 +96,24 @@ def world_of(scenario: Scenario) -> Json:
 
 
 def synced_before(scenario: Scenario) -> list[str]:
-    """Return the types that no account lacks: an earlier run has synced their present values."""
+    """Return the types that need no writes: an earlier run synced their current values."""
     return [name for name in scenario.types if not scenario.drift or name not in scenario.changed]
 
 
 def estimate_error(scenario: Scenario, estimated: float, took: float) -> float | None:
-    """Return how far the plan's estimate was off, as a share of the time that the run took.
+    """Return the error of the plan's estimate, as a share of the run's time.
 
-    None where no plan can know it: some accounts differ though the source did not change.
+    None if no plan can predict the time: some accounts differ although the source did not change.
     """
     return abs(estimated - took) / took if scenario.drift in (0.0, 1.0) else None
 
 
 def remaining_error(seen: Sequence[Json], least: float) -> float | None:
-    """Return how far the time left was off at most, as a share of the time that the Map took.
+    """Return the largest error of the remaining time, as a share of the Map's time.
 
-    `seen` are answers of DescribeMapRun, each with `at`, the time in seconds since its start; the
-    last is of the end; an account takes `least` seconds. None where the Map was over before a
-    tenth of the accounts was seen done.
+    `seen` holds responses of DescribeMapRun, each with `at`, the seconds since the Map's start; the
+    last one is from the end. An account takes at least `least` seconds. None if the Map ended
+    before a tenth of the accounts was seen done.
     """
     if not seen:
         return None
@@ -129,10 +129,10 @@ def remaining_error(seen: Sequence[Json], least: float) -> float | None:
 
 
 def used_rates(served: Iterable[tuple[str, float]], end: float) -> list[dict[str, float]]:
-    """Return the share of each quota that calls used, for every RATE_SECONDS until the end.
+    """Return the share of each quota that calls used, per interval of RATE_SECONDS.
 
-    `served` are operations with moments, in seconds since the beginning. What is left after the
-    last full time is left out.
+    `served` holds operations with their times, in seconds since the start. Omits the incomplete
+    last interval.
     """
     calls = Counter((name, int(at // RATE_SECONDS)) for name, at in served)
     names = sorted({name for name, _ in calls})
@@ -143,13 +143,13 @@ def used_rates(served: Iterable[tuple[str, float]], end: float) -> list[dict[str
 
 
 def wait_limit(scenario: Scenario) -> float:
-    """Return the real seconds after which a run is given up."""
+    """Return the real seconds after which a run is abandoned."""
     floor = floor_seconds(needed_calls(scenario), DEFAULT_QUOTAS) / scenario.speed
     return LEAST_PATIENCE_SECONDS + PATIENCE * floor
 
 
 def call_figures(needed: Mapping[str, int], outcomes: Mapping[str, Mapping[str, int]]) -> Json:
-    """Return for each paced operation the calls needed, made and refused."""
+    """Return the calls needed, made and refused, for each paced operation."""
     return {
         operation: {
             "needed": needed.get(operation, 0),
@@ -162,13 +162,13 @@ def call_figures(needed: Mapping[str, int], outcomes: Mapping[str, Mapping[str, 
 
 
 def refused_share(calls: Mapping[str, Mapping[str, int]]) -> float:
-    """Return the share of all paced calls that was refused."""
+    """Return the refused share of all paced calls."""
     made = sum(count["made"] for count in calls.values())
     return sum(count["refused"] for count in calls.values()) / made if made else 0.0
 
 
 def function_figures(used: Mapping[str, Json], memory: Mapping[str, int], speed: float) -> Json:
-    """Return what each function used, at AWS's own speed: only waiting gets shorter by speed."""
+    """Return each function's usage, at AWS's own speed: speed only shortens waiting."""
     figures = {}
     for name, usage in used.items():
         waiting = max(0.0, usage["seconds"] - usage["processor_seconds"]) * speed
@@ -184,7 +184,7 @@ def function_figures(used: Mapping[str, Json], memory: Mapping[str, int], speed:
 def dynamodb_units(requests: Iterable[Json], items: Iterable[Json]) -> tuple[float, int]:
     """Return write and read units.
 
-    A write is taken to be as large as items of its kind are on average, or else as all are.
+    Assumes that a write has the average size of items of its kind, or else of all items.
     """
     units: dict[str, list[int]] = {}
     for item in items:
@@ -201,18 +201,18 @@ def dynamodb_units(requests: Iterable[Json], items: Iterable[Json]) -> tuple[flo
 
 
 def _kind(item: Mapping[str, Any]) -> str:
-    """Return the kind of an item as the stand-in names those of requests."""
+    """Return the kind of an item, named as in the stand-in's request counts."""
     return " ".join(str(item[name]).partition("#")[0] for name in ("pk", "sk") if name in item)
 
 
 def item_units(item: Mapping[str, Any]) -> int:
-    """Return the write units of an item: one a KiB, again for the index where it is in it."""
+    """Return the write units of an item: one per KiB, doubled if the item is in the index."""
     size = sum(len(str(name)) + len(str(value)) for name, value in item.items())
     return math.ceil(size / 1024) * (2 if "gsi1pk" in item else 1)
 
 
 def _remember(stack: Stack, types: Iterable[str]) -> None:
-    """Record these contacts of the source as tried in every account, as a run records it."""
+    """Record these contacts of the source as tried in every account, as a run does."""
     secrets = stack.client("secretsmanager")
     (secret,) = secrets.list_secrets()["SecretList"]
     key = load_digest_key(secrets, secret["ARN"])
@@ -227,7 +227,7 @@ def _remember(stack: Stack, types: Iterable[str]) -> None:
 
 
 def _warm(stack: Stack, scenario: Scenario) -> None:
-    """Start every function by a run that writes nothing, and let the quotas recover."""
+    """Start every function with a run that writes nothing, and let the quotas recover."""
     organization = stack.standin.organization
     members = [account["id"] for account in organization.world()["accounts"]]
     _wait(stack.start({"dry_run": True, "account_ids": members[:WARMING_ACCOUNTS]}), scenario)
@@ -236,7 +236,7 @@ def _warm(stack: Stack, scenario: Scenario) -> None:
 
 
 def _wait(execution: Execution, scenario: Scenario) -> list[Json]:
-    """Wait for the end; return what was seen of the Map Run on the way, at AWS's own speed."""
+    """Wait for the end; return the observed states of the Map Run, at AWS's own speed."""
     seen: list[Json] = []
     limit = wait_limit(scenario)
     deadline = time.monotonic() + limit
@@ -356,7 +356,7 @@ def _unused(
         for call in standin.organization.calls()
         if call["operation"] == slowest
         and call["outcome"] != REFUSED
-        and call["time"] >= entered  # before it, the source was read
+        and call["time"] >= entered  # earlier calls read the source
     ]
     unused = unused_seconds(served, DEFAULT_QUOTAS[slowest], needed[slowest], sync)
     return {"operation": slowest, **asdict(unused)}
@@ -370,7 +370,7 @@ def _event(history: Iterable[Json], details: str, state: str) -> Json:
 
 
 def _lost(standin: RunningStandin, scenario: Scenario) -> int:
-    """Count the contacts that are not what they should be after the run."""
+    """Count the contacts that are wrong after the run."""
     world = standin.organization.world()
     wanted = {name.upper(): SOURCE_CONTACTS[name.upper()] for name in scenario.types}
     return sum(

@@ -1,4 +1,4 @@
-"""One call of the benchmark: measures what is asked for, shows it, and compares it with bounds."""
+"""One call of the benchmark: measures, shows the results, and compares them with bounds."""
 
 import json
 import sys
@@ -44,7 +44,7 @@ ATTEMPTS = 3
 BILLED_ACCOUNTS = 1000
 SIZES = (100, 1_000, 10_000, 50_000)
 ALLOWANCES = f"{cost.RESYNCS} resyncs, {cost.CHANGES} changes"
-# Of the axis of quotas: the burst lets the first calls go faster.
+# End of the quota axis: the burst lets the first calls exceed the rate.
 QUOTA_SHOWN = 2.0
 
 
@@ -65,7 +65,7 @@ def measure_all(options: Options) -> int:
 
 
 class _Session:
-    """Everything that one call measures."""
+    """All measurements of one call."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -102,7 +102,7 @@ class _Session:
         return [Planned(scenario) for scenario in self.options.scenarios]
 
     def _measure(self, one: Planned) -> Json:
-        """Measure a run, again if it took too long: other work on the machine only adds time."""
+        """Measure a run; repeat it if it took too long, because other load only adds time."""
         runs = [_measure(one.scenario)]
         is_timed = one.shows in ("time", "scaling")
         while is_timed and len(runs) < ATTEMPTS and not self._is_well(one, runs[-1]):
@@ -111,7 +111,7 @@ class _Session:
         return min(runs, key=lambda run: run["sync_seconds"]) if len(runs) > 1 else runs[0]
 
     def _measure_imports(self) -> Json:
-        """Measure the imports, again if one took too long."""
+        """Measure the imports; repeat if one took too long."""
         for _ in range(ATTEMPTS):
             _tell("imports ...")
             imports = measure_imports()
@@ -120,7 +120,7 @@ class _Session:
         return imports
 
     def _measure_validation(self) -> Json:
-        """Measure validate.sh, again if it took too long."""
+        """Measure validate.sh; repeat if it took too long."""
         for _ in range(ATTEMPTS):
             _tell("validate.sh ...")
             validation = measure_validation()
@@ -150,14 +150,14 @@ class _Session:
     def _bills(self) -> Iterator[tuple[int, list[cost.Line]]]:
         """Yield a bill for each number of accounts.
 
-        Resyncs are like the run with the fewest writes, changes like that with the most.
+        Resyncs cost as much as the run with the fewest writes, changes as the run with the most.
         """
         for accounts, group in groupby(sorted(self.runs, key=_accounts), key=_accounts):
             used = [cost.run_quantities(run, self.prices) for run in sorted(group, key=_drift)]
             yield accounts, cost.month(used[0], used[-1], self.standing, self.prices)
 
     def _verdicts(self) -> Iterator[Verdict]:
-        """Compare with the bounds; without --check or --long, only the speeds with each other."""
+        """Compare with the bounds; without --check or --long, runs only by speed."""
         if self.options.earlier:
             return
         pairs = list(zip(self.planned, self.runs, strict=True))
@@ -179,7 +179,7 @@ class _Session:
         yield self._cost_verdict([run for one, run in pairs if one.shows == "time"])
 
     def _cost_verdict(self, runs: Sequence[Json]) -> Verdict:
-        """Compare the bill of 1,000 accounts, for which smaller runs are scaled up."""
+        """Compare the bill of 1,000 accounts, scaled up from smaller runs."""
         lines = self._month(runs, BILLED_ACCOUNTS, self.prices)
         print(f"\n{bill(lines, BILLED_ACCOUNTS)}")
         what = f"month_cost of {BILLED_ACCOUNTS:,} accounts, USD"
@@ -188,13 +188,13 @@ class _Session:
     def _month(
         self, runs: Sequence[Json], accounts: int, prices: Mapping[str, Any]
     ) -> list[cost.Line]:
-        """Return the bill of so many accounts, by runs of others; see _bills."""
+        """Return the bill of `accounts` accounts, scaled from other runs; see _bills."""
         few, *_, most = sorted([*runs, *runs], key=_drift)
         resync, change = (cost.run_of(run, accounts, prices) for run in (few, most))
         return cost.month(resync, change, self.standing, prices)
 
     def _costs(self) -> list[tuple[int, float, float]]:
-        """Return for each size the cost of a month, with and without what is always free."""
+        """Return each size's monthly cost, with and without the always-free allowances."""
         largest = max(map(_accounts, self.runs))
         runs = [run for run in self.runs if _accounts(run) == largest]
         full = cost.without_allowances(self.prices)
@@ -226,7 +226,7 @@ class _Session:
             _write(self.options.plot_file, self._plot())
 
     def _plotted(self) -> list[Json]:
-        """Return of each scenario the run at the lowest speed, by accounts."""
+        """Return each scenario's run at the lowest speed, sorted by accounts."""
         slowest = {
             run["name"]: run
             for run in sorted(self.runs, key=lambda run: run["scenario"]["speed"], reverse=True)
@@ -255,7 +255,7 @@ class _Session:
 
 
 def _time_panel(runs: Sequence[Json]) -> Panel:
-    """Draw how long runs took, and the least time by the quotas, for sizes not measured, too."""
+    """Draw the times of runs, and the minimum times by quota, also for sizes not measured."""
     points: dict[str, list[tuple[float, float]]] = {}
     floors: dict[str, list[tuple[float, float]]] = {}
     for run in runs:
@@ -272,7 +272,7 @@ def _time_panel(runs: Sequence[Json]) -> Panel:
 
 
 def _rate_panels(runs: Sequence[Json]) -> Iterator[Panel]:
-    """Draw for each kind of work how much of each quota the largest run used, over its time."""
+    """Draw each quota's use over time, in the largest run of each kind of work."""
     largest = {_kind(run): run for run in runs if run.get("rates")}
     for kind, run in largest.items():
         times = [number * run["rates"]["seconds"] for number in range(len(run["rates"]["used"]))]
@@ -300,7 +300,7 @@ def _measure(scenario: Scenario) -> Json:
 
 
 def _judge(verdicts: Sequence[Verdict]) -> int:
-    """Print each verdict, those that fail last and on stderr; return the exit code."""
+    """Print each verdict, failed ones last and on stderr; return the exit code."""
     failed = [verdict for verdict in verdicts if not verdict.holds]
     if verdicts:
         print()

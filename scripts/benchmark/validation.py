@@ -1,4 +1,4 @@
-"""How long validate.sh takes beside AWS: a deployed stack, and so much time for each call."""
+"""Measures validate.sh against a deployed stack, with a fixed latency for each call."""
 
 import json
 import os
@@ -17,7 +17,7 @@ CALL_SECONDS = 0.03
 ENVIRONMENT = "prod"
 REPEATS = 3
 
-# The operating commands, where every request takes as long as on its way to AWS.
+# The operating commands, with AWS's network latency in each request.
 _DELAYED = f"""\
 import sys, time
 from botocore.httpsession import URLLib3Session
@@ -32,7 +32,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def measure_validation(repeats: int = REPEATS) -> Json:
-    """Return the seconds of the quickest run, since other work only adds, and how many checks."""
+    """Return the least seconds, as other load only adds time, and the number of checks."""
     with Standin(speed=100, world=drifted_world(5)) as standin:
         stack = standin.deploy(ENVIRONMENT)
         Tables(stack).configure()
@@ -51,7 +51,7 @@ def measure_validation(repeats: int = REPEATS) -> Json:
 
 
 def _validate(variables: dict[str, str]) -> tuple[float, int]:
-    """Return the seconds of one run, the start of Python included, and how many checks it made."""
+    """Return the seconds of one run, including the start of Python, and its number of checks."""
     command = [sys.executable, "-P", "-c", _DELAYED, "validate", "--json"]
     started = time.monotonic()
     ended = subprocess.run(  # noqa: S603 - our own command

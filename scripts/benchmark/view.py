@@ -1,4 +1,4 @@
-"""The benchmark's tables, as plain text that a README can show."""
+"""The benchmark's tables, as plain text for a README."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def run_table(runs: Sequence[Json]) -> str:
-    """Return one column a run."""
+    """Return a table with one column per run."""
     names = {
         kind: sorted({name for run in runs for name in run[kind]})
         for kind in ("calls", "functions", "requests")
@@ -48,16 +48,16 @@ def bill(lines: Sequence[Line], accounts: int) -> str:
 
 
 def cost_table(costs: Iterable[tuple[int, float, float]]) -> str:
-    """Return the cost of a month by accounts, computed from what was measured."""
+    """Return the monthly cost by number of accounts, computed from the measurements."""
     rows: list[Row] = [("accounts", "USD a month", "  without what is always free")]
     rows += [(f"{accounts:,}", f"{free:.2f}", f"{full:.2f}") for accounts, free, full in costs]
     return table(rows)
 
 
 def import_table(imports: Json) -> str:
-    """Return time and memory of each import, and the ratio of its time to that of the base.
+    """Return time and memory of each import, and its time relative to the base.
 
-    Beside an import is the time until the first request is read, where that imports more.
+    Adds the time until the first request is read, if that request imports more.
     """
     seconds = {"": imports["base_seconds"], **imports["import_seconds"]}
     ratios = {"": 1.0, **imports["import_ratios"]}
@@ -78,7 +78,7 @@ def import_table(imports: Json) -> str:
 
 
 def page_table(page: Json) -> str:
-    """Return the size of the report, and how long its reader waits."""
+    """Return the size and response times of the report."""
     rows: list[Row] = [
         (f"report of {page['accounts']:,} accounts", ""),
         ("page, MB", f"{page['page_bytes'] / 1e6:.2f}"),

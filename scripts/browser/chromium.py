@@ -1,4 +1,4 @@
-"""Starts Debian's Chromium with playwright, which has a virtual environment of its own."""
+"""Starts Debian's Chromium with Playwright from a separate virtual environment."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ class NoBrowserError(Exception):
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Start a headless Chromium; raise NoBrowserError where it, or playwright, is missing."""
+    """Start a headless Chromium; raise NoBrowserError if it or Playwright is missing."""
     named = os.environ.get("CHROMIUM")
     program = named or next((found for one in PROGRAMS if (found := shutil.which(one))), None)
     if not program:
@@ -27,7 +27,7 @@ def chromium() -> Iterator[Any]:
             "apt-get install chromium), or set CHROMIUM to its path"
         )
     with _playwright()() as playwright:
-        # Without its sandbox it runs as root, too; the pages are the project's own.
+        # Without its sandbox, it also runs as root; the pages are the project's own.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         try:
             yield browser
@@ -36,13 +36,13 @@ def chromium() -> Iterator[Any]:
 
 
 def _playwright() -> Any:
-    """Return playwright's entry; its environment was made by the same Python as this one."""
+    """Return Playwright's entry point; its environment uses the same Python as this one."""
     python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = str(ENVIRONMENT / "lib" / python / "site-packages")
     if packages not in sys.path:
         sys.path.append(packages)
     try:
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where it is there
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - optional
     except ImportError:
         raise NoBrowserError("no playwright in .build/browser: scripts/test.sh makes it") from None
     return sync_playwright

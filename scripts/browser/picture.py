@@ -2,7 +2,7 @@
 
 In scripts/: `PYTHONPATH=../functions python -m browser.picture`.
 
-Chromium writes it as WebP, which is a third of the same picture as PNG.
+Chromium writes it as WebP, a third of the size of PNG.
 """
 
 import base64
@@ -31,7 +31,7 @@ async ([png, quality]) => {
 
 
 def take(file: Path = PICTURE) -> None:
-    """Write the picture of the top of the page; raise NoBrowserError."""
+    """Write the picture of the top of the page. Raises NoBrowserError."""
     with tempfile.TemporaryDirectory(prefix="picture-") as folder, chromium() as browser:
         source = Path(folder) / "report.html"
         source.write_text(page(sample_report(MEMBERS)))

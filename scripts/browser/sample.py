@@ -1,4 +1,4 @@
-"""A generated organization of any size with a month of runs, as the state table would hold them."""
+"""Generates an organization of any size with a month of runs, as in the state table."""
 
 import random
 from collections.abc import Iterator
@@ -41,9 +41,9 @@ MACHINE = "arn:aws:states:us-east-1:999999999999:execution:aws-contact-sync-prod
 
 @dataclass
 class _Run:
-    """A run of the sample: the accounts that it compares, and what it does to which of them.
+    """A run of the sample: the accounts that it compares, and its changes and failures.
 
-    `changed` has the contact types that it writes, `failed` the error of the security contact.
+    `changed` maps accounts to the contact types written, `failed` to the security contact's error.
     """
 
     number: int
@@ -67,7 +67,7 @@ class _Run:
         return (self.at + timedelta(minutes=4)).isoformat(timespec="microseconds")
 
     def record(self, account_id: str, name: str) -> Json:
-        """Return what the run records of a contact; all that the sample says is made of these."""
+        """Return the run's record of a contact; the whole sample derives from these records."""
         is_written = name in self.changed.get(account_id, ())
         error = self.failed.get(account_id) if name == "security" else None
         record = {
@@ -82,8 +82,8 @@ class _Run:
 
 
 def sample_report(accounts: int, names: dict[str, str] | None = None) -> Report:
-    """Return the report of an organization with so many members; `names` replaces some names."""
-    rng = random.Random(7)  # noqa: S311 - to be repeatable, not secret
+    """Return the report of an organization with this many members; `names` replaces some names."""
+    rng = random.Random(7)  # noqa: S311 - repeatable, not for security
     ids = [str(FIRST_MEMBER + number) for number in range(accounts)]
     members = [*_members(ids, names or {}, rng), Member(MANAGER, "management", "ACTIVE")]
     excluded = ids[7 :: max(60, accounts // 40)]
@@ -131,7 +131,7 @@ def _members(ids: list[str], names: dict[str, str], rng: random.Random) -> Itera
 
 
 def _runs(ids: list[str], compared: list[str], rng: random.Random) -> list[_Run]:
-    """Return the first run, a run every night, a change of a contact, and a retry.
+    """Return the first run, a run every night, a contact change, and a retry.
 
     One account leaves two nights before the newest run.
     """
@@ -211,7 +211,7 @@ def _in_run(run: _Run) -> Iterator[Json]:
 
 
 def _states(runs: list[_Run]) -> Iterator[Json]:
-    """Yield the item of every account that a run compared, as the runs left it one by one."""
+    """Yield the final item of every account that a run compared."""
     items: dict[str, Json] = {}
     for run in runs:
         for account_id in run.accounts:

@@ -1,1 +1,1 @@
-"""Shows a whole run of the contact sync on this machine."""
+"""Demonstrates a run of the contact sync on this machine."""

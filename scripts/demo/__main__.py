@@ -1,4 +1,4 @@
-"""Shows a whole run of the contact sync on this machine, without an AWS account."""
+"""Demonstrates a run of the contact sync on this machine, without an AWS account."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Follows an execution to its end: live counts, and what became of each account."""
+"""Follows an execution to its end: live counts, and the result of each account."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from demo.view import Snapshot, progress_view
 
 POLL_SECONDS = 0.25
 
-# What a child returns for its account.
+# The meanings of the digit that a child returns.
 DIGITS = ("unchanged", "updated", "failed", "skipped", "lost the lock")
 SHOWN = ("updated", "unchanged", "failed", "skipped", "lost the lock")
 
@@ -24,7 +24,7 @@ class Followed:
     digits: dict[str, int] = field(default_factory=dict)
 
     def result_of(self, account_id: str) -> str:
-        """Return what became of the account."""
+        """Return the account's result."""
         digit = self.digits.get(account_id)
         return "not in this run" if digit is None else DIGITS[digit]
 
@@ -36,14 +36,14 @@ def follow(execution: Execution) -> Followed:
         while execution.status() == "RUNNING":
             started = time.monotonic()
             view.show(watch.snapshot())
-            # Looking takes longer the more accounts there are; it must not slow the run down.
+            # Polling takes longer with more accounts, and must not slow down the run.
             time.sleep(max(POLL_SECONDS, 4 * (time.monotonic() - started)))
         view.show(watch.snapshot())
     return Followed(execution.wait(), watch.digits)
 
 
 class _Watch:
-    """Looks at the children of an execution, at each that has ended once."""
+    """Reads the children of an execution, each ended child only once."""
 
     def __init__(self, execution: Execution) -> None:
         self.digits: dict[str, int] = {}
@@ -51,7 +51,7 @@ class _Watch:
         self._results: dict[str, str] = {}
 
     def snapshot(self) -> Snapshot:
-        """Return where the execution is now."""
+        """Return the execution's current progress."""
         state = self._execution.states()[-1:] or ["starting"]
         runs = self._execution.map_runs()
         if not runs:

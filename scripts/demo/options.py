@@ -1,4 +1,4 @@
-"""The demo's options; checked by any Python, before anything is installed."""
+"""The demo's options, checked before anything is installed."""
 
 import argparse
 import json
@@ -18,13 +18,13 @@ Member accounts are 100000000001, 100000000002 and so on. Exits with 0 where the
 SUCCEEDED or the event starts none, 1 where it did not succeed, 2 where an option is wrong.
 """
 
-LEAST_ACCOUNTS = 6  # two are not active, one is excluded, and faults meet two or three
+LEAST_ACCOUNTS = 6  # two are not active, one is excluded, and two or three have faults
 EVENT_KEYS = ("source", "detail-type", "detail")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to show."""
+    """The demo's options."""
 
     accounts: int
     speed: float
@@ -35,7 +35,7 @@ class Options:
 
 
 def parse_options() -> Options | None:
-    """Return the options, None where there is nothing to do; exit 2 if they are wrong."""
+    """Return the options, None if there is nothing to do; exit 2 if they are invalid."""
     parser = _parser()
     given = parser.parse_args()
     if given.check_options:

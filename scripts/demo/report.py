@@ -1,4 +1,4 @@
-"""The report of the demo's organization, by the command that a user has; and a server for it."""
+"""Writes the report of the demo's organization with the operating command, and serves it."""
 
 import os
 import subprocess
@@ -16,10 +16,10 @@ LOOPBACK = "127.0.0.1"
 
 
 def write_report(environment: str, variables: Mapping[str, str], file: Path = PAGE) -> Path:
-    """Write the page; `variables` lead the command to the stand-in. Raises StandinError."""
+    """Write the page; `variables` point the command to the stand-in. Raises StandinError."""
     code = f"{REPOSITORY / 'scripts'}{os.pathsep}{REPOSITORY / 'functions'}"
     command = ["-P", "-m", "operate", "report", "--environment", environment, "--html", str(file)]
-    told = subprocess.run(  # noqa: S603 - the project's own program
+    told = subprocess.run(  # noqa: S603 - the project's own command
         [sys.executable, *command],
         env={**os.environ, **variables, "PYTHONPATH": code},
         check=False,
@@ -33,11 +33,11 @@ def write_report(environment: str, variables: Mapping[str, str], file: Path = PA
 
 @contextmanager
 def served(write: Callable[[], Path]) -> Iterator[str]:
-    """Serve the page on loopback, written anew for each request; yield its address."""
+    """Serve the page on loopback, regenerated for each request; yield its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path != "/":  # browsers ask for an icon, too
+            if self.path != "/":  # browsers also request an icon
                 self.send_error(404)
                 return
             content = write().read_bytes()
@@ -48,7 +48,7 @@ def served(write: Callable[[], Path]) -> Iterator[str]:
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """Leave the terminal to the demo."""
+            """Print nothing: the terminal belongs to the demo."""
 
     with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)

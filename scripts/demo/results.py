@@ -1,4 +1,4 @@
-"""What an execution did, shown: an account before and after, the message, the end, what is next."""
+"""Shows an execution's results: an account before and after, messages, the end, next steps."""
 
 from collections.abc import Mapping
 
@@ -21,14 +21,14 @@ bash scripts/demo.sh --keep"""
 
 
 def show_account(account_id: str, before: Contacts, after: Contacts) -> None:
-    """Show who the contacts of an account were, and who they are."""
+    """Show the contacts of an account before and after the run."""
     heading(f"Account {account_id}")
     rows = [(name.lower(), _who(before, name), _who(after, name)) for name in CONTACT_TYPES]
     table(["", "before", "after"], rows)
 
 
 def show_messages(stack: Stack, execution: Execution) -> None:
-    """Show what subscribers received about the execution."""
+    """Show the messages that subscribers received about the execution."""
     heading("Message to the topic's subscribers")
     messages = [
         message
@@ -44,14 +44,14 @@ def show_messages(stack: Stack, execution: Execution) -> None:
 
 
 def show_end(execution: Execution, speed: float) -> None:
-    """Show how the execution ended; the message has the time that it took."""
+    """Show how the execution ended; its duration is in the message."""
     heading(f"Execution {execution.status()}")
     if speed != 1:
         say(f"It ran at {pace(speed)}; the time that its message expects is at AWS's own.")
 
 
 def show_next() -> None:
-    """Show what else there is to see."""
+    """Show what to try next."""
     heading("Try next")
     say(NEXT)
 

@@ -1,4 +1,4 @@
-"""The demo itself: an organization that has drifted, a deployed stack, and one run."""
+"""The demo: an organization that has drifted, a deployed stack, and one run."""
 
 import os
 import threading
@@ -22,14 +22,14 @@ from demo.view import complain, heading, say, table
 
 ENVIRONMENT = "dev"
 LATENCY_SECONDS = 0.05
-# Nobody wants to watch the state machine wait: 5 minutes after a change it reads the source again.
+# Shortens the state machine's waits, such as 5 minutes before it rereads a changed source.
 LEAST_WAIT_SPEED = 100.0
 
 ALTERNATE_TYPES = ("BILLING", "OPERATIONS", "SECURITY")
 
 
 def run_demo(options: Options) -> int:
-    """Run the demo and return the exit code; whatever happens, nothing is left running."""
+    """Run the demo and return the exit code; always stop everything that it started."""
     try:
         with _standin(options) as standin:
             return _Demo(options, standin).run()
@@ -49,14 +49,14 @@ def _standin(options: Options) -> Iterator[Standin]:
 
 
 def _world(accounts: int) -> Json:
-    """Return an organization in which one account in ten agrees already, and a few are closing."""
+    """Return an organization with one account in ten in sync, and a few closing."""
     world = drifted_world(
         accounts,
         drift=0.9,
         states={"SUSPENDED": max(1, accounts // 30), "PENDING_CLOSURE": 1},
         latency={"default": LATENCY_SECONDS},
     )
-    # The events under tests/events are about the first account, which can be synced.
+    # The events in tests/events refer to the first account, which must be active.
     first, *others = world["accounts"]
     active = next(account for account in others if account["state"] == "ACTIVE")
     if first["state"] != "ACTIVE":
@@ -66,7 +66,7 @@ def _world(accounts: int) -> Json:
 
 @dataclass(frozen=True)
 class _Fault:
-    """Something that goes wrong for one account."""
+    """A fault planned for one account."""
 
     account_id: str
     what: str
@@ -83,7 +83,7 @@ class _Demo:
         active = [account["id"] for account in accounts if account["state"] == "ACTIVE"]
         source = contacts[MANAGEMENT_ACCOUNT_ID]
         drifted = sum(contacts[account_id] != source for account_id in active)
-        # What is special about single accounts shows best on those that differ.
+        # Faults and exclusions show best on accounts that differ from the source.
         active.sort(key=lambda account_id: contacts[account_id] == source)
         *self.synced, self.excluded = active
         say(
@@ -92,7 +92,7 @@ class _Demo:
         )
 
     def run(self) -> int:
-        """Deploy, run, show, and return the exit code."""
+        """Deploy, run, show the results, and return the exit code."""
         self.stack = self._deploy()
         if self.options.event is not None:
             self._sync_before()
@@ -122,7 +122,7 @@ class _Demo:
             raise StandinError(f"the sync before the event: {_reason(first.outcome)}")
 
     def _start(self) -> Execution | None:
-        """Start the execution to look at, by hand or by an event; None where that starts none."""
+        """Start the execution, by hand or by an event; None if the event starts none."""
         if self.options.event is not None:
             return self._start_by_event(self.options.event)
         execution = self.stack.start(self.options.execution_input)
@@ -147,7 +147,7 @@ class _Demo:
         ]
 
     def _start_by_event(self, event: Json) -> Execution | None:
-        """Put the event on the bus, and return the execution that a rule starts, if any."""
+        """Put the event on the bus; return the execution that a rule starts, if any."""
         if contact_type := contact_type_of(event):
             self._change_source(contact_type, is_deleted="Delete" in event["detail"]["eventName"])
         before = {execution.arn for execution in self.stack.executions()}
@@ -173,7 +173,7 @@ class _Demo:
         say(f"{done} the {contact_type} contact of the management account.")
 
     def _follow(self, execution: Execution, before: Contacts, faults: list[_Fault]) -> bool:
-        """Show the execution to its end, and return whether it succeeded."""
+        """Follow the execution to its end, and return whether it succeeded."""
         followed = follow(execution)
         show_account(self.synced[0], before, self._shown_contacts())
         if faults:
@@ -192,7 +192,7 @@ class _Demo:
         return write_report(ENVIRONMENT, _variables(self.standin))
 
     def _keep(self) -> None:
-        """Wait for Ctrl-C, and tell how to look around."""
+        """Explain how to explore the stack, and wait for Ctrl-C."""
         try:
             with served(self._report) as address:
                 heading(f"The stand-in keeps running until Ctrl-C, or `kill {os.getpid()}`.")
@@ -205,9 +205,9 @@ class _Demo:
 
 
 def contact_type_of(event: Json) -> str | None:
-    """Return the type of the source's contact that the event tells a change of, None if of none."""
+    """Return the type of the source contact that the event reports as changed, if any."""
     name = event["detail"].get("eventName")
-    # What was sent is recorded in either spelling, and not at all where it was refused.
+    # CloudTrail records parameters in either spelling, and none for a denied call.
     parameters = event["detail"].get("requestParameters") or {}
     if parameters.keys() & {"accountId", "AccountId"}:  # a member's contact
         return None
@@ -224,7 +224,7 @@ def _reason(outcome: Outcome) -> str:
 
 
 def _variables(standin: Standin) -> dict[str, str]:
-    """Return the variables that lead every AWS client to the stand-in."""
+    """Return the variables that point every AWS client to the stand-in."""
     return {
         "AWS_ENDPOINT_URL": standin.endpoint_url,
         "AWS_ENDPOINT_URL_ACCOUNT": standin.organization_url,

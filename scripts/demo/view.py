@@ -1,4 +1,4 @@
-"""What the demo shows in the terminal: steps, progress, tables; plain lines where it is none."""
+"""The demo's output: steps, progress, tables; plain lines if it is not a terminal."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -19,14 +19,14 @@ from rich.table import Table
 
 PLAIN_INTERVAL_SECONDS = 2.0
 
-# Of what is shown nothing is markup: messages have brackets and colons of their own.
+# No markup: messages contain literal brackets and colons.
 _console = Console(highlight=False, markup=False, emoji=False)
 _errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where an execution is: its state, and the accounts of the run by result."""
+    """An execution's progress: its state, and the run's accounts by result."""
 
     state: str
     total: int = 0
@@ -34,12 +34,12 @@ class Snapshot:
 
     @property
     def done(self) -> int:
-        """The accounts that have a result."""
+        """The number of accounts that have a result."""
         return sum(count for _, count in self.results)
 
     @property
     def counts(self) -> str:
-        """The results in words, always with those that matter."""
+        """The results in words; important ones are always included."""
         return ", ".join(
             f"{count} {result}"
             for result, count in self.results
@@ -48,7 +48,7 @@ class Snapshot:
 
 
 class ProgressView(Protocol):
-    """Shows snapshots for as long as the `with` block lasts."""
+    """Shows snapshots for the duration of the `with` block."""
 
     def __enter__(self) -> Self: ...
 
@@ -60,11 +60,11 @@ class ProgressView(Protocol):
     ) -> None: ...
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show where the execution is now."""
+        """Show the execution's current progress."""
 
 
 class BarView:
-    """A bar that moves, in a terminal."""
+    """A progress bar, for terminals."""
 
     def __init__(self) -> None:
         self._progress = Progress(
@@ -86,7 +86,7 @@ class BarView:
         self._progress.stop()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Move the bar."""
+        """Update the bar."""
         self._progress.update(
             self._task,
             description=snapshot.state,
@@ -97,7 +97,7 @@ class BarView:
 
 
 class LineView:
-    """A line now and then, where nobody watches a terminal."""
+    """Occasional progress lines, for output that is not a terminal."""
 
     def __init__(self) -> None:
         self._shown = Snapshot("")
@@ -111,7 +111,7 @@ class LineView:
         pass
 
     def show(self, snapshot: Snapshot) -> None:
-        """Print a line, unless there was one just now."""
+        """Print a line, unless the last one is recent."""
         now = time.monotonic()
         if snapshot.total and self._started_at is None:
             self._started_at = now
@@ -125,24 +125,24 @@ class LineView:
         if not snapshot.total or self._started_at is None:
             return ""
         done = f": {snapshot.done} of {snapshot.total} accounts: {snapshot.counts}"
-        if not snapshot.total / 10 <= snapshot.done < snapshot.total:  # too few say nothing
+        if not snapshot.total / 10 <= snapshot.done < snapshot.total:  # too early to tell
             return done
         left = (now - self._started_at) / snapshot.done * (snapshot.total - snapshot.done)
         return f"{done}, about {left:.0f} s left"
 
 
 def progress_view() -> ProgressView:
-    """Return the view that fits what the output goes to."""
+    """Return the view that fits the output."""
     return BarView() if _console.is_terminal else LineView()
 
 
 def say(text: str) -> None:
-    """Print a line, however long: what is printed may be copied."""
+    """Print a line without wrapping, so that it can be copied."""
     _console.print(text, soft_wrap=True)
 
 
 def heading(text: str) -> None:
-    """Print what the next lines are about."""
+    """Print a heading."""
     _console.print()
     _console.print(text, style="bold")
 
@@ -153,7 +153,7 @@ def complain(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; columns whose name begins with `#` hold numbers."""
+    """Print a table; columns whose names begin with `#` hold numbers."""
     grid = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in columns:
         is_number = name.startswith("#")
