@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures runs of the contact sync against the quotas of the Account API, in the local stand-in
-# for AWS, and what they cost. Sets up what it needs; needs no AWS account.
+# Measures the time of contact sync runs, against the quotas of the Account API, and their cost, in
+# the local stand-in for AWS. Installs its requirements; needs no AWS account.
 set -euo pipefail
 
 # shellcheck source=scripts/lib/common.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows a whole run of the contact sync on this machine, without an AWS account: makes the Python
-# environments that it needs, starts the local stand-in for AWS, deploys the template and syncs.
+# Demonstrates a run of the contact sync on this machine, without an AWS account: creates the Python
+# environments, starts the local stand-in for AWS, deploys the template, and syncs.
 set -euo pipefail
 
 # shellcheck source=scripts/lib/common.sh

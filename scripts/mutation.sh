@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Breaks the functions' pure modules in one small way after the other, runs the unit tests on each,
-# and lists the changes that none of them notices. Sets up what it needs.
+# Makes small breaking changes to the functions' pure modules, one at a time, runs the unit tests on
+# each, and lists the changes that no test detects. Installs its requirements.
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -23,7 +23,7 @@ main() {
   ensure_environment "$environment" \
     --requirement "$REPOSITORY/functions/requirements.txt" \
     --group "$REPOSITORY/pyproject.toml:dev" --group "$REPOSITORY/pyproject.toml:mutation"
-  # mutmut knows a module by its path below src/, and writes beside it.
+  # mutmut identifies a module by its path below src/, and writes next to it.
   rm -rf "$copy"
   mkdir -p "$copy"
   cp -R "$REPOSITORY/functions" "$copy/src"

@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# Takes one environment back to its previous release, or deletes it: see --help.
+# Rolls one environment back to its previous release, or deletes it: see --help.
 # shellcheck source=scripts/lib/operate.sh
 source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib/operate.sh" rollback "$@" #

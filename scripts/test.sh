@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks what can be checked without an AWS account: format, lint, types, template, state machine,
-# and the tests. Sets up what it needs. Options are passed on to pytest.
+# Runs every check that needs no AWS account: format, lint, types, template, state machine, and
+# tests. Installs its requirements. Passes options to pytest.
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -42,13 +42,13 @@ main() {
   if (($#)); then
     pytest -n 3 --dist loadfile --no-loadscope-reorder "$@"
   else
-    # A file's tests stay together: they share what they start. Most of the time they wait.
+    # Keep each file's tests together: they share fixtures. Most of the time, they wait.
     pytest --cov -n 3 --dist loadfile --no-loadscope-reorder
   fi
 }
 
-# Makes `.build/aws-2`: the AWS CLI 2 that users have. Of the registries only PyPI has it, within a
-# layer for Lambda, for x86-64; on other machines the tests take the one that is there.
+# Creates `.build/aws-2`: the AWS CLI 2, which users have. Among registries, only PyPI has it, in a
+# Lambda layer for x86-64. On other machines, the tests use the installed one.
 ensure_aws_cli_2() {
   local folder="$REPOSITORY/.build/aws-2" package="aws-cdk-asset-awscli-v2==2.0.198"
   local python="$REPOSITORY/.venv/bin/python"
@@ -58,7 +58,7 @@ ensure_aws_cli_2() {
   log "Installing into .build/aws-2"
   rm -rf "$folder"
   mkdir -p "$folder/bin"
-  # What it depends on is the CDK.
+  # No dependencies: they are the CDK.
   "$python" -m pip download --quiet --no-deps --dest "$folder/wheel" "$package"
   "$python" -m zipfile -e "$folder"/wheel/*.whl "$folder/wheel"
   tar -xzf "$folder"/wheel/aws_cdk/asset_awscli_v2/_jsii/*.tgz -C "$folder/wheel"
@@ -69,7 +69,7 @@ ensure_aws_cli_2() {
   printf '%s\n' "$package" >"$folder/fingerprint"
 }
 
-# Makes `.build/node`: Node.js, and what tests/statemachine and tests/browser need from npm.
+# Creates `.build/node`: Node.js, and the npm packages for tests/statemachine and tests/browser.
 ensure_node_modules() {
   local folder="$REPOSITORY/.build/node" wanted="tests/package.json"
   ensure_environment "$folder" --group "$REPOSITORY/pyproject.toml:node"
@@ -82,7 +82,7 @@ ensure_node_modules() {
     die "npm could not install into $folder"
 }
 
-# What drives the browser. A browser itself is the system's; without one its tests are skipped.
+# Installs the browser's driver. The browser is the system's; without one, its tests are skipped.
 ensure_browser_environment() {
   ensure_environment "$REPOSITORY/.build/browser" --group "$REPOSITORY/pyproject.toml:browser"
   command -v chromium >/dev/null || command -v google-chrome >/dev/null || [[ -n "${CHROMIUM:-}" ]] ||
@@ -103,9 +103,9 @@ check_statically() {
   scan_for_security
 }
 
-# Scans each stack as CloudFormation would have it; .checkov.yaml says what is left out, and why.
-# Only in such a template does cfn-lint look at the policies: that each action exists, and (I3510)
-# that its resources are of a kind that it takes.
+# Scans each stack as CloudFormation resolves it; .checkov.yaml lists exceptions with reasons. Only
+# in resolved templates does cfn-lint check the policies: that each action exists, and (I3510) that
+# it supports the types of its resources.
 scan_for_security() {
   local folder="$REPOSITORY/.build/scanned"
   PYTHONPATH="tests:functions" AWS_DEFAULT_REGION=us-east-1 python -m permissions.scanned "$folder"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the scripts share: messages, and the Python environments that they run in.
-# Meant to be sourced, with `set -euo pipefail` on; works in the bash 3.2 of macOS.
+# Shared by the scripts: messages and Python environments.
+# Source it with `set -euo pipefail` on; it works in the bash 3.2 of macOS.
 
 REPOSITORY=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." >/dev/null && pwd)
 
@@ -21,7 +21,7 @@ die() {
   exit 1
 }
 
-# Prints the path of a Python that runs, is new enough and can make environments.
+# Prints the path of a Python that runs, is recent enough, and can create virtual environments.
 find_python() {
   local name
   for name in ${PYTHON:+"$PYTHON"} $PYTHON_NAMES; do
@@ -36,8 +36,8 @@ find_python() {
     "Install one (Debian: python3 and python3-venv), or set PYTHON to its path."
 }
 
-# Prints the path of the interpreter if it is usable; that a name is on PATH says little, as the
-# shims of version managers are there for versions that are not.
+# Prints the path of the interpreter if it is usable. A name on PATH proves little: version managers
+# keep shims for versions that are not installed.
 usable_python() {
   "$1" - 2>/dev/null <<'SCRIPT'
 import ensurepip, sys, venv
@@ -47,25 +47,25 @@ print(sys.executable)
 SCRIPT
 }
 
-# Makes `.venv`: the functions' requirements and the development tools.
+# Creates `.venv`: the functions' requirements and the development tools.
 ensure_dev_environment() {
   ensure_environment "$REPOSITORY/.venv" \
     --requirement "$REPOSITORY/functions/requirements.txt" --group "$REPOSITORY/pyproject.toml:dev"
 }
 
-# Makes `.build/ministack`: the stand-in, and what the programs need that start it.
+# Creates `.build/ministack`: the stand-in, and the requirements of the programs that start it.
 ensure_standin_environment() {
   ensure_environment "$REPOSITORY/.build/ministack" --group "$REPOSITORY/pyproject.toml:standin"
 }
 
-# Makes `.build/aws`: the AWS CLI that the scripts are tested with, which pins another botocore.
-# For tests alone; who runs the scripts has an AWS CLI.
+# Creates `.build/aws`: the AWS CLI for testing the scripts, which pins another botocore. Only the
+# tests need it; users of the scripts have their own AWS CLI.
 ensure_aws_environment() {
   ensure_environment "$REPOSITORY/.build/aws" --group "$REPOSITORY/pyproject.toml:aws"
 }
 
-# run_in_standin PACKAGE OPTION... - runs a package of scripts/ that starts the stand-in. Its options
-# name files from where the caller is.
+# run_in_standin PACKAGE OPTION... - runs a package of scripts/ that starts the stand-in. File names
+# in its options are relative to the caller's folder.
 run_in_standin() {
   local python package="$1"
   shift
@@ -77,14 +77,14 @@ run_in_standin() {
   case " $* " in
   *" -h "* | *" --help "*) exec "$python" -P -m "$package" --help ;;
   esac
-  # A wrong option is told before anything is installed.
+  # Report invalid options before installing anything.
   "$python" -P -m "$package" --check-options "$@" || exit
   ensure_standin_environment
   exec "$REPOSITORY/.build/ministack/bin/python" -P -m "$package" "$@"
 }
 
-# ensure_environment FOLDER REQUIREMENT... - makes or updates a virtual environment, unless the
-# files that name its packages are the same as when it was made.
+# ensure_environment FOLDER REQUIREMENT... - creates or updates a virtual environment, unless the
+# files that list its packages are unchanged.
 ensure_environment() {
   local folder="$1" fingerprint python
   shift
@@ -110,8 +110,9 @@ fingerprint_of() {
   } | cksum
 }
 
-# pip_install FOLDER REQUIREMENT... - its temporary files stay in the environment, where an
-# interrupted installation leaves no litter. Python compiles what it imports, which is a part.
+# pip_install FOLDER REQUIREMENT... - keeps temporary files in the environment, so that an
+# interrupted installation leaves none elsewhere. Skips compilation: Python compiles modules when it
+# imports them, and it imports only some.
 pip_install() {
   local folder="$1" status=0
   shift
@@ -125,7 +126,7 @@ pip_install() {
   fi
 }
 
-# Shows each package that pip turns to, and when it begins to unpack them.
+# Shows each package that pip processes, and when it starts to unpack them.
 show_packages() {
   local step name
   while read -r step name _; do
@@ -136,13 +137,13 @@ show_packages() {
   done
 }
 
-# Runs a command that ends when the script is told to end; by itself bash would leave it running.
+# Runs a command and ends it when a signal ends the script; bash alone would leave it running.
 run_to_end() {
   local child status=0 traps
   traps=$(trap -p INT TERM)
   "$@" &
   child=$!
-  # shellcheck disable=SC2064 # the child's id is known now
+  # shellcheck disable=SC2064 # expand the child's ID now
   trap "kill $child 2>/dev/null; wait $child || true; exit 130" INT
   # shellcheck disable=SC2064
   trap "kill $child 2>/dev/null; wait $child || true; exit 143" TERM

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Starts `python -m operate COMMAND OPTION...`. Sourced by scripts/<command>.sh, whose lines end in
-# `#` so that Windows line ends do no harm before the next line names them.
+# `#` so that Windows line endings cause no other error before the check below reports them.
 WINDOWS="scripts/ has Windows line ends: git config core.autocrlf input, then clone again" #
 grep -q $'\r' "${BASH_SOURCE[0]}" && echo "error: $WINDOWS" >&2 && exit 1                  #
 set -euo pipefail
@@ -9,8 +9,8 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
 OPERATE_ENVIRONMENT="$REPOSITORY/.build/operate"
 
-# Prints the path of a Python that has the packages of the dependency group `operate`: $PYTHON, the
-# development environment's, or that of `.build/operate`, which is made where there is no other.
+# Prints the path of a Python with the packages of the dependency group `operate`: $PYTHON, the one
+# in the development environment, or the one in `.build/operate`, which is created if necessary.
 operate_python() {
   local python
   for python in ${PYTHON:+"$PYTHON"} "$REPOSITORY/.venv/bin/python"; do
@@ -35,7 +35,7 @@ SCRIPT
 }
 
 python=$(operate_python)
-# No bytecode may lie beside the functions' code, which is packaged as it is; -P keeps the modules
-# of the user's folder out.
+# Keep bytecode away from the functions' code, which is packaged unchanged; -P excludes modules in
+# the user's folder.
 PYTHONPATH="$REPOSITORY/scripts:$REPOSITORY/functions" \
   PYTHONPYCACHEPREFIX="$REPOSITORY/.build/bytecode" exec "$python" -P -m operate "$@"
