@@ -1,7 +1,7 @@
-"""Draws one case: an organization, its source, a configuration, what happens, what goes wrong.
+"""Draws a case: an organization, its source, a configuration, acts and faults.
 
-Both ways to run a case share these: in process, and through the whole stand-in. A case is drawn
-from one number. Half of them are families: what once went wrong, with all the rest drawn.
+Shared by both ways to run a case: in process, and through the whole stand-in. One number
+determines a case. Half of the cases belong to families: a past failure, with the rest drawn.
 """
 
 import random
@@ -24,9 +24,9 @@ TYPES = ("primary", "billing", "operations", "security")
 UNITS = tuple(unit["id"] for unit in ORGANIZATIONAL_UNITS)
 JOINING, UNKNOWN = "100000000901", "100000000998"
 STATES = (*["ACTIVE"] * 6, "SUSPENDED", "PENDING_CLOSURE", "PENDING_ACTIVATION")
-# The API accepts any script in names; nothing may take them for ASCII.
+# The API accepts any script in names; no code may assume ASCII.
 OTHER_NAMES = ("Žofie Příkladná 試験", "Ölga «Tester» \u202eenoN", "Проба\u200d Испытаний 🧪")
-# Names of accounts are anybody's; nothing keeps them, so any of these that is found is a leak.
+# Marks account names, which others choose. Nothing may store them, so finding this is a leak.
 MARK = "Xanthippe"
 ACCOUNT_NAMES = (
     f"{MARK} Ltd",
@@ -36,9 +36,9 @@ ACCOUNT_NAMES = (
     f'{MARK} \'; DROP "TABLE" `id` $(id) {{% 1 %}} ${{Env}}',
     f"{MARK} {'n' * (128 - 10)}",
 )
-# The address that the API refuses in a member, so that the source must not be copied.
+# An address that the API refuses in a member, so the source must not be copied.
 REFUSED_ADDRESS = "not an address"
-# The names of the address book; "branch" is a primary contact.
+# The names in the address book; "branch" is a primary contact.
 NAMES = ("night", "day", "branch")
 DAY = 86_400.0
 
@@ -89,7 +89,7 @@ THROTTLED = {
     "stepfunctions": "ThrottlingException",
     "states": "ThrottlingException",
 }
-# A throttle of DynamoDB, under each name that an integration reports it by.
+# A throttle of DynamoDB, under each name that an integration reports.
 THROTTLES_OF_MACHINE = (
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
@@ -100,9 +100,9 @@ THROTTLES_OF_MACHINE = (
 
 @dataclass(frozen=True)
 class Act:
-    """Something that happens so many steps after the act before, or (None) when all is quiet.
+    """Something that happens `after` steps from the last act, or (None) when all is quiet.
 
-    With `before` it then waits until a function is about to call that operation.
+    With `before`, it then waits until a function is about to call that operation.
     """
 
     kind: str
@@ -113,20 +113,20 @@ class Act:
 
 @dataclass(frozen=True)
 class Conditions:
-    """How the services behave all the time; the defaults are how one would like them to."""
+    """The permanent behavior of the services; the defaults are ideal."""
 
     start_lag: float = 0.0  # seconds until DescribeExecution knows a new execution
-    end_lag: float = 0.0  # and until it knows that one has ended
-    normalizes: bool = False  # whether the API drops what is no digit from phone numbers
-    lists_twice: int = 0  # accounts that a page of Organizations lists again
-    joins_denied: float = 0.0  # seconds in which an account that joined denies its contacts
-    parking: float = 0.3  # how often a function's call of a service lets others go first
-    late_children: float = 0.3  # how often a stopped Map's child goes on as a whole
+    end_lag: float = 0.0  # seconds until DescribeExecution knows an end
+    normalizes: bool = False  # whether the API removes non-digits from phone numbers
+    lists_twice: int = 0  # accounts that Organizations lists again on a page
+    joins_denied: float = 0.0  # seconds for which a new account denies its contacts
+    parking: float = 0.3  # how often a function's service call lets others go first
+    late_children: float = 0.3  # how often a stopped Map's child still runs to its end
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case. `healing` is what comes when faults have ended."""
+    """One case. `healing` is the request that follows the end of the faults."""
 
     world: Json
     config: Json
@@ -137,7 +137,7 @@ class Case:
     conditions: Conditions = Conditions()
     organization_faults: tuple[Json, ...] = ()
     faults: tuple[Json, ...] = ()
-    # A file of items that another release left, and whether that one was a later one.
+    # A file of items left by another release, and whether that release is a later one.
     items: str = ""
     items_are_later: bool = False
 
@@ -146,10 +146,10 @@ HEALINGS = ("change", "schedule", "by hand", "retry")
 
 
 def draw_case(number: int) -> Case:
-    """Draw the case of that number; one in four has no fault, so that the good path is met too."""
-    from faults.families import FAMILIES  # noqa: PLC0415 - families are made of these
+    """Draw the case of that number; one in four has no fault, to cover the success path, too."""
+    from faults.families import FAMILIES  # noqa: PLC0415 - families import this module
 
-    rng = random.Random(number)  # noqa: S311 - to be repeatable, not secret
+    rng = random.Random(number)  # noqa: S311 - repeatable, not for security
     case = _drawn(rng, number)
     return rng.choice(FAMILIES)(rng, case) if rng.random() < 0.5 else case
 
@@ -177,7 +177,7 @@ def _drawn(rng: random.Random, number: int) -> Case:
 
 
 def smallest(case: Case, fails: Callable[[Case], bool]) -> Case:
-    """Leave out of a failing case whatever it fails without."""
+    """Reduce a failing case to the parts that it needs to fail."""
     for part in ("faults", "organization_faults", "acts"):
         for entry in getattr(case, part):
             less = replace(case, **{part: tuple(e for e in getattr(case, part) if e is not entry)})
@@ -202,7 +202,7 @@ def smallest(case: Case, fails: Callable[[Case], bool]) -> Case:
 
 
 def described(case: Case) -> str:
-    """Return the case for a reader: each account on a line, and all the rest but contacts."""
+    """Return the case as text: an account per line, and everything else except contacts."""
     accounts = [
         f"{account['id']} {account['state']} in {account['parent']}, "
         f"contacts {sorted(case.world['contacts'][account['id']])}"
@@ -271,7 +271,7 @@ def _config(rng: random.Random, world: Json) -> Json:
 
 
 def _overrides(rng: random.Random, world: Json) -> list[Json]:
-    """Draw rules, at most one for each account and unit; half of the cases have none."""
+    """Draw rules, at most one per account and unit; half of the cases have none."""
     subjects = [*ids_of(world), *UNITS] if rng.random() < 0.5 else []
     return [
         {
@@ -300,7 +300,7 @@ def _conditions(rng: random.Random) -> Conditions:
 
 
 def _act(rng: random.Random, world: Json, *, is_calm: bool) -> Act:
-    """Draw an act; what people stop or redrive is no fault, but is not calm either."""
+    """Draw an act; a stop or redrive is no fault, but does not occur in calm cases."""
     number = rng.randint(0, 99)
     calm: tuple[Callable[[], tuple[str, Json]], ...] = (
         *[lambda: ("start", {"input": request(rng, world)})] * 6,
@@ -368,7 +368,7 @@ def request(rng: random.Random, world: Json) -> Any:
     return rng.choice(usual if rng.random() < 0.75 else others)
 
 
-# Inputs that ask for nothing that could be done.
+# Inputs that cannot be carried out.
 INVALID: tuple[Any, ...] = (
     {"acount_ids": ["100000000001"]},
     {"account_ids": None},
@@ -390,11 +390,11 @@ def _organization_fault(rng: random.Random, world: Json) -> Json:
     fault = {"operation": operation, "error": rng.choice(errors)}
     if is_about_account:
         fault["account_id"] = rng.choice(ids_of(world))
-    return {**fault, "times": rng.choice((None, None, 1, 4, 9))}  # None is for ever
+    return {**fault, "times": rng.choice((None, None, 1, 4, 9))}  # None means forever
 
 
 def _fault(rng: random.Random) -> Json:
-    """Draw a fault of a function or a service; most pass, some last until faults end."""
+    """Draw a fault of a function or a service; most are temporary, some last until faults end."""
     how_long = rng.choice(
         ({"times": rng.randint(1, 4)}, {"times": rng.randint(1, 2)}, {"seconds": 90.0}, {})
     )
@@ -420,7 +420,7 @@ def _fault(rng: random.Random) -> Json:
         "service": service,
         "operation": rng.choice(operations if error == "unprocessed" else SERVICE_CALLS[service]),
         "error": error,
-        # A call that was refused did nothing; one without an answer may have.
+        # A refused call did nothing; a call without a response may have taken effect.
         "performed": error in unclear and rng.random() < 0.5,
         "skip": rng.randint(0, 8),
         **how_long,
@@ -428,7 +428,7 @@ def _fault(rng: random.Random) -> Json:
 
 
 def throttle(rng: random.Random, skip: int) -> Json:
-    """Draw a throttle of DynamoDB in an integration, which is no reason to fail."""
+    """Draw a throttle of DynamoDB in an integration, which must not fail the run."""
     return {
         "service": "dynamodb",
         "where": "machine",
@@ -440,14 +440,14 @@ def throttle(rng: random.Random, skip: int) -> Json:
 
 
 def changed_contact(contact_type: str, number: int) -> Json:
-    """Return another value for a contact of the source, which nothing else has."""
+    """Return a new, unique value for a contact of the source."""
     contact = dict(SOURCE_CONTACTS[contact_type.upper()])
     name = "FullName" if contact_type == "primary" else "Name"
     return {**contact, name: f"Wilhelmina Changeling {number:03}"}
 
 
 def named_contact(name: str, number: int) -> Json:
-    """Return a contact of the address book, which nothing else has."""
+    """Return a unique contact of the address book."""
     if name == "branch":
         fields = {**SOURCE_CONTACTS["PRIMARY"], "FullName": f"Branch Keeper {number:03}"}
         return {**fields, "PhoneNumber": f"+1555017{number:04}"}
@@ -456,7 +456,7 @@ def named_contact(name: str, number: int) -> Json:
 
 
 def choice_for(world: Json, config: Json, account_id: str, name: str) -> str:
-    """Return which contact an account is to have: the oracle, written apart from the product."""
+    """Return the contact that an account should have: an oracle, independent of the product."""
     parents = {unit["id"]: unit["parent"] for unit in world["organizational_units"]}
     account = next(one for one in world["accounts"] if one["id"] == account_id)
     for subject in (account_id, *_above(account, parents)):
@@ -468,7 +468,7 @@ def choice_for(world: Json, config: Json, account_id: str, name: str) -> str:
 
 
 def eligible(world: Json, config: Json) -> set[str]:
-    """Return the accounts that may be written to: the oracle, written apart from the product."""
+    """Return the accounts that may be written: an oracle, independent of the product."""
     parents = {unit["id"]: unit["parent"] for unit in world["organizational_units"]}
     return {
         account["id"]
@@ -480,7 +480,7 @@ def eligible(world: Json, config: Json) -> set[str]:
 
 
 def asked_for(world: Json, request: Json) -> set[str]:
-    """Return the accounts of the world that a request names, excluded ones included."""
+    """Return the accounts of the world that a request names, including excluded accounts."""
     parents = {unit["id"]: unit["parent"] for unit in world["organizational_units"]}
     ids, units = request.get("account_ids"), request.get("organizational_units")
     return {

@@ -1,4 +1,4 @@
-"""The time of a case: it passes when the case says so, for the product's modules as well."""
+"""The virtual time of a case, also for the product's modules."""
 
 import time
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 
 
 class Clock:
-    """Seconds since the start of the case; the monotonic time goes on from case to case."""
+    """Seconds since the start of the case; monotonic time continues from case to case."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -25,7 +25,7 @@ class Clock:
                 "sleep": self.sleep,
             }
         )
-        # A module has the class or the module, whichever way it imported them.
+        # A module may have imported the module or its members.
         self._replaced = {
             id(datetime): virtual_datetime,
             id(time): virtual_time,
@@ -42,7 +42,7 @@ class Clock:
         self.now += max(0.0, seconds)
 
     def at(self, seconds: float | None = None) -> datetime:
-        """Return the time of day, now or so many seconds after the case began."""
+        """Return the time of day, now or at `seconds` since the start of the case."""
         return START + timedelta(seconds=self.now if seconds is None else seconds)
 
     def time(self) -> float:
@@ -52,7 +52,7 @@ class Clock:
         return self._earlier + self.now
 
     def rule(self, modules: Mapping[str, ModuleType]) -> None:
-        """Replace the clock of these modules by this one."""
+        """Replace the clock of these modules with this one."""
         for module in modules.values():
             for name, value in list(vars(module).items()):
                 if id(value) in self._replaced:
@@ -60,7 +60,7 @@ class Clock:
 
 
 def text(at: datetime) -> str:
-    """Return the time as Step Functions' context has it."""
+    """Return the time in the format of Step Functions' context object."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

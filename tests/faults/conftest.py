@@ -1,4 +1,4 @@
-"""The system that every case in process starts from; the seed is printed before the first case."""
+"""The system for every case in process; prints the seed before the first case."""
 
 from collections.abc import Iterator
 

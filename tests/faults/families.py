@@ -1,4 +1,4 @@
-"""Families of cases: each is one kind of what once went wrong, with all the rest drawn."""
+"""Families of cases: each is one kind of past failure, with the rest drawn."""
 
 import random
 from collections.abc import Callable
@@ -29,7 +29,7 @@ ALTERNATES = TYPES[1:]
 
 
 def well(rng: random.Random, case: Case, **changes: Any) -> Case:
-    """Return the case with an organization in which everything may be written, and no fault."""
+    """Return the case with no fault, in an organization where every contact can be written."""
     world = drifted_world(rng.randint(2, 4), rng.randint(1, 1_000), missing=0.2)
     world["quotas"] = {operation: [1e6, 1e6] for operation in DEFAULT_QUOTAS}
     no_exclusion: Json = {"excluded_accounts": [], "excluded_organizational_units": []}
@@ -66,7 +66,7 @@ def changed(rng: random.Random, name: str, value: int | None, after: int | None 
 
 
 def denied(rng: random.Random, case: Case, name: str = "", **more: Any) -> Json:
-    """Deny one contact of one account to the product, for ever unless it is told otherwise."""
+    """Return a fault that denies the product one contact of one account, forever by default."""
     name = name or rng.choice(ALTERNATES)
     operation = "PutContactInformation" if name == "primary" else "PutAlternateContact"
     fault = {"operation": operation, "error": "AccessDeniedException", "times": None}
@@ -75,7 +75,7 @@ def denied(rng: random.Random, case: Case, name: str = "", **more: Any) -> Json:
 
 
 def a_function_is_broken(rng: random.Random, case: Case) -> Case:
-    """A function of a release does not import, and does not for as long as nobody mends it."""
+    """A function of a release fails on import until it is fixed."""
     error = rng.choice(("Runtime.ImportModuleError", "Sandbox.Timedout", "CrashError"))
     fault = {"function": rng.choice(FUNCTIONS), "error": error}
     acts = (schedule(), *(changed(rng, rng.choice(TYPES), 1) for _ in range(rng.randint(0, 2))))
@@ -83,7 +83,7 @@ def a_function_is_broken(rng: random.Random, case: Case) -> Case:
 
 
 def a_service_is_broken(rng: random.Random, case: Case) -> Case:
-    """A table, the bucket, the topic or an API refuses all that is asked of it."""
+    """A table, the bucket, the topic or an API refuses every call."""
     service = rng.choice(("dynamodb", "s3", "sns", "secretsmanager", "stepfunctions", "states"))
     fault = {
         "service": service,
@@ -95,7 +95,7 @@ def a_service_is_broken(rng: random.Random, case: Case) -> Case:
 
 
 def the_source_goes_back(rng: random.Random, case: Case) -> Case:
-    """The source gets another value, which fails in one account, and then the earlier one."""
+    """The source gets a new value, which fails in one account, and then the earlier value again."""
     case = well(rng, case)
     name = rng.choice(ALTERNATES)
     acts = (schedule(), changed(rng, name, 1), changed(rng, name, 0, rng.choice((None, 30))))
@@ -105,7 +105,7 @@ def the_source_goes_back(rng: random.Random, case: Case) -> Case:
 
 
 def a_narrow_request_follows(rng: random.Random, case: Case) -> Case:
-    """One contact fails in one account, and a request for another type is queued meanwhile."""
+    """One contact fails in one account, while a request for another type is queued."""
     case = well(rng, case)
     failing, asked = rng.sample(ALTERNATES, 2)
     acts = (schedule(), start({"contact_types": [asked]}, rng.randint(3, 40)))
@@ -122,7 +122,7 @@ def a_change_is_read_late(rng: random.Random, case: Case) -> Case:
 
 
 def a_contact_is_set_again(rng: random.Random, case: Case) -> Case:
-    """A contact of the source is deleted and set again within a minute."""
+    """A source contact is deleted and set again within a minute."""
     case = with_config(well(rng, case), on_source_deleted="delete")
     case = with_world(case, read_delay=rng.choice((0.0, 20.0, 40.0)))
     name = rng.choice(ALTERNATES)
@@ -132,7 +132,7 @@ def a_contact_is_set_again(rng: random.Random, case: Case) -> Case:
 
 
 def an_account_leaves(rng: random.Random, case: Case) -> Case:
-    """An account leaves or is closed while a run is under way."""
+    """An account leaves or is closed during a run."""
     account = {"account": rng.randint(0, 9), "told": rng.random() < 0.9}
     act = Act(rng.choice(("leave", "close")), rng.randint(3, 80), "", account)
     case = well(rng, case, acts=(schedule(), act))
@@ -140,7 +140,7 @@ def an_account_leaves(rng: random.Random, case: Case) -> Case:
 
 
 def a_function_is_late(rng: random.Random, case: Case) -> Case:
-    """A run is stopped in the middle of a function, which goes on after the next run began."""
+    """A run is stopped during a function call, which continues after the next run has begun."""
     before = rng.choice(("PutAlternateContact", "PutContactInformation"))
     stop = rng.choice(("abort", "abort", "time out"))
     acts = (schedule(), Act(stop, 0, before, {"which": 0}))
@@ -152,7 +152,7 @@ def a_function_is_late(rng: random.Random, case: Case) -> Case:
 
 
 def a_run_is_redriven(rng: random.Random, case: Case) -> Case:
-    """A run that was stopped is redriven after another one has done its work, or meanwhile."""
+    """A stopped run is redriven during or after another run that does its work."""
     stop = Act(rng.choice(("abort", "time out")), rng.randint(5, 60), "", {"which": 0})
     next_run = changed(rng, rng.choice(TYPES), 1, rng.choice((2, None)))
     redrive = Act("redrive", rng.choice((None, 10, 40)), "", {"which": 0})
@@ -160,7 +160,7 @@ def a_run_is_redriven(rng: random.Random, case: Case) -> Case:
 
 
 def the_end_is_known_late(rng: random.Random, case: Case) -> Case:
-    """A run times out with something queued, and DescribeExecution still says that it runs."""
+    """A run times out with a request queued, and DescribeExecution still reports it as running."""
     stop = Act("time out", rng.randint(1, 20), "", {"which": 0})
     queued = changed(rng, rng.choice(TYPES), 1, rng.randint(0, 10))
     acts = (schedule(), replace(queued, before="PutAlternateContact"), stop)
@@ -169,7 +169,7 @@ def the_end_is_known_late(rng: random.Random, case: Case) -> Case:
 
 
 def the_start_is_known_late(rng: random.Random, case: Case) -> Case:
-    """DescribeExecution does not know the run that has just begun, and another one looks."""
+    """DescribeExecution does not know a run that has just begun, when another run looks it up."""
     acts = (
         schedule(),
         start({}, rng.randint(3, 30)),
@@ -180,13 +180,13 @@ def the_start_is_known_late(rng: random.Random, case: Case) -> Case:
 
 
 def another_release_ran(rng: random.Random, case: Case) -> Case:
-    """The state table holds what an earlier release wrote, or a later one before a rollback."""
+    """The state table holds items of an earlier release, or of a later one before a rollback."""
     case = well(rng, case, acts=(schedule(),), items=rng.choice(("held", "idle")))
     return replace(case, items_are_later=rng.random() < 0.6)
 
 
 def a_failed_run_is_retried(rng: random.Random, case: Case) -> Case:
-    """Two accounts fail, one of them leaves, and the failed ones are asked for again."""
+    """Two accounts fail, one of them leaves, and the failed ones are retried."""
     case = well(rng, case)
     faults = tuple(
         denied(rng, case, "billing", account_id=account_id) for account_id in ids_of(case.world)[:2]
@@ -198,7 +198,7 @@ def a_failed_run_is_retried(rng: random.Random, case: Case) -> Case:
 
 
 def a_bad_request_is_queued(rng: random.Random, case: Case) -> Case:
-    """While a run is under way somebody asks for what is not there, or mistypes."""
+    """During a run, a request names unknown accounts or is malformed."""
     wrong = rng.choice(({"account_ids": [UNKNOWN]}, {"account_ids": [UNKNOWN]}, *INVALID))
     return well(rng, case, acts=(schedule(), start(wrong, rng.randint(3, 40))))
 
@@ -208,7 +208,7 @@ def a_bad_request_comes_alone(rng: random.Random, case: Case) -> Case:
 
 
 def a_function_fails_for_a_while(rng: random.Random, case: Case) -> Case:
-    """The handler or reporter fails for a while, with requests queued; then all is asked again."""
+    """The handler or reporter fails temporarily with requests queued; then a retry follows."""
     fault = {
         "function": rng.choice(("contact-sync-handler", "sync-reporter")),
         "error": rng.choice(("Lambda.Unknown", "CrashError", "Sandbox.Timedout")),
@@ -220,7 +220,7 @@ def a_function_fails_for_a_while(rng: random.Random, case: Case) -> Case:
 
 
 def the_table_is_throttled(rng: random.Random, case: Case) -> Case:
-    """DynamoDB throttles the machine once or twice, under any of its names."""
+    """DynamoDB throttles the machine once or twice, under any name of the error."""
     fault = throttle(rng, rng.randint(0, 3))
     return well(rng, case, acts=(schedule(),), faults=(fault,))
 
@@ -240,7 +240,7 @@ def no_account_is_active(rng: random.Random, case: Case) -> Case:
 
 
 def a_processor_dies_after_its_write(rng: random.Random, case: Case) -> Case:
-    """A processor dies between its write and its record; later the contact is to be deleted."""
+    """A processor dies between its write and its record; later, the contact must be deleted."""
     fault = {
         "function": "alternate-contact-processor",
         "error": "kill",
@@ -248,7 +248,7 @@ def a_processor_dies_after_its_write(rng: random.Random, case: Case) -> Case:
         "performed": True,
         "times": 1,
     }
-    # By then the contact is missing for long enough.
+    # By then, the contact has been missing for long enough.
     lost = Act("change", None, "", {**change(rng, rng.choice(ALTERNATES), None), "late": 600.0})
     acts = (schedule(), lost)
     return with_config(well(rng, case, acts=acts, faults=(fault,)), on_source_deleted="delete")
@@ -260,7 +260,7 @@ def accounts_are_listed_twice(rng: random.Random, case: Case) -> Case:
 
 
 def a_member_fights_back(rng: random.Random, case: Case) -> Case:
-    """A member sets a contact of its own, again and again, with runs in between."""
+    """A member repeatedly sets its own contact, with runs in between."""
     name, value = rng.choice(TYPES), rng.choice((0, 0, 1))
     drift = {"account": rng.randint(0, 9), "type": name, "value": value}
     acts = [schedule()]
@@ -271,7 +271,7 @@ def a_member_fights_back(rng: random.Random, case: Case) -> Case:
 
 
 def an_account_joins(rng: random.Random, case: Case) -> Case:
-    """An account joins, at rest or during a run, and denies its contacts for a while."""
+    """An account joins, at rest or during a run, and temporarily denies its contacts."""
     join = Act("join", rng.choice((None, rng.randint(0, 60))), "", {"told": rng.random() < 0.9})
     case = well(rng, case, acts=(schedule(), join), healing="by hand")
     return replace(
@@ -286,7 +286,7 @@ def phone_numbers_are_normalized(rng: random.Random, case: Case) -> Case:
 
 
 def the_queue_fills(rng: random.Random, case: Case) -> Case:
-    """Changes and requests arrive while a run is at any of its states; a run may die of it."""
+    """Changes and requests arrive in any state of a run, which may be stopped."""
     acts: list[Act] = [schedule()]
     for _ in range(rng.randint(2, 5)):
         other = start(rng.choice(({}, {"contact_types": ["security"]})), rng.randint(0, 30))
@@ -301,7 +301,7 @@ def the_queue_fills(rng: random.Random, case: Case) -> Case:
 
 
 def one_type_of_the_source_is_invalid(rng: random.Random, case: Case) -> Case:
-    """The source is invalid in one type, or has only that one; it may be put right later."""
+    """One type of the source is invalid, perhaps the only one; it may be corrected later."""
     case = well(rng, case, acts=(schedule(),), healing="by hand")
     case = with_world(case, read_delay=rng.choice((0.0, 0.0, 40.0, 240.0)))
     if rng.random() < 0.5:
@@ -315,7 +315,7 @@ def one_type_of_the_source_is_invalid(rng: random.Random, case: Case) -> Case:
 
 
 def a_run_is_undone(rng: random.Random, case: Case) -> Case:
-    """A run is undone, also in accounts that were changed or excluded since; it may die of it."""
+    """A run is undone, also in accounts that were since changed or excluded; the undo may die."""
     undo = Act("undo", None, "", {"which": 0, "dry": rng.random() < 0.1})
     case = with_config(well(rng, case), on_source_deleted=rng.choice(("keep", "delete")))
     acts: list[Act] = [schedule()]

@@ -1,8 +1,8 @@
-"""The functions as Lambda runs them: processes of their own, and calls that stop before each API.
+"""Runs the functions as Lambda does, in separate processes; calls pause before each API call.
 
-A process has its own copy of the product's modules, as a Lambda process does, so that two calls
-that overlap share nothing. A call runs in a thread, one thread at a time: it stops before every
-call of a service, and goes on when the case says so, or never.
+As in Lambda, each process has its own copy of the product's modules, so overlapping calls share
+nothing. Each call runs in a thread, one thread at a time. It pauses before every service call and
+resumes when the case says so, or never.
 """
 
 import importlib
@@ -26,11 +26,11 @@ PACKAGES = {path.name for path in FOLDER.iterdir() if path.is_dir()}
 
 
 class KilledError(BaseException):
-    """The function's process is gone: no handler of the function may catch this."""
+    """The function's process is gone; the function must not catch this."""
 
 
 class ApiCall(NamedTuple):
-    """The call of a service that a function is about to make."""
+    """A service call that a function is about to make."""
 
     service: str
     operation: str
@@ -47,12 +47,12 @@ class Process:
             del sys.modules[name]
         self._handler = importlib.import_module(f"{folder}.handler").lambda_handler
         for name in _module_names(folder, "contact_sync"):
-            importlib.import_module(name)  # some are imported late, and need this clock, too
+            importlib.import_module(name)  # late imports need this clock, too
         self._modules = _product_modules()
         self._clock.rule(self._modules)
 
     def install(self) -> None:
-        """Let imports find this process's modules."""
+        """Make imports find this process's modules."""
         sys.modules.update(self._modules)
 
     def handle(self, event: Json, deadline: float) -> Any:
@@ -67,7 +67,7 @@ class Process:
 
 
 class Call(threading.Thread):
-    """One call of a function. `next` is what it is about to call while it has stopped."""
+    """One call of a function. `next` is the service call before which it has paused."""
 
     def __init__(self, process: Process, event: Json, deadline: float) -> None:
         super().__init__(daemon=True)
@@ -76,7 +76,7 @@ class Call(threading.Thread):
         self.next: ApiCall | None = None
         self.is_over = False
         self.is_killed = False
-        # Whose call it is, what is planned for it, and whether nobody waits for it any more.
+        # The call's execution, its planned fault, and whether its execution no longer waits for it.
         self.owner: Any = None
         self.function = ""
         self.plan: Json | None = None
@@ -87,7 +87,7 @@ class Call(threading.Thread):
         self._turn, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
 
     def resume(self) -> None:
-        """Let it go on to its next call of a service, or to its end."""
+        """Resume until the next service call or the end."""
         self.process.install()
         if self.ident is None:
             self.start()
@@ -96,19 +96,19 @@ class Call(threading.Thread):
         self._stopped.acquire()
 
     def kill(self) -> None:
-        """End it where it is."""
+        """End the call at its current point."""
         self.is_killed = True
         while not self.is_over:
             self.resume()
 
     def answer(self) -> Any:
-        """Return what the function returned; raise StateError as Lambda reports its error."""
+        """Return the function's result; raise its error as Lambda reports it, as StateError."""
         if self._failure:
             raise self._failure
         return self._answer
 
     def stop_before(self, call: ApiCall) -> None:
-        """Wait for the next turn, in this thread."""
+        """Pause this thread until the next turn."""
         if not self.is_killed:
             self.next = call
             self._stopped.release()
@@ -135,7 +135,7 @@ class Call(threading.Thread):
 
 @contextmanager
 def private_modules() -> Iterator[None]:
-    """Let the product's modules be afterwards what they were before."""
+    """Restore the product's modules afterwards."""
     before = _product_modules()
     try:
         yield
@@ -146,7 +146,7 @@ def private_modules() -> Iterator[None]:
 
 
 class Pool:
-    """The processes of all functions; each does one call at a time."""
+    """The processes of all functions; each handles one call at a time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -158,7 +158,7 @@ class Pool:
         return Call(process, event, deadline)
 
     def give_back(self, call: Call) -> None:
-        """Keep the process for a later call; one that was killed is gone."""
+        """Keep the process for a later call, unless it was killed."""
         if not call.is_killed:
             self._idle.setdefault(call.process.folder, []).append(call.process)
 

@@ -1,4 +1,4 @@
-"""Runs one case in process, and checks at each step what must hold at any time."""
+"""Runs one case in process, and checks the invariants at each step."""
 
 import json
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 Json = dict[str, Any]
 
 RELEASES = Path(__file__).parents[1] / "support" / "releases"
-# A contact that readers miss for less than this was not deleted.
+# A contact that is missing for less than this does not count as deleted.
 DELETED_AFTER = 55.0
-# Acts after which an account may be out of reach.
+# Acts that may make an account unreachable.
 UNDECIDED = ("close", "leave", "reopen", "fail", "join")
 
 
 class Undo(NamedTuple):
-    """An undo: of which run, by which execution, when, and what the accounts had then."""
+    """An undo: the undone run, the execution, the time, and the accounts' contacts at that time."""
 
     name: str
     by: Execution
@@ -32,7 +32,7 @@ class Undo(NamedTuple):
 
 
 class InProcessTrial(Trial):
-    """One case in process: its order is drawn, and every call of the Account API is looked at."""
+    """One case in process: draws the order of steps, and checks every call of the Account API."""
 
     system: in_process.System
 
@@ -47,7 +47,7 @@ class InProcessTrial(Trial):
         self.undos: list[Undo] = []
         self.undoing: dict[str, bool] = {}
         self.drifted_at = -1.0
-        # What is in each account, and what each run found and left there.
+        # The contacts in each account, and those that each run found and left there.
         contacts = case.world["contacts"].items()
         self.actual: dict[Pair, Json] = {
             (one, name.lower()): value for one, some in contacts for name, value in some.items()
@@ -106,7 +106,7 @@ class InProcessTrial(Trial):
         self.configs.append((now, self.config))
         self.sources.append((now, self._source()))
 
-    # What must hold at any time.
+    # Invariants.
 
     def _watch(self) -> None:
         for call in self.system.member_calls[self.seen :]:
@@ -139,7 +139,7 @@ class InProcessTrial(Trial):
 
     def _remember(self, call: MemberCall, *, is_undo: bool) -> None:
         pair, name = (call.account_id, call.type), call.execution.name
-        if is_undo:  # what it puts back is the member's own
+        if is_undo:  # an undo restores the member's own contact
             self.ours.pop(pair, None)
         else:
             self.ours[pair] = call.value
@@ -168,7 +168,7 @@ class InProcessTrial(Trial):
         return undone
 
     def _is_undo(self, execution: Execution) -> bool:
-        """Tell whether the run puts something back: its own input need not say so."""
+        """Tell whether the run is an undo, which its own input need not say."""
         name = execution.name
         if name not in self.undoing:
             items = [one for one in self.system.items() if one["pk"] == "RUN"]
@@ -189,7 +189,7 @@ class InProcessTrial(Trial):
         super().check_quiet()
 
     def _is_certain(self, undo: "Undo") -> bool:
-        """Tell whether nothing but the undo decides what the accounts have now."""
+        """Tell whether the undo alone determines the accounts' current contacts."""
         case, later = self.case, self.system.member_calls[undo.seen :]
         is_rough = (
             self.system.last_fault() >= 0
@@ -218,7 +218,7 @@ class InProcessTrial(Trial):
             assert same(self.actual.get(pair), expected), told
 
     def _was_allowed(self, call: MemberCall) -> bool:
-        """Tell whether the account could be written to at some time of that execution."""
+        """Tell whether the contact was in scope at some time during that execution."""
         began = call.execution.started_at
         return call.account_id != MANAGEMENT_ACCOUNT_ID and any(
             call.account_id in eligible(world, config)
@@ -228,7 +228,7 @@ class InProcessTrial(Trial):
         )
 
     def _keeps_phone(self, call: MemberCall) -> bool:
-        """Tell whether a written primary contact has a phone number that the account has had."""
+        """Tell whether a written primary contact has a previous phone number of the account."""
         if call.type != "primary":
             return True
         began = call.execution.started_at
@@ -244,7 +244,7 @@ class InProcessTrial(Trial):
         return is_right
 
     def _longest_absence(self, name: str) -> float:
-        """Return for how long at a stretch readers of the source have missed the contact."""
+        """Return the longest continuous time for which reads of the source missed the contact."""
         longest, missing_since = 0.0, None
         now = self.system.now() - float(self.case.world["read_delay"])
         for at, source in [*self.sources, (now, {name: None})]:
@@ -256,7 +256,7 @@ class InProcessTrial(Trial):
                 missing_since = None
         return longest
 
-    # What must hold when all is quiet.
+    # Checks when all is quiet.
 
     def _is_ours(self, pair: Pair, actual: Json) -> bool:
         ours = self.ours.get(pair)
@@ -306,13 +306,13 @@ class InProcessTrial(Trial):
 
 
 def _since(history: list[tuple[float, Json]], at: float) -> list[Json]:
-    """Return what was in force at that time, and later."""
+    """Return the values in effect at that time and later."""
     before = [value for when, value in history if when <= at][-1:]
     return before + [value for when, value in history if when > at]
 
 
 def _of_a_later_release(value: Any) -> Any:
-    """Return the item as a release could write it that knows more keys."""
+    """Return the item as a later release with more keys could write it."""
     if isinstance(value, dict):
         more = {name: _of_a_later_release(part) for name, part in value.items()}
         return {**more, "of_a_later_release": {"wanted": ["all"]}}

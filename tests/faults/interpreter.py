@@ -1,6 +1,6 @@
-"""Runs the real definition in process, one state at a time, so that a test decides what comes when.
+"""Runs the real definition in process, one state at a time, so that tests control the order.
 
-It knows what the definition uses of the Amazon States Language, and no more.
+Supports only the parts of the Amazon States Language that the definition uses.
 """
 
 import json
@@ -12,18 +12,18 @@ from typing import Any
 from jsonata import Jsonata
 
 Json = dict[str, Any]
-# Yields the name of each state that is entered, or for how many seconds to wait.
+# Yields the name of each state that is entered, or the seconds to wait.
 Steps = Generator[str | float, None, Any]
 
 DEFINITION = Path(__file__).parents[2] / "statemachine" / "contact_sync.asl.json"
-# Payloads of Step Functions and Lambda.
+# The payload limit of Step Functions and Lambda.
 MOST_BYTES = 256 * 1024
-# What `States.ALL` does not catch.
+# Errors that `States.ALL` does not catch.
 NEVER_CAUGHT = ("States.DataLimitExceeded", "States.Runtime")
 
 
 class StateError(Exception):
-    """A state failed under this error name; uncaught, the execution does."""
+    """A state failed with this error; uncaught, it fails the execution."""
 
     def __init__(self, error: str, cause: str = "") -> None:
         super().__init__(error)
@@ -32,9 +32,9 @@ class StateError(Exception):
 
 
 class Interpreter:
-    """Interprets one execution: `call` does its tasks, `tell` keeps a record.
+    """Interprets one execution: `call` performs its tasks, `tell` records its events.
 
-    `entered_at` is the time of day, and `jitter` draws how much of a delay is waited.
+    `entered_at` returns the time of day; `jitter` draws the share of a delay to wait.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Interpreter:
         self._tell = tell
         self._entered_at = entered_at
         self._jitter = jitter
-        # Where a redrive goes on: the state entered last, and the Map's items with their results.
+        # Where a redrive resumes: the last state entered, and the Map's items with their results.
         self._position: tuple[str, Any, Json] = (definition["StartAt"], None, {})
         self._map_run: tuple[list[Any], list[Any]] | None = None
         self.child: Steps | None = None
@@ -61,7 +61,7 @@ class Interpreter:
         return self._run(self._definition, self._position, context)
 
     def redrive(self, context: Json) -> Steps:
-        """Go on with the state that was entered last."""
+        """Resume with the last state entered."""
         return self._run(self._definition, self._position, context)
 
     def _run(self, machine: Json, position: tuple[str, Any, Json], context: Json) -> Steps:
@@ -101,7 +101,7 @@ class Interpreter:
     def _guarded(
         self, name: str, state: Json, scope: "_Scope", work: Callable[..., Steps]
     ) -> Steps:
-        """Do a Task or Map with its Retry and Catch."""
+        """Run a Task or Map with its Retry and Catch."""
         retriers = state.get("Retry", [])
         retried = [0 for _ in retriers]
         while True:
@@ -127,7 +127,7 @@ class Interpreter:
         return (yield from self._call(state["Resource"], arguments))
 
     def _map(self, state: Json, scope: "_Scope") -> Steps:
-        """Run one child after the other; a redrive leaves out those that have ended."""
+        """Run the children one at a time; a redrive skips those that have ended."""
         if self._map_run is None:
             reader = state["ItemReader"]
             items = yield from self._call(reader["Resource"], scope.evaluate(reader["Arguments"]))
@@ -148,7 +148,7 @@ class Interpreter:
 
 
 class _Scope:
-    """What the expressions of one state see."""
+    """The bindings for the expressions of one state."""
 
     def __init__(self, data: Any, context: Json, variables: Json) -> None:
         self.states: Json = {"input": data, "context": context}
@@ -159,7 +159,7 @@ class _Scope:
         self.states["context"] = {**self.states["context"], "State": state}
 
     def leave(self, part: Json, default: Any = None) -> Any:
-        """Apply Assign and Output, which both see the variables as they were."""
+        """Apply Assign and Output, both with the variables' previous values."""
         default = self.states["input"] if default is None else default
         output = self.evaluate(part["Output"]) if "Output" in part else default
         self._variables.update(self.evaluate(part.get("Assign", {})))
@@ -184,7 +184,7 @@ class _Scope:
 
 
 def load_definition(substitutions: Mapping[str, str]) -> Json:
-    """Read the definition as CloudFormation would put its names into it."""
+    """Read the definition, with names substituted as by CloudFormation."""
     text = DEFINITION.read_text()
     for name, value in substitutions.items():
         text = text.replace(f"${{{name}}}", value)
@@ -198,7 +198,7 @@ def _compiled(expression: str) -> Jsonata:
 
 
 def _plain(value: Any) -> Any:
-    """Return JSON's own types; the library's arrays are lists with more to them."""
+    """Convert to plain JSON types; the library's arrays are a subclass of list."""
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, list) else value
@@ -211,7 +211,7 @@ def _limited(value: Any) -> Any:
 
 
 def _retrier(retriers: list[Json], retried: list[int], failure: StateError) -> int | None:
-    """Return the first retrier that is for the error, if it has an attempt left."""
+    """Return the first retrier that matches the error, if it has an attempt left."""
     for number, retrier in enumerate(retriers):
         if _matches(retrier, failure):
             return number if retried[number] < retrier.get("MaxAttempts", 3) else None

@@ -1,10 +1,10 @@
-"""What happens in a case, and what the system promises: the same in process and on the stand-in.
+"""The acts of a case, and the system's promise, the same in process and on the stand-in.
 
-The promise is told from outside, with no knowledge of how it is kept: whoever asked for a contact
-of an account finds it there, or the newest message about the account says that it failed and why.
-That holds for what was asked after the last fault. Contacts of the organization, executions with
-their inputs and ends, messages and the configuration are all that is looked at; stored items only
-where messages are off or were refused.
+The promise is checked from outside, without knowledge of the implementation: each requested
+contact is in its account, or the newest message about the account says that it failed and why.
+The promise covers requests after the last fault. The checks read only the organization's
+contacts, executions with inputs and ends, messages and the configuration; they read stored items
+only if messages are off or were refused.
 """
 
 import json
@@ -26,11 +26,11 @@ Json = dict[str, Any]
 Pair = tuple[str, str]  # an account and a contact type
 
 DEAD = ("FAILED", "ABORTED", "TIMED_OUT")
-# Errors that say of each account for itself what failed.
+# Errors whose messages list the failures per account.
 ABOUT_ACCOUNTS = ("PartialSyncError", "SyncFailedError")
 MOST_HOPS = 3
 HEALED = 3_600.0
-# Of a member's own changes, after which a contact may be reported instead of corrected.
+# Number of a member's own changes after which a contact may be reported instead of corrected.
 CONTESTED_AFTER = 3
 
 
@@ -51,7 +51,7 @@ class Execution(Protocol):
 
 
 class Message(Protocol):
-    """A message as a subscriber of the topic gets it; `at` is when."""
+    """A message as a subscriber of the topic receives it, at the time `at`."""
 
     at: float
     body: str
@@ -61,7 +61,7 @@ class Message(Protocol):
 
 
 class System(Protocol):
-    """What a case does to the system, and sees of it."""
+    """The interface through which a case drives and observes the system."""
 
     organization: OrganizationClient
 
@@ -88,9 +88,9 @@ class System(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that the case made: for these accounts and types, or (None) for all.
+    """A request of the case, for these accounts and types, or (None) for all.
 
-    `is_sure` is false where the system may refuse it.
+    `is_sure` is false if the system may refuse it.
     """
 
     execution: Any
@@ -121,19 +121,19 @@ class Trial:
         self.stops: list[tuple[float, Any, str]] = []
         self.redrives = 0
         self.changes = 0
-        # Since when a pair is as somebody else left it, so that only later requests promise it.
+        # When somebody else last changed a pair: only later requests promise it.
         self.since: dict[Pair, float] = {}
         self.fought: Counter[Pair] = Counter()
         self.refused_at: dict[str, float] = {}
         self.known: dict[Pair, Any] | None = None
         self.ever_in_scope = eligible(case.world, case.config)
-        # Executions of a time when failed accounts were not published.
+        # Executions whose failed accounts may not have been published.
         self.untold: set[str] = set()
         self.was_hopeless = self.was_invalid = False
-        self.ready_at = -1.0  # when the account that joined lets its contacts be read
+        self.ready_at = -1.0  # when the new account's contacts become readable
         self.number = 0
 
-    # What happens.
+    # Acts.
 
     def happen(self, act: Act) -> None:
         what = act.what
@@ -161,7 +161,7 @@ class Trial:
         self._see_scope()
 
     def heal(self) -> None:
-        """End the faults, and let come what is to put all right."""
+        """End the faults, and start the request that must repair everything."""
         self.system.end_faults()
         self.system.pass_time(HEALED)
         healing = self.case.healing
@@ -169,7 +169,7 @@ class Trial:
         if healing == "retry" and retried:
             of = retried[self.case.order % len(retried)]
             was = next((one for one in self.asked if one.execution is of), Asked(of, 0.0))
-            # Accounts that came into scope since are not those that failed.
+            # A retry excludes accounts that came into scope since.
             was = replace(was, accounts=self._retried(of.name) or was.accounts)
             execution = self.system.start({"retry_of": of.name})
             self.asked.append(replace(was, execution=execution, at=self.system.now(), heals=False))
@@ -182,7 +182,7 @@ class Trial:
             self._ask({"trigger": {"source": "schedule"}} if healing == "schedule" else {})
 
     def repair(self) -> Any:
-        """A full run by hand gets through, and puts right whatever there was; return it."""
+        """Start the full run by hand that must repair everything; return it."""
         return self._ask({}).execution
 
     def _ask(self, execution_input: Any) -> Asked:
@@ -210,7 +210,7 @@ class Trial:
         return asked
 
     def _completed(self, execution_input: Any) -> Any:
-        """Return the input with what is known only now: names, times, and the failed run."""
+        """Complete the input with names, times, and the failed run, which are known only now."""
         if not isinstance(execution_input, dict):
             return execution_input
         told = dict(execution_input)
@@ -269,7 +269,7 @@ class Trial:
             self.system.redrive(dead[which % len(dead)])
 
     def _undo(self, what: Json) -> Any:
-        """Undo a run that has ended; return which, None where there is none."""
+        """Undo a run that has ended; return it, None if there is none."""
         ended = [one for one in self.system.executions() if one.status != "RUNNING"]
         if not ended:
             return None
@@ -279,7 +279,7 @@ class Trial:
         asked = Asked(execution, self.system.now(), types=frozenset(), is_sure=False)
         self.asked.append(asked)
         if not what["dry"]:
-            # What it puts back may be there, or overwritten by a request from before or after.
+            # Restored contacts may remain, or be overwritten by an earlier or later request.
             everywhere = cases.ids_of(self.system.world())
             self.since |= {(one, name): math.inf for one in everywhere for name in TYPES}
         return undone
@@ -348,7 +348,7 @@ class Trial:
 
     def _drift(self, account_id: str, name: str, value: int) -> None:
         contact = cases.changed_contact(name, 500 + value)
-        if not value:  # what it was at first
+        if not value:  # the initial contact
             contact = self.case.world["contacts"].get(account_id, {}).get(name.upper(), contact)
         self.values |= {text for text in contact.values() if len(text) >= 8}
         self.system.organization.set_contact(account_id, name.upper(), contact)
@@ -356,7 +356,7 @@ class Trial:
         self.fought[account_id, name] += 1
 
     def _see_scope(self) -> None:
-        """What has come into scope since is promised by later requests alone."""
+        """Record scope changes: only later requests promise what has come into scope."""
         world = self.system.world()
         now = {
             (one, name): self._meant(world, (one, name))
@@ -371,7 +371,7 @@ class Trial:
         self.was_hopeless |= self._is_hopeless()
         self.was_invalid |= not all(self._is_valid(one) for one in self._source().values())
 
-    # What is expected.
+    # Expectations.
 
     def _contacts(self, world: Json) -> Json:
         contacts: Json = world["contacts"][MANAGEMENT_ACCOUNT_ID]
@@ -384,7 +384,7 @@ class Trial:
         return eligible(self.system.world(), self.config)
 
     def _meant(self, world: Json, pair: Pair) -> Any:
-        """Return what decides about the contact beside the source."""
+        """Return what determines the contact besides the source."""
         which = cases.choice_for(world, self.config, *pair)
         kept = self.config["primary_keeps"] if pair[1] == "primary" else []
         return which, self.book.get(which), kept
@@ -393,7 +393,7 @@ class Trial:
         return contact.get("EmailAddress") != cases.REFUSED_ADDRESS
 
     def _is_hopeless(self) -> bool:
-        """Tell whether a full run can do nothing, and must say so."""
+        """Tell whether a full run can do nothing, and must fail."""
         world = self.system.world()
         is_active = any(one["state"] == "ACTIVE" for one in world["accounts"])
         configured = {name.upper() for name in self.config["contact_types"]}
@@ -413,7 +413,7 @@ class Trial:
         )
 
     def _retried(self, name: str | None) -> frozenset[str] | None:
-        """Return the accounts that a message named as failed in that run, if it can be repeated."""
+        """Return the accounts that messages name as failed in that run, if it can be retried."""
         found = next((one for one in self.system.executions() if one.name == name), None)
         if found is None or found.status == "RUNNING" or is_dry(found):
             return None
@@ -423,7 +423,7 @@ class Trial:
         return frozenset(one for one, body in named if _names(body, one, "")) or None
 
     def _is_to_be_retried(self, execution: Any) -> bool:
-        """Tell whether a message says that this execution is to be repeated."""
+        """Tell whether a message asks to retry this execution."""
         return (
             execution.status in DEAD
             and not is_dry(execution)
@@ -434,10 +434,10 @@ class Trial:
         )
 
     def _is_promised(self, asked: Asked) -> bool:
-        """Tell whether no fault came after the request, nor anybody who stopped it.
+        """Tell whether neither a fault nor a stop came after the request.
 
-        Where a fault has ended an execution, the request may still be queued behind it for as long
-        as DescribeExecution shows it as running.
+        After a fault has ended an execution, the request may stay queued behind it while
+        DescribeExecution still reports it as running.
         """
         fault = self.system.last_fault()
         is_faulty = fault >= 0 and fault + self.case.conditions.end_lag >= asked.at
@@ -447,39 +447,39 @@ class Trial:
             if at < asked.at:
                 continue
             dropped = status == "ABORTED" and not self._worked_before(execution, asked)
-            # What waits for an account to answer does not wait on in another execution.
+            # A request that waits for a new account does not continue in another execution.
             waited = asked.accounts == {JOINING} and at < self.ready_at
             if dropped or waited or execution.is_recovery:
                 return False
         return True
 
-    # What is not known from outside of the functions.
+    # Facts that are unknown outside the functions.
 
     def _worked_before(self, _execution: Any, _asked: Asked) -> bool:
-        """Tell whether the execution wrote before that request came, so that it cannot have it."""
+        """Tell whether the execution wrote before the request, so it cannot include the request."""
         return False
 
     def _is_ours(self, _pair: Pair, _actual: Json) -> bool:
-        """Tell whether the contact is what the system wrote."""
+        """Tell whether the system wrote the contact."""
         return False
 
     def _last_work(self, pair: Pair, asked: Asked) -> tuple[float, str]:
-        """Return when which execution last worked on the contact; what it told of that stands.
+        """Return when an execution last worked on the contact, and which; its report is current.
 
-        Work from before the request counts only where the request need not try the contact again.
+        Work before the request counts only if the request need not retry the contact.
         """
         raise NotImplementedError
 
     def _need_not_try_again(self, asked: Asked) -> bool:
-        """Tell whether the request may leave alone what failed before.
+        """Tell whether the request may skip earlier failures.
 
-        A change that heals is one of another contact; and one that finds nothing different but an
-        invalid contact asks for that alone.
+        A healing change concerns another contact, and a change that finds only an invalid contact
+        different requests only that contact.
         """
         return asked.heals or self.was_invalid
 
     def _promised(self) -> Iterator[tuple[Pair, Asked]]:
-        """Yield what the last request that covers it promises."""
+        """Yield each promised pair, with the last request that covers it."""
         promised: dict[Pair, Asked] = {}
         scope = [(one, name) for one in self._scope() for name in self.config["contact_types"]]
         for asked in self.asked:
@@ -488,7 +488,7 @@ class Trial:
         yield from promised.items()
 
     def _reaches(self, asked: Asked, pair: Pair) -> bool:
-        """Tell whether the request is about the pair as it was when the request came."""
+        """Tell whether the request covers the pair and the pair has not changed since."""
         since = self.since.get(pair, -1.0)
         if asked.heals:
             return since < 0
@@ -496,10 +496,10 @@ class Trial:
         is_early = pair[0] == JOINING and asked.at < self.ready_at and not waits
         return asked.covers(pair) and since <= asked.at and not is_early
 
-    # What must hold.
+    # Checks.
 
     def check_quiet(self) -> None:
-        """Check all that must hold whenever nothing runs."""
+        """Check everything that must hold when nothing runs."""
         self._check_requests()
         self._check_bounds()
         self._check_told()
@@ -515,7 +515,7 @@ class Trial:
         self.since |= dict.fromkeys(is_undone, self.system.now())
 
     def check_repaired(self, execution: Any) -> None:
-        """Check that a full run without faults has put all right."""
+        """Check that a full run without faults has repaired everything."""
         if self._is_hopeless():
             assert execution.status == "FAILED", "a run that can do nothing fails"
             return
@@ -540,7 +540,7 @@ class Trial:
         if which == "own":
             return True
         wanted = source.get(name) if which == "source" else contact
-        if wanted and actual:  # what the account keeps is as it is
+        if wanted and actual:  # kept fields do not change
             wanted = {**wanted, **{one: actual[one] for one in kept if one in actual}}
         if wanted is None:
             deletes = self.config["on_source_deleted"] == "delete" and name != "primary"
@@ -566,7 +566,7 @@ class Trial:
         return False
 
     def _is_silent(self) -> bool:
-        """Tell whether failed accounts are not published."""
+        """Tell whether messages about failed accounts are off."""
         return not self.config["notification_settings"]["notify_on_partial_failure"]
 
     def _may_fail_whole(self) -> bool:
@@ -584,7 +584,7 @@ class Trial:
                 assert one.error == "InvalidRequestError", told
 
     def _check_bounds(self) -> None:
-        """Per event two executions and three messages, per change three hops, whatever happens."""
+        """Check at most two executions and three messages per event, and three hops per change."""
         executions = self.system.executions()
         recoveries = sum(one.is_recovery for one in executions)
         hops = sum("hop" in one.trigger for one in executions)
@@ -613,7 +613,7 @@ class Trial:
         return next(one for one in self.system.executions() if one.name == name)
 
     def _check_told(self) -> None:
-        """Every execution that died is told of."""
+        """Check that a message reports every dead execution."""
         for one in self.system.executions():
             if one.status in DEAD:
                 told = f"every failure is told: {one.error or one.status} of {one.name}"
@@ -630,7 +630,7 @@ class Trial:
         )
 
     def _check_calm(self) -> None:
-        """Without a fault that counts nothing fails."""
+        """Check that nothing fails without a fault that counts."""
         if not self._is_calm():
             return
         for asked in self.asked:
@@ -653,7 +653,7 @@ class Trial:
 
 
 def same(one: Json | None, other: Json | None) -> bool:
-    """Tell whether two contacts are equal to whoever is to be reached by them."""
+    """Tell whether two contacts are equivalent."""
     if one is None or other is None:
         return one is other
     return all(
@@ -670,7 +670,7 @@ def _normal(name: str, value: str | None) -> str:
 
 
 def _is_named(execution: Any, account_id: str) -> bool:
-    """Tell whether a request names the account, so that it may be refused without it."""
+    """Tell whether a request names the account, and so may be refused without it."""
     asked = execution.input if isinstance(execution.input, dict) else {}
     return account_id in (asked.get("account_ids") or [])
 

@@ -1,4 +1,4 @@
-"""What the template says of a deployed machine: its rules on ended executions, and timeouts."""
+"""The rules for ended executions and the timeouts in the template."""
 
 import json
 import re
@@ -15,13 +15,13 @@ Json = dict[str, Any]
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 STATUS_CHANGE = "Step Functions Execution Status Change"
-# An event holds the input of an execution up to this size.
+# An event includes the execution's input up to this size.
 MOST_INPUT = 248 * 1024
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule on the ends of executions, which starts the machine or publishes a line."""
+    """A rule for ended executions, which starts the machine or publishes a message."""
 
     starts_machine: bool
     _pattern: EventPattern
@@ -31,7 +31,7 @@ class Rule:
         return bool(self._pattern.matches_event(event))  # type: ignore[arg-type]
 
     def text_of(self, event: Json) -> str:
-        """Return what the target receives: a value is JSON, but inside of a string as it is."""
+        """Return what the target receives: values are JSON, but unquoted within a string."""
         template = self._transformer["InputTemplate"]
 
         def insert(match: re.Match[str]) -> str:
@@ -71,7 +71,7 @@ def status_event(
 
 
 class Template:
-    """The template, as far as the cases depend on it."""
+    """The parts of the template on which the cases depend."""
 
     def __init__(self, machine_arn: str) -> None:
         self._content = _resolved(yaml.load(TEMPLATE.read_text(), _Loader), machine_arn)  # noqa: S506
@@ -85,7 +85,7 @@ class Template:
         ]
 
     def timeout(self, folder: str) -> float:
-        """Return how long a function may run."""
+        """Return a function's timeout in seconds."""
         default = self._content["Globals"]["Function"]["Timeout"]
         (found,) = [
             one["Properties"]
@@ -108,7 +108,7 @@ class Template:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short functions as the argument that they have."""
+    """Reads CloudFormation's short-form functions as their arguments."""
 
 
 def _argument(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
@@ -123,7 +123,7 @@ _Loader.add_multi_constructor("!", _argument)
 
 
 def _resolved(content: Any, machine_arn: str) -> Any:
-    """Put the machine's ARN in place of what stands for it; other names stay as they are."""
+    """Replace references to the machine with its ARN; leave other names unchanged."""
     machines = {
         name
         for name, resource in content["Resources"].items()

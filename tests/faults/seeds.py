@@ -1,4 +1,4 @@
-"""Which cases: kept ones, then new ones for as long as there is time; or as the caller says."""
+"""Selects cases: kept ones, then new ones until time is up, or as environment variables say."""
 
 import itertools
 import os
@@ -12,11 +12,11 @@ from faults.cases import Case, described, draw_case, smallest
 # FAULTS_CASES=n runs n cases, FAULTS_SEED repeats a run, FAULTS_CASE repeats one case of it.
 CASES = os.environ.get("FAULTS_CASES")
 SEED = int(os.environ.get("FAULTS_SEED") or secrets.randbelow(2**32))
-os.environ["FAULTS_SEED"] = str(SEED)  # pytest's workers repeat the seed that is printed
+os.environ["FAULTS_SEED"] = str(SEED)  # pytest's workers use the printed seed
 CASE = os.environ.get("FAULTS_CASE")
-# How long a red case may be made smaller: through the machine one attempt can take minutes.
+# Time limit for reducing a failing case: through the machine, one attempt can take minutes.
 SHRINK_SECONDS = 60.0
-# Cases that once were red, so that each run meets every family.
+# Cases that once failed, to cover every family in each run.
 KEPT: tuple[int, ...] = (
     602443980,
     629612211,
@@ -32,7 +32,7 @@ KEPT: tuple[int, ...] = (
 
 
 class BrokenPromiseError(AssertionError):
-    """A case broke a promise; says how to see it again, and what is left of it."""
+    """A case broke a promise; says how to repeat the case, and what remains of it."""
 
 
 def numbers(seconds: float) -> Iterator[int]:
@@ -40,7 +40,7 @@ def numbers(seconds: float) -> Iterator[int]:
     if CASE:
         yield int(CASE)
         return
-    rng = random.Random(SEED)  # noqa: S311 - to be repeatable, not secret
+    rng = random.Random(SEED)  # noqa: S311 - repeatable, not for security
     if CASES:
         yield from (rng.randrange(2**32) for _ in range(int(CASES)))
         return
@@ -51,7 +51,7 @@ def numbers(seconds: float) -> Iterator[int]:
 
 
 def check(number: int, run: Callable[[Case], None]) -> None:
-    """Run a case; where it fails, say how to repeat it, and what of it is enough to fail."""
+    """Run a case; if it fails, report how to repeat it and a minimal failing case."""
     case = draw_case(number)
     try:
         run(case)
@@ -76,6 +76,6 @@ def _run_up_to(number: int) -> str:
 def _fails(case: Case, run: Callable[[Case], None]) -> bool:
     try:
         run(case)
-    except Exception:  # noqa: BLE001 - whatever it fails with is how it fails
+    except Exception:  # noqa: BLE001 - any exception is a failure
         return True
     return False

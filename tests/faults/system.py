@@ -1,9 +1,9 @@
 """The deployed system in process: the real definition and functions, moto, and the strict stand-in.
 
-Executions and functions advance one step at a time, in an order that the case draws, so that they
-meet in any way that they could: a step is a state, or a function's way to its next call of a
-service. Planned faults fail a call before it is made or after it was carried out, or end a
-function in the middle. What is stopped or given up may go on for a while, as it does in Lambda.
+Executions and functions advance one step at a time, in a drawn order, so that any interleaving can
+occur. A step is a state, or a function's progress to its next service call. Planned faults fail
+a call before or after it takes effect, or end a function midway. As in Lambda, a stopped or
+abandoned function may continue for a while.
 """
 
 import gc
@@ -49,10 +49,10 @@ FUNCTIONS = {
 ARN = "arn:aws:states:us-east-1:999999999999:execution:contact-sync"
 MACHINE_ARN = ARN.replace(":execution:", ":stateMachine:")
 DEAD = ("FAILED", "ABORTED", "TIMED_OUT")
-# Far beyond what the largest case needs: a machine that goes in circles is a finding, too.
+# Far more than the largest case needs, to detect a machine that loops forever.
 MOST_STEPS = 20_000
 STEP_SECONDS = 0.05
-# How Step Functions names the errors of a service.
+# Prefixes of a service's errors in Step Functions.
 SERVICES = {"dynamodb": "DynamoDB", "s3": "S3", "sns": "SNS", "states": "StepFunctions"}
 
 numbers = itertools.count(1)
@@ -60,7 +60,7 @@ numbers = itertools.count(1)
 
 @dataclass(eq=False)
 class Execution:
-    """One execution: what it was asked, how far it is, and how it ended."""
+    """One execution: its input, progress and result."""
 
     name: str
     input: Any
@@ -75,7 +75,7 @@ class Execution:
     wakes_at: float = 0.0
     states: list[str] = field(default_factory=list)
     context: Json = field(default_factory=dict)
-    # What DescribeExecution has to say, since when.
+    # Results of DescribeExecution, with the time from which each is valid.
     history: list[tuple[float, Json]] = field(default_factory=list)
     call: Call | None = None
     interpreter: Interpreter | None = None
@@ -92,7 +92,7 @@ class Execution:
 
 
 class Message(NamedTuple):
-    """What a subscriber of the topic receives."""
+    """A message as a subscriber of the topic receives it."""
 
     at: float
     subject: str | None
@@ -101,7 +101,7 @@ class Message(NamedTuple):
 
 
 class MemberCall(NamedTuple):
-    """A call of the Account API about a member; `accepted` if it was carried out."""
+    """A call of the Account API about a member; `accepted` if it took effect."""
 
     at: float
     execution: Execution
@@ -120,17 +120,17 @@ class MemberCall(NamedTuple):
 
 @dataclass(eq=False)
 class Late:
-    """What goes on although its execution was stopped, or gave it up."""
+    """Work that continues although its execution was stopped or abandoned it."""
 
     steps: Steps
     wakes_at: float = 0.0
 
 
 class Faults:
-    """The planned faults; each lets `skip` matching calls pass first.
+    """The planned faults; each first skips `skip` matching calls.
 
-    `times` is how often it strikes, `seconds` how long from the first time; without either it
-    strikes until faults end.
+    `times` limits how often it strikes, `seconds` for how long after the first time. Without
+    either, it strikes until faults end.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -163,7 +163,7 @@ class Faults:
 
 
 class System:
-    """Everything that a case needs."""
+    """The system under test, with everything that a case needs."""
 
     def __init__(self, cloud: Cloud, clock: Clock) -> None:
         self.cloud = cloud
@@ -171,12 +171,12 @@ class System:
         self.organization: OrganizationClient = cloud.organization
         self.faults = Faults(clock)
         self.conditions = Conditions()
-        self.order = random.Random(0)  # noqa: S311 - to be repeatable, not secret
+        self.order = random.Random(0)  # noqa: S311 - repeatable, not for security
         self.texts: list[tuple[str, str]] = []
         self.member_calls: list[MemberCall] = []
         self.left: set[str] = set()
         self.joined: dict[str, float] = {}
-        # Called after each step: a case ends where a promise is broken.
+        # Called after each step, so that a case ends when a promise is broken.
         self.watch: Callable[[], None] = lambda: None
         self._executions: list[Execution] = []
         self._messages: list[Message] = []
@@ -212,14 +212,14 @@ class System:
     def reset(
         self, world: Mapping[str, Any], config: Mapping[str, Any], order: int = 0, **more: Any
     ) -> None:
-        """Begin again: this organization and configuration, no state but `items`, no faults."""
+        """Start over with this organization and configuration, the state `items`, and no faults."""
         for call in list(self._calls):
             call.kill()
         self._calls.clear()
         self.organization.reset(world)
         self.clock.reset()
         self.conditions = more.get("conditions", Conditions())
-        self.order = random.Random(order)  # noqa: S311 - to be repeatable, not secret
+        self.order = random.Random(order)  # noqa: S311 - repeatable, not for security
         self.faults.plans, self.faults.struck = [], []
         self._executions, self._messages, self._late, self._due, self._kept = [], [], [], [], []
         self.texts, self.member_calls = [], []
@@ -234,7 +234,7 @@ class System:
             self.cloud.dynamodb.put_item(TableName=STATE_TABLE, Item=_typed(item))
         self.configure(config)
 
-    # What a case does.
+    # Actions of a case.
 
     def configure(self, config: Mapping[str, Any]) -> None:
         item = _typed({"config_key": "default", **config})
@@ -245,7 +245,7 @@ class System:
         self.cloud.dynamodb.put_item(TableName=CONFIG_TABLE, Item=item)
 
     def change_source(self, name: str, value: Json | None) -> None:
-        """Change the source as its owner does: readers lag behind."""
+        """Change the source as its owner does, with read delay."""
         if name == "primary":
             self._account.put_contact_information(ContactInformation=value)
         elif value is None:
@@ -256,7 +256,7 @@ class System:
     def start(
         self, execution_input: Any, name: str = "", parent: Execution | None = None
     ) -> Execution:
-        """Start an execution; it runs as it is stepped."""
+        """Start an execution, which later steps advance."""
         name = name or f"execution-{next(numbers)}"
         execution = Execution(name, execution_input, self.clock.now, parent)
         execution.interpreter = Interpreter(
@@ -283,9 +283,9 @@ class System:
         return execution
 
     def stop(self, execution: Execution, status: str) -> str | None:
-        """Abort a running execution, or let it time out; what it had begun may go on.
+        """Abort or time out a running execution; work in progress may continue.
 
-        Returns its status, None where it had ended by itself.
+        Returns its status, None if it had ended by itself.
         """
         if execution.status != "RUNNING":
             return None
@@ -299,7 +299,7 @@ class System:
         return status
 
     def redrive(self, execution: Execution) -> None:
-        """Let a dead execution go on where it died."""
+        """Resume a dead execution where it died."""
         if execution.status not in DEAD:
             return
         execution.redrives += 1
@@ -311,7 +311,7 @@ class System:
         self._note(execution)
 
     def leave(self, account_id: str) -> None:
-        """Let an account leave: Organizations lists it no more, and it denies everything."""
+        """Make an account leave: Organizations no longer lists it, and it denies every call."""
         self.left.add(account_id)
 
     def join(self, account_id: str) -> None:
@@ -322,11 +322,11 @@ class System:
         self.clock.now += seconds
 
     def after(self, seconds: float, action: Callable[[], object]) -> None:
-        """Let something happen so many seconds from now."""
+        """Schedule an action `seconds` from now."""
         heapq.heappush(self._due, (self.clock.now + seconds, next(numbers), action))
 
     def advance(self) -> bool:
-        """Do one step; return False where nothing is left to do."""
+        """Run one step; return False if nothing is left to do."""
         now = self.clock.now
         if self._due and self._due[0][0] <= now:
             heapq.heappop(self._due)[2]()
@@ -348,7 +348,7 @@ class System:
         return True
 
     def run(self, steps: int = MOST_STEPS) -> None:
-        """Step so many times, or until all has ended."""
+        """Run up to `steps` steps, or until everything has ended."""
         for _ in range(steps):
             if not self.advance():
                 return
@@ -356,14 +356,14 @@ class System:
             raise AssertionError(f"no end: {self._executions[-1].states[-30:]}")
 
     def run_up_to(self, operation: str) -> None:
-        """Step until a function is about to call that operation, or all has ended."""
+        """Step until a function is about to call that operation, or everything has ended."""
         self._awaited = operation
         while not self._is_about_to(operation) and self.advance():
             pass
         self._awaited = ""
 
     def finish(self) -> None:
-        """Let all that runs come to its end, and what is late to its own."""
+        """Run everything to its end, including late work."""
         self.run()
         while self._late:
             late = self._late[0]
@@ -375,10 +375,10 @@ class System:
         self.faults.plans = []
         self.organization.clear_faults()
 
-    # What a case looks at.
+    # Observations of a case.
 
     def last_fault(self) -> float:
-        """Return when a fault struck last that counts."""
+        """Return the last time at which a fault that counts struck."""
         return max((at for at, plan in self.faults.struck if not plan.get("mild")), default=-1.0)
 
     def topic_refused(self, since: float) -> bool:
@@ -393,7 +393,7 @@ class System:
         return self.clock.now
 
     def world(self) -> Json:
-        """Return the organization as it is, without the accounts that left."""
+        """Return the current organization, without the accounts that left."""
         world = self.organization.world()
         accounts = [one for one in world["accounts"] if one["id"] not in self.left]
         return {**world, "accounts": accounts}
@@ -405,11 +405,11 @@ class System:
         return self._messages
 
     def items(self) -> list[Json]:
-        """Return all items, read where moto keeps them, as objects are: calls take much longer."""
+        """Return all items, read from moto's storage like objects: API calls are much slower."""
         return [_values(item) for some in self._table().items.values() for item in some.values()]
 
     def _table(self) -> Any:
-        """Return the state table, which is another object after a failed transaction."""
+        """Return the state table, which moto replaces after a failed transaction."""
         return self._backend.tables[STATE_TABLE]
 
     def item(self, pk: str, sk: str) -> Json:
@@ -422,7 +422,7 @@ class System:
         return str(self._bucket.keys[key].value.decode())
 
     def stored_texts(self) -> Iterator[tuple[str, str]]:
-        """Yield (where, text) of all that is kept, but for the contacts in the runs bucket."""
+        """Yield (where, text) of everything stored, except the contacts in the runs bucket."""
         yield from self.texts
         yield "log", self.log.getvalue()
         yield from (("message", str(one)) for one in self._messages)
@@ -431,7 +431,7 @@ class System:
             holds_contacts = name.endswith("source.json") or name.startswith("replaced/")
             yield "object", name if holds_contacts else name + self.load(name)
 
-    # How executions go on.
+    # Progress of executions.
 
     def _is_about_to(self, operation: str) -> bool:
         return any(call.next and call.next.operation == operation for call in self._calls)
@@ -440,7 +440,7 @@ class System:
         return [one for one in self._executions if one.status == "RUNNING"]
 
     def _step(self, execution: Execution) -> None:
-        """Let it go to its next state or call; the rules hear of its end."""
+        """Advance to the next state or call; send the rules an event at the end."""
         try:
             token = next(execution.steps)
         except StopIteration as end:
@@ -491,7 +491,7 @@ class System:
             self._messages.append(Message(self.clock.now, None, told, {}))
 
     def _note(self, execution: Execution) -> None:
-        """Remember what DescribeExecution says from now on."""
+        """Record the result of DescribeExecution from now on."""
         described = {
             "executionArn": f"{ARN}:{execution.name}",
             "stateMachineArn": MACHINE_ARN,
@@ -512,7 +512,7 @@ class System:
         execution.history.append((self.clock.now, described))
 
     def _describe(self, arn: str) -> Json:
-        """Answer as DescribeExecution: it may lag behind."""
+        """Answer as DescribeExecution, which may lag behind."""
         for one in self._executions:
             if arn != f"{ARN}:{one.name}":
                 continue
@@ -523,7 +523,7 @@ class System:
             return known[-1] if known else one.history[0][1]
         raise _client_error("ExecutionDoesNotExist", "DescribeExecution")
 
-    # The services, as the machine and the functions reach them.
+    # Services, as called by the machine and the functions.
 
     def _integrate(self, execution: Execution, resource: str, arguments: Json) -> Steps:
         yield from ()
@@ -547,7 +547,7 @@ class System:
         raise StateError("States.Runtime", f"no such integration: {resource}")
 
     def _serve(self, service: str, action: str, arguments: Json) -> Any:
-        """Do a task of the machine at a service, or fail it as planned."""
+        """Perform a service task of the machine, or fail it as planned."""
         operation = action[0].upper() + action[1:]
         fault = self.faults.take(
             str(arguments), service=service, operation=operation, where="machine"
@@ -574,7 +574,7 @@ class System:
         return {"MessageId": "1"}
 
     def _start(self, of: Execution, StateMachineArn: str, Name: str, Input: Any) -> Json:  # noqa: N803
-        """Start an execution as the API does, which takes a name once."""
+        """Start an execution as the API does, which accepts each name once."""
         assert StateMachineArn == MACHINE_ARN
         told = json.loads(Input) if isinstance(Input, str) else json.loads(json.dumps(Input))
         if not re.fullmatch(r"[\w-]{1,80}", Name):
@@ -600,7 +600,7 @@ class System:
         return call.answer()
 
     def _drive(self, call: Call) -> Steps:
-        """Let a function go on to its end, or to that of its time."""
+        """Run a function to its end or its timeout."""
         while True:
             if call.is_over:  # a late child and a stopped execution can have the same call
                 return
@@ -621,16 +621,16 @@ class System:
                 yield 0.0
         self._calls.discard(call)
         self._pool.give_back(call)
-        if call.plan and call.plan["error"] == "kill":  # it had no call left to die at
+        if call.plan and call.plan["error"] == "kill":  # no call was left at which to die
             raise StateError("Runtime.ExitError", "planned")
 
     def _alone(self, call: Call) -> Steps:
-        """Let a function go on that nobody waits for."""
+        """Continue a function that no execution waits for."""
         yield 0.0
         yield from self._drive(call)
 
     def api_call(self, client: Any, operation: str, request: Json) -> Any:
-        """Stand between every client and its service; what the tests do themselves passes."""
+        """Intercept every client call of the functions; let the tests' own calls pass."""
         call = threading.current_thread()
         if not isinstance(call, Call):
             return original_api_call(client, operation, request)
@@ -661,11 +661,11 @@ class System:
                 return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
             case "unprocessed" if operation == "BatchWriteItem":
                 return {"UnprocessedItems": request["RequestItems"]}
-        # Messages of AWS may repeat what was sent.
+        # AWS error messages may repeat the request.
         raise _client_error(fault["error"], operation, f"planned for {request}")
 
     def _perform(self, call: Call, client: Any, operation: str, request: Json) -> Any:
-        """Make the call; of one about a member, keep who made it."""
+        """Make the call, and record calls about members with their callers."""
         if operation == "DescribeExecution":
             return self._describe(request["executionArn"])
         service = client.meta.service_model.service_name
@@ -687,11 +687,11 @@ class System:
             answer = original_api_call(client, operation, request)
             accepted = True
         except (ClientError, BotoCoreError) as error:
-            accepted = "ResourceNotFoundException" in str(error)  # that is an answer
+            accepted = "ResourceNotFoundException" in str(error)  # a valid response
             if account_id == MANAGEMENT_ACCOUNT_ID and not accepted:
                 self.faults.struck.append((self.now(), {}))
             raise
-        except KilledError:  # while it waited for its time slot
+        except KilledError:  # killed while it waited for its time slot
             is_sent = False
             raise
         finally:
@@ -732,8 +732,8 @@ Made = TypeVar("Made", bound=System)
 
 @contextmanager
 def in_process(make: Callable[[Cloud, Clock], Made]) -> Iterator[Made]:
-    """Make a system over moto and the strict organization; every AWS call of the functions goes
-    through it."""
+    """Create a system over moto and the strict organization, which intercepts every AWS call of the
+    functions."""
     clock = Clock()
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -744,23 +744,23 @@ def in_process(make: Callable[[Cloud, Clock], Made]) -> Iterator[Made]:
         patch.setenv("AWS_ENDPOINT_URL_ACCOUNT", server.url)
         patch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", server.url)
         patch.setenv("STATE_MACHINE_ARN", MACHINE_ARN)
-        patch.setenv("QUOTA_SHARE", "1000000")  # nothing is paced
+        patch.setenv("QUOTA_SHARE", "1000000")  # disables pacing
         patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
         system = make(Cloud(OrganizationClient(server.url)), clock)
-        # Else pytest would keep every line of every case.
+        # Otherwise pytest keeps every log line of every case.
         patch.setattr(logging.getLogger("contact-sync"), "propagate", False)
 
         def call(client: Any, operation: str, request: Json) -> Any:
             return system.api_call(client, operation, request)
 
         patch.setattr(botocore.client.BaseClient, "_make_api_call", call)
-        gc.freeze()  # what is loaded now stays: collecting it took a tenth of the time
+        gc.freeze()  # collecting what stays loaded took a tenth of the time
         yield system
         gc.unfreeze()
 
 
 def digits_only(phone: str) -> str:
-    """Return a phone number as the API may keep it."""
+    """Return a phone number as the API may store it."""
     return re.sub(r"(?!^[+])[^0-9]", "", phone.strip())
 
 
@@ -782,7 +782,7 @@ def _client_error(code: str, operation: str, message: str = "planned") -> Client
 
 
 def _machine_error(error: str) -> str:
-    """Return the name that Step Functions has for a failure of a service."""
+    """Return Step Functions' name for a service error."""
     return {"no answer": "SdkClientException"}.get(error, error)
 
 
@@ -810,7 +810,7 @@ def _values(item: Any) -> Json:
 
 
 def _jsonable(value: Any) -> Any:
-    """Return JSON's form of DynamoDB's numbers, sets and bytes."""
+    """Convert DynamoDB's numbers, sets and bytes to JSON types."""
     if isinstance(value, set | frozenset):
         return sorted(value)
     return int(value) if value == int(value) else float(value)

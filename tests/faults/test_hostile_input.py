@@ -1,4 +1,4 @@
-"""Input made to break things: harmless, or refused by name, with nothing lost."""
+"""Malicious input: harmless, or refused by name, with nothing lost."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def finished(system: System, execution_input: Any) -> Execution:
 
 
 def is_harmless(text: str) -> bool:
-    """Tell whether a terminal shows the text as it is, and mail takes it as one part."""
+    """Tell whether terminals show the text literally, and mail treats it as a single part."""
     return all(character.isprintable() or character == "\n" for character in text)
 
 

@@ -1,4 +1,4 @@
-"""The same cases through the deployed machine; no contact value stays behind from any of them."""
+"""The same cases through the deployed machine; none leaves a contact value behind."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from support.search import search
 
 
 def _refused(service: str, match: str = "") -> list[dict[str, Any]]:
-    """Plan that a service refuses everything about this."""
+    """Return faults: a service refuses every call that matches."""
     error = "AccessDenied" if service == "s3" else "AccessDeniedException"
     return [
         {"service": service, "operation": operation, "error": error, "match": match}
@@ -23,7 +23,8 @@ def _refused(service: str, match: str = "") -> list[dict[str, Any]]:
     ]
 
 
-# Each part of the system broken by itself, for ever: functions and what they and the machine use.
+# Each part of the system, permanently broken by itself: the functions, and what they and the
+# machine use.
 PLANS = {
     **{
         name: [{"function": name, "kind": "error", "error": "Runtime.ImportModuleError"}]

@@ -1,4 +1,4 @@
-"""A run that died and the recovery that went on with it are undone together."""
+"""A dead run and the recovery that continued it are undone together."""
 
 from typing import Any
 

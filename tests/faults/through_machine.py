@@ -1,4 +1,4 @@
-"""Runs one case through the whole machine: the deployed template on the stand-in, its rules on."""
+"""Runs one case through the whole machine: the template on the stand-in, with its rules enabled."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,16 +19,16 @@ from support.machine import RUN_SECONDS, Machine
 
 Json = dict[str, Any]
 
-# Acts this many steps apart find the machine at rest.
+# Acts more steps apart than this find the machine at rest.
 APART = 12
-# What the stand-in cannot do of a fault: it fails a call at once, and performs none that fails.
+# Fault options that the stand-in lacks: it fails calls at once, and without performing them.
 IN_PROCESS_ONLY = ("calls", "performed", "skip", "seconds", "where", "mild")
 NOT_HERE = ("give up", "unprocessed")
 
 
 @dataclass(eq=False)
 class Run:
-    """An execution as it was seen last."""
+    """The last observed state of an execution."""
 
     execution: Execution
     input: Any
@@ -52,7 +52,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Told:
-    """A message, and when it was seen."""
+    """A message, and when it was first seen."""
 
     at: float
     body: str
@@ -61,7 +61,7 @@ class Told:
 
 @dataclass
 class Deployed:
-    """The machine on the stand-in, as a case drives it."""
+    """The machine on the stand-in, driven by a case."""
 
     machine: Machine
     _before: set[str] = field(default_factory=set)
@@ -95,7 +95,7 @@ class Deployed:
         )
         self._faults_ended = -1.0
 
-    # What a case does.
+    # Actions of a case.
 
     def configure(self, config: Json) -> None:
         self.machine.configure(**config)
@@ -111,9 +111,9 @@ class Deployed:
         return self._run(self.machine.stack.start(execution_input))
 
     def stop(self, run: Run, _status: str) -> str | None:
-        """Abort the execution: here no single one can be made to time out.
+        """Abort the execution: the stand-in cannot time out a single one.
 
-        Returns its status, None where it had ended by itself.
+        Returns its status, None if it had ended by itself.
         """
         with suppress(ClientError):
             run.execution.stop()
@@ -121,7 +121,7 @@ class Deployed:
         return status if status == "ABORTED" else None
 
     def redrive(self, run: Run) -> None:
-        """The stand-in has no redrive."""
+        """Do nothing: the stand-in has no redrive."""
 
     def leave(self, account_id: str) -> None:
         self.organization.set_account(account_id, state="SUSPENDED")
@@ -133,10 +133,10 @@ class Deployed:
         action()
 
     def pass_time(self, _seconds: float) -> None:
-        """Time is what it is here."""
+        """Do nothing: time is real here."""
 
     def finish(self) -> None:
-        """Wait until nothing runs, and each end has been answered by the rules."""
+        """Wait until nothing runs, and the rules have responded to each end."""
         deadline = time.monotonic() + RUN_SECONDS
         while True:
             runs = self.executions()
@@ -154,7 +154,7 @@ class Deployed:
             self._faults_ended = self.now()
         self._has_faults = False
 
-    # What a case looks at.
+    # Observations of a case.
 
     def now(self) -> float:
         return time.monotonic()
@@ -171,7 +171,7 @@ class Deployed:
         return list(self._runs.values())
 
     def messages(self) -> Sequence[Told]:
-        """Return the messages, but for those of alarms."""
+        """Return the messages, except those of alarms."""
         told = self.machine.stack.messages()[self._message_count :]
         self._message_count += len(told)
         self._told += [
@@ -203,7 +203,7 @@ class Deployed:
 
 
 class MachineTrial(Trial):
-    """One case through the machine, which is seen from outside alone."""
+    """One case through the machine, observed only from outside."""
 
     system: Deployed
 
@@ -236,7 +236,7 @@ class MachineTrial(Trial):
         return max((at for at in calls if at >= asked.at), default=asked.at), ""
 
     def _check_writes(self) -> None:
-        """No account was written that never was in scope; nor the management account."""
+        """Check that only accounts that were once in scope were written."""
         calls = self.system.organization.calls()
         written = {
             one["account_id"] for one in calls if one["operation"].startswith(("Put", "Delete"))
@@ -249,7 +249,7 @@ class MachineTrial(Trial):
 
 
 def _planned(fault: Json) -> list[Json]:
-    """Return the fault as the stand-in plans it; without an operation it is about each."""
+    """Return the fault in the stand-in's format; without an operation, it applies to every one."""
     if fault["error"] in NOT_HERE:
         return []
     planned = {name: value for name, value in fault.items() if name not in IN_PROCESS_ONLY}
