@@ -1,4 +1,4 @@
-"""The definition as tests read it: states with their edges, and edges as histories show them."""
+"""Reads the definition for tests: states with their edges, and edges taken in histories."""
 
 import json
 import re
@@ -12,7 +12,7 @@ DEFINITION = ROOT / "statemachine" / "contact_sync.asl.json"
 
 
 class Edge(NamedTuple):
-    """A way from one state to the next; `caught` where an error leads there."""
+    """A transition from one state to the next; `caught` if an error leads there."""
 
     source: str
     target: str
@@ -34,12 +34,12 @@ def machines(definition: Mapping[str, Any]) -> Iterator[Json]:
 
 
 def states(definition: Mapping[str, Any]) -> dict[str, Json]:
-    """Return all states by name, those of children included."""
+    """Return all states by name, including those of children."""
     return {name: state for one in machines(definition) for name, state in one["States"].items()}
 
 
 def integration(resource: str) -> str:
-    """Return what a Resource calls, whichever partition it names: `dynamodb:updateItem`."""
+    """Return what a Resource calls, in any partition: `dynamodb:updateItem`."""
     arn, found, name = resource.partition(":states:::")
     if not found:
         raise ValueError(arn)
@@ -57,7 +57,7 @@ def expressions(value: Any) -> set[str]:
 
 
 def edges(name: str, state: Mapping[str, Any]) -> set[Edge]:
-    """Return every way out of a state."""
+    """Return every transition out of a state."""
     return {
         Edge(name, target, caught)
         for rule, caught in _rules(state)
@@ -66,7 +66,7 @@ def edges(name: str, state: Mapping[str, Any]) -> set[Edge]:
 
 
 def unassigned(machine: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Return (state, variable) for each variable that is not assigned on every way to its use."""
+    """Return (state, variable) for each variable that is not assigned on every path to its use."""
     states = machine["States"]
     ways = [
         (name, target, set(rule.get("Assign", ())))
@@ -76,14 +76,14 @@ def unassigned(machine: Mapping[str, Any]) -> set[tuple[str, str]]:
     ]
     every = set().union(*(assigned for _, _, assigned in ways))
     known = dict.fromkeys(states, every) | {machine["StartAt"]: set()}
-    for _ in states:  # what is missing at one state is missing one state further each time
+    for _ in states:  # each pass propagates missing variables by one state
         for name, target, assigned in ways:
             known[target] = known[target] & (known[name] | assigned)
     return {(name, used) for name in states for used in variables(states[name]) - known[name]}
 
 
 def variables(state: Mapping[str, Any]) -> set[str]:
-    """Return the variables that a state's expressions read, those of a Map's children left out."""
+    """Return the variables that a state's expressions read, except in a Map's children."""
     own = {key: value for key, value in state.items() if key != "ItemProcessor"}
     found: set[str] = set()
     for expression in expressions(own):
@@ -93,13 +93,13 @@ def variables(state: Mapping[str, Any]) -> set[str]:
 
 
 def _rules(state: Mapping[str, Any]) -> list[tuple[Json, bool]]:
-    """Return what leads on from a state, with its Assign, and whether an error leads there."""
+    """Return the transitions from a state, with their Assign, and whether an error leads there."""
     ways = [state, *state.get("Choices", ())]
     return [(way, False) for way in ways] + [(way, True) for way in state.get("Catch", ())]
 
 
 def taken(history: list[Json]) -> set[Edge]:
-    """Return the ways that an execution took, as its history shows them."""
+    """Return the transitions that an execution took, from its history."""
     found = set()
     source, unfinished = None, False
     for event in history:

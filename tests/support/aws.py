@@ -1,4 +1,4 @@
-"""AWS in process for the operating commands: moto, the strict organization, and set answers."""
+"""AWS in process for the operating commands: moto, the strict organization, and fixed answers."""
 
 import copy
 import io
@@ -22,9 +22,9 @@ Answer = Any  # a value, an exception, or a function of region and parameters th
 
 @dataclass
 class FakeAws:
-    """Answers calls as `answers` says, by `service.Operation`; all others go to moto.
+    """Answers calls from `answers`, by `service.Operation`; passes all others to moto.
 
-    An exception is raised. `calls` counts the calls, and `threads` those of each thread.
+    Raises answers that are exceptions. `calls` counts all calls, `threads` those of each thread.
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class FakeAws:
     sent: list[tuple[str, Json]] = field(default_factory=list)
 
     def reset(self, answers: dict[str, Answer]) -> None:
-        """Begin again with these answers."""
+        """Start over with these answers."""
         self.answers = answers
         self.forget()
 
@@ -44,7 +44,7 @@ class FakeAws:
         self.sent.clear()
 
     def fail(self, name: str, error: Exception, times: int = 1) -> None:
-        """Let so many calls fail before the usual answer."""
+        """Fail this many calls before the usual answer."""
         usual, left = self.answers.get(name), iter(range(times))
 
         def answer(region: str, parameters: Json) -> Any:
@@ -84,7 +84,7 @@ class FakeAws:
 def refusal(
     code: str, message: str = "", status: int = 400, operation: str = "Any", **members: Any
 ) -> ClientError:
-    """Return the error that a client raises for this answer, with the model's own members."""
+    """Return the error that a client raises for this response, with members of the model."""
     answer: Any = {
         **members,
         "Error": {"Code": code, "Message": message},
@@ -95,7 +95,7 @@ def refusal(
 
 @dataclass
 class FakeStacks:
-    """CloudFormation's stacks by region and name, as DescribeStacks and its like tell of them."""
+    """CloudFormation's stacks by region and name, as the Describe operations return them."""
 
     stacks: dict[tuple[str, str], Json] = field(default_factory=dict)
     resources: dict[str, list[Json]] = field(default_factory=dict)
@@ -146,7 +146,7 @@ class FakeStacks:
 
 
 def name_of(given: Json) -> str | None:
-    """Return the name of the stack that a request names, by its name or its ID."""
+    """Return the name of a request's stack, given by name or ID."""
     name = given.get("StackName")
     return name.split("/")[1] if name and name.startswith("arn:") else name
 
@@ -160,7 +160,7 @@ _PAIRS = {
 
 @dataclass(frozen=True)
 class Told:
-    """How a command ended, and what it printed."""
+    """A command's exit code and output."""
 
     code: int
     out: str
@@ -168,7 +168,7 @@ class Told:
 
     @property
     def error(self) -> str:
-        """The last line of what went wrong."""
+        """The last line of the error output."""
         return self.err.splitlines()[-1]
 
 
@@ -176,14 +176,14 @@ Operate = Callable[..., Told]
 
 
 class Terminal(io.StringIO):
-    """What is typed into a terminal."""
+    """The input typed into a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 def operator(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Operate:
-    """Return a function that runs a command in this process, with `answer` typed into it."""
+    """Return a function that runs a command in this process, with `answer` as its input."""
 
     def operate(*arguments: Any, answer: str = "", is_terminal: bool = False) -> Told:
         typed = io.StringIO(answer)

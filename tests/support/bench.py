@@ -39,13 +39,13 @@ def lambda_handler(event, context):
 
 @dataclass
 class Bench:
-    """Makes resources under names of their own on `standin`."""
+    """Creates resources with unique names on `standin`."""
 
     standin: Standin
     _numbers: Any = field(default_factory=itertools.count)
 
     def function(self, source: str = HANDLER, timeout: int = 10) -> str:
-        """Create a function of one file; return its ARN."""
+        """Create a single-file function; return its ARN."""
         code = io.BytesIO()
         with zipfile.ZipFile(code, "w") as archive:
             archive.writestr("handler.py", source)
@@ -79,7 +79,7 @@ class Bench:
         return Execution(self.standin, answer["executionArn"])
 
     def run(self, states: Json, execution_input: Any = None, **fields: Any) -> Outcome:
-        """Create a machine, run it once, return how that ended."""
+        """Create a machine, run it once, and return the outcome."""
         return self.start(self.machine(states, **fields), execution_input).wait(20)
 
     def queue(self) -> tuple[str, str]:
@@ -91,7 +91,7 @@ class Bench:
         return url, arn
 
     def received(self, queue_url: str) -> list[Json]:
-        """Take what is in the queue."""
+        """Receive the queue's messages."""
         answer = self.standin.client("sqs").receive_message(
             QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         )
@@ -110,7 +110,7 @@ class Bench:
 
 
 def invoke(function: str, payload: Any = None, **fields: Any) -> Json:
-    """A Task state that calls `function`, and ends the machine unless `fields` say otherwise."""
+    """Return a Task state that calls `function`, and ends the machine unless `fields` has Next."""
     following = {} if "Next" in fields else {"End": True}
     return {
         "Type": "Task",
@@ -126,7 +126,7 @@ def invoke(function: str, payload: Any = None, **fields: Any) -> Json:
 
 
 def caught() -> Json:
-    """Catch every error with a state Caught, whose output is the error."""
+    """Return fields that catch every error in a state Caught, which outputs the error."""
     return {"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]}
 
 
@@ -134,7 +134,7 @@ CAUGHT: Json = {"Caught": {"Type": "Succeed"}}
 
 
 def distributed_map(child_states: Json, **fields: Any) -> Json:
-    """A Distributed Map over the state's input, whose child starts at the first of its states."""
+    """Return a Distributed Map over `input.items`; children start at the first child state."""
     return {
         "Type": "Map",
         "Label": "EachItem",

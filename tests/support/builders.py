@@ -1,4 +1,4 @@
-"""Values for tests: every argument has a default, no value is of a real person."""
+"""Values for tests: every argument has a default, and no value belongs to a real person."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ MEMBER = "100000000001"
 OTHER = "100000000002"
 THIRD = "100000000003"
 STRANGER = "123123123123"
-# The digits of MEMBER in other scripts; \d matches them in Python, and in pydantic.
+# The digits of MEMBER in other scripts; \d matches them in Python and in pydantic.
 ARABIC_DIGITS = "".join(chr(0x0660 + int(digit)) for digit in MEMBER)
 WIDE_DIGITS = "".join(chr(0xFF10 + int(digit)) for digit in MEMBER)
 KEY = b"a key for tests"
@@ -80,7 +80,7 @@ def make_source(
     primary_keeps: Sequence[str] = (),
     **contacts: Contact | None,
 ) -> Source:
-    """Build the source of a run; a contact by its type, None is one that is not set."""
+    """Build the source of a run from contacts by type; None is one that is not set."""
     return Source(
         started_at=STARTED_AT,
         digest_key=KEY,
@@ -113,7 +113,7 @@ def make_task(
 
 
 def make_child_input(**changes: Any) -> dict[str, Any]:
-    """Build what the Map gives to a child."""
+    """Build the input that the Map passes to a child."""
     return {
         "account_id": MEMBER,
         "contact_set": 0,
@@ -128,7 +128,7 @@ def make_child_input(**changes: Any) -> dict[str, Any]:
 
 
 def make_trigger(source: str = "contact_changed", **changes: Any) -> dict[str, Any]:
-    """Build what a rule puts into the execution input."""
+    """Build the trigger that a rule adds to the execution input."""
     trigger = {
         "source": source,
         "event_id": "event-1",
@@ -171,7 +171,7 @@ def make_scope(**changes: Any) -> Scope:
 
 
 def make_write(**changes: Any) -> Write:
-    """Build a write of ours: the billing contact, over one that was not set."""
+    """Build a write by the sync: the billing contact, which was not set before."""
     defaults = {
         "digest": make_contact().digest(KEY),
         "replaced": ABSENT,
@@ -182,12 +182,12 @@ def make_write(**changes: Any) -> Write:
 
 
 def make_failure(account_id: str = MEMBER, **errors: str) -> dict[str, Any]:
-    """Build a failed account as the run's item names it."""
+    """Build a failed account as in the run's item."""
     return {"account_id": account_id, "errors": errors or {"billing": "ThrottledError"}}
 
 
 def make_world(*accounts: Mapping[str, Any] | str, **settings: Any) -> dict[str, Any]:
-    """Build a world of the strict stand-in: members without contacts, quotas out of the way."""
+    """Build a world of the strict stand-in: members without contacts, and unlimited quotas."""
     members = [
         {"id": one, "parent": "r-exam"} if isinstance(one, str) else {"parent": "r-exam", **one}
         for one in accounts
@@ -214,11 +214,11 @@ def make_world(*accounts: Mapping[str, Any] | str, **settings: Any) -> dict[str,
 
 
 def hides_its_context(error: BaseException) -> bool:
-    """Return whether a printed traceback leaves out the error behind it, which may hold values."""
+    """Return whether a printed traceback omits the error's cause, which may contain values."""
     return error.__cause__ is None and error.__suppress_context__
 
 
-# Of the run control and the reporter.
+# For the run control and the reporter.
 
 
 def make_queued(

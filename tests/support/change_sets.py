@@ -1,4 +1,4 @@
-"""CloudFormation's operations on the stacks of a FakeStacks: each ends as soon as it is begun."""
+"""CloudFormation's operations on the stacks of a FakeStacks, each of which ends at once."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -20,8 +20,8 @@ FUNCTION = {
 class FakeOperations:
     """Change sets, deletions and rollbacks.
 
-    `changes` are those of the next change sets, if any; `outcomes` how the next operations end,
-    one each, instead of well; `outputs` what a new stack has.
+    `changes` are the changes of the next change sets, if any. `outcomes` are final statuses of the
+    next operations, one each, instead of success. `outputs` are a new stack's outputs.
     """
 
     stacks: FakeStacks
@@ -48,7 +48,7 @@ class FakeOperations:
         return {f"cloudformation.{name}": answer for name, answer in answers.items()}
 
     def event(self, name: str, status: str, region: str = "us-east-1", **more: Any) -> None:
-        """Add an event of the stack, or with a LogicalResourceId of one of its resources."""
+        """Add an event of the stack or, with a LogicalResourceId, of one of its resources."""
         stack_id = self.stacks.stacks[region, name]["StackId"]
         event = {
             "EventId": str(next(self._numbers)),
@@ -60,7 +60,7 @@ class FakeOperations:
         self.stacks.events.setdefault(name, []).insert(0, {**event, **more})
 
     def end(self, name: str, status: str, region: str = "us-east-1", token: str = "") -> None:
-        """Let an operation of the stack end so."""
+        """End an operation of the stack with this status."""
         more = {"region": region, **({"ClientRequestToken": token} if token else {})}
         if "ROLLBACK" in status or status.endswith("FAILED"):
             failed = {"LogicalResourceId": "Broken", "ResourceStatusReason": "the name is taken"}

@@ -1,4 +1,4 @@
-"""Runs the scripts as a user does, with the real AWS CLI, against a stand-in or nothing."""
+"""Runs the scripts as users do, with the real AWS CLI, against a stand-in or nothing."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ Result = subprocess.CompletedProcess[str]
 
 @contextmanager
 def warm_aws() -> Iterator[None]:
-    """Start the AWS CLI faster, for as long as this lasts; without one, nothing is different."""
+    """Speed up starts of the AWS CLI within this context; do nothing without an AWS CLI."""
     if not (AWS_FOLDER / "aws").exists():
         yield
         return
@@ -54,18 +54,18 @@ _warm: list[Path] = []
 
 
 def aws_folder() -> Path:
-    """Return where the AWS CLI is that the programs under test find."""
+    """Return the folder in which the programs under test find the AWS CLI."""
     return _warm[-1] if _warm else AWS_FOLDER
 
 
 def needs_aws() -> None:
-    """Skip where there is no AWS CLI to run the scripts with."""
+    """Skip the test if there is no AWS CLI."""
     if not (AWS_FOLDER / "aws").exists():
         pytest.skip("no AWS CLI in .build/aws: scripts/test.sh makes it")
 
 
 def aws_2_folder() -> Path:
-    """Return where the AWS CLI 2 is; skip where there is none."""
+    """Return the folder of the AWS CLI 2; skip the test if there is none."""
     own = Path(shutil.which("aws") or AWS_FOLDER / "aws")
     for program in (AWS_2_FOLDER / "aws", own):
         if program.exists() and _version(program).startswith("aws-cli/2."):
@@ -93,7 +93,7 @@ def run(script: str, *options: str, environment: Mapping[str, str], answer: str 
 
 
 def source(commands: str) -> Result:
-    """Run commands with what the scripts share."""
+    """Run commands with the scripts' shared functions."""
     return subprocess.run(
         ["bash", "-c", f'set -euo pipefail; . "{COMMON}"; {commands}'],
         check=False,
@@ -103,7 +103,7 @@ def source(commands: str) -> Result:
 
 
 def environment_for(home: Path, **more: str) -> dict[str, str]:
-    """Return an environment with the AWS CLI and no account, nor a way out of this machine."""
+    """Return an environment with the AWS CLI, without an account or access to other machines."""
     return {
         "PATH": f"{aws_folder()}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(home),
@@ -135,9 +135,9 @@ class Cli:
 
 @dataclass
 class FakeAws:
-    """An `aws` that gives what it is told to, one answer a call, and the last one for ever.
+    """An `aws` that gives one fixed answer per call, and repeats the last one forever.
 
-    Only for what the real one does not do when asked: network failures in the midst of a run.
+    Only for what the real one cannot do on request: network failures during a run.
     """
 
     folder: Path
@@ -172,7 +172,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def without_aws(folder: Path) -> dict[str, str]:
-    """Return an environment with what the scripts need, but no AWS CLI."""
+    """Return an environment with the scripts' requirements, except the AWS CLI."""
     for tool in ("dirname", "awk", "cat"):
         (folder / tool).symlink_to(shutil.which(tool) or tool)
     return {"PATH": str(folder), "HOME": str(folder)}

@@ -1,4 +1,4 @@
-"""For the suites that run scripts: one stand-in a folder, and no way out of this machine."""
+"""Fixtures for suites that run scripts: a stand-in per folder, and no access to other machines."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +11,14 @@ from support.outside import outside
 
 @pytest.fixture(autouse=True, name="loopback")
 def _loopback() -> Iterator[None]:
-    """No program that a test started has asked anything of another machine."""
+    """Check that no program under test has called another machine."""
     yield
     outside().assert_unused()
 
 
 @pytest.fixture(scope="package", autouse=True, name="warm")
 def _warm() -> Iterator[None]:
-    """The AWS CLI starts without its imports."""
+    """Start the AWS CLI without its imports."""
     with warm_aws():
         yield
 

@@ -1,4 +1,4 @@
-"""A stopped clock for modules that ask `datetime.now`."""
+"""A stopped clock for modules that call `datetime.now`."""
 
 from datetime import UTC, datetime, tzinfo
 from types import ModuleType
@@ -8,12 +8,12 @@ from support.builders import NOW
 
 
 def stop_clock(patch: pytest.MonkeyPatch, *modules: ModuleType, at: datetime = NOW) -> None:
-    """Let `datetime.now` of the modules return always the same moment."""
+    """Make `datetime.now` in the modules always return the same time."""
 
     class Stopped(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            assert tz is UTC  # a time of day without its zone is nobody's
+            assert tz is UTC  # a time without its zone is ambiguous
             return at
 
     for module in modules:

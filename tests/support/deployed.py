@@ -1,4 +1,4 @@
-"""One deployed environment in process, for the operating commands to work on."""
+"""One deployed environment in process, for the operating commands."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deseri
 class Deployed:
     """The environment `dev` in us-east-1: its stack, tables, topic, queue and machine.
 
-    `aws` sets answers, `stacks` what CloudFormation has, `organization` the accounts.
+    `aws` sets answers, `stacks` CloudFormation's stacks, `organization` the accounts.
     """
 
     aws: FakeAws
@@ -45,7 +45,7 @@ class Deployed:
     queue_url: str
 
     def reset(self, accounts: int = 3) -> None:
-        """Begin again: so many drifted members, the default configuration, no answers set."""
+        """Start over with drifted members, the default configuration, and no answers set."""
         caller = {"Account": MANAGEMENT_ACCOUNT_ID, "Arn": PRINCIPAL}
         self.stacks.clear()
         self.aws.reset({**self.stacks.answers(), "sts.GetCallerIdentity": caller})
@@ -60,7 +60,7 @@ class Deployed:
 
     @property
     def stack(self) -> dict[str, Any]:
-        """The stack as DescribeStacks tells of it; changes to it are seen."""
+        """The stack as DescribeStacks returns it; changes to it take effect."""
         return self.stacks.stacks["us-east-1", STACK]
 
     def _put_stack(self) -> None:
@@ -109,7 +109,7 @@ class Deployed:
 
 @contextmanager
 def deployed(server: OrganizationServer) -> Iterator[Deployed]:
-    """Deploy the environment; `reset` makes it ready for a test."""
+    """Deploy the environment; `reset` prepares it for a test."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         patch.setenv("AWS_ENDPOINT_URL_ACCOUNT", server.url)
         patch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", server.url)

@@ -1,4 +1,4 @@
-"""An account to deploy into: CloudFormation's operations, SAM's bucket, and a `sam` that builds
+"""An account for deployments: CloudFormation's operations, SAM's bucket, and a `sam` that builds
 nothing."""
 
 import shutil
@@ -26,7 +26,7 @@ TRAIL = {
 
 @dataclass
 class Deploying:
-    """The account; `template` is what `sam package` makes, `commands` what `sam` was asked."""
+    """The account; `template` is the output of `sam package`, `commands` the calls of `sam`."""
 
     account: Deployed
     operations: FakeOperations
@@ -40,7 +40,7 @@ class Deploying:
 
     @property
     def stack(self) -> Json:
-        """The stack `dev` as DescribeStacks tells of it."""
+        """The stack `dev` as DescribeStacks returns it."""
         return self.account.stack
 
     def parameters(self, name: str = STACK, region: str = "us-east-1") -> dict[str, str]:
@@ -54,7 +54,7 @@ class Deploying:
         }
 
     def sent(self, operation: str) -> list[Json]:
-        """Return what was sent with each call of the operation."""
+        """Return the parameters of each call of the operation."""
         return [given for name, given in self.aws.sent if name == operation]
 
     def objects(self, bucket: str = BUCKET) -> list[str]:
@@ -62,7 +62,7 @@ class Deploying:
         return [each["Key"] for each in found]
 
     def releases(self) -> list[str]:
-        """Return the stored releases of dev, the oldest first."""
+        """Return the stored releases of dev, oldest first."""
         keys = [key for key in self.objects() if key.endswith("/parameters")]
         return sorted(key.split("/")[-2] for key in keys if key.startswith(f"{STACK}/"))
 
@@ -82,7 +82,7 @@ class Deploying:
 
 
 def deploying(account: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deploying:
-    """Make the account ready; nothing of an earlier test is in its bucket."""
+    """Prepare the account, with nothing from earlier tests in its bucket."""
     s3: Any = boto3.client("s3")
     for name in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
         for found in s3.list_objects_v2(Bucket=name).get("Contents", []):

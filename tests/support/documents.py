@@ -1,4 +1,4 @@
-"""The documents, and what they hold: commands, samples, sections, tables and links."""
+"""The documents and their contents: commands, samples, sections, tables and links."""
 
 import re
 import shlex
@@ -13,12 +13,12 @@ MACHINE = REPOSITORY / "statemachine/README.md"
 OPERATING = REPOSITORY / "scripts/README.md"
 TESTS = REPOSITORY / "tests/README.md"
 BENCHMARK = REPOSITORY / "scripts/benchmark/README.md"
-# Every command and sample of these is tested.
+# Every command and sample in these documents is tested.
 DOCUMENTS = (README, FAQ, MACHINE, OPERATING, TESTS, BENCHMARK)
 
 FENCE = "```"
 COMMAND_LANGUAGES = ("bash", "console")
-# Within a sentence: the beginnings of what somebody could type.
+# Within a sentence: text that begins like a command.
 INLINE = re.compile(
     r"`((?:bash |\./)?scripts/[\w-]+\.sh [^`]+|bash scripts/[^`]+|(?:aws|sam) [^`]+)`"
 )
@@ -26,7 +26,7 @@ INLINE = re.compile(
 
 @dataclass(frozen=True)
 class Sample:
-    """One fenced block or one command of it, or one command within a sentence."""
+    """A fenced block or one of its commands, or a command within a sentence."""
 
     document: str
     section: str
@@ -38,25 +38,25 @@ class Sample:
 
     @cached_property
     def words(self) -> list[str]:
-        """The words of a command, without redirections being understood."""
+        """The words of a command, including redirections as plain words."""
         return shlex.split(self.text, comments=True)
 
 
 def name_of(path: Path) -> str:
-    """Return the path inside the repository, which tells one README from another."""
+    """Return the path inside the repository, which distinguishes READMEs."""
     inside = path.is_relative_to(REPOSITORY)
     return str(path.relative_to(REPOSITORY)) if inside else path.name
 
 
 def section_of(path: Path, title: str) -> str:
-    """Return a section of a document, with its title, up to the next title of any level."""
+    """Return a section of a document with its title, up to the next title of any level."""
     sections = _sections(path)
     assert title in sections, f"{name_of(path)} has no section {title!r}"
     return sections[title]
 
 
 def _sections(path: Path) -> dict[str, str]:
-    """Return the text under each title; a line of a fenced block that begins with # is none."""
+    """Return the text under each title; lines with # in fenced blocks are not titles."""
     sections, title, fenced = {"": ""}, "", False
     for line in path.read_text().splitlines(keepends=True):
         fenced ^= line.startswith(FENCE)
@@ -67,7 +67,7 @@ def _sections(path: Path) -> dict[str, str]:
 
 
 def samples_of(path: Path) -> list[Sample]:
-    """Return every sample of a document; of commands, each for itself."""
+    """Return every sample of a document, with each command separately."""
     document = name_of(path)
     found: list[Sample] = []
     section, language, block = "", "", None

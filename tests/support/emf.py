@@ -1,11 +1,11 @@
-"""Reads metrics where the functions write them: as lines of the log."""
+"""Reads the functions' metrics from their log."""
 
 import json
 from typing import Any
 
 
 def blobs(log: str) -> list[dict[str, Any]]:
-    """Return each line that CloudWatch makes metrics of."""
+    """Return each log line from which CloudWatch creates metrics."""
     return [json.loads(line) for line in log.splitlines() if line.startswith('{"_aws":')]
 
 

@@ -1,4 +1,4 @@
-"""EventBridge's matching and input transformation as documented, as far as the rules use them."""
+"""EventBridge's documented matching and input transformation, as far as the rules use them."""
 
 import json
 import re
@@ -8,7 +8,7 @@ ABSENT = object()
 
 
 def matches(pattern: dict[str, Any], event: Any) -> bool:
-    """Tell whether an event matches: every field of the pattern, by one of its alternatives."""
+    """Tell whether an event matches one alternative of every field in the pattern."""
     for field, expected in pattern.items():
         if field == "$or":
             if not any(matches(branch, event) for branch in expected):
@@ -30,7 +30,7 @@ def _alternative_matches(alternative: Any, value: Any) -> bool:
     if operator == "exists":
         is_leaf = value is not ABSENT and not isinstance(value, dict)
         return bool(is_leaf == operand)
-    if not isinstance(value, str):  # of the operators below, none matches what is absent
+    if not isinstance(value, str):  # no operator below matches an absent field
         return False
     if operator == "prefix":
         return value.startswith(operand)
@@ -65,7 +65,7 @@ def _requires(pattern: Any, fields: list[str]) -> bool:
 
 
 def transform(transformer: dict[str, Any], event: dict[str, Any]) -> Any:
-    """Return the input that a target gets; in a template that is one string, values go unquoted."""
+    """Return the input of a target; a template that is one string takes values unquoted."""
     template: str = transformer["InputTemplate"]
     is_string = template.startswith('"')
 

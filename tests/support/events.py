@@ -1,7 +1,7 @@
-"""The events that rules are tried with: documented samples, and near misses derived from them.
+"""The events for testing rules: documented samples, and near misses derived from them.
 
-`tests/events` holds the samples. Each is an event that AWS's documentation prints, in this
-organization's numbers, or one that the documents and `validate.sh --deep` use as a file:
+`tests/events` holds the samples. Each is an event from AWS's documentation, with this
+organization's IDs, or one that the documents and `validate.sh --deep` use as a file:
 
 - put-, delete- and get-alternate-contact: Account Management, "Logging API calls with CloudTrail";
   -root and -member are the same call by the root user, and by a processor for a member
@@ -42,7 +42,7 @@ SAMPLES: dict[str, Json] = {
 
 
 def variant(name: str, event: Json, change: Json) -> Json:
-    """Return a copy of the event with its own ids, and with other values at dotted paths."""
+    """Return a copy of the event with new IDs, and with new values at dotted paths."""
     event = copy.deepcopy(event)
     ids = {"id": name, "detail.eventID": f"{name} in CloudTrail"}
     own = {path: str(uuid.uuid5(uuid.NAMESPACE_OID, seed)) for path, seed in ids.items()}
@@ -60,7 +60,7 @@ def variant(name: str, event: Json, change: Json) -> Json:
     return event
 
 
-# Changes: who calls, what, where, and how it ends.
+# Changes: the caller, the call, its location, and its result.
 
 
 def call(name: str, parameters: Json | None) -> Json:
@@ -90,13 +90,13 @@ def by(identity: Json) -> Json:
 
 
 def parameters(sample: str) -> Json:
-    """Return what a sample's call asks for."""
+    """Return the parameters of a sample's call."""
     found: Json = SAMPLES[sample]["detail"]["requestParameters"]
     return found
 
 
 def caller(sample: str, **replaced: str) -> Json:
-    """Return who makes a sample's call, with other words in all their texts."""
+    """Return the caller of a sample's call, with words replaced in all text."""
     text = json.dumps(SAMPLES[sample]["detail"]["userIdentity"])
     for old, new in replaced.items():
         text = text.replace(old, new)
@@ -181,9 +181,9 @@ CLOSE_STATUS = "detail.serviceEventDetails.closeAccountStatus"
 MANAGED_STATUS = "detail.serviceEventDetails.createManagedAccountStatus"
 UPDATED_STATUS = "detail.serviceEventDetails.updateManagedAccountStatus"
 
-# The name of each derived event: the one that it is derived from, and the change.
+# Derived events by name: the original event, and the change.
 DERIVED: dict[str, tuple[str, Json]] = {
-    # The alternate contacts, by others and in other spellings.
+    # The alternate contacts, by other callers and in other spellings.
     f"{PUT}-user": (PUT, by(USER)),
     f"{PUT}-user-with-mfa": (
         PUT,
@@ -207,7 +207,7 @@ DERIVED: dict[str, tuple[str, Json]] = {
         {"detail.errorCode": "ResourceNotFoundException", "detail.errorMessage": "None is set."},
     ),
     f"{PUT}-other-account": (PUT, recorded_in(MEMBER)),
-    # Anybody may put an event with another source than AWS's.
+    # Anyone may put an event with a source other than AWS's.
     f"{PUT}-not-of-aws": (PUT, NOT_OF_AWS),
     # Writes to a member: the processors', the root user's, and a team's.
     f"{PUT}-member-pascal": (
@@ -225,10 +225,10 @@ DERIVED: dict[str, tuple[str, Json]] = {
         call("DeleteAlternateContact", {**pascal(DELETE), **FOR_MEMBER_PASCAL}),
     ),
     f"{GOT}-member": (f"{PUT}-member", call("GetAlternateContact", {**GET, **FOR_MEMBER})),
-    # Writes that do not show whom they are about: of a processor, and of somebody else.
+    # Writes that do not show their target: by a processor, and by another caller.
     f"{PUT}-masked": (f"{PUT}-member", MASKED),
     f"{PUT}-masked-of-a-team": (PUT, MASKED),
-    # The primary contact, for which AWS prints no sample.
+    # The primary contact, for which AWS documents no sample.
     PRIMARY: (PUT, call("PutContactInformation", PUT_PRIMARY)),
     f"{PRIMARY}-user": (PRIMARY, by(USER)),
     f"{PRIMARY}-pascal": (PRIMARY, call("PutContactInformation", pascal(PUT_PRIMARY))),
@@ -300,7 +300,7 @@ DERIVED: dict[str, tuple[str, Json]] = {
         "close-account",
         call("TagResource", {"resourceId": MEMBER, "tags": [{"key": "***", "value": "***"}]}),
     ),
-    # Accounts that come and go.
+    # Accounts that join and leave.
     f"{CREATED}-as-api-call": (CREATED, API),
     f"{CREATED}-in-progress": (CREATED, {f"{CREATE_STATUS}.state": "IN_PROGRESS"}),
     f"{CREATED}-failed": (
@@ -368,7 +368,7 @@ DERIVED: dict[str, tuple[str, Json]] = {
         "execution-timed-out",
         execution(OTHER_MACHINE, "other-timed-out"),
     ),
-    # Executions that recovery started, and others that look a little like them.
+    # Executions that recovery started, and similar ones.
     "execution-aborted-recovery": (STOPPED_BY_HAND, BY_RECOVERY),
     "execution-timed-out-recovery": ("execution-timed-out", BY_RECOVERY),
     "execution-failed-recovery-compact": (
@@ -400,11 +400,11 @@ for _name, (_of, _change) in DERIVED.items():
 
 
 def event(name: str) -> Json:
-    """Return a copy of an event, to be changed further."""
+    """Return a copy of an event for further changes."""
     return copy.deepcopy(EVENTS[name])
 
 
-# What happens to the management account's own contacts, by the event source.
+# Changes of the management account's own contacts, by event source.
 CONTACT_CHANGES = {
     "put-alternate-contact",
     "put-alternate-contact-masked-of-a-team",
@@ -431,12 +431,12 @@ OTHER_CONTACT_CHANGES = {
     "set-contact-address",
     "set-contact-address-user",
 }
-# What only the stack itself knows to be its own.
+# Events that only the stack can identify as changes of its own contacts.
 MASKED_CONTACT_CHANGES = {"put-alternate-contact-masked", "put-contact-information-masked"}
 OTHER_MASKED_CONTACT_CHANGES = {"put-contact-information-masked-console"}
 
 STOPPED = "ExecutionStoppedRule"
-# Of all events, the ones that each rule matches; every other one is a near miss.
+# The events that each rule matches; every other event is a near miss.
 MATCHING = {
     event_rule("ContactChanged"): CONTACT_CHANGES,
     event_rule("BillingContactChanged"): OTHER_CONTACT_CHANGES,
@@ -483,7 +483,7 @@ MATCHING = {
 
 
 def moto_matches(pattern: Json, event: Any) -> bool:
-    """Tell what moto's matcher says."""
+    """Return the result of moto's matcher."""
     return bool(EventPattern.load(json.dumps(pattern)).matches_event(event))
 
 

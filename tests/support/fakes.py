@@ -18,7 +18,7 @@ from support.builders import PLANNED_AT, SYNC_ID, make_queued
 class FakeContacts:
     """The contacts of some accounts.
 
-    `failures` maps (operation, account, type) to an error; `stale` to what a read still shows.
+    `failures` maps (operation, account, type) to an error, `stale` maps contacts to stale reads.
     """
 
     def __init__(self, contacts: Mapping[tuple[str | None, str], Contact] | None = None) -> None:
@@ -52,7 +52,7 @@ class FakeContacts:
 
 
 class FakeReplaced:
-    """What runs replaced, by run, account and type. `before` must hold when something is stored."""
+    """Replaced contacts, by run, account and type. `before` must hold at each store."""
 
     def __init__(self) -> None:
         self.stored: dict[tuple[str, str, ContactType], Replaced] = {}
@@ -60,23 +60,23 @@ class FakeReplaced:
         self.before: Callable[[], object] = lambda: True
 
     def store(self, sync_id: str, account_id: str, name: ContactType, replaced: Replaced) -> None:
-        """Store it, if nothing is."""
+        """Store the contact, unless one is stored already."""
         assert self.before()
         if self.failure:
             raise self.failure
         self.stored.setdefault((sync_id, account_id, name), replaced)
 
     def load(self, sync_id: str, account_id: str, name: ContactType) -> Replaced:
-        """Load it."""
+        """Return the stored contact."""
         if self.failure:
             raise self.failure
         return self.stored[sync_id, account_id, name]
 
 
 class FakeStates:
-    """One account's state: what it says is given, what is intended and recorded is kept.
+    """One account's state: returns a given state, and keeps intentions and records.
 
-    `is_late`: a newer run has recorded the account, so that neither is stored.
+    `is_late`: a newer run has recorded the account, so neither is stored.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class FakeStates:
         return AccountState(self.known, self.holder, self.planned_at)
 
     def intend(self, _task: AccountTask, writes: Mapping[ContactType, Write]) -> bool:
-        """Keep writes that are about to happen."""
+        """Keep planned writes."""
         if not self.is_late:
             self.intended.append(dict(writes))
         return not self.is_late
@@ -115,7 +115,7 @@ class FakeStates:
 
 
 class FakeTime:
-    """A clock that moves when somebody sleeps."""
+    """A clock that advances on sleep."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
@@ -126,7 +126,7 @@ class FakeTime:
         return round(self.now * 1e9)
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock."""
+        """Advance the clock."""
         self.slept.append(seconds)
         self.now += seconds
 
@@ -134,7 +134,7 @@ class FakeTime:
 class FakeLock:
     """The lock item and the queued requests.
 
-    `before` runs before each operation with the operation's name, as what others do meanwhile.
+    `before` runs before each operation, with its name, to simulate concurrent changes.
     """
 
     def __init__(self, holder: str | None = None, **item: Any) -> None:
@@ -147,18 +147,18 @@ class FakeLock:
         self.requests[name] = make_queued(name, request, **changes)
 
     def continue_undo(self, name: str, dead: str) -> None:
-        """Note on a queued undo which dead run it continues."""
+        """Record the dead run that a queued undo continues."""
         if name in self.requests:
             one = self.requests[name]
             self.requests[name] = replace(one, request=replace(one.request, continues=[dead]))
 
     def read(self) -> Lock:
-        """Return the lock as it is now."""
+        """Return the current lock."""
         self.before("read")
         return Lock.from_item(self.item)
 
     def take(self, sync_id: str, at: datetime) -> bool:
-        """Hold the lock, if nobody else does."""
+        """Take the lock, unless it is held."""
         self.before("take")
         if self.item.get("holder", sync_id) != sync_id:
             return False
@@ -177,7 +177,7 @@ class FakeLock:
         return True
 
     def record_plan(self, sync_id: str, planned_at: str, held: Mapping[str, str]) -> bool:
-        """Store the plan's time and the entries that stay true."""
+        """Store the plan's time and the entries that remain valid."""
         self.before("record_plan")
         if self.item.get("holder") != sync_id or self.item.get("planned_at", "") > planned_at:
             return False
@@ -185,7 +185,7 @@ class FakeLock:
         return True
 
     def record_end(self, sync_id: str, planned_at: str, held: Mapping[str, str]) -> bool:
-        """Store what the run tried everywhere, and remove what version 1 queued."""
+        """Store what the run tried in every account, and remove what version 1 queued."""
         self.before("record_end")
         if (self.item.get("holder"), self.item.get("planned_at")) != (sync_id, planned_at):
             return False
@@ -207,12 +207,12 @@ class FakeLock:
         self.requests[queued.name] = queued
 
     def queued(self) -> list[QueuedRequest]:
-        """Return every queued request, the oldest first."""
+        """Return every queued request, oldest first."""
         self.before("queued")
         return sorted(self.requests.values(), key=lambda one: (one.queued_at, one.name))
 
     def has_queued(self) -> bool:
-        """Return whether anything waits for a run."""
+        """Return whether any request is queued."""
         self.before("has_queued")
         return bool(self.requests) or "pending" in self.item
 
@@ -235,7 +235,7 @@ class FakeRuns:
         self.before_update: Callable[[], None] = lambda: None
 
     def read(self, started_at: str, sync_id: str) -> dict[str, Any]:
-        """Return the run's item, empty where there is none."""
+        """Return the run's item, empty if there is none."""
         return dict(self.items.get(f"{started_at}#{sync_id}", {}))
 
     def find(self, sync_id: str) -> dict[str, Any] | None:
@@ -266,7 +266,7 @@ class FakeRuns:
 
 
 class FakeExecutions:
-    """Executions by name; one that is not there is unknown."""
+    """Executions by name; others are unknown."""
 
     def __init__(self, *executions: Execution) -> None:
         self.executions = {execution.name: execution for execution in executions}
@@ -306,7 +306,7 @@ class FakeBucket:
 
 
 class FakeAccountItems:
-    """The account items as the reporter reads them; keeps the items of runs that it writes."""
+    """The account items that the reporter reads, and the run items that it writes."""
 
     def __init__(self, items: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self._items = dict(items or {})
@@ -316,7 +316,7 @@ class FakeAccountItems:
     def items(
         self, account_ids: Iterable[str], sync_id: str, started_at: str, *, dry_run: bool
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield each account's item; a dry run's is the one that its reporter replaces."""
+        """Yield each account's item; in a dry run, the one that its reporter replaces."""
         self.asked.append((sync_id, started_at, dry_run))
         rewritten = {item["pk"].removeprefix("ACCOUNT#"): item for item in self.written}
         items = {**self._items, **rewritten} if dry_run else self._items

@@ -1,4 +1,4 @@
-"""Ends a script in the middle: while a certain call of the AWS CLI is under way."""
+"""Interrupts a script during a particular call of the AWS CLI."""
 
 import os
 import signal
@@ -28,9 +28,9 @@ def interrupt(
     number: signal.Signals,
     after: int = 0,
 ) -> Ended:
-    """Send the signal while the script's call, of a pattern as `case` has them, takes its time.
+    """Send the signal during a call of the script that matches the shell pattern `call`.
 
-    `after` so many calls of that kind, which are made.
+    The first `after` matching calls complete.
     """
     folder.mkdir(exist_ok=True)
     (folder / "made").write_text("")
@@ -51,7 +51,7 @@ def interrupt(
         start_new_session=True,
     ) as running:
         wait_until(lambda: (folder / "begun").exists() or running.poll() is not None)
-        # As a terminal does, and as a runner of jobs does.
+        # To the process group, as terminals and job runners do.
         os.killpg(running.pid, number)
         stdout, stderr = running.communicate(timeout=60)
     assert (folder / "begun").exists(), stderr

@@ -1,4 +1,4 @@
-"""The deployed system as tests drive it: a fresh organization and empty tables for each test."""
+"""The deployed system under test, with a new organization and empty tables for each test."""
 
 import os
 import time
@@ -15,7 +15,7 @@ from standin.tables import Tables
 
 Json = dict[str, Any]
 
-# Enough for a run in a stand-in that shares two cores with other work; never reached when well.
+# Enough for a run in a stand-in that shares two cores with other work; reached only on failure.
 RUN_SECONDS = 240.0
 
 
@@ -32,7 +32,7 @@ class Machine(Tables):
         self._message_count = 0
 
     def reset(self, world: Mapping[str, Any], **config: Any) -> None:
-        """Begin again: this organization, this configuration over the default, no state."""
+        """Start over with this organization, this configuration over the default, and no state."""
         self.standin.clear_faults()
         if self._recovers:
             self.await_recoveries()
@@ -44,10 +44,10 @@ class Machine(Tables):
         self._message_count = len(self.stack.messages())
 
     def await_recoveries(self) -> None:
-        """Wait until nothing runs, and each execution that died was recovered.
+        """Wait until nothing runs, and each dead execution has been recovered.
 
-        Only then nothing is left that reads or writes the tables. A recovery that died itself has
-        none. What has not ended in time fails one test, not each that follows.
+        Only then does nothing read or write the tables. A dead recovery has no recovery. Executions
+        that do not end in time fail one test, not every later one.
         """
         deadline = time.monotonic() + RUN_SECONDS
         while True:
@@ -86,7 +86,7 @@ class Machine(Tables):
         return execution
 
     def outcome(self, execution_input: Any = None) -> Outcome:
-        """Start an execution and return how it ended."""
+        """Start an execution and return its outcome."""
         return self.stack.start(execution_input).wait(RUN_SECONDS)
 
     def messages(self) -> list[Any]:
@@ -94,7 +94,7 @@ class Machine(Tables):
         return self.stack.messages()[self._message_count :]
 
     def writes(self) -> list[Json]:
-        """Return every write of a contact that was tried since the last reset or clear."""
+        """Return every attempted write of a contact since the last reset or clear."""
         return [
             call
             for call in self.organization.calls()
@@ -102,7 +102,7 @@ class Machine(Tables):
         ]
 
     def item(self, pk: str, sk: str) -> Json:
-        """Return one item of the state table, empty where there is none."""
+        """Return one item of the state table, empty if there is none."""
         return next((i for i in self.items() if (i["pk"], i["sk"]) == (pk, sk)), {})
 
     def queue(self) -> list[str]:
@@ -121,7 +121,7 @@ class Machine(Tables):
 
 
 def _dead_execution(execution_input: Any) -> str | None:
-    """Return which dead execution the input is a recovery of, None for any other input."""
+    """Return the dead execution that the input recovers, None for any other input."""
     trigger = execution_input.get("trigger") if isinstance(execution_input, dict) else None
     return trigger.get("execution_arn") if isinstance(trigger, dict) else None
 
@@ -130,7 +130,7 @@ def _dead_execution(execution_input: Any) -> str | None:
 def machine(
     *, triggers: str, speed: float = 100.0, environment: str = "dev", record_calls: bool = False
 ) -> Iterator[Machine]:
-    """Deploy the real template to a stand-in; speed shortens waits and raises quotas."""
+    """Deploy the real template to a stand-in; `speed` shortens waits and raises quotas."""
     with _standin(speed, record_calls=record_calls) as standin:
         yield deployed(standin, triggers, environment)
 
@@ -142,7 +142,7 @@ def deployed(standin: RunningStandin, triggers: str, environment: str = "dev") -
 
 
 def _standin(speed: float, *, record_calls: bool) -> AbstractContextManager[RunningStandin]:
-    """Take the stand-in that STANDIN_URL and STANDIN_ORGANIZATION_URL name, or start one."""
+    """Return the stand-in at STANDIN_URL and STANDIN_ORGANIZATION_URL, or start one."""
     if url := os.environ.get("STANDIN_URL"):
         return nullcontext(RunningStandin(url, os.environ["STANDIN_ORGANIZATION_URL"]))
     return Standin(accounts=0, speed=speed, world=drifted_world(0), record_calls=record_calls)

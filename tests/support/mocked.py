@@ -1,4 +1,4 @@
-"""The mock configuration as tests read it."""
+"""Reads the mock configuration for tests."""
 
 import json
 from typing import Any

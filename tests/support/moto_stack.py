@@ -1,4 +1,4 @@
-"""What the template deploys and the functions use, made in moto."""
+"""The template's resources that the functions use, created in moto."""
 
 import importlib
 import json
@@ -68,7 +68,7 @@ def create_state_machine() -> tuple[Any, str]:
 
 
 class Cloud:
-    """Clients of everything behind the functions, and the functions themselves."""
+    """Clients for the resources that the functions use, and the functions themselves."""
 
     def __init__(self, organization: OrganizationClient) -> None:
         self.organization = organization
@@ -79,7 +79,7 @@ class Cloud:
         self.stepfunctions, self.machine_arn = create_state_machine()
 
     def start_execution(self, name: str, execution_input: str = "{}") -> str:
-        """Start an execution, which runs until it is stopped; return its ARN."""
+        """Start an execution that runs until it is stopped; return its ARN."""
         answer = self.stepfunctions.start_execution(
             stateMachineArn=self.machine_arn, name=name, input=execution_input
         )

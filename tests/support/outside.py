@@ -1,4 +1,4 @@
-"""The way out of this machine, for the programs under test: it leads nowhere and is watched."""
+"""Blocks and records requests of the programs under test to other machines."""
 
 import socketserver
 import threading
@@ -6,7 +6,7 @@ from functools import cache
 
 
 class Outside:
-    """A proxy that refuses, and knows what was asked of it."""
+    """A proxy that refuses and records every request."""
 
     def __init__(self) -> None:
         self.requests: list[bytes] = []
@@ -19,13 +19,13 @@ class Outside:
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
 
-        # Serves as long as the tests run.
+        # Never stopped: it serves until the tests end.
         server = Server(("127.0.0.1", 0), Recorder)
         self.url = f"http://127.0.0.1:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def variables(self) -> dict[str, str]:
-        """What makes the AWS and SAM CLIs, pip and curl go through it, but for loopback."""
+        """Return the variables that route the AWS and SAM CLIs, pip and curl through the proxy."""
         return {
             "HTTP_PROXY": self.url,
             "HTTPS_PROXY": self.url,
@@ -33,17 +33,17 @@ class Outside:
             "https_proxy": self.url,
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
-            # Has an address of its own, which no proxy is asked for.
+            # The metadata service has its own address, which bypasses proxies.
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
     def assert_unused(self) -> None:
-        """Fail if anything was asked since the last time."""
+        """Fail if there was any request since the last call."""
         requests, self.requests[:] = list(self.requests), []
         assert not requests, f"asked of other machines: {requests}"
 
 
 @cache
 def outside() -> Outside:
-    """Return the one of this process."""
+    """Return the process's only proxy."""
     return Outside()

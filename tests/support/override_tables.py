@@ -1,7 +1,7 @@
-"""Organizations with overrides, and which contact each account gets: one table for every level.
+"""Organizations with overrides, and the contacts that each account gets, for all test levels.
 
-An account is a letter, a unit the path to it; `ids` makes IDs of both that no other case has, so
-that all cases fit into one organization.
+A letter stands for an account, a path for a unit. `account` and `unit` make IDs that are unique to
+the case, so that all cases fit into one organization.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 from support.builders import ALTERNATE_FIELDS, PRIMARY_FIELDS
 
 Json = dict[str, Any]
-# Accounts or units, and what they get.
+# Accounts or units, and their contacts.
 Rule = tuple[str, Mapping[str, str]]
 
 ROOT = "r-exam"
@@ -25,7 +25,7 @@ BOOK: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Step:
-    """Where accounts are, the overrides, and what each account gets; the rest gets the source's."""
+    """The accounts' units, the overrides, and the accounts' contacts, the source's by default."""
 
     where: Mapping[str, str]
     overrides: Sequence[Rule]
@@ -34,7 +34,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Case:
-    """A case in one step, or in two with a run after each."""
+    """A case with one step, or two with a run after each."""
 
     number: int
     name: str
@@ -69,7 +69,7 @@ class Case:
         ]
 
     def expected(self, step: int = 0) -> dict[str, dict[str, str]]:
-        """Return what each account gets by contact type, where it is not the source's."""
+        """Return each account's contacts by type, except those of the source."""
         gets = self.steps[step].gets
         return {self.account(one): dict(gets.get(one, {})) for one in self.steps[step].where}
 

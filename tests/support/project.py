@@ -22,7 +22,7 @@ from support.cli import ACCESS_KEYS, REPOSITORY, Result, environment_for
 
 SAM = REPOSITORY / ".build/sam/bin/sam"
 ACCOUNT = "999999999999"
-# The functions' runtime must be a Python on PATH, and this one is there.
+# The functions' runtime must be a Python on PATH, as this one is.
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 DEPLOYMENT = ("--account-id", ACCOUNT, "--yes", "--parameter", f"Runtime={RUNTIME}")
@@ -32,7 +32,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Project:
-    """A copy of the project that can be changed, and an account."""
+    """A modifiable copy of the project, and an account."""
 
     standin: Standin
     folder: Path
@@ -59,7 +59,7 @@ class Project:
         return ["bash", str(script), "--environment", "dev", *map(str, options)]
 
     def run(self, name: str, *options: Any, code: int = 0) -> Result:
-        """Run a command's script of the copy; it must end with the code."""
+        """Run a command's script in the copy; check its exit code."""
         result = subprocess.run(
             self.command(name, *options),
             env=self.environment,
@@ -81,10 +81,10 @@ class Project:
         assert old in text
         path.write_text(text.replace(old, new, 1))
 
-    # What there is in the account.
+    # Contents of the account.
 
     def stack(self) -> Json:
-        """Return the stack as describe-stacks does, empty where there is none."""
+        """Return the stack as describe-stacks does, empty if there is none."""
         client = self.standin.client("cloudformation")
         try:
             found: list[Json] = client.describe_stacks(StackName="aws-contact-sync-dev")["Stacks"]
@@ -100,7 +100,7 @@ class Project:
 
 
 def make_wheel(folder: Path) -> None:
-    """Make one package of the functions and all they need, for SAM to install."""
+    """Build one package of the functions and their requirements, for SAM to install."""
     folder.mkdir()
     wheel = folder / "everything-1-py3-none-any.whl"
     shutil.copyfile(build_package(REPOSITORY / "functions", BUILD, MINISTACK_PYTHON), wheel)
@@ -116,7 +116,7 @@ def make_wheel(folder: Path) -> None:
 
 @contextmanager
 def project(folder: Path, accounts: int) -> Iterator[Project]:
-    """Copy the project; the functions' requirements are one wheel of what the stand-in has."""
+    """Copy the project, with the stand-in's packages in one wheel as the only requirement."""
     if not SAM.exists():
         pytest.skip("no SAM CLI in .build/sam: scripts/test.sh makes it")
     for name in ("functions", "statemachine", "scripts"):
@@ -129,7 +129,7 @@ def project(folder: Path, accounts: int) -> Iterator[Project]:
     (folder / "bin").mkdir()
     for name, target in (("sam", SAM), (RUNTIME, Path(sys.executable))):
         (folder / "bin" / name).symlink_to(target)
-    # Once a week SAM asks for a newer version of itself.
+    # SAM checks weekly for a newer version of itself.
     (folder / "home/.aws-sam").mkdir(parents=True)
     checked = json.dumps({"lastVersionCheck": time.time()})
     (folder / "home/.aws-sam/metadata.json").write_text(checked)

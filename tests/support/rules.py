@@ -1,4 +1,4 @@
-"""The rules of the design, which tests are marked with: `@pytest.mark.rule(9)`."""
+"""The design rules for marking tests: `@pytest.mark.rule(9)`."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Reads everything that a stand-in stores, so that a test can look for what must not be there."""
+"""Reads everything that a stand-in stores, so that tests can search for forbidden values."""
 
 import json
 import re
@@ -18,7 +18,7 @@ Text = tuple[str, str]
 
 
 def contact_values(world: Mapping[str, Any]) -> set[str]:
-    """Return every contact value of a world that is long enough to be searched for."""
+    """Return every contact value of a world that is long enough to search for."""
     return {
         value
         for contacts in world["contacts"].values()
@@ -31,17 +31,17 @@ def contact_values(world: Mapping[str, Any]) -> set[str]:
 def search(standin: RunningStandin, values: Iterable[str]) -> list[str]:
     """Return where any of the values is stored, as `value: place`.
 
-    Left out are only the deployed artifacts, the live source objects, what runs replaced and the
-    address book, which are the places where contact values may be.
+    Skips only the places where contact values may be: the deployed artifacts, the live source
+    objects, replaced contacts, and the address book.
     """
     return find(values, ((where, _unescape(text)) for where, text in _stored_texts(standin)))
 
 
 def find(values: Iterable[str], texts: Iterable[Text]) -> list[str]:
-    """Return where any of the values stands, as `value: place`.
+    """Return where any of the values occurs, as `value: place`.
 
-    Thousands of values in megabytes of text: only values whose beginning is in a text are looked
-    for in it.
+    There are thousands of values and megabytes of text, so this searches a text only for values
+    whose beginnings occur in it.
     """
     beginnings: dict[str, list[str]] = {}
     for value in values:
@@ -106,7 +106,7 @@ def _items(client: Any) -> Iterator[Text]:
 
 
 def _is_book(item: Mapping[str, Any]) -> bool:
-    """Tell whether the item is the address book, or what was replaced of it."""
+    """Tell whether the item is the address book or a replaced version of it."""
     key = item.get("config_key", {}).get("S", "")
     return bool(key == "contacts" or key.startswith("replaced#contacts#"))
 
@@ -135,7 +135,7 @@ def _pages(client: Any, operation: str, member: str, **options: Any) -> Iterator
 
 
 def _unescape(text: str) -> str:
-    """Undo JSON's escapes, so that a value is found in JSON within JSON too."""
+    """Undo JSON's escapes, to find values in nested JSON, too."""
     decoded = re.sub(r"\\+u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
     return re.sub(r"\\+([\"/])", r"\1", decoded)
 

@@ -1,4 +1,4 @@
-"""The expanded template as one deployment has it: conditions and references resolved."""
+"""The expanded template of one deployment, with conditions and references resolved."""
 
 import copy
 import re
@@ -16,7 +16,7 @@ ACCOUNT = "999999999999"
 ORGANIZATION = "o-exampleorg1"
 REGION = "us-east-1"
 
-# What CloudFormation answers to GetAtt Arn: everything after arn:<partition>:.
+# CloudFormation's results of GetAtt Arn, after arn:<partition>:.
 ARNS = {
     "AWS::DynamoDB::Table": "dynamodb:{region}:{account}:table/{TableName}",
     "AWS::Events::Rule": "events:{region}:{account}:rule/{Name}",
@@ -54,17 +54,17 @@ NO_VALUE = object()
 
 
 def event_rule(event: str) -> str:
-    """Return the logical id of the rule that SAM makes of an event of the state machine."""
+    """Return the logical ID of SAM's rule for an event of the state machine."""
     return f"ContactSyncStateMachine{event}"
 
 
 def event_role(event: str) -> str:
-    """Return the logical id of the role that such a rule starts the state machine with."""
+    """Return the logical ID of the role with which such a rule starts the state machine."""
     return f"{event_rule(event)}Role"
 
 
 def source_template() -> dict[str, Any]:
-    """Return template.yaml as it is written."""
+    """Return template.yaml unchanged."""
     template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
     return template
 
@@ -76,7 +76,7 @@ def forwarding_template() -> dict[str, Any]:
 
 
 def expand(template: dict[str, Any]) -> dict[str, Any]:
-    """Return what the SAM transform makes of the template once it is packaged."""
+    """Return the packaged template after the SAM transform."""
     packaged = copy.deepcopy(template)
     packaged["Globals"]["Function"]["CodeUri"] = "s3://packages/functions.zip"
     machine = packaged["Resources"]["ContactSyncStateMachine"]
@@ -124,7 +124,7 @@ class Stack:
         }
 
     def deployed(self) -> dict[str, Any]:
-        """Return a template of the deployed resources, in which nothing is left to resolve."""
+        """Return a template of the deployed resources, with everything resolved."""
         resources = {
             logical_id: {
                 **{key: resource[key] for key in ("Type", "Metadata") if key in resource},
@@ -142,7 +142,7 @@ class Stack:
         return properties
 
     def physical_names(self) -> set[str]:
-        """Return every name that the template gives."""
+        """Return every name that the template assigns."""
         return {
             properties[key]
             for _, resource in self._deployed()
@@ -237,7 +237,7 @@ class Stack:
         return next((self.resolve(properties[key]) for key in NAMES if key in properties), name)
 
     def _bucket_name(self, logical_id: str) -> str:
-        """Return a name such as CloudFormation gives a bucket that has none."""
+        """Return a name like those that CloudFormation generates for unnamed buckets."""
         return f"{self.name}-{logical_id}".lower()
 
     def _attribute(self, logical_id: str, attribute: str) -> str:

@@ -1,9 +1,9 @@
-"""Starts the AWS CLI without its time for imports: each call is a fork of one process.
+"""Starts the AWS CLI without the time for its imports: each call forks one process.
 
-`warm.py serve SOCKET MODULE` runs under the program's own Python, and there calls the `main` of
-the module for each client, with the client's arguments, variables, folder and open files.
-`warm.py call SOCKET ARGUMENT...` is a client: what it is told by signals, it passes on, and it
-ends as the program does. What runs is the program's own code, from its first line on.
+`warm.py serve SOCKET MODULE` runs under the program's own Python, and calls the module's `main`
+for each client, with the client's arguments, variables, folder and open files.
+`warm.py call SOCKET ARGUMENT...` is a client: it forwards signals to the program, and ends as
+the program does. The program's own code runs in full, from its first line.
 """
 
 import array
@@ -18,7 +18,7 @@ STANDARD_FILES = (0, 1, 2)
 
 
 def call(path: str, arguments: list[str]) -> None:
-    """Have the program run, and end as it does."""
+    """Run the program, and end as it does."""
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(path)
         variables = [f"{name}={value}" for name, value in os.environ.items()]
@@ -39,7 +39,7 @@ def call(path: str, arguments: list[str]) -> None:
 
 
 def receive(connection: socket.socket, size: int) -> bytes:
-    """Read exactly so many bytes."""
+    """Read exactly `size` bytes."""
     data = b""
     while len(data) < size:
         more = connection.recv(size - len(data))
@@ -50,8 +50,8 @@ def receive(connection: socket.socket, size: int) -> bytes:
 
 
 def serve(path: str, module: str) -> None:
-    """Answer clients until standard input ends, which is when the tests do."""
-    import importlib  # noqa: PLC0415 - the client starts without them
+    """Serve clients until standard input closes, when the tests end."""
+    import importlib  # noqa: PLC0415 - not needed by the client
     import select  # noqa: PLC0415
 
     before = dict(os.environ)
@@ -72,9 +72,9 @@ def serve(path: str, module: str) -> None:
 
 
 def answer(client: socket.socket, run: object, own: list[str]) -> None:
-    """Run the program once, in a process of its own, and tell how it ended.
+    """Run the program once in a separate process, and report how it ended.
 
-    `own` are the variables that the program has given itself.
+    `own` are the variables that the program has set itself.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     size, ancillary, _, _ = client.recvmsg(4, socket.CMSG_SPACE(len(STANDARD_FILES) * 4))
@@ -95,7 +95,7 @@ def answer(client: socket.socket, run: object, own: list[str]) -> None:
 
 
 def become(texts: list[str], files: list[int], run: object) -> None:
-    """Be the program that the client wanted."""
+    """Run as the program that the client requested."""
     for number, standard in zip(files, STANDARD_FILES, strict=True):
         os.dup2(number, standard)
         os.close(number)
@@ -109,10 +109,10 @@ def become(texts: list[str], files: list[int], run: object) -> None:
         code = run.main()  # type: ignore[attr-defined]
     except SystemExit as end:
         code = end.code
-    except BaseException:  # noqa: BLE001 - told as Python itself would tell it
+    except BaseException:  # noqa: BLE001 - reported as by Python itself
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
     finally:
-        # Whatever happens, this process never goes on as the server that it was.
+        # This process must never continue as the server.
         try:
             sys.stdout.flush()
             sys.stderr.flush()

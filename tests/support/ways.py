@@ -1,6 +1,6 @@
-"""Every way through the machine: one situation each, and the states that it leads through.
+"""Every path through the machine: a situation, and the states that it passes through.
 
-Two interpreters that share no code take them: test_paths.py and test_second_interpreter.py.
+Two interpreters that share no code run them: test_paths.py and test_second_interpreter.py.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ CONFIG: Json = {
     "retry_config": {"max_attempts": 2, "base_delay": 1, "max_delay": 1},
 }
 
-# Twenty attempts at a throttled account hold the Map for as long as a test needs.
+# Twenty attempts at a throttled account hold the Map as long as a test needs.
 PATIENT = {"max_attempts": 20, "base_delay": 600, "max_delay": 600}
 THROTTLED: Json = {"account_id": FIRST, "error": "TooManyRequestsException"}
 
@@ -40,10 +40,10 @@ CHANGE = f"{START} {LOCK} Settle {PLAN} {SYNC} {RECORD} {RELEASE} {PUBLISH} Awai
 
 @dataclass(frozen=True)
 class Way:
-    """A situation, and what comes of it.
+    """A situation and its result.
 
-    `arrange` prepares it; `during` happens while the Map works. `message` is in the last message,
-    `look` checks what is left.
+    `arrange` prepares it; `during` runs while the Map runs. `message` is part of the last message;
+    `look` checks what remains.
     """
 
     states: str
@@ -57,7 +57,7 @@ class Way:
     look: Callable[[Machine, Execution], Any] | None = None
 
     def take(self, machine: Machine) -> Execution:
-        """Bring the situation about, and check what comes of it."""
+        """Create the situation, and check its result."""
         patient = {"retry_config": PATIENT} if self.during else {}
         machine.reset(drifted_world(2, missing=0), **CONFIG | self.config | patient)
         machine.standin.set_faults(list(self.faults))
@@ -84,7 +84,7 @@ class Way:
 def start_and_hold(
     machine: Machine, execution_input: Any, during: Callable[[Machine, Execution], Any]
 ) -> Execution:
-    """Start an execution, and keep it in its Map until `during` is done; it must be patient."""
+    """Start an execution, and hold it in its Map until `during` is done; needs PATIENT retries."""
     throttled(machine)
     execution = machine.stack.start(execution_input)
     while "SyncAccounts" not in execution.states():
@@ -95,7 +95,7 @@ def start_and_hold(
 
 
 def trigger(source: str, **details: Any) -> Json:
-    """Return an execution input as a rule gives it."""
+    """Return an execution input as a rule creates it."""
     event = {"event_id": "e-1", "event_name": "Named", "event_time": "2026-11-24T00:00:00Z"}
     return {"trigger": {"source": source, **event, **details}}
 
@@ -106,7 +106,7 @@ def crash(function: str, match: str = "", error: str = "CrashError", times: int 
 
 
 def dies(function: str, match: str) -> Json:
-    """Return a fault: the function's process dies, at each attempt."""
+    """Return a fault: the function's process dies at each attempt."""
     return {"function": function, "match": match, "kind": "kill", "delay": 0, "times": 3}
 
 
@@ -126,7 +126,7 @@ def throttled(machine: Machine) -> None:
 
 
 def throttled_once(machine: Machine) -> None:
-    """Refuse what one attempt asks of each contact: a client tries three times."""
+    """Throttle every call of one attempt: the client tries each contact three times."""
     for operation, contacts in {"GetAlternateContact": 2, "GetContactInformation": 1}.items():
         fault = {**THROTTLED, "operation": operation}
         machine.organization.add_fault({**fault, "times": 3 * contacts})
