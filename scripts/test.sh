@@ -58,7 +58,7 @@ ensure_aws_cli_2() {
   log "Installing into .build/aws-2"
   rm -rf "$folder"
   mkdir -p "$folder/bin"
-  # No dependencies: they are the CDK.
+  # Without its dependencies, which are the CDK.
   "$python" -m pip download --quiet --no-deps --dest "$folder/wheel" "$package"
   "$python" -m zipfile -e "$folder"/wheel/*.whl "$folder/wheel"
   tar -xzf "$folder"/wheel/aws_cdk/asset_awscli_v2/_jsii/*.tgz -C "$folder/wheel"

@@ -86,7 +86,7 @@ class Organization:
             return [self.management_account, *self._accounts.values()]
 
     def account(self, account_id: str) -> Account | None:
-        """Return an account of the organization; the management account is one."""
+        """Return an account, including the management account, or None if it does not exist."""
         if account_id == self._world.management_account_id:
             return self.management_account
         return self._accounts.get(account_id)
