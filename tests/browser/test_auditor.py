@@ -99,7 +99,7 @@ def test_do_the_accounts_pass_security_hub_and_cis(open_page: OpenPage) -> None:
         f"{number} CIS AWS Foundations Benchmark v5.0.0" for number in ("1.2", "1.1")
     ] == [" ".join(one.split()) for one in checks.locator("h3").all_inner_texts()]
     section = page.locator("section", has=page.locator("#checks")).inner_text()
-    assert "It passes if that was set when the newest run read it" in section
+    assert "It passes if the contact was set when the newest run read it" in section
     source = page.locator("#rows tr").filter(has_text="999999999999")
     page.fill("input[type=search]", "999999999999")
     assert source.inner_text().count("Source\nset, read 2026-11-27 03:02") == 4

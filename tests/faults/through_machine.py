@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from faults.cases import SERVICE_CALLS, Case
 from faults.clock import text
-from faults.promise import DEAD, Asked, Pair, Trial
+from faults.promise import DEAD, Asked, Pair, Trial, is_dry
 from faults.rules import Template, status_event
 from standin.organization import OrganizationClient
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
@@ -230,10 +230,15 @@ class MachineTrial(Trial):
             call["time"] + since_boot
             for call in self.system.organization.calls()
             if (call["account_id"], (call["contact_type"] or "PRIMARY").lower()) == pair
+            and not self._is_during_dry_run(call["time"])
         ]
         if self._need_not_try_again(asked):
             return max(calls, default=-1.0 if asked.heals else asked.at), ""
         return max((at for at in calls if at >= asked.at), default=asked.at), ""
+
+    def _is_during_dry_run(self, at: float) -> bool:
+        dry = [run.execution.describe() for run in self.system.executions() if is_dry(run)]
+        return any(one["startDate"].timestamp() <= at <= one["stopDate"].timestamp() for one in dry)
 
     def _check_writes(self) -> None:
         """Check that only accounts that were once in scope were written."""

@@ -86,16 +86,20 @@ def _during(deployed: Project) -> str:
     for one in subscriptions(deployed):
         topics.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
     deployed.edit("functions/sync_reporter/handler.py", '"""', '"""Newly: ')
-    packaged = deployed.folder / "packaged"
+    packaged, proceed = deployed.folder / "packaged", deployed.folder / "proceed"
     sam = deployed.folder / "bin/sam"
     sam.unlink()
-    sam.write_text(f'#!/bin/sh\n"{SAM}" "$@" || exit\n[ "$1" != package ] || touch "{packaged}"\n')
+    sam.write_text(
+        f'#!/bin/sh\n"{SAM}" "$@" || exit\n[ "$1" = package ] || exit 0\ntouch "{packaged}"\n'
+        f'until [ -e "{proceed}" ]; do sleep 0.1; done\n'
+    )
     sam.chmod(0o755)
     options = ("--schedule", "rate(2 days)", "--log-level", "INFO")
     with running(deployed, "deploy", *DEPLOYMENT, *options) as deploying:
         wait_until(packaged.exists)
         under_way = start_slowly(deployed)
-        wait_until(lambda: is_updated() or "in progress" in told_by(deployed))
+        proceed.touch()
+        wait_until(lambda: is_updated() or "A run is in progress" in told_by(deployed))
         deployed.standin.organization.clear_faults()
         wait_until(is_updated)
         status = status_of(deployed, under_way)
