@@ -1,5 +1,6 @@
 """One account: read, compare, write only the differences under the fence, record, then raise."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -532,6 +533,13 @@ def test_a_new_account_that_the_run_must_reach_is_tried_again_and_has_failed_unt
     assert {BILLING: "NotReadyError"} == given.errors
 
 
+def test_half_an_hour_after_it_joined_an_account_has_not_just_joined() -> None:
+    joined_at = datetime.now(UTC)
+    account = make_account(joined_at=joined_at)
+    assert account.has_just_joined(joined_at + timedelta(minutes=30, microseconds=-1))
+    assert not account.has_just_joined(joined_at + timedelta(minutes=30))
+
+
 @pytest.mark.rule(4)
 def test_a_denial_hides_no_invalid_contact() -> None:
     account = make_account(joined_at=ago(minutes=5))
@@ -661,6 +669,8 @@ def test_a_task_is_the_childs_input_and_the_types_asked_for() -> None:
     contact_set = {**same_for_all([PRIMARY, SECURITY, BILLING]), OPERATIONS: OWN}
     task = AccountTask.from_event(event, ALTERNATE_TYPES, contact_set, is_undo=False)
     assert make_task(contact_types=(BILLING, SECURITY), dry_run=True) == task
+    undo = AccountTask.from_event(event, ALTERNATE_TYPES, contact_set, is_undo=True)
+    assert replace(task, is_undo=True) == undo
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,11 @@ def test_an_account_that_left_during_the_run_is_skipped(item: dict[str, Any]) ->
     assert (Status.SKIPPED, LEFT, {}) == (found.status, found.skipped, found.errors)
 
 
-def test_an_account_that_had_left_and_joined_again_before_the_run_is_not_skipped() -> None:
-    found = read({"left_at": "2026-01-05T10:00:04.999Z"})
+@pytest.mark.parametrize("left_at", ["2026-01-05T10:00:04.999Z", PLANNED_AT])
+def test_an_account_that_had_left_and_joined_again_before_the_run_is_not_skipped(
+    left_at: str,
+) -> None:
+    found = read({"left_at": left_at})
     assert {"billing": "NotRecordedError"} == found.errors
 
 

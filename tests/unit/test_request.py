@@ -197,6 +197,20 @@ def test_an_event_about_an_account_asks_for_it_and_insists_on_a_new_one(
     assert expected == request
 
 
+@pytest.mark.parametrize(("count", "insists"), [(5_000, True), (5_001, False)])
+def test_so_many_accounts_can_be_insisted_on(count: int, *, insists: bool) -> None:
+    request = asked(account_ids=[f"{number:012}" for number in range(count)])
+    assert insists is bool(request.insisted)
+
+
+@pytest.mark.parametrize("key", ["retry_of", "undo"])
+def test_a_run_is_named_by_its_executions_name_or_arn(key: str) -> None:
+    arn = "arn:aws:states:us-east-1:999999999999:execution:contact-sync:run-1"
+    assert "run-1" == getattr(make_request(**{key: arn}), key)
+    with pytest.raises(InvalidRequestError, match=f"{key}: expected the name or the ARN"):
+        make_request(**{key: "contact-sync:run-1"})
+
+
 def test_accounts_beside_a_trigger_win_over_its_own() -> None:
     request = asked(account_ids=[OTHER], trigger=make_trigger("account_joined", account_id=MEMBER))
     assert RunRequest(account_ids=[OTHER], insisted=[OTHER], event_ids=["event-1"]) == request

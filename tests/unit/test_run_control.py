@@ -199,7 +199,7 @@ def test_a_lock_that_keeps_changing_is_a_passing_failure() -> None:
             given.lock.item["holder"] = "other"
 
     given.lock.before = steal
-    with pytest.raises(ServiceUnavailableError, match="take the lock: it kept changing"):
+    with pytest.raises(ServiceUnavailableError, match=r"^take the lock: it kept changing$"):
         given.control.take_lock(make_run())
 
 
@@ -618,6 +618,12 @@ def test_a_dry_run_is_retried_dry_alone(item: dict[str, Any]) -> None:
     )
 
 
+def test_a_dead_retry_of_itself_is_no_request() -> None:
+    given = Given("dead", make_execution(execution_input={"retry_of": "dead"}))
+    given.control.take_lock(make_recovery_run())
+    assert [] == given.waiting
+
+
 def test_a_dead_continuation_asks_for_nothing() -> None:
     dead = make_execution(execution_input={"trigger": _trigger("continuation")})
     given = Given("dead", dead).queues("undo")
@@ -640,9 +646,10 @@ def test_an_undo_is_checked_and_queued() -> None:
 
 
 def test_of_an_undo_only_what_failed_is_put_back_again() -> None:
-    given = Given(None, make_execution(name="run-2")).had_run(
-        "run-2", request=RunRequest(undo="run-0", contact_types=[ContactType.BILLING]).stored()
+    undo = RunRequest(
+        undo="run-0", contact_types=[ContactType.BILLING], organizational_units=["ou-ab12-34cd56ef"]
     )
+    given = Given(None, make_execution(name="run-2")).had_run("run-2", request=undo.stored())
     given.runs.failed["run-2"] = [OTHER]
     asked = given.control.request_of(make_run(retry_of="run-2"))
     expected = RunRequest(undo="run-0", account_ids=[OTHER], contact_types=[ContactType.BILLING])

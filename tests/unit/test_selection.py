@@ -56,6 +56,14 @@ def selected(*account_ids: str, **skipped: int) -> Selection:
     return Selection([ListedAccount(one) for one in account_ids], Counter(skipped))
 
 
+def test_each_account_has_the_number_of_its_contact_set() -> None:
+    numbers = {MEMBER: 2, OTHER: 0, THIRD: 1}
+    selection = select_accounts(
+        ORGANIZATION, make_scope(), in_units, lambda account: numbers[account.id]
+    )
+    assert numbers == {one.account_id: one.contact_set for one in selection.accounts}
+
+
 # Who is in
 
 
