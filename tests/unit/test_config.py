@@ -4,7 +4,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from contact_sync.config import NotificationSettings, OnSourceDeleted, RetryConfig, parse_config
+from contact_sync.config import (
+    NotificationSettings,
+    OnSourceDeleted,
+    RetryConfig,
+    parse_config,
+    version_of,
+)
 from contact_sync.contact_sets import Overrides
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidConfigError
@@ -244,3 +250,11 @@ def test_a_decimal_is_no_whole_number_here() -> None:
 def test_contact_types_come_in_their_fixed_order_each_once() -> None:
     config = parse_config(make_config(contact_types=["security", "primary", "security"]))
     assert [ContactType.PRIMARY, ContactType.SECURITY] == config.ordered_types
+
+
+def test_a_configuration_has_one_version_with_and_without_the_defaults() -> None:
+    config = parse_config(make_config())
+    explicit = parse_config(make_config(overrides=[], primary_keeps=[], on_source_deleted="keep"))
+    assert version_of(config) == version_of(explicit)
+    assert version_of(config) != version_of(parse_config(make_config(on_source_deleted="delete")))
+    assert 12 == len(version_of(config))

@@ -299,8 +299,12 @@ def test_an_undo_names_its_runs_what_it_left_and_what_will_be_overwritten() -> N
     left = f"Not put back:\n  {MEMBER}  security: changed since\n  {THIRD}  {both}"
     assert f"\n\n{left}\n\n" in made
     overwritten = "The next contact change or full run overwrites these:"
-    assert f"\n\n{overwritten}\n  {MEMBER}  billing, primary\n  To prevent this, correct" in made
-    assert "config.sh exclude --environment prod ACCOUNT" in made
+    remedy = (
+        "To prevent this, correct the source or the override, exclude the account (bash "
+        "scripts/config.sh exclude --environment prod ACCOUNT), or give it an override with the "
+        "value own."
+    )
+    assert f"\n\n{overwritten}\n  {MEMBER}  billing, primary\n  {remedy}\n" in made
 
 
 def test_an_undo_that_nothing_overwrites_does_not_warn() -> None:

@@ -19,6 +19,8 @@ def test_the_quotas_are_those_of_the_partition_and_its_share(
 ) -> None:
     quotas = quotas_of(partition, share)
     assert rate == quotas["GetAlternateContact"].rate
+    whole = quotas_of(partition, 1.0)["GetAlternateContact"]
+    assert whole.burst == quotas["GetAlternateContact"].burst > 0
     assert set(QUOTAS["aws"]) == set(quotas)
 
 

@@ -201,12 +201,12 @@ def test_it_may_be_narrowed() -> None:
 
 
 def test_an_unknown_state_is_counted() -> None:
-    accounts = [make_account(MEMBER, state="FROZEN")]
+    accounts = [make_account(one, state="FROZEN") for one in (MEMBER, OTHER)]
     scope = make_scope(undoes=("run-1",))
     run_sets = RunSets(scope, [BILLING], lambda _account, _units: {})
-    replacing = {MEMBER: {BILLING: ["run-1"]}}
+    replacing = {one.id: {BILLING: ["run-1"]} for one in accounts}
     selection = select_undone(accounts, scope, in_units, replacing, run_sets)
-    assert {"FROZEN": 1} == selection.unknown_states
+    assert {"FROZEN": 2} == selection.unknown_states
 
 
 def test_a_run_of_which_nothing_is_kept_is_named() -> None:
