@@ -166,7 +166,7 @@ def trigger_of(execution_input: Any) -> Mapping[str, Any]:
         trigger = _checked(execution_input).trigger
     except InvalidRequestError:
         return {"source": "unknown"}
-    return trigger.model_dump(mode="json", exclude_none=True) if trigger else {"source": "by_hand"}
+    return trigger.model_dump(exclude_none=True) if trigger else {"source": "by_hand"}
 
 
 def _checked(execution_input: Any) -> "SyncRequest":

@@ -123,7 +123,7 @@ def _reason(fault: Any, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return _unknown_key(fault["loc"], model)
     if kind == "string_pattern_mismatch":
-        return WANTED_PATTERNS.get(fault["ctx"]["pattern"], str(fault["msg"]))
+        return WANTED_PATTERNS[fault["ctx"]["pattern"]]
     if kind in FAULTS:
         return FAULTS[kind].format(**fault.get("ctx", {}))
     return str(fault["msg"]).removeprefix("Value error, ")

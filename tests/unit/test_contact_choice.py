@@ -200,6 +200,13 @@ def test_invalid_contacts_alone_are_an_error_that_names_every_fault_without_valu
     assert expected == str(caught.value)
 
 
+def test_what_is_left_out_is_named_with_every_fault_also_while_a_deletion_is_confirmed() -> None:
+    invalid = make_contact("billing", Name=None, Title=None)
+    choice = choose(None, {"on_source_deleted": "delete"}, billing=invalid, security=None)
+    expected = "invalid: billing.Name is not set; billing.Title is not set"
+    assert (True, {BILLING: expected}) == (choice.confirm, choice.left_out)
+
+
 def test_an_invalid_contact_beside_an_unset_one_is_no_error() -> None:
     choice = choose([BILLING, SECURITY], billing=NO_NAME, security=None)
     assert ([], [BILLING], NOT_SET) == (

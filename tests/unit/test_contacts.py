@@ -133,6 +133,7 @@ def test_another_spelling_of_the_same_contact_is_equal(pair: tuple[Contact, Cont
         ("billing", "PhoneNumber", "(+1) 555 0100", "+15550100"),
         ("billing", "PhoneNumber", "1+555+0100", "15550100"),
         ("billing", "EmailAddress", "trials@EXAMPLE.com", "trials@example.com"),
+        ("billing", "EmailAddress", "a@B@EXAMPLE.com", "a@B@example.com"),
         ("billing", "Name", "Zoe\u0308 Tester", "Zo\u00eb Tester"),
         ("billing", "Title", " Head of Trials\t", "Head of Trials"),
         ("primary", "AddressLine2", " ", None),

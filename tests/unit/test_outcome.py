@@ -234,6 +234,21 @@ def test_the_cause_names_the_type_that_failed_everywhere_and_the_types_without_f
     )
 
 
+def test_the_cause_lists_types_and_errors() -> None:
+    errors = {
+        BILLING: ContactRecord(Status.FAILED, "AccessDeniedError"),
+        SECURITY: ContactRecord(Status.FAILED, "ThrottledError"),
+    }
+    well = dict.fromkeys((ContactType.PRIMARY, ContactType.OPERATIONS), "unchanged")
+    other = make_result("4", "ThrottledError", billing="failed", **well)
+    found = outcome(AccountResult("3", errors), other)
+    assert found.cause.startswith(
+        "billing failed in 2 of 2 accounts (AccessDeniedError, ThrottledError); "
+        "security failed in 1 of 1 accounts (ThrottledError); primary, operations: no failure. "
+        "Failed accounts: 2, first 3 (AccessDeniedError, ThrottledError), 4 (ThrottledError). "
+    )
+
+
 @pytest.mark.rule(6)
 def test_contested_contacts_are_failures() -> None:
     contested = make_result(error="ContestedError", billing="contested")
