@@ -180,7 +180,7 @@ def test_messages_do_not_depend_on_the_aws_cli(
     config.write_text(f"[default]\n{setting}\n")
     path = f"{aws_2_folder()}{os.pathsep}{deployed.environment['PATH']}"
 
-    told = run(deployed, "resync", "--environment=prod", PATH=path, AWS_CONFIG_FILE=str(config))
+    told = run(deployed, "resync", "--environment", "prod", PATH=path, AWS_CONFIG_FILE=str(config))
 
     assert "there is no stack aws-contact-sync-prod" in told.stderr
 
