@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from faults.system import Execution
 from faults.version1.bench import DAY, HANDLER, MEMBERS, ONE, SOURCE, TYPES, Bench, changed
 from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID
 
@@ -11,15 +12,21 @@ NO_ANSWER = {"function": HANDLER, "error": "Sandbox.Timedout", "times": 3}
 NEW = changed("SECURITY")
 
 
-@pytest.fixture(name="undone")
-def _undone(bench: Bench) -> tuple[str, str, list[Any]]:
-    """Return a run, its undo that failed in one account, and what the accounts had before."""
+def _a_change(bench: Bench) -> tuple[list[Any], Execution]:
+    """Let a change reach every account; return what these had before, and the run."""
     bench.do({})
     bench.wind(DAY)
     before = bench.contacts("SECURITY", *MEMBERS)
     run = bench.change("SECURITY", NEW)
     bench.settle()
     bench.wind(DAY)
+    return before, run
+
+
+@pytest.fixture(name="undone")
+def _undone(bench: Bench) -> tuple[str, str, list[Any]]:
+    """Return a run, its undo that failed in one account, and what the accounts had before."""
+    before, run = _a_change(bench)
     bench.deny(ONE, "SECURITY")
     undo = bench.start({"undo": run.name})
     bench.settle()
@@ -45,12 +52,7 @@ def test_a_retried_undo_that_dies_is_not_followed_by_a_full_run(
 
 
 def test_a_continuation_that_dies_brings_no_request(bench: Bench) -> None:
-    bench.do({})
-    bench.wind(DAY)
-    before = bench.contacts("SECURITY", *MEMBERS)
-    run = bench.change("SECURITY", NEW)
-    bench.settle()
-    bench.wind(DAY)
+    before, run = _a_change(bench)
     other = bench.start({"account_ids": [ONE], "contact_types": ["billing"]})
     bench.enter(other, "SyncAccounts")
     bench.end(bench.start({"undo": run.name}))
@@ -140,11 +142,7 @@ def test_a_redriven_run_is_stopped_like_any_other(bench: Bench) -> None:
 
 
 def test_an_undo_that_a_recovery_finishes_is_one_run_with_it(bench: Bench) -> None:
-    bench.do({})
-    bench.wind(DAY)
-    run = bench.change("SECURITY", NEW)
-    bench.settle()
-    bench.wind(DAY)
+    _, run = _a_change(bench)
     undo = bench.start({"undo": run.name})
     bench.enter(undo, "SyncPrimaryContact")
     bench.stop(undo, "TIMED_OUT")
