@@ -83,7 +83,7 @@ def test_contacts_deleted_one_after_the_other(bench: Bench) -> None:
     first = bench.change("BILLING", None)
     bench.enter(first, "ConfirmDeletion")
     for name in ("OPERATIONS", "SECURITY"):
-        bench.change(name, None)
+        bench.end(bench.change(name, None))  # its request waits for the second read
     bench.settle()
 
     for name in ("BILLING", "OPERATIONS", "SECURITY"):
