@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from standin.organization.worlds import MANAGEMENT_ACCOUNT_ID, drifted_world
+from standin.organization.worlds import drifted_world
 from standin.standin import REPOSITORY, Standin, StandinError
 from standin.tables import Tables
 
@@ -39,12 +39,7 @@ def measure_validation(repeats: int = REPEATS) -> Json:
         variables = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": f"{REPOSITORY / 'scripts'}:{REPOSITORY / 'functions'}",
-            "AWS_ACCESS_KEY_ID": MANAGEMENT_ACCOUNT_ID,
-            "AWS_SECRET_ACCESS_KEY": "any",
-            "AWS_DEFAULT_REGION": standin.client("sts").meta.region_name,
-            "AWS_ENDPOINT_URL": standin.endpoint_url,
-            "AWS_ENDPOINT_URL_ACCOUNT": standin.organization_url,
-            "AWS_ENDPOINT_URL_ORGANIZATIONS": standin.organization_url,
+            **standin.variables,
         }
         runs = [_validate(variables) for _ in range(repeats)]
     return {"seconds": min(seconds for seconds, _ in runs), "checks": runs[0][1]}

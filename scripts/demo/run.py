@@ -189,7 +189,7 @@ class _Demo:
         return self.standin.organization.contacts(self.synced[0])
 
     def _report(self) -> Path:
-        return write_report(ENVIRONMENT, _variables(self.standin))
+        return write_report(ENVIRONMENT, self.standin.variables)
 
     def _keep(self) -> None:
         """Explain how to explore the stack, and wait for Ctrl-C."""
@@ -223,18 +223,6 @@ def _reason(outcome: Outcome) -> str:
     return f"{outcome.status}: {outcome.error}: {outcome.cause}"
 
 
-def _variables(standin: Standin) -> dict[str, str]:
-    """Return the variables that point every AWS client to the stand-in."""
-    return {
-        "AWS_ENDPOINT_URL": standin.endpoint_url,
-        "AWS_ENDPOINT_URL_ACCOUNT": standin.organization_url,
-        "AWS_ENDPOINT_URL_ORGANIZATIONS": standin.organization_url,
-        "AWS_ACCESS_KEY_ID": MANAGEMENT_ACCOUNT_ID,
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-
-
 def _show_faults(faults: list[_Fault], followed: Followed) -> None:
     heading("Planned faults")
     rows = [(one.account_id, one.what, followed.result_of(one.account_id)) for one in faults]
@@ -248,5 +236,5 @@ def _commands(standin: Standin, member: str) -> str:
         f"bash scripts/report.sh --environment {ENVIRONMENT}",
         f"aws account get-contact-information --account-id {member}",
     ]
-    exports = [f"export {name}={value}" for name, value in _variables(standin).items()]
+    exports = [f"export {name}={value}" for name, value in standin.variables.items()]
     return "\n".join(["", *exports, "", *commands, ""])

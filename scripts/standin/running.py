@@ -63,6 +63,18 @@ class RunningStandin:
             )
         return self._clients[service, region]
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that point every AWS client to the stand-in."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ENDPOINT_URL_ACCOUNT": self.organization_url,
+            "AWS_ENDPOINT_URL_ORGANIZATIONS": self.organization_url,
+            "AWS_ACCESS_KEY_ID": MANAGEMENT_ACCOUNT_ID,
+            "AWS_SECRET_ACCESS_KEY": ANY_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
     def deploy(
         self,
         environment: str = "dev",
