@@ -39,7 +39,8 @@ class Scenario:
     """One run to measure.
 
     The share `drift` of the `accounts` differs from the source in `changed`, a subset of the synced
-    contact `types`. `warm`: execution environments remain from an earlier run.
+    contact `types`. `warm`: execution environments remain from an earlier run. `driven`: a driver
+    replaces the state machine's Distributed Map.
     """
 
     accounts: int
@@ -50,6 +51,7 @@ class Scenario:
     environment: str = "prod"
     latency: Latency = Latency()
     warm: bool = False
+    driven: bool = False
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Scenario":
@@ -70,7 +72,8 @@ class Scenario:
     @property
     def name(self) -> str:
         """A name that identifies the scenario, except for its speed."""
-        return f"{self.accounts} accounts, {self.kind}{', warm' if self.warm else ''}"
+        how = f"{', warm' if self.warm else ''}{', driven' if self.driven else ''}"
+        return f"{self.accounts} accounts, {self.kind}{how}"
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ def _scenarios(given: argparse.Namespace) -> Iterable[Scenario]:
         environment=given.environment,
         latency=latency,
         warm=given.warm,
+        driven=given.driven,
     )
     for accounts, drift, speed in product(given.accounts, given.drift, given.speed):
         yield replace(base, accounts=accounts, drift=drift, speed=speed)
@@ -233,6 +237,12 @@ def _add_scenario_options(parser: argparse.ArgumentParser) -> None:
         "--warm",
         action="store_true",
         help="let a dry run over a few accounts start the functions before",
+    )
+    add(
+        "--driven",
+        action="store_true",
+        help="let a driver call the processors, in place of the Distributed Map: for sizes at "
+        "which the stand-in would need hours for its children",
     )
     add(
         "--environment",

@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from statistics import mean
@@ -22,6 +23,7 @@ from standin.running import RunningStandin
 from standin.standin import Execution, Stack, Standin, StandinError
 from standin.tables import Tables
 
+from benchmark.driver import driven_map
 from benchmark.floor import (
     floor_seconds,
     needed_calls,
@@ -74,8 +76,9 @@ def measure(scenario: Scenario) -> Json:
             _warm(stack, scenario)
         standin.forget_usage()
         load_before = os.getloadavg()[0]
-        execution = stack.start({"reason": "benchmark"})
-        seen = _wait(execution, scenario)
+        with driven_map(stack, scenario.speed) if scenario.driven else nullcontext():
+            execution = stack.start({"reason": "benchmark"})
+            seen = _wait(execution, scenario)
         figures = _figures(stack, execution, scenario)
         return {
             **figures,

@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from benchmark import cost
+from benchmark import cost, session
 from benchmark.check import (
     import_verdicts,
     load_bounds,
@@ -30,7 +30,7 @@ from benchmark.floor import (
     unused_seconds,
 )
 from benchmark.imports import handlers, import_figures, least_seconds, package_size
-from benchmark.options import Scenario, parse_options, planned
+from benchmark.options import Planned, Scenario, parse_options, planned
 from benchmark.plot import Panel, decades, svg
 from benchmark.run import (
     call_figures,
@@ -751,3 +751,43 @@ class TestRun:
         assert 18 <= run["calls"]["GetAlternateContact"]["made"] <= 21
         # Nothing differs from what an earlier run synced: 18 reads, 10 a second.
         assert 2 == run["estimated_seconds"]
+
+    def test_driven(self, tmp_path: Path) -> None:
+        """With the driver, the run is the same for everything but the children."""
+        figures = tmp_path / "figures.json"
+        small = ["--accounts", "6", "--drift", "0.5", "--speed", "50", "--driven"]
+        result = benchmark(*small, "--json", figures)
+        document = json.loads(figures.read_text())
+        (run,) = document["runs"]
+
+        assert 0 == result.returncode, result.stderr
+        assert ("SUCCEEDED", 0, 0) == (
+            run["status"],
+            run["lost_contacts"],
+            run["transitions_an_account"],
+        )
+        assert 9 == run["calls"]["PutAlternateContact"]["made"]
+        # Without children it says nothing about costs.
+        assert {} == document["months"]
+
+    @pytest.mark.parametrize(
+        ("ratios", "shown"),
+        [((1.02, 1.03, 1.009), 1.009), ((1.03, 1.02, 1.04), 1.02), ((1.009,), 1.009)],
+    )
+    def test_repeated(
+        self,
+        ratios: tuple[float, ...],
+        shown: float,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """A run off its bounds is measured again: the first one within them counts."""
+        runs = iter(measured(sync_ratio=one, sync_seconds=one * 598.4) for one in ratios)
+        monkeypatch.setattr(session, "_measure", lambda _: next(runs))
+        options = parse_options(["--accounts", "1000"])
+        assert options
+
+        run = session._Session(options)._measure(Planned(Scenario(1000), "time"))
+
+        assert (shown, None) == (run["sync_ratio"], next(runs, None))
+        assert max(0, len(ratios) - 1) == capsys.readouterr().err.count("sync_ratio: 1.0")
