@@ -63,8 +63,9 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
         run_sets.check_any(selection.skipped)
     for unit in missing_units:
         selection.skip(unit, NOT_FOUND, named=True)
-    bucket().store_sets(beside(plan["manifest_key"], SETS), run_sets.sets)
-    bucket().store_manifest(plan["manifest_key"], scattered(selection.accounts))
+    stored = bucket().store_sets(beside(plan["manifest_key"], SETS), run_sets.sets)
+    numbered = run_sets.numbered_as(stored, selection.accounts)
+    bucket().store_manifest(plan["manifest_key"], scattered(numbered))
     return {
         "accounts": len(selection.accounts),
         "skipped": dict(selection.skipped),

@@ -1,10 +1,10 @@
 """The contact sets of a run's accounts: numbered, because many accounts share one."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from contact_sync.accounts import INVALID, NOT_FOUND, Account, Scope
+from contact_sync.accounts import INVALID, NOT_FOUND, Account, ListedAccount, Scope
 from contact_sync.contact_sets import SOURCE, ContactSet, without, written
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidConfigError, InvalidSourceError, listed
@@ -86,6 +86,18 @@ class RunSets:
         number = self._number(contact_set)
         self.accounts[number] += 1
         return number
+
+    def numbered_as(
+        self, stored: Sequence[ContactSet], accounts: Sequence[ListedAccount]
+    ) -> list[ListedAccount]:
+        """Return the accounts with the numbers of the stored sets, which may be another attempt's.
+
+        Raises ValueError if one is missing there: a recovery then plans the run anew.
+        """
+        if stored == self.sets:
+            return list(accounts)
+        numbers = [stored.index(one) for one in self.sets]
+        return [replace(one, contact_set=numbers[one.contact_set]) for one in accounts]
 
     def _number(self, contact_set: ContactSet) -> int:
         key = tuple(f"{name}={which}" for name, which in contact_set.items())

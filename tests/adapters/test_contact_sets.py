@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from account_lister.selection import select_accounts
 from account_lister.sets import KEEPS_ITS_OWN, LEFT_OUT, RunSets, check_overrides
-from contact_sync.accounts import INVALID, Account, Scope
+from contact_sync.accounts import INVALID, Account, ListedAccount, Scope
 from contact_sync.aws.organization import OrganizationClient as Organization
 from contact_sync.config import parse_config
 from contact_sync.contact_sets import SOURCE, ContactSet, Overrides
@@ -77,6 +77,16 @@ def test_accounts_with_the_same_contacts_share_one_set() -> None:
     sets = RunSets(make_scope(overrides=overrides), [SECURITY], lambda *_: {})
     assert [0, 0, 1] == [sets.add(make_account(one)) for one in (MEMBER, OTHER, THIRD)]
     assert [{SECURITY: "payments"}, {SECURITY: SOURCE}] == sets.sets
+
+
+def test_a_repeated_attempt_numbers_the_sets_as_the_first_one_did() -> None:
+    overrides = Overrides({MEMBER: {SECURITY: "own"}})
+    sets = RunSets(make_scope(overrides=overrides), [SECURITY, BILLING], lambda *_: {})
+    accounts = [ListedAccount(one, sets.add(make_account(one))) for one in (MEMBER, OTHER)]  # type: ignore[arg-type]
+    first = sets.sets[::-1]
+    assert [ListedAccount(MEMBER, 1), ListedAccount(OTHER, 0)] == sets.numbered_as(first, accounts)
+    with pytest.raises(ValueError, match="not in list"):
+        sets.numbered_as(first[:1], accounts)
 
 
 def test_the_time_of_a_run_follows_from_what_each_account_gets() -> None:

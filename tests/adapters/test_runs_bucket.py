@@ -64,8 +64,15 @@ def test_contact_sets_come_back_the_same_and_lie_beside_the_source(runs: RunsBuc
     sets = [{ContactType.BILLING: "source", ContactType.SECURITY: "own"}, {}]
     key = beside(object_key("run-1", "10:00", SOURCE), SETS)
     assert object_key("run-1", "10:00", SETS) == key
-    runs.store_sets(key, sets)
+    assert sets == runs.store_sets(key, sets)
     assert sets == runs.load_sets(key)
+
+
+def test_contact_sets_of_an_earlier_attempt_stay(runs: RunsBucket) -> None:
+    sets = [{ContactType.BILLING: "source"}]
+    runs.store_sets("sets.json", sets)
+    assert sets == runs.store_sets("sets.json", [{ContactType.BILLING: "own"}])
+    assert sets == runs.load_sets("sets.json")
 
 
 def test_an_object_is_deleted_whether_it_is_there_or_not(runs: RunsBucket) -> None:

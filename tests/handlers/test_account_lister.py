@@ -6,6 +6,7 @@ import boto3
 import pytest
 from contact_sync.aws.replaced_contacts import ReplacedContactsBucket
 from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
+from contact_sync.contact_sets import OWN, SOURCE, Overrides
 from contact_sync.contacts import ContactType
 from contact_sync.errors import (
     AccessDeniedError,
@@ -152,6 +153,22 @@ def test_the_management_account_is_never_listed(cloud: Cloud) -> None:
     cloud.organization.reset(make_world(MEMBER))
     lists(cloud, account_ids=[MEMBER, MANAGEMENT])
     assert [MEMBER] == manifest()
+
+
+def test_a_repeated_attempt_keeps_the_sets_that_children_may_have_read(cloud: Cloud) -> None:
+    cloud.organization.reset(make_world(MEMBER, OTHER))
+    bucket, key = RunsBucket(cloud.s3, BUCKET), beside(PLAN["manifest_key"], SETS)
+    earlier = [{ContactType.BILLING: SOURCE, ContactType.SECURITY: one} for one in (SOURCE, OWN)]
+    plan = {**PLAN, "contact_types": ["billing", "security"]}
+    bucket.store_sets(key, earlier)
+    overrides = Overrides({MEMBER: {ContactType.SECURITY: OWN}})
+    scope = make_scope(overrides=overrides, seconds={name: {} for name in ContactType})
+    bucket.store_scope(plan["scope_key"], scope)
+    cloud.load("account_lister")({**EVENT, "plan": plan})
+    numbers = {
+        one.account_id: one.contact_set for one in bucket.load_manifest(plan["manifest_key"])
+    }
+    assert ({MEMBER: 1, OTHER: 0}, earlier) == (numbers, bucket.load_sets(key))
 
 
 @pytest.mark.rule(11)

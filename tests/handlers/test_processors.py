@@ -67,6 +67,7 @@ def member(cloud: Cloud) -> Cloud:
 def store_source(key: str = SOURCE_KEY, **changes: Any) -> None:
     bucket, source = RunsBucket(boto3.client("s3"), BUCKET), make_source(**changes)
     bucket.store_source(key, source)
+    bucket.delete(beside(key, SETS))
     bucket.store_sets(beside(key, SETS), [same_for_all(source.contact_types)])
 
 

@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from botocore.exceptions import ClientError
+
 from contact_sync.account_sync import Source
 from contact_sync.accounts import ListedAccount, Scope
-from contact_sync.aws.clients import named_errors
+from contact_sync.aws.clients import error_code, named_errors
 from contact_sync.contact_sets import ContactSet, Overrides
 from contact_sync.contacts import Contact, ContactType
 
@@ -105,9 +107,16 @@ class RunsBucket:
             is_undo=stored["is_undo"],
         )
 
-    def store_sets(self, key: str, sets: Sequence[ContactSet]) -> None:
-        """Store the contact sets of a run, which the manifest numbers from 0."""
-        self._store(key, [dict(one) for one in sets])
+    def store_sets(self, key: str, sets: Sequence[ContactSet]) -> Sequence[ContactSet]:
+        """Store the contact sets of a run, which the manifest numbers from 0; return the stored.
+
+        Those of an earlier attempt stay, because children may have read their numbers.
+        """
+        try:
+            self._store(key, [dict(one) for one in sets], IfNoneMatch="*")
+        except _AlreadyStoredError:
+            return self.load_sets(key)
+        return sets
 
     def load_sets(self, key: str) -> list[ContactSet]:
         """Load what store_sets stored."""
@@ -129,19 +138,29 @@ class RunsBucket:
         with named_errors(f"delete {key}"):
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
-    def _store(self, key: str, content: Any) -> None:
+    def _store(self, key: str, content: Any, **condition: Any) -> None:
         with named_errors(f"store {key}"):
-            self._client.put_object(
-                Bucket=self._bucket,
-                Key=key,
-                Body=json.dumps(content).encode(),
-                ContentType="application/json",
-            )
+            try:
+                self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=json.dumps(content).encode(),
+                    ContentType="application/json",
+                    **condition,
+                )
+            except ClientError as error:
+                if error_code(error) == "PreconditionFailed":
+                    raise _AlreadyStoredError from None
+                raise
 
     def _load(self, key: str) -> Any:
         with named_errors(f"load {key}"):
             answer = self._client.get_object(Bucket=self._bucket, Key=key)
             return json.loads(answer["Body"].read())
+
+
+class _AlreadyStoredError(Exception):
+    """Another attempt has stored the object."""
 
 
 def _by_type(stored: Mapping[str, Value]) -> dict[ContactType, Value]:
