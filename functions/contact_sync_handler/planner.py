@@ -222,8 +222,7 @@ class Planner:
     ) -> None:
         """Record what the run takes; the requests stay queued until it has recorded its end."""
         for name in request.continues:
-            if dead := self.runs.find(name):
-                self.runs.update(dead["started_at"], name, {"continued_by": run.sync_id})
+            self._record_continued(name, run.sync_id)
         changes = [one.queued_at for one in queued if one.request.is_change]
         check_at = (max(changes) + SOURCE_SETTLES_AFTER).isoformat() if changes else None
         values = {
@@ -238,6 +237,15 @@ class Planner:
         }
         # A redriven execution may have an outcome, from before it was redriven.
         self.runs.update(run.started_at, run.sync_id, values, removed=OUTCOME)
+
+    def _record_continued(self, name: str, sync_id: str) -> None:
+        """Name the run in the dead one, or in the last that continued it: events come twice."""
+        while item := self.runs.find(name):
+            later = item.get("continued_by", sync_id)
+            if later == sync_id:
+                self.runs.update(item["started_at"], name, {"continued_by": sync_id})
+                return
+            name = later
 
     def _record_reading(self, run: Run, now: _Reading) -> None:
         """Record what was read, for check_source: an invalid source may only be a stale read."""

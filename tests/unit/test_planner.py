@@ -736,3 +736,13 @@ def test_a_run_that_goes_on_with_a_dead_one_is_named_there() -> None:
     given.runs.update(EARLIER, "dead", {"planned_at": EARLIER_PLAN})
     given.plan()
     assert SYNC_ID == given.runs.read(EARLIER, "dead")["continued_by"]
+
+
+def test_a_second_run_that_goes_on_with_a_dead_one_is_named_in_the_first() -> None:
+    given = Given(RunRequest(continues=["dead"]))
+    given.runs.update(EARLIER, "dead", {"continued_by": "first"})
+    given.runs.update(EARLIER, "first", {"planned_at": EARLIER_PLAN})
+    given.plan()
+    given.plan()
+    named = [given.runs.read(EARLIER, one)["continued_by"] for one in ("dead", "first")]
+    assert ["first", SYNC_ID] == named
