@@ -244,6 +244,9 @@ class _Attempt:
         if self._task.is_undo:
             return self._decide_undo(actual, state)
         source, decisions = self._sync.source, {}
+        # An earlier attempt has read what this one may have failed to read.
+        known_before, plan = state.contacts.items(), self._task.planned_at
+        self._drifted = {name for name, one in known_before if one.has_drifted_in(plan)}
         for name, contact in actual.items():
             if not self._has_valid(name, contact):
                 continue
@@ -330,7 +333,11 @@ class _Attempt:
         if any(isinstance(error, AccessDeniedError) for error in self._errors):
             self._explain_denials()
         started_at = self._sync.source.started_at
-        return self._sync.states.record(self._task, self.results, started_at, self._now)
+        results = {
+            name: replace(result, drifted=name in self._drifted)
+            for name, result in self.results.items()
+        }
+        return self._sync.states.record(self._task, results, started_at, self._now)
 
     def raise_errors(self) -> None:
         """Raise RepeatAccountError if a failure may be transient, else the first error, if any."""
@@ -394,7 +401,6 @@ class _Attempt:
             decision.contested,
             in_sync=self._in_sync.get(name),
             differs=name in self._in_sync and self._in_sync[name] is None,
-            drifted=name in self._drifted,
         )
 
     def _fail(self, name: ContactType, error: SyncError, *, is_refused: bool = False) -> None:
@@ -404,7 +410,6 @@ class _Attempt:
             type(error).__name__,
             is_refused=is_refused,
             differs=name in self._in_sync,
-            drifted=name in self._drifted,
         )
 
     def _explain_denials(self) -> None:

@@ -74,6 +74,10 @@ class KnownContact:
     in_sync: InSync | None = None
     drifted: bool = False
 
+    def has_drifted_in(self, planned_at: str) -> bool:
+        """Return whether an earlier attempt of the run with this plan found that it drifted."""
+        return self.drifted and self.status_of == planned_at
+
 
 UNKNOWN = KnownContact()
 
@@ -114,7 +118,7 @@ def decide(  # noqa: PLR0913 - each is one fact that the decision needs
     put_back = [write for write in (known.undone, known.undoing) if write]
     hides_undo = any(may_hide(write, seen, now) for write in put_back)
     if seen == wanted and not is_stale and not hides_undo:
-        return _equal(wanted, known, planned_at)
+        return _equal(wanted, known, planned_at, now)
     if wanted == ABSENT:
         is_ours = is_stale or any(seen == write.digest for write in ours)
         return Decision(Status.DELETED, writes=True) if is_ours else Decision(Status.SKIPPED)
@@ -144,7 +148,7 @@ def has_drifted(
 
     It was equal to the same contact when it was last compared, by this run or by one before.
     """
-    if known.drifted and known.status_of == planned_at:
+    if known.has_drifted_in(planned_at):
         return True
     was_equal = known.in_sync is not None and known.in_sync.digest == wanted
     is_stale = any(may_hide(one, seen, now) for one in (known.written, known.intended) if one)
@@ -156,14 +160,19 @@ def may_hide(write: Write, seen: str, now: datetime) -> bool:
     return seen == write.replaced != write.digest and now - write.at < READS_SETTLE_AFTER
 
 
-def _equal(wanted: str, known: KnownContact, planned_at: str) -> Decision:
+def _equal(wanted: str, known: KnownContact, planned_at: str, now: datetime) -> Decision:
     """Return the result of an equal contact; a change by an earlier attempt stays a change."""
     wrote = known.intended if known.intended and known.intended.digest == wanted else None
     if known.status and known.status_of == planned_at and known.status not in UNSETTLED:
         return Decision(known.status, contested=known.contested, wrote=wrote)
-    if wrote and wrote.planned_at == planned_at:
-        return Decision(Status.DELETED if wanted == ABSENT else Status.UPDATED, wrote=wrote)
-    return Decision(Status.UNCHANGED, wrote=wrote)
+    last = wrote or known.written
+    if last is None or (last.planned_at, last.digest) != (planned_at, wanted):
+        return Decision(Status.UNCHANGED, wrote=wrote)
+    if wanted == ABSENT:
+        return Decision(Status.DELETED, wrote=wrote)
+    contested = _contested_runs(wanted, known, planned_at, now)
+    status = Status.CONTESTED if contested >= MAX_CONTESTED_RUNS else Status.UPDATED
+    return Decision(status, contested=contested, wrote=wrote)
 
 
 def _contested_runs(wanted: str, known: KnownContact, planned_at: str, now: datetime) -> int:

@@ -71,8 +71,8 @@ def _as_before(current: str, known: KnownContact, planned_at: str) -> Decision:
     """Return the result of a contact that is as before; this run may have put it back."""
     if known.status and known.status_of == planned_at and known.status not in UNSETTLED:
         return Decision(known.status)
-    wrote = known.undoing
-    if wrote and (wrote.planned_at, wrote.digest) == (planned_at, current):
-        status = Status.DELETED if current == ABSENT else Status.UPDATED
-        return Decision(status, wrote=wrote)
+    for wrote in (known.undoing, known.undone):
+        if wrote and (wrote.planned_at, wrote.digest) == (planned_at, current):
+            status = Status.DELETED if current == ABSENT else Status.UPDATED
+            return Decision(status, wrote=wrote)
     return Decision(Status.UNCHANGED)

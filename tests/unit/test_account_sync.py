@@ -731,6 +731,17 @@ def test_a_contact_that_was_equal_to_the_same_source_has_drifted() -> None:
     assert given.states.recorded[0][BILLING].drifted
 
 
+@pytest.mark.parametrize(("plan", "drifted"), [(PLANNED_AT, True), (EARLIER_PLAN, False)])
+def test_what_an_earlier_attempt_found_drifted_stays_so_where_it_cannot_be_read(
+    plan: str, *, drifted: bool
+) -> None:
+    given = Given().fails("get", BILLING, ThrottledError())
+    given.knows(BILLING, status=Status.UPDATED, status_of=plan, drifted=True)
+    with pytest.raises(RepeatAccountError):
+        given.run()
+    assert drifted is given.states.recorded[0][BILLING].drifted
+
+
 # What is replaced
 
 

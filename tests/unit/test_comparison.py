@@ -166,6 +166,26 @@ def test_what_an_earlier_attempt_recorded_stays(status: Status) -> None:
     assert Decision(status) == decided(NEW, NEW, known, timedelta())
 
 
+@pytest.mark.parametrize(("wanted", "status"), [(NEW, "updated"), (ABSENT, "deleted")])
+def test_a_recorded_write_stays_a_change_of_its_run_after_an_attempt_that_could_not_read(
+    wanted: str, status: str
+) -> None:
+    failed = {"status": Status.FAILED, "status_of": PLANNED_AT}
+    known = KnownContact(written=over(OLD, wanted, planned_at=PLANNED_AT), **failed)
+    assert Decision(Status(status)) == decided(wanted, wanted, known, timedelta())
+    earlier = KnownContact(written=over(OLD, wanted), **failed)
+    assert Decision(Status.UNCHANGED) == decided(wanted, wanted, earlier, timedelta())
+
+
+def test_a_contact_stays_contested_whatever_happened_to_the_attempt_that_wrote_it() -> None:
+    ours = over(OLD, planned_at=PLANNED_AT)
+    third = {"contested": 3, "contested_of": PLANNED_AT}
+    failed = KnownContact(written=ours, status=Status.FAILED, status_of=PLANNED_AT, **third)
+    assert Decision(Status.CONTESTED, contested=3) == decided(NEW, NEW, failed, timedelta())
+    died = KnownContact(written=over(OLD), intended=ours, contested=2, contested_of=EARLIER_PLAN)
+    assert Decision(Status.CONTESTED, contested=3, wrote=ours) == decided(NEW, NEW, died)
+
+
 def test_a_write_between_two_recorded_attempts_is_not_forgotten() -> None:
     """The first recorded its result, the second wrote again and died."""
     known = intended(OLD, written=over(OLD), status=Status.UPDATED, status_of=PLANNED_AT)

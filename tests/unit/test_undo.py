@@ -130,6 +130,13 @@ def test_what_an_attempt_put_back_that_died_is_reported_as_what_it_was(
     assert Former(Decision(status, wrote=wrote)) == found
 
 
+def test_what_was_put_back_stays_reported_so_after_an_attempt_that_could_not_read() -> None:
+    wrote = make_write(digest=digest(FIRST), replaced=digest(SECOND), planned_at=UNDO_PLAN)
+    known = KnownContact(undone=wrote, status=Status.FAILED, status_of=UNDO_PLAN)
+    found = undo([replaced(FIRST, SECOND)], FIRST, known)
+    assert Former(Decision(Status.UPDATED, wrote=wrote)) == found
+
+
 def test_what_an_attempt_that_died_may_not_have_put_back_is_put_back() -> None:
     wrote = make_write(digest=digest(FIRST), replaced=digest(SECOND), planned_at=PLANNED_AT)
     found = undo([replaced(FIRST, SECOND)], SECOND, KnownContact(undoing=wrote))
