@@ -147,8 +147,8 @@ class ContactRefusedError(SyncError):
     """The API refused a contact's value for this account."""
 
     remedy = (
-        "Correct the named fields of the management account's contact, then retry the failed "
-        "accounts."
+        "Correct the named fields in the management account or the address book, then retry the "
+        "failed accounts. What an undo cannot put back, set in the account itself."
     )
 
 
@@ -173,7 +173,8 @@ class ContestedError(SyncError):
 
     remedy = (
         "Find what changes the contact back in the account's CloudTrail events. If nothing does, "
-        "compare both contacts: the API may store this one differently."
+        "compare both contacts: the API may store this one differently. A primary contact is "
+        "written again by a run that names the account (--account)."
     )
 
 

@@ -178,3 +178,30 @@ def test_a_dry_run_is_not_repeated_for_real(bench: Bench) -> None:
     assert "InvalidRequestError" == refused.error
     assert [] == bench.writes()
     assert "SUCCEEDED" == bench.do({"retry_of": dry.name, "dry_run": True}).status
+
+
+def test_a_contested_primary_contact_is_repaired_as_its_message_says(bench: Bench) -> None:
+    bench.do({})
+    for _ in range(3):
+        bench.organization.set_contact(ONE, "PRIMARY", changed("PRIMARY"))
+        bench.wind(DAY)
+        run = bench.do({})
+    assert changed("PRIMARY") == bench.contact(ONE, "PRIMARY")
+    assert "written again by a run that names the account (--account)" in bench.text_of(run)
+
+    bench.do({"account_ids": [ONE]})
+
+    assert SOURCE["PRIMARY"] == bench.contact(ONE, "PRIMARY")
+
+
+def test_a_contact_that_an_undo_cannot_put_back_is_told_with_what_helps(bench: Bench) -> None:
+    """The account has it from the console, which knows no rule of the API."""
+    former = {**changed("PRIMARY"), "PhoneNumber": "0400 000 000"}
+    bench.organization.set_contact(ONE, "PRIMARY", former)
+    run = bench.do({})
+    bench.wind(DAY)
+
+    undo = bench.do({"undo": run.name})
+
+    assert f"{ONE}  primary: ContactRefusedError" in bench.text_of(undo)
+    assert "What an undo cannot put back, set in the account itself." in bench.text_of(undo)
