@@ -217,6 +217,14 @@ def error_class(name: str) -> type[SyncError]:
     return error if isinstance(error, type) and issubclass(error, SyncError) else SyncError
 
 
+def command_after(name: str | None, environment: str, sync_id: str, *, dry_run: bool) -> str:
+    """Return the command that retries or corrects what failed in a run with this error, if any."""
+    command = error_class(name or "").command
+    if dry_run and "--retry-of" in command:
+        command += " --dry-run"
+    return command.format(environment=environment, sync_id=sync_id)
+
+
 def is_named(name: str | None) -> bool:
     """Return whether an execution's error is one of ours, not a platform error."""
     return name is not None and error_class(name) is not SyncError

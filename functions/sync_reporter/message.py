@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from contact_sync.contact_sets import OWN
-from contact_sync.errors import error_class
+from contact_sync.errors import command_after, error_class
 from contact_sync.estimate import duration, expected
 
 from sync_reporter.report import RunReport
@@ -45,10 +45,8 @@ def next_command(environment: str, report: RunReport) -> str | None:
     """Return the command that retries or corrects what failed, None if nothing did."""
     if not (report.outcome.error or report.counts.failed):
         return None
-    command = error_class(report.outcome.error or "").command
-    if report.dry_run and "--retry-of" in command:
-        command += " --dry-run"
-    return command.format(environment=environment, sync_id=report.sync_id)
+    error, name = report.outcome.error, report.sync_id
+    return command_after(error, environment, name, dry_run=report.dry_run)
 
 
 def _heading(environment: str, report: RunReport) -> str:

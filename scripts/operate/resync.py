@@ -10,7 +10,7 @@ from contact_sync.aws.items import from_item, to_item
 from contact_sync.aws.runs_table import INDEX
 from contact_sync.comparison import CHANGED
 from contact_sync.contacts import ContactType
-from contact_sync.errors import error_class
+from contact_sync.errors import command_after
 
 from operate.aws import Aws, console_link, open_aws, pages
 from operate.console import OK, OperateError, note, out, out_json
@@ -206,10 +206,7 @@ def _account_items(aws: Aws, stack: Stack, name: str) -> list[dict[str, Any]]:
 def _next(ended: Ended, changes: Changes, environment: str, where: str) -> str | None:
     """Return the next command to type, None if there is nothing left to do."""
     if not ended.succeeded:
-        command = error_class(ended.error or "").command
-        if "--retry-of" in command and ended.is_dry_run:
-            command += " --dry-run"
-        command = command.format(environment=environment, sync_id=ended.name)
+        command = command_after(ended.error, environment, ended.name, dry_run=ended.is_dry_run)
         return f"{command}{where}" if "--environment" in command else command
     if ended.request.get("undo") and not ended.is_dry_run:
         return f"bash scripts/resync.sh --environment {environment}{where} --dry-run --follow"

@@ -321,6 +321,8 @@ def test_run() -> None:
     )
     assert ({"updated": 3}, 0) == (run.counts, run.drifted)
     assert "--environment dev --retry-of run-1" in run.command
+    dry = run_of({**item, "dry_run": True}, [], Links("https://example.com"), now, "dev")
+    assert f"{run.command} --dry-run" == dry.command
     assert [
         ("security", "in sync", "run-2"),
         ("billing", "no longer synchronized", None),

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from contact_sync.comparison import CHANGED, Status
-from contact_sync.errors import error_class
+from contact_sync.errors import command_after, error_class
 
 from operate.report.state import AccountState, mapping
 
@@ -181,8 +181,8 @@ def _command(item: Json, environment: str) -> str:
     error = item.get("error")
     if not (error or item.get("failed")):
         return ""
-    command = error_class(error or "").command
-    return command.format(environment=environment, sync_id=item["sync_id"])
+    dry_run = bool(item.get("dry_run"))
+    return command_after(error, environment, item["sync_id"], dry_run=dry_run)
 
 
 def _changed(items: Iterable[Json]) -> Iterable[Changed]:
