@@ -13,7 +13,7 @@ from contact_sync.aws.runs_table import RunsTable
 from contact_sync.errors import InvalidRequestError, SourceNotSettledError, listed
 from contact_sync.metrics import Metric, counting_errors, emit
 from contact_sync.observability import logged, logger
-from contact_sync.request import MAX_HOPS, TriggerSource, parse_request
+from contact_sync.request import MAX_HOPS, RunRequest, TriggerSource, parse_request
 
 from contact_sync_handler.run_control import LockDecision, Run, RunControl
 
@@ -69,7 +69,8 @@ def take_lock(run: Run, _event: dict[str, Any]) -> dict[str, Any]:
 
 def plan_run(run: Run, event: dict[str, Any]) -> dict[str, Any]:
     """Plan what is queued, or a dry run; return the plan, see Planner.plan."""
-    own = control().request_of(run) if run.request.dry_run else None
+    # A retry of an execution that only did what was queued asks for nothing of its own.
+    own = (control().request_of(run) or RunRequest()) if run.request.dry_run else None
     return planner().plan(run, event["input"], own, event["missing"])
 
 

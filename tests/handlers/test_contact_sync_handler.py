@@ -480,6 +480,15 @@ def test_a_dry_run_of_what_failed_asks_for_the_accounts_that_failed(source: Clou
     assert [MEMBER] == scope.account_ids
 
 
+@pytest.mark.usefixtures("source")
+def test_a_dry_run_that_brings_no_request_compares_everything(do: Do) -> None:
+    """As the retry of a dead execution that only did what was queued."""
+    request = {"dry_run": True, "trigger": make_trigger("continuation")}
+    planned = do("plan_run", request, missing=None)
+    scope = RunsBucket(boto3.client("s3"), BUCKET).load_scope(planned["scope_key"])
+    assert (True, True) == (planned["dry_run"], scope.covers_all_accounts)
+
+
 # Checking the source after a change
 
 
