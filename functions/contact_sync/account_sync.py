@@ -364,6 +364,9 @@ class _Attempt:
         self._wanted[name] = wanted = source.wanted(name, which, actual)
         is_checked = wanted is None or wanted is source.contacts.get(name)
         faults = wanted.faults() if wanted and not is_checked else []
+        key = source.digest_key
+        if faults and digest_of(wanted, key) == digest_of(actual, key):
+            return True  # there is nothing to write
         if faults:
             subject = f"account {self._task.account_id}: {name} contact {which}"
             reason = f"{', '.join(faults)}. {InvalidContactError.remedy}"

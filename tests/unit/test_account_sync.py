@@ -655,6 +655,14 @@ def test_a_composed_contact_that_the_api_would_refuse_fails_that_account_by_name
     assert [] == given.contacts.writes
 
 
+def test_a_composed_contact_that_the_account_has_is_equal_whatever_the_api_says() -> None:
+    """The console accepts what the API refuses, and the account keeps it."""
+    theirs = make_contact("primary", PhoneNumber="0400 000 000")
+    given = Given(primary_keeps=["PhoneNumber"]).has(primary=theirs)
+    assert 0 == given.run(PRIMARY)
+    assert ({PRIMARY: Status.UNCHANGED}, []) == (given.statuses, given.contacts.writes)
+
+
 def test_an_account_without_a_primary_contact_gets_the_whole_of_the_source() -> None:
     given = Given(primary_keeps=["PhoneNumber"])
     given.run(PRIMARY)
