@@ -175,6 +175,20 @@ def test_what_cannot_be_sent_is_an_error_without_its_value(contacts: AccountCont
     assert SECRET_VALUES[0] not in repr(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [("get_alternate_contact", BILLING), ("get_contact_information", ContactType.PRIMARY)],
+)
+def test_an_answer_without_a_contact_does_not_mean_that_none_is_set(
+    operation: str, name: ContactType
+) -> None:
+    client: Any = boto3.client("account")
+    with Stubber(client) as stub:
+        stub.add_response(operation, {})
+        with pytest.raises(ServiceUnavailableError, match=r"no contact in the answer$"):
+            AccountContactsClient(client).get(MEMBER, name)
+
+
 def test_every_call_names_its_account(
     contacts: AccountContactsClient, organization: OrganizationClient
 ) -> None:

@@ -6,6 +6,7 @@ from botocore.exceptions import ClientError
 
 from contact_sync.aws.clients import error_code, named_errors
 from contact_sync.contacts import Contact, ContactType
+from contact_sync.errors import ServiceUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_account import AccountClient
@@ -60,11 +61,11 @@ class AccountContactsClient:
         target = {"AccountId": account_id} if account_id else {}
         if contact_type is ContactType.PRIMARY:
             answer = self._call("get_contact_information", subject, **target)
-            return dict(answer["ContactInformation"])
+            return _contact_in(answer, "ContactInformation", subject)
         answer = self._call(
             "get_alternate_contact", subject, AlternateContactType=contact_type.upper(), **target
         )
-        return dict(answer["AlternateContact"])
+        return _contact_in(answer, "AlternateContact", subject)
 
     def _call(self, operation: str, subject: str, **request: Any) -> Any:
         with named_errors(subject):
@@ -78,6 +79,13 @@ class AccountContactsClient:
 
 class _NotSetError(Exception):
     """The account has no such contact."""
+
+
+def _contact_in(answer: Any, name: str, subject: str) -> dict[str, str]:
+    """Return the contact in an answer; the API's model allows an answer without one."""
+    if name not in answer:
+        raise ServiceUnavailableError(f"{subject}: no contact in the answer")
+    return dict(answer[name])
 
 
 def _subject(verb: str, account_id: str | None, contact_type: ContactType) -> str:
