@@ -640,6 +640,17 @@ def test_a_source_that_has_changed_since_the_plan_has_not_settled(now: Contact |
     assert not given.planner.is_settled(given.run)
 
 
+def test_a_source_that_a_later_run_has_tried_everywhere_has_settled() -> None:
+    given = Given(CHANGE)
+    given.plan()
+    item = given.run
+    given.set("billing", make_contact(Name="Newcomer"))
+    given.tried_everywhere()
+    assert given.planner.is_settled(item)
+    given.set("security", None)
+    assert not given.planner.is_settled(item)
+
+
 def test_a_contact_that_was_set_since_the_plan_has_not_settled() -> None:
     given = Given(CHANGE, billing=None)
     given.plan()
