@@ -46,7 +46,7 @@ exit codes:
   1  could not start, or there is no such execution
   2  wrong options
   3  the run failed, or was stopped
-  4  the connection was lost; the execution continues, and --attach follows it again
+  4  the connection was lost, or a dry run's results are late; --attach follows it again
   5  --fail-on-drift: the dry run would change something
 
 examples:
@@ -143,7 +143,7 @@ def _follow(aws: Aws, stack: Stack, name: str, options: Namespace) -> int:
     again = f"bash scripts/resync.sh --environment {options.environment}{where} --attach {name}"
     try:
         ended = follower.follow(name)
-        changes = _changes(aws, stack, follower, ended.name) if ended.is_dry_run else {}
+        changes = _changes(aws, stack, follower, ended) if ended.is_dry_run else {}
     except ConnectionLostError as lost:
         raise ConnectionLostError(f"{lost}. To follow it again: {again}") from None
     except KeyboardInterrupt:
@@ -173,14 +173,18 @@ NOT_FOR_GOOD = (
 Changes = dict[str, dict[str, str]]
 
 
-def _changes(aws: Aws, stack: Stack, follower: Follower, name: str) -> Changes:
+def _changes(aws: Aws, stack: Stack, follower: Follower, ended: Ended) -> Changes:
     """Return what the dry run would change, when the index has all of it."""
+    name = ended.name
     for look in range(MOST_LOOKS):
         time.sleep(LOOK_SECONDS if look else 0)
-        counts = follower.ask(name, lambda: follower.run_item(name)).get("accounts", {})
+        counts = follower.ask(name, lambda: follower.run_item(name)).get("accounts")
         items = follower.ask(name, lambda: _account_items(aws, stack, name))
-        if len(items) >= counts.get("updated", 0) + counts.get("failed", 0):
+        if counts is not None and len(items) >= counts.get("updated", 0) + counts.get("failed", 0):
             break
+    else:
+        if ended.succeeded:
+            raise ConnectionLostError(f"the state table does not show all results of {name} yet")
     changes = {
         item["pk"].removeprefix("ACCOUNT#"): {
             name: status for name, status in item["statuses"].items() if status in CHANGED

@@ -401,6 +401,7 @@ class TestDryRun:
 
     def test_no_drift(self, resync: Resync, machine: Machine) -> None:
         machine.describe(SUCCESS, name="f00e")
+        machine.record("f00e", accounts={"unchanged": 3})
         machine.account.aws.answers["stepfunctions.StartExecution"] = {
             "executionArn": machine.arn("f00e")
         }
@@ -411,13 +412,17 @@ class TestDryRun:
         assert (0, "") == (told.code, told.err)
         assert "would change: nothing" in told.out
 
-    def test_index_is_late(self, resync: Resync, machine: Machine, slept: list[float]) -> None:
-        """The index may show the accounts a moment after the run's end."""
-        machine.record("f00d", accounts={"updated": 3})
+    @pytest.mark.parametrize("item", [{"accounts": {"updated": 3}}, {"planned_at": "now"}], ids=str)
+    def test_index_is_late(
+        self, resync: Resync, machine: Machine, slept: list[float], item: dict[str, Any]
+    ) -> None:
+        """Results that the index does not show yet are never taken for no drift."""
+        machine.record("f00d", **item)
 
-        told = resync("--dry-run", "--follow")
+        told = resync("--dry-run", "--fail-on-drift")
 
-        assert 0 == told.code
+        assert 4 == told.code
+        assert "the state table does not show all results of f00d yet. To follow it" in told.error
         assert [0, 1, 1, 1, 1] == slept
 
     @pytest.mark.case("E16")
