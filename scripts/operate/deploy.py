@@ -18,7 +18,7 @@ from operate.console import OK, OperateError, confirm, note, out, out_json, warn
 from operate.deploy_options import parser
 from operate.deployment import Deployment, open_deployment
 from operate.forwarding import keep_forwarding
-from operate.kept_fields import choose_kept
+from operate.kept_fields import NONE, choose_kept
 from operate.operations import delete_stack, going_on
 from operate.packaging import package
 from operate.preflight import check, check_account
@@ -62,20 +62,21 @@ def _show_settings(deployment: Deployment) -> None:
             note(f"  {name}={value}")
     for name, value in sorted(deployment.tags.items()):
         note(f"  tag {name}={value}")
-    types, chosen = deployment.contact_types, deployment.options.contact_types
     if not deployment.configuration:
-        note(f"  contact types: {', '.join(types)}")
-        if "primary" in types:
+        note(f"  contact types: {', '.join(deployment.contact_types)}")
+        if "primary" in deployment.contact_types:
             warn(
                 "'primary' replaces the whole primary contact of each member account: name, "
                 "company, address, phone and website. If they differ on purpose, omit it in "
                 "--contact-types."
             )
-    elif chosen and set(chosen) != set(types):
-        warn(
-            f"--contact-types has no effect: the stored configuration has {', '.join(types)}. To "
-            "change them, use scripts/config.sh apply"
-        )
+    for name in ("contact_types", "primary_keeps"):
+        chosen, stored = getattr(deployment.options, name), deployment.configuration.get(name, [])
+        if deployment.configuration and chosen and set(chosen) - {NONE} != set(stored):
+            warn(
+                f"--{name.replace('_', '-')} has no effect: the stored configuration has "
+                f"{', '.join(stored) or NONE}. To change it, use scripts/config.sh apply"
+            )
     if not deployment.settings["NotificationEmail"]:
         warn("nobody is notified: add --notification-email ADDRESS")
 

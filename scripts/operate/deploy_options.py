@@ -50,7 +50,7 @@ def parser() -> Parser:
     made.value("--schedule", schedule, "WHEN", meaning)
     meaning = "for the default configuration (default: all); no effect if one is already stored"
     made.values("--contact-types", contact_type, "T", meaning)
-    meaning = "fields of the primary contact that each account keeps, such as PhoneNumber; or none"
+    meaning = "for it, fields of the primary contact that accounts keep: PhoneNumber ...; or none"
     made.values("--primary-keeps", kept_field, "FIELD", meaning)
     made.value("--log-level", level, "LEVEL", "DEBUG, INFO, WARNING or ERROR")
     made.values("--tags", tag, "KEY=VALUE", "tags to add to the stack and its resources")

@@ -253,6 +253,16 @@ class TestAgain:
         assert not cloud.sent("cloudformation.ExecuteChangeSet")
         assert {} == cloud.operations.sets
 
+    @pytest.mark.usefixtures("cloud")
+    def test_kept_fields_do_not_reach_a_stored_configuration(self, deploy: Deploy) -> None:
+        """Who believes the opposite loses phone numbers in the next run."""
+        told = succeeded(deploy("--primary-keeps", "PhoneNumber"))
+        same = succeeded(deploy("--primary-keeps", "none"))
+
+        warning = "--primary-keeps has no effect: the stored configuration has none. To change it"
+        assert f"warning: {warning}, use scripts/config.sh apply" in told.err
+        assert "no effect" not in same.err
+
     def test_another_release(
         self, cloud: Deploying, deploy: Deploy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
