@@ -12,8 +12,8 @@ from contact_sync.contacts import ContactType
 
 from operate import backup_files
 from operate.aws import Aws, code_of
-from operate.configuration import read_item
-from operate.console import OperateError
+from operate.configuration import checked, read_item, valid
+from operate.console import OperateError, warn
 from operate.operations import wait_until_idle
 from operate.parameters import Settings, given_by
 from operate.releases import own_bucket
@@ -67,20 +67,28 @@ def open_deployment(options: Namespace, aws: Aws) -> Deployment:
     if options.restore:
         _read_backup(deployment, Path(options.restore))
     elif deployment.stack:
-        deployment.configuration = _read_configuration(deployment.stack)
+        deployment.configuration = _read_configuration(deployment, deployment.stack)
     deployment.tags |= dict(tag.split("=", 1) for tag in options.tags)
     return deployment
 
 
-def _read_configuration(stack: Stack) -> Json:
+def _read_configuration(deployment: Deployment, stack: Stack) -> Json:
     table = stack.outputs.get("ConfigTableName")
     try:
         item = read_item(stack.aws, table) if table else None
     except ClientError as error:
-        # Somebody deleted the table; --repair creates it again.
         if code_of(error) != "ResourceNotFoundException":
             raise
+        deployment.settings.decided |= PAUSED
+        warn(
+            f"somebody deleted the table {table}, and all exclusions and overrides with it: "
+            f"--repair creates it again, and {stack.name} is deployed paused. Restore a backup or "
+            "apply a configuration before you add --resume"
+        )
         return {}
+    if item and not valid(item):
+        warn("the stored configuration is invalid, so every run fails: see scripts/config.sh show")
+        return {"contact_types": [str(name) for name in ContactType]}
     return from_item(item or {})
 
 
@@ -102,4 +110,6 @@ def _read_backup(deployment: Deployment, folder: Path) -> None:
     items = [request["PutRequest"]["Item"] for requests in files for request in requests]
     default = [item for item in items if item["config_key"] == {"S": "default"}]
     deployment.to_restore = default[0] if default else {}
+    if default:
+        checked(deployment.to_restore, f"{folder}: ")
     deployment.configuration = from_item(deployment.to_restore)

@@ -20,6 +20,17 @@ EMAIL = "team@example.com"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 FORWARDING = f"{STACK}-forwarding"
 CONFIG = f"{STACK}-config"
+INVALID = json.dumps(
+    {
+        CONFIG: [
+            {
+                "PutRequest": {
+                    "Item": {"config_key": {"S": "default"}, "contact_types": {"L": [{"S": "fax"}]}}
+                }
+            }
+        ]
+    }
+)
 Deploy = Callable[..., Told]
 
 
@@ -262,6 +273,33 @@ class TestAgain:
         warning = "--primary-keeps has no effect: the stored configuration has none. To change it"
         assert f"warning: {warning}, use scripts/config.sh apply" in told.err
         assert "no effect" not in same.err
+
+    @pytest.mark.parametrize("types", [["SECURITY"], "security", 7, None], ids=str)
+    def test_invalid_configuration(self, cloud: Deploying, deploy: Deploy, types: Any) -> None:
+        """It is told, and stays for whoever corrects it."""
+        cloud.account.configure({"contact_types": types})
+
+        told = succeeded(deploy())
+
+        assert "warning: the stored configuration is invalid, so every run fails" in told.err
+        assert types == (cloud.account.configuration() or {})["contact_types"]
+
+    def test_lost_configuration(self, cloud: Deploying, deploy: Deploy) -> None:
+        """Without the exclusions that were in the table, nothing may start by itself."""
+        execute = cloud.aws.answers["cloudformation.ExecuteChangeSet"]
+        cloud.aws.answers["dynamodb.GetItem"] = refusal("ResourceNotFoundException")
+
+        def made_again(region: str, given: Any) -> Any:
+            del cloud.aws.answers["dynamodb.GetItem"]
+            cloud.account.configure(None)
+            return execute(region, given)
+
+        cloud.aws.answers["cloudformation.ExecuteChangeSet"] = made_again
+
+        told = succeeded(deploy("--repair"))
+
+        assert "DISABLED" == cloud.parameters()["Triggers"]
+        assert "warning: somebody deleted the table config, and all exclusions and" in told.err
 
     def test_another_release(
         self, cloud: Deploying, deploy: Deploy, monkeypatch: pytest.MonkeyPatch
@@ -691,6 +729,7 @@ class TestRestore:
             ("tags", "{", "is damaged"),
             ("manifest", "{}", "manifest.json is damaged"),
             ("config-table-backup", '{"x": []}', "is not a request to write items"),
+            ("config-table-backup", INVALID, "configuration item `default`: contact_types.0: unk"),
         ],
         ids=str,
     )
