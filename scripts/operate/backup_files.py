@@ -91,6 +91,19 @@ def check(folder: Path, tables: Mapping[str, str]) -> dict[str, Json]:
     return entries
 
 
+def check_origin(folder: Path, organization: str) -> None:
+    """Raise if the backup is of another organization; older backups do not say of which."""
+    try:
+        origin = json.loads((folder / PARAMETERS).read_bytes())["OrganizationId"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if origin != organization:
+        raise OperateError(
+            f"{folder} is a backup of organization {origin}, not of {organization}, so that its "
+            "exclusions and overrides are for other accounts; nothing was changed"
+        )
+
+
 def has_contacts(folder: Path) -> bool:
     """Return whether the backup has the address book or replaced versions of it."""
     files = folder.glob("config-table-backup*.json")

@@ -12,6 +12,7 @@ from contact_sync.aws.organization import ACCOUNT_MANAGEMENT
 
 from operate import console
 from operate.aws import open_aws, pages
+from operate.backup_files import check_origin
 from operate.change_sets import ChangeSet, Wanted, change_set
 from operate.configuration import read_item, write
 from operate.console import OK, OperateError, confirm, note, out, out_json, warn
@@ -36,6 +37,8 @@ def run(options: Namespace) -> int:
     aws = open_aws(options)
     note("Checking the prerequisites")
     organization = check_account(aws, options.account_id)
+    if options.restore:
+        check_origin(Path(options.restore), organization)
     deployment = open_deployment(options, aws)
     own = {"ManagementAccountId": options.account_id, "OrganizationId": organization}
     deployment.settings.given |= {**own, "Environment": options.environment}

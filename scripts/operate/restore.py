@@ -10,6 +10,7 @@ from operate.backup import DEFAULT
 from operate.backup_files import (
     Json,
     check,
+    check_origin,
     has_contacts,
     lock_holder,
     requests_of,
@@ -51,6 +52,7 @@ def run(options: Namespace) -> int:
     stack = get_stack(open_aws(options), options.environment)
     tables = table_names(stack)
     manifest = check(folder, tables)
+    check_origin(folder, stack.parameters["OrganizationId"])
     note(told(manifest))
     if has_contacts(folder):
         note(f"{folder} includes the address book: keep it confidential")

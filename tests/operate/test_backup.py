@@ -379,6 +379,17 @@ class TestRestore:
         assert 0 == restore("--yes").code
         assert 30 == len(contents(account, STATE_TABLE))
 
+    @pytest.mark.case("E2")
+    def test_another_organization(self, account: Deployed, restore: Command, backup: Path) -> None:
+        """Tables have the same names in every account; exclusions of others protect nobody here."""
+        (backup / "parameters.json").write_text('{"OrganizationId": "o-another"}')
+
+        told = restore("--yes")
+
+        assert 1 == told.code
+        assert "is a backup of organization o-another, not of o-exampleorg1" in told.error
+        assert [] == contents(account, STATE_TABLE)
+
     @pytest.mark.case("E14")
     def test_several_backups(self, back_up: Command, restore: Command) -> None:
         """Which one is meant is not guessed."""

@@ -746,6 +746,17 @@ class TestRestore:
         assert ("us-east-1", STACK) not in nothing.account.stacks.stacks
 
     @pytest.mark.case("E2")
+    def test_another_organization(self, nothing: Deploying, deploy: Deploy, backup: Path) -> None:
+        """Its exclusions would protect nobody here."""
+        (backup / "parameters.json").write_text('{"OrganizationId": "o-another"}')
+
+        told = deploy("--restore", backup)
+
+        assert 1 == told.code
+        assert "is a backup of organization o-another, not of o-exampleorg1" in told.error
+        assert ("us-east-1", STACK) not in nothing.account.stacks.stacks
+
+    @pytest.mark.case("E2")
     def test_no_backup(self, nothing: Deploying, deploy: Deploy, tmp_path: Path) -> None:
         told = deploy("--restore", tmp_path)
 
