@@ -176,7 +176,7 @@ def _finish(deployment: Deployment, stack: Stack) -> None:
         note("Termination protection is on")
     _write_configuration(deployment, stack)
     former = deployment.found.parameters.get("ControlTowerRegion", "") if deployment.found else ""
-    keep_forwarding(deployment.aws, stack, deployment.options.role_arn, former)
+    keep_forwarding(deployment.aws, stack, former)
     _keep_subscription(stack)
     _show_next(deployment)
 

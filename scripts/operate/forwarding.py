@@ -25,8 +25,9 @@ def regions_to_forward(aws: Aws, tower: str) -> dict[str, str]:
     return {region: kind for region, kind in regions.items() if region != aws.region}
 
 
-def keep_forwarding(aws: Aws, stack: Stack, role_arn: str | None, old_tower: str) -> None:
+def keep_forwarding(aws: Aws, stack: Stack, old_tower: str) -> None:
     """Create or update the forwarding stacks, and delete that of a former region."""
+    role_arn = stack.described.get("RoleARN")
     wanted = regions_to_forward(aws, stack.parameters["ControlTowerRegion"])
     for region, kind in wanted.items():
         note(f"Forwarding the events of {region} ({kind})")
@@ -34,7 +35,11 @@ def keep_forwarding(aws: Aws, stack: Stack, role_arn: str | None, old_tower: str
         parameters |= {"Kind": kind, "HomeRegion": aws.region}
         template = {"TemplateBody": TEMPLATE.read_text()}
         name = forwarding_stack(stack.name)
-        apply(aws, Wanted(name, template, parameters, stack.tags, role_arn, region))
+        found = find_stack(aws, name, region)
+        if found and found.status == "ROLLBACK_COMPLETE":
+            delete_stack(found)  # it has no resources, and cannot be updated
+        tags = (found.tags if found else {}) | stack.tags
+        apply(aws, Wanted(name, template, parameters, tags, role_arn, region))
     former = set(regions_to_forward(aws, old_tower)) - set(wanted)
     for found in find_forwarding(aws, stack.name, former):
         note(f"Deleting {found.name} in {found.region}")

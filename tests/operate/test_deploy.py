@@ -815,6 +815,32 @@ class TestForwarding:
         assert "Both" == cloud.parameters(name)["Kind"]
         assert ("ap-southeast-2", name) not in stacks
 
+    @pytest.mark.case("E6")
+    @pytest.mark.case("E9")
+    def test_own_tags_and_role(self, cloud: Deploying, far: Deploy) -> None:
+        """A forwarding stack keeps its own tags; a later one gets the role of the stack."""
+        name = "aws-contact-sync-staging-forwarding"
+        role = f"arn:aws:iam::{ACCOUNT}:role/deployer"
+        succeeded(far("--role-arn", role))
+        stack = cloud.account.stacks.stacks["us-east-1", name]
+        stack["Tags"] = [{"Key": "owner", "Value": "jane"}]
+
+        succeeded(far("--control-tower-region", "ap-southeast-2", "--tags", "a=b"))
+
+        assert {"owner": "jane", "a": "b"} == cloud.tags(name)
+        assert role == cloud.account.stacks.stacks["ap-southeast-2", name]["RoleARN"]
+
+    def test_failed_before(self, cloud: Deploying, far: Deploy) -> None:
+        """What a failed first creation left is made anew."""
+        name = "aws-contact-sync-staging-forwarding"
+        succeeded(far())
+        cloud.account.stacks.stacks["us-east-1", name]["StackStatus"] = "ROLLBACK_COMPLETE"
+
+        succeeded(far())
+
+        stack = cloud.account.stacks.stacks["us-east-1", name]
+        assert "CREATE_COMPLETE" == stack["StackStatus"]
+
     def test_deployed_elsewhere(self, far: Deploy, deploy: Deploy) -> None:
         succeeded(far())
 

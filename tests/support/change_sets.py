@@ -75,6 +75,10 @@ class FakeOperations:
             self.stacks.put(name, region=region, status="REVIEW_IN_PROGRESS")
             self.event(name, "REVIEW_IN_PROGRESS", region)
         stack = self.stacks.stacks[region, name]
+        if stack["StackStatus"] == "ROLLBACK_COMPLETE":
+            return refusal(
+                "ValidationError", "is in ROLLBACK_COMPLETE state and can not be updated"
+            )
         same = all(stack[key] == given[key] for key in ("Parameters", "Tags"))
         is_same = same and "DeploymentMode" not in given
         arn = f"arn:{given['ChangeSetName']}-{len(self.sets)}"
@@ -91,7 +95,8 @@ class FakeOperations:
         is_new = stack["StackStatus"] == "REVIEW_IN_PROGRESS"
         status = self._next("CREATE_COMPLETE" if is_new else "UPDATE_COMPLETE")
         if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            stack |= {key: made["given"][key] for key in ("Parameters", "Tags")}
+            kept = ("Parameters", "Tags", "RoleARN")
+            stack |= {key: made["given"][key] for key in kept if key in made["given"]}
         if is_new:
             stack["Outputs"] = [
                 {"OutputKey": key, "OutputValue": value} for key, value in self.outputs.items()
