@@ -2,12 +2,12 @@
 
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from operate.aws import Aws, code_of
+from operate.aws import FAILURES, Aws, code_of
 from operate.console import OK, OperateError, confirm, confirm_name, note, warn
 from operate.forwarding import find_forwarding
 from operate.operations import POLL_SECONDS, delete_stack, wait_until_idle
@@ -40,10 +40,14 @@ def delete(aws: Aws, options: Namespace) -> int:
         stack = wait_until_idle(aws, name)
     if stack:
         back_up(options, stack)
-        _delete_main(aws, stack)
-    for each in forwarding:
-        note(f"Deleting {each.name} in {each.region}")
-        delete_stack(each)
+    try:
+        _delete_stacks(aws, stack, forwarding)
+    except (KeyboardInterrupt, *FAILURES):
+        note(
+            "Not everything is deleted, and rules and schedule may be off: run this command again, "
+            "or, to keep the stack, deploy with --repair"
+        )
+        raise
     if bucket:
         _empty(aws, bucket, f"{name}/")
     note(f"Deleted {name}")
@@ -57,14 +61,32 @@ def _ask(aws: Aws, options: Namespace, name: str, stack: Stack | None) -> None:
             warn("no backup: add --backup-data to save the tables first")
         if stack.running_executions():
             warn("a run is in progress, and will be stopped")
-    if options.environment == "prod":
+    if options.environment == "prod" or options.confirm_name:
         question = f"Delete {name}?"
         confirm_name(question, aws.where(name), name, given=options.confirm_name)
     else:
         confirm(f"Delete {name}?", aws.where(name), yes=options.yes)
 
 
-def _delete_main(aws: Aws, stack: Stack) -> None:
+def _delete_stacks(aws: Aws, stack: Stack | None, forwarding: Iterable[Stack]) -> None:
+    """Delete all stacks; the main one last, because its parameters say where the others are."""
+    if stack:
+        _clear(aws, stack)
+    for each in forwarding:
+        note(f"Deleting {each.name} in {each.region}")
+        delete_stack(each)
+    if stack:
+        note(f"Deleting {stack.name}")
+        try:
+            delete_stack(stack)
+        except OperateError:
+            note("Emptying the buckets again, then retrying")
+            _empty_buckets(aws, stack)
+            delete_stack(stack)
+
+
+def _clear(aws: Aws, stack: Stack) -> None:
+    """Stop everything that the stack does, and delete what prevents its deletion."""
     _pause(aws, stack)
     _stop_runs(stack)
     stack.client.update_termination_protection(
@@ -72,18 +94,13 @@ def _delete_main(aws: Aws, stack: Stack) -> None:
     )
     for trail in stack.names["AWS::CloudTrail::Trail"]:
         _unless_gone(aws.client("cloudtrail").stop_logging, Name=trail)
-    # CloudFormation deletes only empty buckets, and CloudTrail still delivers for a while.
-    buckets = stack.names["AWS::S3::Bucket"]
-    for bucket in buckets:
+    _empty_buckets(aws, stack)
+
+
+def _empty_buckets(aws: Aws, stack: Stack) -> None:
+    """CloudFormation deletes only empty buckets, and CloudTrail still delivers for a while."""
+    for bucket in stack.names["AWS::S3::Bucket"]:
         _empty(aws, bucket)
-    note(f"Deleting {stack.name}")
-    try:
-        delete_stack(stack)
-    except OperateError:
-        note("Emptying the buckets again, then retrying")
-        for bucket in buckets:
-            _empty(aws, bucket)
-        delete_stack(stack)
 
 
 def _pause(aws: Aws, stack: Stack) -> None:

@@ -110,6 +110,17 @@ class TestConfirmation:
         assert 0 == told.code, told.err
         assert ("us-east-1", PROD) not in cloud.account.stacks.stacks
 
+    @pytest.mark.case("E3")
+    def test_name_of_another_stack(self, cloud: Deploying, delete: Delete) -> None:
+        """Whoever names prod does not mean dev."""
+        told = delete("--yes", "--confirm-name", PROD)
+
+        assert (1, f"error: not confirmed: '{PROD}' is not {STACK}; nothing was changed") == (
+            told.code,
+            told.error,
+        )
+        assert [] == order(cloud)
+
 
 class TestDelete:
     def test_everything(self, cloud: Deploying, delete: Delete) -> None:
@@ -272,6 +283,32 @@ class TestDelete:
             again.code,
             again.error,
         )
+
+    @pytest.mark.parametrize("error", [refusal("AccessDenied"), KeyboardInterrupt()])
+    def test_ended_in_the_middle(
+        self, cloud: Deploying, delete: Delete, error: BaseException
+    ) -> None:
+        """What still exists does nothing any more; that is told, and found by the next attempt."""
+        tower = "eu-north-1"
+        parameter = {"ParameterKey": "ControlTowerRegion", "ParameterValue": tower}
+        cloud.stack["Parameters"].append(parameter)
+        stacks = cloud.account.stacks
+        forwarding = {"HomeRegion": "us-east-1", "Triggers": "ENABLED"}
+        stacks.put(f"{STACK}-forwarding", region=tower, parameters=forwarding)
+
+        def end(*_: Any) -> None:
+            raise error
+
+        usual = cloud.aws.answers["cloudformation.DeleteStack"]
+        cloud.aws.answers["cloudformation.DeleteStack"] = end
+        told = delete("--yes")
+        cloud.aws.answers["cloudformation.DeleteStack"] = usual
+
+        assert told.code in (1, 130)
+        assert "Not everything is deleted, and rules and schedule may be off: run this" in told.err
+        assert ("us-east-1", STACK) in stacks.stacks
+        assert 0 == delete("--yes").code
+        assert (tower, f"{STACK}-forwarding") not in stacks.stacks
 
     def test_denied(self, cloud: Deploying, delete: Delete) -> None:
         """What cannot be asked is not taken for absent."""
