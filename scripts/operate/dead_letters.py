@@ -83,7 +83,9 @@ class Rules:
         self._topic = stack.output("NotificationTopicArn")
         self._forwarded = forwarded
         found = pages(self._events, "list_rules", "Rules", NamePrefix=f"{stack.name}-")
-        self._patterns = {one["Name"]: one["EventPattern"] for one in found}
+        # Somebody may have added a rule with a schedule instead, or a target of another kind.
+        with_pattern = [one for one in found if "EventPattern" in one]
+        self._patterns = {one["Name"]: one["EventPattern"] for one in with_pattern}
 
     def plan(self, letter: Letter) -> Plan | None:
         """Return how to redrive the letter, None if that is not clear."""
@@ -118,7 +120,8 @@ class Rules:
 
     def _plan_of(self, rule: str, event: Json) -> Plan | None:
         """Return what the rule would have sent to its target."""
-        for target in self._events.list_targets_by_rule(Rule=rule)["Targets"]:
+        found = self._events.list_targets_by_rule(Rule=rule)["Targets"]
+        for target in (one for one in found if "InputTransformer" in one):
             given = _transformed(target["InputTransformer"], event)
             if target["Arn"] == self._machine:
                 return self._start(given)

@@ -92,7 +92,7 @@ class DeepChecks:
         """Test each rule with events; PutEvents does not accept events of AWS services."""
         prefix = f"{site.stack.name}-"
         found = pages(self._events, "list_rules", "Rules", NamePrefix=prefix)
-        patterns = {one["Name"].removeprefix(prefix): one["EventPattern"] for one in found}
+        patterns = {one["Name"].removeprefix(prefix): one.get("EventPattern") for one in found}
         samples = [line.split() for line in SAMPLES.splitlines()]
         known = [one for one in samples if one[0] in patterns]
         for rule in dict.fromkeys(rule for rule, *_ in samples if rule not in patterns):

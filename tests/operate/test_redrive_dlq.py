@@ -178,6 +178,24 @@ class TestMapping:
         """What is no event of a rule is not understood."""
         assert rules(forwarded=True).plan(letter(body)) is None
 
+    @pytest.mark.parametrize("added", [{"Arn": "arn:aws:logs:x"}, {"Input": "{}"}], ids=str)
+    def test_added_by_others(
+        self, stack: Stack, environment: Deployed, added: dict[str, str]
+    ) -> None:
+        """A rule for a time, and a target that is not of the template, are left alone."""
+        answers, machine = environment.aws.answers, stack.arn("ContactSyncStateMachine")
+        usual = answers["events.ListTargetsByRule"]
+        answers["events.ListTargetsByRule"] = lambda *given: {
+            "Targets": [{"Arn": machine, **added}, *usual(*given)["Targets"]]
+        }
+        nightly = {"Name": f"{STACK_NAME}-nightly", "ScheduleExpression": "rate(1 day)"}
+        answers["events.ListRules"]["Rules"].insert(0, nightly)
+
+        planned = rules().plan(letter(EVENTS["put-alternate-contact"]))
+
+        assert planned
+        assert planned.name.startswith("redrive-")
+
     def test_refused_event(self, environment: Deployed) -> None:
         """EventBridge takes no event that lacks what every event has."""
         environment.aws.answers["events.TestEventPattern"] = refusal("ValidationException")

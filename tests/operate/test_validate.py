@@ -694,6 +694,13 @@ class TestDeep:
         assert "test" == given["trigger"]["source"]
         assert 1 == site.account.aws.calls["events.DeleteRule"]
 
+    def test_rule_of_others(self, site: Healthy) -> None:
+        rules = site.account.aws.answers["events.ListRules"]["Rules"]
+        nightly = {"Name": f"{STACK}-nightly", "State": "ENABLED"}
+        rules.append({**nightly, "ScheduleExpression": "rate(1 day)"})
+
+        assert site.told("--deep")["patterns"].startswith("pass ")
+
     def test_changed_pattern(self, site: Healthy) -> None:
         member = deep_checks.sample_event(
             "put-alternate-contact-member", self.arn(site), MANAGEMENT
