@@ -10,7 +10,7 @@ import pytest
 from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
 from support.aws import Operate, refusal
 from support.deployed import Deployed
-from support.moto_stack import CONFIG_TABLE, STATE_TABLE
+from support.moto_stack import STATE_TABLE
 
 MANAGER = "999999999999"
 FIRST, SECOND, THIRD, LEFT = "100000000001", "100000000002", "100000000003", "200000000001"
@@ -219,14 +219,25 @@ def test_forgotten_execution(deployed: Deployed, operate: Operate) -> None:
     assert (1, "") == (told.code, told.out)
 
 
-def test_no_configuration(deployed: Deployed, operate: Operate) -> None:
-    """Without a configuration nothing is synchronized, and the command says so."""
-    deployed.dynamodb.delete_item(TableName=CONFIG_TABLE, Key={"config_key": {"S": "default"}})
+@pytest.mark.parametrize(
+    "item",
+    [
+        None,
+        {"contact_types": None},
+        {"contact_types": 5},
+        {"contact_types": ["security"], "excluded_accounts": None},
+        {"contact_types": ["security"], "excluded_organizational_units": "ou-exam-workloads"},
+    ],
+    ids=str,
+)
+def test_no_valid_configuration(deployed: Deployed, operate: Operate, item: Any) -> None:
+    """Without a valid configuration nothing is synchronized, and the command says so."""
+    deployed.configure(item)
 
     told = operate("report", "--environment", "dev")
 
     assert 0 == told.code
-    assert "warning: there is no configuration" in told.err
+    assert "warning: there is no valid configuration, so every run fails" in told.err
 
 
 def test_cannot_write(operate: Operate, tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ def read_report(aws: Aws, stack: Stack, environment: str, days: int, now: dateti
     """Return the report of the given number of days."""
     table = stack.output("StateTableName")
     item = configuration.read_item(aws, stack.output("ConfigTableName"))
-    if item is None:
-        warn(f"there is no configuration: scripts/deploy.sh --environment {environment} writes one")
+    if not configuration.valid(item):
+        warn("there is no valid configuration, so every run fails: see scripts/config.sh show")
     items = list(_query(aws, table, "pk = :pk", {":pk": "RUN"}))
     knowledge = Knowledge(read_organization(aws), from_item(item or {}), items)
     accounts = account_states(knowledge, _states(aws, table))

@@ -104,14 +104,18 @@ class Knowledge:
     @property
     def contact_types(self) -> list[str]:
         """The configured types, in their fixed order."""
-        configured = self.configuration.get("contact_types", [])
+        configured = self._listed("contact_types")
         return [str(name) for name in ContactType if name in configured]
 
     def is_excluded(self, member: Member) -> bool:
         """Return whether the current configuration excludes the account."""
-        units = self.configuration.get("excluded_organizational_units", [])
-        accounts = self.configuration.get("excluded_accounts", [])
+        units = self._listed("excluded_organizational_units")
+        accounts = self._listed("excluded_accounts")
         return member.id in accounts or any(unit in units for unit in member.unit_ids)
+
+    def _listed(self, key: str) -> list[Any]:
+        found = self.configuration.get(key)
+        return found if isinstance(found, list) else []
 
     @cached_property
     def _overrides(self) -> Overrides:
