@@ -74,8 +74,8 @@ def run(options: Namespace) -> int:
     """Run the command; return the exit code."""
     wrong = parser().error
     words = checked_words(options.command, options.words, wrong)
-    if "validate" in (options.command, *words[:1]):
-        is_book = options.command == "contacts"
+    is_book = options.command == "contacts"
+    if "validate" in (options.command, is_book and words[0]):
         (address_book if is_book else configuration).read_file(Path(words[-1]))
         note(f"{words[-1]} is valid")
         return OK

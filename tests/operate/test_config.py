@@ -254,6 +254,14 @@ class TestApply:
         expected = {"config_key": "default", "contact_types": ["billing"]}
         assert expected == account.configuration()
 
+    def test_a_file_named_validate(
+        self, account: Deployed, config: Config, file: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(file(WHOLE).rename(file(WHOLE).with_name("validate")).parent)
+
+        assert 0 == config("apply", "validate", "--yes").code
+        assert WHOLE == account.configuration()
+
     def test_broken_file(self, account: Deployed, config: Config, file: Any) -> None:
         """A broken file never reaches the table, not even with --yes."""
         told = config("apply", "--yes", file({**WHOLE, "contact_types": []}))
