@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,22 @@ def test_cannot_write(operate: Operate, tmp_path: Path) -> None:
     assert (1, "") == (told.code, told.out)
     assert "error: cannot write nowhere/a.html: No such file or directory" == told.error
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("file", ["pipe", "."])
+def test_never_replaces_what_is_no_file(operate: Operate, tmp_path: Path, file: str) -> None:
+    """Such as /dev/null, which root could replace."""
+    os.mkfifo(tmp_path / "pipe")
+
+    told = operate("report", "--environment", "dev", "--csv", file)
+
+    assert (1, f"error: cannot write {file}: it is no regular file") == (told.code, told.error)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_follows_links(operate: Operate, tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to("report.csv")
+
+    assert 0 == operate("report", "--environment", "dev", "--csv", "link.csv").code
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "report.csv").is_file()

@@ -78,11 +78,14 @@ def run(options: Namespace) -> int:
 
 def write(file: Path, content: bytes) -> None:
     """Write a file that only its owner can read, and that appears only when it is complete."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    if file.exists() and not file.is_file():
+        raise OperateError(f"cannot write {file}: it is no regular file")
+    target = file.resolve()
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         partial.touch(mode=0o600)
         partial.write_bytes(content)
-        partial.replace(file)
+        partial.replace(target)
     except OSError as error:
         raise OperateError(f"cannot write {file}: {error.strerror}") from None
     finally:
