@@ -89,7 +89,7 @@ def _add_surroundings(made: Parser) -> None:
 kept_field = one_of("field of the primary contact", [*PRIMARY_RULES, "none"])
 email = matching("e-mail address", r"[^@\s]+@[^@\s]+\.[^@\s]+", "one such as admin@example.com")
 level = one_of("level", ("DEBUG", "INFO", "WARNING", "ERROR"))
-tag = matching("tag", r"[^=]{1,128}=[^=]{0,256}", "KEY=VALUE")
+tag = matching("tag", r"[^=]{1,128}=.{0,256}", "KEY=VALUE")
 role = matching("role", r"arn:[\w-]+:iam::[0-9]{12}:role/.+", "the ARN of a role")
 
 

@@ -515,8 +515,8 @@ class TestSurroundings:
         succeeded(deploy())
         assert {"owner": "jane", "cost": "1"} == cloud.tags()
 
-        succeeded(deploy("--tags", "cost=2", "team=security"))
-        assert {"owner": "jane", "cost": "2", "team": "security"} == cloud.tags()
+        succeeded(deploy("--tags", "cost=2", "team=security", "key=a=="))
+        assert {"owner": "jane", "cost": "2", "team": "security", "key": "a=="} == cloud.tags()
 
     @pytest.mark.case("E9")
     def test_boundary_role_and_bucket(self, cloud: Deploying, deploy: Deploy) -> None:
