@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from shlex import quote
 from typing import Any, TypeVar
 
 import boto3
@@ -112,9 +113,9 @@ class Aws:
         account, arn = self.caller
         return f"Account {account}, region {self.region}, stack {stack}, signed in as {arn}"
 
-    def options(self) -> str:
+    def options(self, region: str | None = None) -> str:
         """Return the options that give another command the same region and profile."""
-        return f"--region {self.region}{_named(self.profile)}"
+        return f"--region {region or self.region}{_named(self.profile)}"
 
 
 def pages(client: Any, operation: str, key: str, **given: Any) -> list[Any]:
@@ -166,7 +167,7 @@ def _explain_failure(error: BotoCoreError, profile: str | None) -> str:
         return f"cannot reach AWS; check the network and the region: {told}"
     if isinstance(error, botocore.ProfileNotFound):
         known = ", ".join(get_session().available_profiles) or "none"
-        return f"there is no AWS profile {profile}: use one of these: {known}"
+        return f"{told}: use one of these: {known}"
     if isinstance(error, NO_CREDENTIALS):
         return "no AWS credentials: sign in with 'aws sso login' or 'aws login', or add --profile"
     return f"{type(error).__name__}: {told}"
@@ -196,7 +197,7 @@ def is_unreachable(error: ClientError | BotoCoreError) -> bool:
 
 
 def _named(profile: str | None) -> str:
-    return f" --profile {profile}" if profile else ""
+    return f" --profile {quote(profile)}" if profile else ""
 
 
 def _show_call(model: Any, **_: Any) -> None:

@@ -32,7 +32,8 @@ def rules(site: Site) -> Notes:
         elif name not in used:
             yield fail(f"{name} has no target: {site.repair}")
         elif states[name] == "DISABLED" and site.triggers == "ENABLED":
-            yield warn(f"{name} is disabled: aws events enable-rule --name {name}")
+            enable = f"aws events enable-rule --name {name} {site.aws.options()}"
+            yield warn(f"{name} is disabled: {enable}")
     if site.triggers == "DISABLED":
         yield warn("Triggers is DISABLED: no event starts an execution until deploy.sh --resume")
     return f"{len(names)} enabled"
@@ -103,7 +104,7 @@ def _forwarding_rules(site: Site, region: str, name: str) -> Generator[Note, Non
         yield fail(f"{name} in {region} has no rules: {wrong}")
     for rule in found:
         if rule["State"] == "DISABLED" and site.triggers == "ENABLED":
-            enable = f"aws events enable-rule --region {region} --name {rule['Name']}"
+            enable = f"aws events enable-rule --name {rule['Name']} {site.aws.options(region)}"
             yield warn(f"{rule['Name']} in {region} is disabled: {enable}")
         targets = client.list_targets_by_rule(Rule=rule["Name"])["Targets"]
         bus = f":{site.aws.region}:{site.manager}:event-bus/default"

@@ -48,7 +48,7 @@ def termination_protection(site: Site) -> Notes:
     if not site.stack.described.get("EnableTerminationProtection"):
         yield warn(
             "off: aws cloudformation update-termination-protection "
-            f"--enable-termination-protection --stack-name {site.stack.name}"
+            f"--enable-termination-protection --stack-name {site.stack.name} {site.aws.options()}"
         )
     return "on"
 
@@ -122,11 +122,12 @@ def tables(site: Site) -> Notes:
 def key(site: Site) -> Notes:
     """Check the stack's encryption key."""
     alias = f"alias/{site.stack.name}"
-    state = site.aws.client("kms").describe_key(KeyId=alias)["KeyMetadata"]["KeyState"]
-    if state != "Enabled":
+    told = site.aws.client("kms").describe_key(KeyId=alias)["KeyMetadata"]
+    if told["KeyState"] != "Enabled":
+        which = f"--key-id {told['KeyId']} {site.aws.options()}"
         yield fail(
-            f"{alias} is {state}, so that no data can be read: aws kms cancel-key-deletion, then "
-            "aws kms enable-key"
+            f"{alias} is {told['KeyState']}, so that no data can be read: aws kms "
+            f"cancel-key-deletion {which}, then aws kms enable-key {which}"
         )
     return "enabled"
 
@@ -147,7 +148,8 @@ def alarms(site: Site) -> Notes:
             yield warn(f"{name} is in alarm: see {site.stack.output('DashboardUrl')}")
         if not told["ActionsEnabled"]:
             yield warn(
-                f"{name} notifies nobody: aws cloudwatch enable-alarm-actions --alarm-names {name}"
+                f"{name} notifies nobody: aws cloudwatch enable-alarm-actions --alarm-names {name} "
+                f"{site.aws.options()}"
             )
     return f"{len(names)}, none in alarm"
 

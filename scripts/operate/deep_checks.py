@@ -73,6 +73,7 @@ class DeepChecks:
         self._events = site.aws.client("events")
         self._states = site.aws.client("stepfunctions")
         self._machine = site.stack.output("StateMachineArn")
+        self._where = site.aws.options()
         self._follower = Follower(site.aws, site.stack)
         self._execution: str | None = None
         self._ended: Ended | None = None
@@ -230,7 +231,8 @@ class DeepChecks:
         try:
             self._events.delete_rule(Name=rule)
         except (ClientError, BotoCoreError):
-            warn_user(f"the rule {rule} remains: aws events delete-rule --name {rule}")
+            command = f"aws events delete-rule --name {rule} {self._where}"
+            warn_user(f"the rule {rule} remains: {command}")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import json
 import time
 from argparse import Namespace
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -219,7 +220,7 @@ def _show_next(deployment: Deployment) -> None:
     where = f"--environment {options.environment} {deployment.aws.options()}"
     if options.restore:
         note("Next, restore the tables, then enable the rules and the schedule:")
-        note(f"  scripts/restore.sh {where} --input {options.restore}")
+        note(f"  scripts/restore.sh {where} --input {quote(options.restore)}")
         note(f"  scripts/deploy.sh {where} --account-id {options.account_id} --resume")
     else:
         note("Next, see what a run would change; a dry run writes to no account:")

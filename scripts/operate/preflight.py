@@ -57,8 +57,8 @@ def _check_trust(deployment: Deployment) -> Iterator[str]:
 def _check_stack(deployment: Deployment) -> Iterator[str]:
     if not deployment.found:
         return
-    name, status = deployment.name, deployment.found.status
-    command = f"scripts/rollback.sh --environment {deployment.options.environment}"
+    name, status, where = deployment.name, deployment.found.status, deployment.aws.options()
+    command = f"scripts/rollback.sh --environment {deployment.options.environment} {where}"
     if status in STUCK:
         yield f"{name} is stuck in {status}: free it with '{command}', then try again"
     if status in HALF:
@@ -105,10 +105,10 @@ def _check_others(deployment: Deployment) -> Iterator[str]:
             home = values.get("HomeRegion", region)
             if stack["StackName"] in (name, forwarding_stack(name)):
                 if home != aws.region:
-                    command = f"--environment {deployment.options.environment} --delete"
+                    command = f"--environment {deployment.options.environment} {aws.options(home)}"
                     yield (
                         f"{name} is already deployed in {home}: use --region {home}, or delete "
-                        f"that stack with 'scripts/rollback.sh {command} --region {home}'"
+                        f"that stack with 'scripts/rollback.sh {command} --delete'"
                     )
             elif stack["StackName"].startswith("aws-contact-sync-") and "Triggers" in values:
                 other = stack["StackName"].removesuffix("-forwarding")

@@ -113,7 +113,25 @@ class TestErrors:
 
         told = operate("probe", "--environment", "dev", "--profile", "audit")
 
-        assert "error: there is no AWS profile audit: use one of these: none" == told.error
+        expected = "The config profile (audit) could not be found: use one of these: none"
+        assert f"error: {expected}" == told.error
+
+    def test_no_profile_of_that_name_in_the_environment(
+        self, command: SimpleNamespace, operate: Operate, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_PROFILE", "audit")
+        command.run = lambda options: open_aws(options).caller and 0
+
+        told = operate("probe", "--environment", "dev")
+
+        assert "The config profile (audit) could not be found" in told.error
+
+    def test_next_command_in_another_shell(self) -> None:
+        """What is shown can be typed, whatever the profile's name is."""
+        aws = Aws("us-east-1", None)
+        aws.profile = "my profile"
+
+        assert "--region us-east-1 --profile 'my profile'" == aws.options()
 
     def test_no_region(
         self, command: SimpleNamespace, operate: Operate, monkeypatch: pytest.MonkeyPatch

@@ -702,9 +702,11 @@ class TestRestore:
                 }
             },
         }
+        folder = tmp_path / "my backup"
+        folder.mkdir()
         for name, content in files.items():
-            (tmp_path / f"{name}.json").write_text(json.dumps(content))
-        return tmp_path
+            (folder / f"{name}.json").write_text(json.dumps(content))
+        return folder
 
     @pytest.mark.case("E2")
     def test_paused_with_what_was(self, nothing: Deploying, deploy: Deploy, backup: Path) -> None:
@@ -719,7 +721,7 @@ class TestRestore:
         assert ["100000000001"] == configuration["excluded_accounts"]
         assert "Wrote the backup configuration" in told.err
         where = "--environment dev --region us-east-1"
-        assert f"  scripts/restore.sh {where} --input {backup}" in told.err
+        assert f"  scripts/restore.sh {where} --input '{backup}'" in told.err
         assert f"  scripts/deploy.sh {where} --account-id {ACCOUNT} --resume" in told.err
 
     @pytest.mark.parametrize(

@@ -94,10 +94,22 @@ class TestChecks:
     @pytest.mark.parametrize(
         ("status", "remedy"),
         [
-            ("UPDATE_FAILED", "free it with 'scripts/rollback.sh --environment dev'"),
-            ("UPDATE_ROLLBACK_FAILED", "free it with 'scripts/rollback.sh --environment dev'"),
-            ("DELETE_FAILED", "delete it with 'scripts/rollback.sh --environment dev --delete'"),
-            ("ROLLBACK_FAILED", "delete it with 'scripts/rollback.sh --environment dev --delete'"),
+            (
+                "UPDATE_FAILED",
+                "'scripts/rollback.sh --environment dev --region us-east-1'",
+            ),
+            (
+                "UPDATE_ROLLBACK_FAILED",
+                "'scripts/rollback.sh --environment dev --region us-east-1'",
+            ),
+            (
+                "DELETE_FAILED",
+                "'scripts/rollback.sh --environment dev --region us-east-1 --delete'",
+            ),
+            (
+                "ROLLBACK_FAILED",
+                "'scripts/rollback.sh --environment dev --region us-east-1 --delete'",
+            ),
         ],
     )
     def test_state(self, cloud: Deploying, plan: Deploy, status: str, remedy: str) -> None:

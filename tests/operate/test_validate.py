@@ -157,7 +157,7 @@ def test_it_is_fast(site: Healthy) -> None:
 
 def test_json(site: Healthy) -> None:
     """One document, for pipelines."""
-    site.answer("kms.DescribeKey", {"KeyMetadata": {"KeyState": "Disabled"}})
+    site.answer("kms.DescribeKey", {"KeyMetadata": {"KeyState": "Disabled", "KeyId": "k"}})
 
     told = site.validate("--json")
 
@@ -172,6 +172,7 @@ def test_json(site: Healthy) -> None:
     (failed,) = [check for check in document["checks"] if check["level"] == "fail"]
     assert "key" == failed["name"]
     assert failed["message"].startswith(f"alias/{STACK} is Disabled")
+    assert failed["message"].endswith("aws kms enable-key --key-id k --region us-east-1")
 
 
 class TestStack:
@@ -382,7 +383,8 @@ class TestResources:
         told = site.told()["rules"]
 
         assert told == (
-            f"fail {RULES[0]} is disabled: aws events enable-rule --name {RULES[0]}; "
+            f"fail {RULES[0]} is disabled: aws events enable-rule --name {RULES[0]} --region "
+            f"us-east-1; "
             f"{RULES[1]} has no target: {REPAIR}; "
             f"{RULES[2]} was deleted outside CloudFormation: {REPAIR}"
         )
@@ -579,7 +581,7 @@ class TestForwarding:
         rules = [{"Name": RULES[0], "State": "DISABLED"}]
         site.answer("events.ListRules", {"Rules": rules})
 
-        enable = f"aws events enable-rule --region us-east-1 --name {RULES[0]}"
+        enable = f"aws events enable-rule --name {RULES[0]} --region us-east-1"
         assert f"{RULES[0]} in us-east-1 is disabled: {enable}" in self.told(site)
 
     def test_no_rule(self, site: Healthy) -> None:
