@@ -8,9 +8,6 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from botocore.exceptions import BotoCoreError, ClientError
-from contact_sync.errors import SyncError
-
 from operate import aws, console
 from operate.console import OperateError
 
@@ -45,7 +42,9 @@ def _run(run: Any, options: Any) -> int:
     except OperateError as error:
         console.error(str(error))
         return error.exit_code
-    except (ClientError, BotoCoreError, SyncError) as error:
+    except BrokenPipeError:
+        raise
+    except aws.FAILURES as error:
         console.error(aws.explain(error, getattr(options, "profile", None)))
         _trace()
         return console.FAILED

@@ -1,5 +1,6 @@
 """Access to AWS: one session per command, uniformly configured clients, readable errors."""
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -23,8 +24,12 @@ from contact_sync.errors import (
 
 from operate.console import OperateError, note
 
-# Errors that end a command or a check with one line.
-FAILURES = (ClientError, BotoCoreError, OperateError, SyncError)
+# Errors that end a command or a check with one line; the last three are those of files, and of
+# what a profile starts to get credentials.
+FAILURES = (
+    *(ClientError, BotoCoreError, OperateError, SyncError),
+    *(OSError, EOFError, json.JSONDecodeError),
+)
 # The functions' adapters raise these in place of the AWS error, which a command may show.
 HIDING = (AccessDeniedError, ApiRefusedError, ServiceUnavailableError, ThrottledError)
 # Defaults differ between botocore versions, and legacy mode does not retry the Account API's 429.
@@ -155,7 +160,10 @@ def explain(error: BaseException, profile: str | None) -> str:
         return _explain_refusal(error, profile)
     if isinstance(error, BotoCoreError):
         return _explain_failure(error, profile)
-    return f"{error} ({error.command})" if isinstance(error, SyncError) else str(error)
+    if isinstance(error, SyncError):
+        return f"{error} ({error.command})"
+    told = str(error) or "there is no terminal to ask in"
+    return told if isinstance(error, OperateError) else f"{type(error).__name__}: {told}"
 
 
 def _explain_failure(error: BotoCoreError, profile: str | None) -> str:

@@ -74,7 +74,8 @@ def back_up(stack: Stack, output: Path) -> Path:
     """Write a backup to the folder, which appears only when it is complete; return the folder."""
     os.umask(0o077)
     # On the same file system, so that it can be renamed.
-    partial = output.parent / f".backup.{os.getpid()}"
+    target = output.resolve()
+    partial = target.parent / f".backup.{os.getpid()}"
     try:
         partial.mkdir(parents=True)
         write_backup(stack, partial)
@@ -83,9 +84,9 @@ def back_up(stack: Stack, output: Path) -> Path:
         note(told(check(partial, table_names(stack))))
         if has_contacts(partial):
             warn(f"{output} includes the address book: keep it confidential; only you can read it")
-        if output.exists():
-            output.rmdir()
-        partial.rename(output)
+        if target.exists():
+            target.rmdir()
+        partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return output

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from operate import backup
-from operate.aws import Aws, code_of, open_aws
+from operate.aws import FAILURES, Aws, code_of, explain, open_aws
 from operate.change_sets import Wanted, change_set
 from operate.console import OK, OperateError, confirm, note, out, warn
 from operate.operations import Operation, wait_until_idle
@@ -77,8 +77,9 @@ def back_up(options: Namespace, stack: Stack) -> None:
         return
     try:
         out(str(backup.back_up(stack, backup.folder_for(options.output))))
-    except OperateError as error:
-        raise OperateError(f"the backup failed, so nothing was changed: {error}") from error
+    except FAILURES as error:
+        told = explain(error, options.profile)
+        raise OperateError(f"the backup failed, so nothing was changed: {told}") from error
 
 
 def _go_back(aws: Aws, options: Namespace) -> int:

@@ -71,6 +71,7 @@ class TestErrors:
             (botocore.ReadTimeoutError(endpoint_url="x"), "cannot reach AWS"),
             (botocore.LoginTokenLoadError(error_msg="gone"), "aws login --profile p"),
             (botocore.UnauthorizedSSOTokenError(), "aws sso login --profile p"),
+            (EOFError(), "EOFError: there is no terminal to ask in"),
             (botocore.UnknownRegionError(region_name="x", error_msg="y"), "UnknownRegionError: "),
         ],
     )
@@ -132,6 +133,33 @@ class TestErrors:
         aws.profile = "my profile"
 
         assert "--region us-east-1 --profile 'my profile'" == aws.options()
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            ("/no/such/program", "FileNotFoundError: [Errno 2] No such file or directory"),
+            ("echo hello", "JSONDecodeError: Expecting value"),
+        ],
+    )
+    def test_odd_profile(
+        self,
+        command: SimpleNamespace,
+        operate: Operate,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        odd: tuple[str, str],
+    ) -> None:
+        """What a profile starts may fail in its own way."""
+        process, expected = odd
+        config = tmp_path / "config"
+        config.write_text(f"[profile odd]\nregion = us-east-1\ncredential_process = {process}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+        command.run = lambda options: open_aws(options).caller and 0
+
+        told = operate("probe", "--environment", "dev", "--profile", "odd")
+
+        assert 1 == told.code
+        assert told.error.startswith(f"error: {expected}")
 
     def test_no_region(
         self, command: SimpleNamespace, operate: Operate, monkeypatch: pytest.MonkeyPatch

@@ -253,6 +253,24 @@ class TestBackup:
             == back_up("--output", "saved").error
         )
 
+    @pytest.mark.usefixtures("account")
+    def test_a_link_is_followed(self, back_up: Command, folder: Path) -> None:
+        (folder / "elsewhere").mkdir()
+        (folder / "saved").symlink_to("elsewhere")
+
+        assert (0, "saved\n") == ((told := back_up("--output", "saved")).code, told.out)
+        assert (folder / "elsewhere/manifest.json").exists()
+
+    @pytest.mark.usefixtures("account")
+    def test_no_folder_can_be_made(self, back_up: Command, folder: Path) -> None:
+        """Whatever the file system has against it is told in one line."""
+        (folder / "file").write_text("")
+
+        told = back_up("--output", "file/saved")
+
+        assert (1, "") == (told.code, told.out)
+        assert told.error.startswith("error: NotADirectoryError: [Errno 20] Not a directory: ")
+
     @pytest.mark.parametrize("call", ["dynamodb.Scan", "dynamodb.GetItem"])
     @pytest.mark.parametrize(
         "error", [refusal("ProvisionedThroughputExceededException"), KeyboardInterrupt()]
