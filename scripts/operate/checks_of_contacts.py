@@ -9,7 +9,7 @@ from operate.console import OperateError
 from operate.exclusions import UNIT, exclusion_faults
 from operate.source import source_notes
 
-LATEST_RUNS = 20
+RUNS_A_PAGE = 20
 
 
 def configuration(site: Site) -> Notes:
@@ -43,14 +43,18 @@ def source_contacts(site: Site) -> Notes:
 
 def last_run(site: Site) -> Notes:
     """Check how the last run ended (not the last execution, which may be a recovery)."""
-    answer = site.aws.client("dynamodb").query(
-        TableName=site.stack.output("StateTableName"),
-        KeyConditionExpression="pk = :run",
-        ExpressionAttributeValues=to_item({":run": "RUN"}),
-        ScanIndexForward=False,
-        Limit=LATEST_RUNS,
+    pages = (
+        site.aws.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=site.stack.output("StateTableName"),
+            KeyConditionExpression="pk = :run",
+            ExpressionAttributeValues=to_item({":run": "RUN"}),
+            ScanIndexForward=False,
+            PaginationConfig={"PageSize": RUNS_A_PAGE},
+        )
     )
-    runs = [from_item(item) for item in answer["Items"]]
+    runs = (from_item(item) for page in pages for item in page["Items"])
     run = next((one for one in runs if one.get("status") and not one.get("dry_run")), None)
     resync = site.command("resync")
     if not run:

@@ -520,6 +520,14 @@ class TestContacts:
         assert told.startswith("warn failed did not succeed (failure, InvalidConfigError)")
         assert f"scripts/resync.sh {HERE} --retry-of failed repeats" in told
 
+    def test_many_dry_runs_after_it(self, site: Healthy) -> None:
+        """Such as those of a job every night, while the triggers are paused."""
+        site.record_run("failed", "failure", error="InvalidConfigError")
+        for number in range(25):
+            site.record_run(f"x-{number:09}", "success", dry_run=True)
+
+        assert site.told()["last run"].startswith("warn failed did not succeed")
+
     def test_no_run(self, site: Healthy) -> None:
         key = {"pk": {"S": "RUN"}, "sk": {"S": "2026-11-24#good"}}
         site.account.dynamodb.delete_item(TableName=STATE_TABLE, Key=key)
