@@ -17,11 +17,11 @@ DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 @contextmanager
 def going_on() -> Iterator[None]:
-    """If the command ends early, tell the user that CloudFormation continues."""
+    """If the command ends early, tell the user that it is to be repeated."""
     try:
         yield
     except (KeyboardInterrupt, BotoCoreError, ClientError):
-        note("CloudFormation continues the operation; run this command again to finish.")
+        note("CloudFormation continues what it has begun; run this command again to finish.")
         raise
 
 

@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from operate.aws import open_aws
+from operate.aws import FAILURES, open_aws
 from operate.backup import DEFAULT
 from operate.backup_files import (
     Json,
@@ -67,8 +67,8 @@ def run(options: Namespace) -> int:
         # The configuration comes last, because runs need it to begin.
         for name in reversed(tables):
             _write(stack, folder, manifest[name])
-    except KeyboardInterrupt:
-        note("Only part of the backup is written; run this command again to write all of it.")
+    except (KeyboardInterrupt, *FAILURES):
+        note("Not all of the backup is written; run this command again to write all of it.")
         raise
     out(f"restored: {folder}")
     return OK

@@ -372,12 +372,25 @@ class TestRestore:
 
         assert 130 == told.code
         assert (
-            "Only part of the backup is written; run this command again to write all of it."
+            "Not all of the backup is written; run this command again to write all of it."
             in told.err
         )
         assert 25 == len(contents(account, STATE_TABLE))
         assert 0 == restore("--yes").code
         assert 30 == len(contents(account, STATE_TABLE))
+
+    def test_denied_in_the_middle(self, account: Deployed, restore: Command) -> None:
+        """Who thinks that nothing was written, has the states without the configuration."""
+
+        def write(_: str, given: Any) -> Any:
+            return refusal("AccessDenied") if CONFIG_TABLE in given["RequestItems"] else None
+
+        account.aws.answers["dynamodb.BatchWriteItem"] = write
+
+        told = restore("--yes")
+
+        assert 1 == told.code
+        assert "Not all of the backup is written; run this command again" in told.err
 
     def test_while_an_execution_works(self, account: Deployed, restore: Command) -> None:
         """It would go on with what it read before: nothing is written."""

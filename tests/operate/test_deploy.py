@@ -366,7 +366,8 @@ class TestAgain:
 
         assert 130 == ended.code
         assert (
-            "CloudFormation continues the operation; run this command again to finish." in ended.err
+            "CloudFormation continues what it has begun; run this command again to finish."
+            in ended.err
         )
         assert 1 == len(cloud.releases())
 

@@ -175,7 +175,7 @@ class TestRelease:
         cloud.aws.answers["cloudformation.DescribeStackEvents"] = usual
 
         assert 130 == told.code
-        assert "continues the operation; run this command again to finish." in told.err
+        assert "continues what it has begun; run this command again to finish." in told.err
 
         again = rollback()
 
