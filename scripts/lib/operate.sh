@@ -36,6 +36,6 @@ SCRIPT
 
 python=$(operate_python)
 # Keep bytecode away from the functions' code, which is packaged unchanged; -P excludes modules in
-# the user's folder.
+# the user's folder, and files and output are UTF-8 in every locale.
 PYTHONPATH="$REPOSITORY/scripts:$REPOSITORY/functions" \
-  PYTHONPYCACHEPREFIX="$REPOSITORY/.build/bytecode" exec "$python" -P -m operate "$@"
+  PYTHONPYCACHEPREFIX="$REPOSITORY/.build/bytecode" exec "$python" -X utf8 -P -m operate "$@"

@@ -107,6 +107,18 @@ def test_modules_of_the_users_folder(tmp_path: Path) -> None:
     assert (0, "") == (told.returncode, told.stderr)
 
 
+def test_every_locale(tmp_path: Path) -> None:
+    """Names of accounts and contacts are UTF-8 wherever they go, as the commands read them."""
+    config = tmp_path / "config.json"
+    config.write_text('{"contact_types": ["billing"], "Jürgen 連絡": 1}')
+    latin = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    told = run("bash", "scripts/config.sh", "validate", config, **latin)
+
+    assert (1, "") == (told.returncode, told.stdout)
+    assert "Jürgen 連絡: unknown key" in told.stderr
+
+
 def test_no_python(copy: Path, tmp_path: Path) -> None:
     """Where no environment can be made, a plain message says what to install."""
     (tmp_path / "bin").mkdir()
