@@ -54,7 +54,7 @@ def _run(run: Any, options: Any) -> int:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: the program cleans up as after Ctrl-C."""
+    """SIGTERM, or SIGHUP of a closed terminal: the program cleans up as after Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -72,7 +72,9 @@ def _trace() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, _terminate)
     try:
         sys.exit(main(sys.argv[1:]))
     except BrokenPipeError:

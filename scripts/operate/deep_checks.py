@@ -237,11 +237,11 @@ class DeepChecks:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delay Ctrl-C and SIGTERM: AWS may still execute an interrupted call."""
+    """Delay Ctrl-C, SIGTERM and SIGHUP: AWS may still execute an interrupted call."""
     received: list[int] = []
     handlers = {
         number: signal.signal(number, lambda number, _: received.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         yield

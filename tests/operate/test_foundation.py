@@ -1,6 +1,10 @@
 """What all operating commands share: options, questions, errors of AWS, the stack."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import tomllib
 from argparse import Namespace
 from pathlib import Path
@@ -223,6 +227,40 @@ def test_debug_shows_calls_only(
     told = operate("probe", "--environment", "dev")
 
     assert (0, "", "+ dynamodb GetItem\n") == (told.code, told.out, told.err)
+
+
+ENDED = """\
+import runpy, sys, time
+import operate.backup
+def run(_):
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    finally:
+        print("cleaned up")
+operate.backup.run = run
+sys.argv = ["operate", "backup", "--environment", "dev"]
+runpy.run_module("operate", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ended_by_a_signal(number: signal.Signals) -> None:
+    """Also when the terminal is closed, nothing is left, such as part of a backup."""
+    path = os.pathsep.join(str(REPOSITORY / name) for name in ("scripts", "functions"))
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDED],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout
+        assert "ready\n" == running.stdout.readline()
+        running.send_signal(number)
+        told = running.communicate()
+
+    assert (128 + number, ("cleaned up\n", "Interrupted.\n")) == (running.returncode, told)
 
 
 def test_packages_are_the_functions_own() -> None:
