@@ -3,10 +3,17 @@
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from operate.aws import FAILURES, Aws, explain
+from botocore.exceptions import ClientError
+
+from operate.aws import FAILURES, Aws, code_of, explain
 from operate.stacks import Stack
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
+# A resource of the stack is missing: codes of several services, then those of SQS.
+MISSING = (
+    *("ResourceNotFoundException", "NotFoundException", "NotFound", "StateMachineDoesNotExist"),
+    *("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
+)
 
 Note = tuple[str, str]
 Notes = Generator[Note, None, str]
@@ -89,5 +96,7 @@ def result_of(check: Check, site: Site) -> Result:
     try:
         notes.extend(collect())
     except FAILURES as error:
-        notes.append(fail(explain(error, site.aws.profile)))
+        told = explain(error, site.aws.profile)
+        is_missing = isinstance(error, ClientError) and code_of(error) in MISSING
+        notes.append(fail(f"{told}; if somebody deleted it: {site.repair}" if is_missing else told))
     return Result(check.__name__.replace("_", " "), notes, text)

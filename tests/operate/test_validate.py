@@ -297,6 +297,12 @@ class TestResources:
                 "warn DISABLED: paused with --paused",
             ),
             (
+                "scheduler.GetSchedule",
+                refusal("ResourceNotFoundException", "gone"),
+                "schedule",
+                f"fail Any: ResourceNotFoundException: gone; if somebody deleted it: {REPAIR}",
+            ),
+            (
                 "cloudtrail.GetTrailStatus",
                 {"IsLogging": False},
                 "trail",
