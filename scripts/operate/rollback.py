@@ -193,10 +193,10 @@ def _go_to_release(aws: Aws, options: Namespace, stack: Stack) -> int:
         changes.show(note)
         if changes.is_empty:
             return nothing(f"{stack.name} equals release {target}: nothing to roll back to.")
-        _ask(aws, options, stack, f"Roll {stack.name} back to release {target}?")
-        back_up(options, stack)
         if stack.running_executions():
             warn("a run is in progress: its remaining accounts may fail")
+        _ask(aws, options, stack, f"Roll {stack.name} back to release {target}?")
+        back_up(options, stack)
         changes.execute(f"{TOKEN}{target}")
     note(f"{stack.name} has release {target}; its tables are unchanged. Check it with:")
     note(f"  scripts/validate.sh --environment {options.environment} {aws.options()}")

@@ -121,6 +121,17 @@ class TestRelease:
         assert releases[2] == cloud.running()
         assert {} == cloud.operations.sets
 
+    @pytest.mark.usefixtures("releases")
+    def test_run_in_progress(self, cloud: Deploying, rollback: Rollback) -> None:
+        """It is told before the question, when it can still be waited for."""
+        run = {"executionArn": f"arn:aws:states:us-east-1:{ACCOUNT}:execution:m:daily"}
+        cloud.aws.answers["stepfunctions.ListExecutions"] = {"executions": [run]}
+
+        told = rollback(yes=False, answer="n\n")
+
+        warning, asked = told.err.index("a run is in progress"), told.err.index("[y/N]")
+        assert warning < asked
+
     def test_back_and_further_back(
         self, cloud: Deploying, rollback: Rollback, releases: list[str]
     ) -> None:
