@@ -91,13 +91,13 @@ def check(folder: Path, tables: Mapping[str, str]) -> dict[str, Json]:
     return entries
 
 
-def check_origin(folder: Path, organization: str) -> None:
-    """Raise if the backup is of another organization; older backups do not say of which."""
+def check_origin(folder: Path, organization: str | None) -> None:
+    """Raise if the backup is of another organization, as far as older releases say of which."""
     try:
         origin = json.loads((folder / PARAMETERS).read_bytes())["OrganizationId"]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if origin != organization:
+    if organization and origin != organization:
         raise OperateError(
             f"{folder} is a backup of organization {origin}, not of {organization}, so that its "
             "exclusions and overrides are for other accounts; nothing was changed"

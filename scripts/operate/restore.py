@@ -52,7 +52,7 @@ def run(options: Namespace) -> int:
     stack = get_stack(open_aws(options), options.environment)
     tables = table_names(stack)
     manifest = check(folder, tables)
-    check_origin(folder, stack.parameters["OrganizationId"])
+    check_origin(folder, stack.parameters.get("OrganizationId"))
     note(told(manifest))
     if has_contacts(folder):
         note(f"{folder} includes the address book: keep it confidential")
