@@ -5,7 +5,9 @@ import time
 from argparse import ArgumentTypeError, Namespace
 from collections import Counter
 from typing import Any
+from uuid import uuid4
 
+from botocore.exceptions import BotoCoreError
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.aws.runs_table import INDEX
 from contact_sync.comparison import CHANGED
@@ -124,9 +126,15 @@ def _reason(given: str) -> str:
 
 
 def _start(aws: Aws, stack: Stack, request: dict[str, Any], *, show: bool) -> str:
-    answer = aws.client("stepfunctions").start_execution(
-        stateMachineArn=stack.output("StateMachineArn"), input=json.dumps(request)
-    )
+    # With a name, a call that is repeated because its answer was lost starts no second execution.
+    given = {"name": str(uuid4()), "input": json.dumps(request)}
+    try:
+        answer = aws.client("stepfunctions").start_execution(
+            stateMachineArn=stack.output("StateMachineArn"), **given
+        )
+    except (KeyboardInterrupt, BotoCoreError):
+        note(f"It may have started, as {given['name']}: look with --attach before you repeat it")
+        raise
     arn = str(answer["executionArn"])
     if show:
         show_execution(arn)

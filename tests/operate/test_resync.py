@@ -164,6 +164,22 @@ class TestStart:
         assert (1, "") == (told.code, told.out)
         assert told.error.startswith("error: the AWS credentials lack a permission")
 
+    @pytest.mark.case("E16")
+    @pytest.mark.parametrize("error", [UNREACHABLE, KeyboardInterrupt()])
+    def test_answer_is_lost(self, resync: Resync, machine: Machine, error: BaseException) -> None:
+        """Whether it started is not known then; under its name, it starts only once."""
+
+        def end(*_: Any) -> None:
+            raise error
+
+        machine.account.aws.answers["stepfunctions.StartExecution"] = end
+
+        told = resync("--follow")
+
+        [name] = [given["name"] for _, given in machine.account.aws.sent if "name" in given]
+        assert told.code in (1, 130)
+        assert f"It may have started, as {name}: look with --attach" in told.err
+
 
 class TestFollow:
     def test_success(self, resync: Resync, machine: Machine) -> None:
