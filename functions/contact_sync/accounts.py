@@ -39,7 +39,7 @@ AccountId = Annotated[str, ACCOUNT_ID]
 OrganizationalUnitId = Annotated[str, ORGANIZATIONAL_UNIT_ID]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Account:
     """A member or the management account, without its name and e-mail address."""
 
@@ -58,7 +58,7 @@ class Account:
         return self.joined_at is not None and now - self.joined_at < JOINING_TIME
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListedAccount:
     """An account of a run, and the number of its contact set among those of the run.
 

@@ -124,7 +124,9 @@ class RunsBucket:
 
     def store_manifest(self, key: str, accounts: Iterable[ListedAccount]) -> None:
         """Store the accounts of the run: [{account_id, contact_set, …}], which the Map reads."""
-        self._store(key, [_row(one) for one in accounts])
+        # One account after the other, because all rows at once take as much memory as the accounts.
+        rows = ",".join(json.dumps(_row(one)) for one in accounts)
+        self._put(key, f"[{rows}]")
 
     def load_manifest(self, key: str) -> list[ListedAccount]:
         """Load what store_manifest stored."""
@@ -139,12 +141,15 @@ class RunsBucket:
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def _store(self, key: str, content: Any, **condition: Any) -> None:
+        self._put(key, json.dumps(content), **condition)
+
+    def _put(self, key: str, text: str, **condition: Any) -> None:
         with named_errors(f"store {key}"):
             try:
                 self._client.put_object(
                     Bucket=self._bucket,
                     Key=key,
-                    Body=json.dumps(content).encode(),
+                    Body=text.encode(),
                     ContentType="application/json",
                     **condition,
                 )
