@@ -9,18 +9,13 @@ from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
 from contact_sync.contact_sets import OWN, SOURCE, Overrides
 from contact_sync.contacts import ContactType
 from contact_sync.errors import (
-    AccessDeniedError,
     InvalidConfigError,
-    NoActiveAccountsError,
-    NoMemberAccountsError,
     NotManagementAccountError,
     ThrottledError,
-    TrustedAccessRequiredError,
 )
 from contact_sync.undo import Replaced
 from support.builders import (
     INNER_UNIT,
-    MANAGEMENT,
     MEMBER,
     OTHER,
     OTHER_UNIT,
@@ -63,20 +58,17 @@ def manifest() -> list[str]:
 
 
 @pytest.mark.rule(10)
-def test_the_accounts_are_listed_and_counted(cloud: Cloud) -> None:
+def test_the_accounts_are_listed_and_counted(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud.organization.reset(make_world(*ACCOUNTS))
-    assert make_listed(2, skipped={"SUSPENDED": 1}, estimated_seconds=2) == lists(cloud)
+    monkeypatch.setattr("account_lister.selection.KNOWN_STATES", {"ACTIVE"})
+    assert lists(cloud, excluded_accounts=[STRANGER]) == make_listed(
+        2,
+        skipped={"SUSPENDED": 1},
+        unknown_states={"SUSPENDED": 1},
+        warnings=[f"excluded_accounts: {NOT_FOUND}: {STRANGER}"],
+        estimated_seconds=2,
+    )
     assert {MEMBER, OTHER} == set(manifest())
-
-
-@pytest.mark.parametrize("omit_paths", [[], [MEMBER]])
-def test_excluded_accounts_and_units_are_skipped_and_named_where_they_were_named(
-    omit_paths: list[str], cloud: Cloud
-) -> None:
-    cloud.organization.reset(make_world(*ACCOUNTS, omit_paths=omit_paths))
-    answer = lists(cloud, excluded_organizational_units=[UNIT], account_ids=[MEMBER, OTHER])
-    assert ({"excluded": 1}, {MEMBER: "excluded"}) == (answer["skipped"], answer["named_skips"])
-    assert [OTHER] == manifest()
 
 
 def test_what_does_not_exist_is_skipped_by_name_and_the_rest_is_listed(cloud: Cloud) -> None:
@@ -88,71 +80,20 @@ def test_what_does_not_exist_is_skipped_by_name_and_the_rest_is_listed(cloud: Cl
 
 
 @pytest.mark.parametrize(
-    "scope", [{"account_ids": [THIRD]}, {"organizational_units": [MISSING_UNIT]}]
-)
-def test_none_in_scope_is_an_empty_manifest(scope: dict[str, Any], cloud: Cloud) -> None:
-    cloud.organization.reset(make_world(*ACCOUNTS))
-    assert 0 == lists(cloud, **scope)["accounts"]
-    assert [] == manifest()
-
-
-def test_exclusions_that_protect_nobody_are_warned_of(cloud: Cloud) -> None:
-    cloud.organization.reset(make_world(*ACCOUNTS))
-    warnings = lists(cloud, excluded_accounts=[STRANGER, MANAGEMENT])["warnings"]
-    assert f"excluded_accounts: {NOT_FOUND}: {STRANGER}" == warnings[0]
-    assert f"{MANAGEMENT} is the management account" in warnings[1]
-
-
-def test_accounts_in_an_unknown_state_are_counted(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cloud.organization.reset(make_world(*ACCOUNTS))
-    monkeypatch.setattr("account_lister.selection.KNOWN_STATES", {"ACTIVE"})
-    answer = lists(cloud)
-    assert {"SUSPENDED": 1} == answer["unknown_states"] == answer["skipped"]
-
-
-@pytest.mark.parametrize(
-    ("world", "scope", "error"),
+    ("scope", "error"),
     [
-        ({}, {"excluded_organizational_units": [MISSING_UNIT]}, InvalidConfigError),
-        ({}, {"management_account_id": STRANGER}, NotManagementAccountError),
-        ({"trusted_access": []}, {}, TrustedAccessRequiredError),
-        ({"accounts": []}, {}, NoMemberAccountsError),
-        (make_world(ACCOUNTS[2]), {}, NoActiveAccountsError),
+        ({"excluded_organizational_units": [MISSING_UNIT]}, InvalidConfigError),
+        ({"management_account_id": STRANGER}, NotManagementAccountError),
     ],
 )
 def test_nothing_is_listed_where_organization_or_configuration_is_wrong(
-    world: dict[str, Any], scope: dict[str, Any], error: type[Exception], cloud: Cloud
+    scope: dict[str, Any], error: type[Exception], cloud: Cloud
 ) -> None:
-    cloud.organization.reset(make_world(*ACCOUNTS) | world)
+    cloud.organization.reset(make_world(*ACCOUNTS))
     with pytest.raises(error):
         lists(cloud, **scope)
     listed = cloud.s3.list_objects_v2(Bucket=BUCKET)["Contents"]
     assert [PLAN["scope_key"]] == [one["Key"] for one in listed]
-
-
-@pytest.mark.parametrize("kind", ["organizational_units", "excluded_organizational_units"])
-def test_a_unit_that_cannot_be_looked_up_stops_the_run(kind: str, cloud: Cloud) -> None:
-    cloud.organization.reset(make_world(*ACCOUNTS))
-    fault = {"operation": "DescribeOrganizationalUnit", "error": "AccessDeniedException"}
-    cloud.organization.add_fault(fault)
-    with pytest.raises(AccessDeniedError):
-        lists(cloud, **{kind: [UNIT]})
-
-
-def test_the_answer_stays_small_at_many_accounts(cloud: Cloud) -> None:
-    ids = [str(100_000_000_001 + n) for n in range(300)]
-    cloud.organization.reset(make_world(*({"id": one, "state": "CLOSED"} for one in ids)))
-    answer = lists(cloud, account_ids=ids)
-    assert {"CLOSED": 300} == answer["skipped"]
-    assert 20 == len(answer["named_skips"])
-
-
-def test_the_management_account_is_never_listed(cloud: Cloud) -> None:
-    cloud.organization.reset(make_world(MEMBER))
-    lists(cloud, account_ids=[MEMBER, MANAGEMENT])
-    assert [MEMBER] == manifest()
 
 
 def test_a_repeated_attempt_keeps_the_sets_that_children_may_have_read(cloud: Cloud) -> None:
@@ -227,14 +168,6 @@ def test_an_account_that_cannot_be_looked_up_is_an_error(operation: str, cloud: 
     cloud.organization.add_fault({"operation": operation, "error": "TooManyRequestsException"})
     with pytest.raises(ThrottledError):
         check(cloud)
-
-
-def test_looking_up_one_account_lists_nothing_and_stores_nothing(cloud: Cloud) -> None:
-    cloud.organization.reset(make_world(MEMBER))
-    check(cloud)
-    called = {call["operation"] for call in cloud.organization.calls()}
-    assert {"DescribeAccount", "GetAlternateContact", "GetContactInformation"} == called
-    assert "Contents" not in cloud.s3.list_objects_v2(Bucket=BUCKET)
 
 
 # An undo
