@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
-from botocore.stub import Stubber
 from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.contacts import ALTERNATE_TYPES, Contact, ContactType
 from contact_sync.errors import (
@@ -47,14 +45,6 @@ def calls(organization: OrganizationClient) -> list[tuple[str, str, str]]:
     ]
 
 
-@pytest.mark.parametrize("contact_type", list(ContactType))
-def test_a_members_contact_is_read(
-    contact_type: ContactType, contacts: AccountContactsClient, organization: OrganizationClient
-) -> None:
-    organization.set_contact(MEMBER, contact_type.upper(), API_FIELDS[contact_type.upper()])
-    assert make_contact(contact_type) == contacts.get(MEMBER, contact_type)
-
-
 @pytest.mark.rule(3)
 @pytest.mark.parametrize("contact_type", list(ContactType))
 def test_a_contact_that_is_not_set_is_none(
@@ -81,15 +71,6 @@ def test_a_written_contact_is_read_back_the_same(
     contacts.put(MEMBER, make_contact(contact_type))
     assert make_contact(contact_type) == contacts.get(MEMBER, contact_type)
     assert {contact_type.upper(): API_FIELDS[contact_type.upper()]} == organization.contacts(MEMBER)
-
-
-def test_a_written_primary_contact_replaces_every_field(
-    contacts: AccountContactsClient, organization: OrganizationClient
-) -> None:
-    old = {**PRIMARY_FIELDS, "AddressLine2": "Attic", "CompanyName": "Leftover"}
-    organization.set_contact(MEMBER, "PRIMARY", old)
-    contacts.put(MEMBER, make_contact("primary"))
-    assert PRIMARY_FIELDS == organization.contacts(MEMBER)["PRIMARY"]
 
 
 def test_a_contact_is_deleted(
@@ -155,16 +136,6 @@ def test_a_refused_value_names_the_fields_and_never_the_value(
         contacts.put(MEMBER, contact)
     assert str(caught.value).endswith(f": ValidationException for {fields}")
     assert [] == [value for value in contact.to_api().values() if value in str(caught.value)]
-
-
-def test_a_refusal_without_fields_names_none() -> None:
-    client: Any = boto3.client("account")
-    with Stubber(client) as stub:
-        message = f"bad value {SECRET_VALUES[0]}"
-        stub.add_client_error("put_alternate_contact", "ValidationException", message)
-        with pytest.raises(ContactRefusedError) as caught:
-            AccountContactsClient(client).put(MEMBER, make_contact())
-    assert f"put billing contact of account {MEMBER}: ValidationException" == str(caught.value)
 
 
 def test_what_cannot_be_sent_is_an_error_without_its_value(contacts: AccountContactsClient) -> None:

@@ -1,6 +1,5 @@
 """Clients made one way; refusals become errors by our name, without what was sent."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,8 +12,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from contact_sync.aws.account_contacts import AccountContactsClient
-from contact_sync.aws.clients import client, error_code, named_errors, pace
-from contact_sync.contacts import ContactType
+from contact_sync.aws.clients import client, named_errors, pace
 from contact_sync.errors import (
     AccessDeniedError,
     ApiRefusedError,
@@ -136,39 +134,9 @@ def test_other_errors_pass() -> None:
         raise KeyError("bug")
 
 
-def test_nothing_happens_where_nothing_fails() -> None:
-    with named_errors("x"):
-        assert "Code" == error_code(client_error("Code"))
-
-
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-
-
-@pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize(("times", "is_absorbed"), [(1, True), (2, True), (3, False)])
-@pytest.mark.parametrize("fault", ["TooManyRequestsException", "drop_connection"])
-def test_a_single_refusal_is_absorbed_by_the_client(
-    fault: str,
-    times: int,
-    *,
-    is_absorbed: bool,
-    organization: OrganizationClient,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    organization.reset(make_world(MEMBER))
-    organization.add_fault({"operation": "PutAlternateContact", "error": fault, "times": times})
-    monkeypatch.setenv("AWS_ENDPOINT_URL_ACCOUNT", organization.url)
-    account = client("account")
-    put: Callable[[], None] = lambda: AccountContactsClient(account).put(MEMBER, make_contact())  # noqa: E731
-    if is_absorbed:
-        put()
-        assert make_contact() == AccountContactsClient(account).get(MEMBER, ContactType.BILLING)
-    else:
-        with pytest.raises((ThrottledError, ServiceUnavailableError)):
-            put()
-    account.close()
 
 
 WAITED = "wait for PutAlternateContact"

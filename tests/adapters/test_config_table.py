@@ -56,11 +56,6 @@ def test_the_address_book_is_read_with_its_version(config_table: Any) -> None:
     assert ({"payments": ALTERNATE_FIELDS}, "v1") == load_book(config_table, CONFIG_TABLE)
 
 
-def test_a_missing_item_is_refused(config_table: Any) -> None:
-    with pytest.raises(InvalidConfigError, match="no configuration item"):
-        load_config(config_table, CONFIG_TABLE)
-
-
 def test_a_table_that_cannot_be_read_never_means_defaults(config_table: Any) -> None:
     with pytest.raises(ApiRefusedError, match="read the configuration from nowhere"):
         load_config(config_table, "nowhere")

@@ -113,22 +113,6 @@ def test_a_taken_lock_keeps_what_the_runs_before_left(
     assert left == item()
 
 
-def test_a_lock_is_released_and_taken_by_the_next(lock: LockTable) -> None:
-    lock.take("run-1", NOW)
-    assert lock.release("run-1")
-    assert lock.take("run-2", LATER)
-    assert LATER == lock.read().since
-
-
-def test_a_plan_replaces_what_was_held(lock: LockTable, put: Callable[..., None]) -> None:
-    put(holder="run-1", planned_at=EARLIER_PLAN, held=HELD)
-    assert lock.record_plan("run-1", PLANNED_AT, {"configuration": "digest"})
-    assert (PLANNED_AT, {"configuration": "digest"}) == (
-        lock.read().planned_at,
-        lock.read().held,
-    )
-
-
 def test_a_plan_whose_answer_was_lost_is_recorded_again(lock: LockTable) -> None:
     """The client repeats a call that timed out; the first may have been carried out."""
     lock.take("run-1", NOW)
@@ -193,20 +177,11 @@ def test_nobody_changes_the_lock_of_another_or_of_another_plan(
 
 
 @pytest.mark.parametrize("change", [TAKE, RELEASE, PLAN, END, FORGET])
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [
-        ("ProvisionedThroughputExceededException", ThrottledError),
-        ("AccessDeniedException", AccessDeniedError),
-    ],
-)
-def test_another_refusal_is_not_taken_for_a_changed_lock(
-    change: Change, code: str, error: type[Exception]
-) -> None:
+def test_another_refusal_is_not_taken_for_a_changed_lock(change: Change) -> None:
     client: Any = boto3.client("dynamodb")
     with Stubber(client) as stub:
-        stub.add_client_error("update_item", code)
-        with pytest.raises(error, match=f"update the lock: {code}"):
+        stub.add_client_error("update_item", "AccessDeniedException")
+        with pytest.raises(AccessDeniedError, match="update the lock: AccessDeniedException"):
             change(LockTable(client, STATE_TABLE))
 
 

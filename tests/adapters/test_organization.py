@@ -94,22 +94,12 @@ def test_a_trusted_service_is_found_on_a_later_page(listing: Listing) -> None:
 @pytest.mark.parametrize(
     "operation", ["DescribeOrganization", "ListAWSServiceAccessForOrganization"]
 )
-def test_a_throttled_preflight_gets_its_name(
+def test_a_refused_preflight_gets_its_name(
     operation: str, listing: Listing, organization: OrganizationClient
 ) -> None:
     checked = listing(MEMBER)
-    organization.add_fault({"operation": operation, "error": "TooManyRequestsException"})
-    with pytest.raises(ThrottledError):
-        checked.check(MANAGEMENT)
-
-
-def test_another_refusal_of_the_preflight_gets_its_name(
-    listing: Listing, organization: OrganizationClient
-) -> None:
-    checked = listing(MEMBER)
-    fault = {"operation": "DescribeOrganization", "error": "AccessDeniedException"}
-    organization.add_fault(fault)
-    with pytest.raises(AccessDeniedError, match="describe organization: AccessDeniedException"):
+    organization.add_fault({"operation": operation, "error": "AccessDeniedException"})
+    with pytest.raises(AccessDeniedError, match="AccessDeniedException"):
         checked.check(MANAGEMENT)
 
 
@@ -147,17 +137,9 @@ def test_state_wins_over_status_and_neither_is_not_active(
 ) -> None:
     client: Any = boto3.client("organizations")
     with Stubber(client) as stub:
-        stub.add_response("describe_account", {"Account": {"Id": MEMBER, **described}})
-        assert Account(MEMBER, state) == Organization(client).account(MEMBER)
-
-
-def test_an_empty_page_is_not_the_end() -> None:
-    client: Any = boto3.client("organizations")
-    with Stubber(client) as stub:
-        stub.add_response("list_accounts", {"Accounts": [], "NextToken": "more"})
-        page = {"Accounts": [{"Id": MEMBER, "State": "ACTIVE"}]}
-        stub.add_response("list_accounts", page, {"NextToken": "more"})
-        assert [Account(MEMBER, "ACTIVE")] == list(Organization(client).accounts())
+        account = {"Id": MEMBER, "JoinedTimestamp": NOW, **described}
+        stub.add_response("describe_account", {"Account": account})
+        assert Account(MEMBER, state, (), NOW) == Organization(client).account(MEMBER)
 
 
 def test_a_refusal_on_a_later_page_is_never_a_shorter_list(
@@ -174,20 +156,6 @@ def test_an_account_that_is_not_in_the_organization_is_no_error(listing: Listing
     assert Account(STRANGER, "not in the organization") == listing(MEMBER).account(STRANGER)
 
 
-@pytest.mark.parametrize("operation", ["describe_account", "list_accounts"])
-def test_an_account_has_the_time_that_it_joined(operation: str) -> None:
-    described = {"Id": MEMBER, "State": "ACTIVE", "JoinedTimestamp": NOW}
-    client: Any = boto3.client("organizations")
-    with Stubber(client) as stub:
-        if operation == "describe_account":
-            stub.add_response(operation, {"Account": described})
-            account = Organization(client).account(MEMBER)
-        else:
-            stub.add_response(operation, {"Accounts": [described]})
-            (account,) = Organization(client).accounts()
-    assert Account(MEMBER, "ACTIVE", (), NOW) == account
-
-
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
@@ -196,13 +164,16 @@ def test_an_account_has_the_time_that_it_joined(operation: str) -> None:
         ("drop_connection", ServiceUnavailableError),
     ],
 )
-def test_an_account_that_cannot_be_looked_up_is_not_taken_for_missing(
+def test_what_cannot_be_looked_up_is_not_taken_for_missing(
     fault: str, error: type[SyncError], listing: Listing, organization: OrganizationClient
 ) -> None:
     listed = listing(MEMBER)
-    organization.add_fault({"operation": "DescribeAccount", "error": fault})
+    for operation in ("DescribeAccount", "DescribeOrganizationalUnit"):
+        organization.add_fault({"operation": operation, "error": fault})
     with pytest.raises(error, match=f"describe account {MEMBER}"):
         listed.missing_accounts([MEMBER])
+    with pytest.raises(error, match=f"describe organizational unit {UNIT}"):
+        listed.missing_units([UNIT])
 
 
 @pytest.mark.parametrize(
@@ -237,23 +208,6 @@ def test_missing_units_are_those_that_do_not_exist(
     units: list[str], missing: list[str], listing: Listing
 ) -> None:
     assert missing == listing(MEMBER).missing_units(units)
-
-
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        ("AccessDeniedException", AccessDeniedError),
-        ("TooManyRequestsException", ThrottledError),
-        ("drop_connection", ServiceUnavailableError),
-    ],
-)
-def test_a_unit_that_cannot_be_looked_up_is_not_taken_for_missing(
-    fault: str, error: type[SyncError], listing: Listing, organization: OrganizationClient
-) -> None:
-    listed = listing(MEMBER)
-    organization.add_fault({"operation": "DescribeOrganizationalUnit", "error": fault})
-    with pytest.raises(error, match=f"describe organizational unit {UNIT}"):
-        listed.missing_units([UNIT])
 
 
 ACCOUNTS = (

@@ -34,13 +34,6 @@ def test_an_object_has_the_contact_and_the_digest_of_what_is_written(
     assert {"contact": ALTERNATE_FIELDS, "written": "1:new"} == stored(bucket)
 
 
-def test_a_contact_that_was_not_set_is_stored_as_such(
-    replaced: ReplacedContactsBucket, bucket: Any
-) -> None:
-    replaced.store(SYNC_ID, MEMBER, BILLING, Replaced(None, "1:new"))
-    assert {"contact": None, "written": "1:new"} == stored(bucket)
-
-
 def test_a_repeated_attempt_does_not_hide_the_original(
     replaced: ReplacedContactsBucket, bucket: Any
 ) -> None:
