@@ -66,17 +66,3 @@ class TestTrail:
         assert ("Enabled", 7) == (rule["Status"], rule["ExpirationInDays"])
         assert all(bucket["PublicAccessBlockConfiguration"].values())
         assert "BucketName" not in bucket
-
-
-class TestBucket:
-    @pytest.mark.rule(14)
-    def test_blocks_public_access(self, stack: Stack) -> None:
-        """Nothing can make the bucket public."""
-        block = stack.properties("RunsBucket")["PublicAccessBlockConfiguration"]
-
-        assert {
-            "BlockPublicAcls": True,
-            "BlockPublicPolicy": True,
-            "IgnorePublicAcls": True,
-            "RestrictPublicBuckets": True,
-        } == block

@@ -128,15 +128,6 @@ class TestRules:
 
         assert {} == stack.of_type("AWS::Events::Rule")
 
-    @pytest.mark.parametrize("state", ["ENABLED", "DISABLED"])
-    def test_triggers_can_be_turned_off(
-        self, forwarding_template: dict[str, Any], state: str
-    ) -> None:
-        """Triggers turns every rule on and off."""
-        stack = Stack(forwarding_template, HomeRegion=HOME, Kind="Both", Triggers=state)
-
-        assert {state} == {each["State"] for each in stack.of_type("AWS::Events::Rule").values()}
-
 
 class TestSurroundings:
     def test_alarm_tells_a_topic_of_its_region(self, forwarding: Stack) -> None:
@@ -152,28 +143,6 @@ class TestSurroundings:
 
     def test_key_is_used_as_the_stacks_own(self, stack: Stack, forwarding: Stack) -> None:
         """Dead letters hold contact values: the key has the policy of the stack's key."""
-        assert forwarding.arn("Key") == forwarding.properties("DeadLetterQueue")["KmsMasterKeyId"]
+        for kept in ("DeadLetterQueue", "NotificationTopic"):
+            assert forwarding.arn("Key") == forwarding.properties(kept)["KmsMasterKeyId"]
         assert stack.properties("Key")["KeyPolicy"] == forwarding.properties("Key")["KeyPolicy"]
-
-    @pytest.mark.parametrize(
-        ("email", "endpoints"), [("", []), ("team@example.com", ["team@example.com"])]
-    )
-    def test_subscription(
-        self, forwarding_template: dict[str, Any], email: str, endpoints: list[str]
-    ) -> None:
-        """Only an e-mail address is subscribed."""
-        stack = Stack(forwarding_template, HomeRegion=HOME, NotificationEmail=email)
-        subscriptions = stack.of_type("AWS::SNS::Subscription").values()
-
-        assert endpoints == [each["Endpoint"] for each in subscriptions]
-
-    def test_every_parameter_is_constrained(self, forwarding_template: dict[str, Any]) -> None:
-        """Each parameter has a pattern or a list of values, and says what is wrong."""
-        unconstrained = {
-            name
-            for name, parameter in forwarding_template["Parameters"].items()
-            if not parameter.keys() & {"AllowedPattern", "AllowedValues"}
-            or not parameter.get("ConstraintDescription")
-        }
-
-        assert set() == unconstrained

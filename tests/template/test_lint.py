@@ -17,11 +17,6 @@ def findings(template: str) -> list[str]:
     return [str(match) for match in lint(template)]
 
 
-def test_template_is_clean() -> None:
-    """The template as written has no finding."""
-    assert [] == findings((ROOT / "template.yaml").read_text())
-
-
 def test_forwarding_template_is_clean() -> None:
     """The template of the forwarding stack has no finding."""
     assert [] == findings((ROOT / "scripts" / "forwarding.yaml").read_text())

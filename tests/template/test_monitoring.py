@@ -189,21 +189,6 @@ class TestDashboard:
 
 
 class TestQueries:
-    def test_each_is_in_the_stacks_folder(self, stack: Stack) -> None:
-        """The console groups by what is before the slash."""
-        names = {each["Name"] for each in stack.of_type("AWS::Logs::QueryDefinition").values()}
-
-        assert names == {
-            f"{STACK}/{name}"
-            for name in (
-                "errors-by-name",
-                "errors-of-a-run",
-                "history-of-an-account",
-                "refused-calls",
-                "slowest-invocations",
-            )
-        }
-
     def test_each_reads_logs_of_the_stack(self, stack: Stack) -> None:
         """Only functions write what they ask for."""
         groups = {
