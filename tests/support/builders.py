@@ -1,7 +1,7 @@
 """Values for tests: every argument has a default, and no value belongs to a real person."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -148,12 +148,6 @@ def make_run(sync_id: str = SYNC_ID, started_at: str = STARTED_AT, **execution_i
     return Run(sync_id, started_at, make_request(**execution_input))
 
 
-def make_recovery(dead: str, sync_id: str = "recovery-1") -> Run:
-    """Build the execution that the recovery rule starts."""
-    trigger = make_trigger("recovery", execution_arn=f"{EXECUTION_ARN}:{dead}")
-    return make_run(sync_id, trigger=trigger)
-
-
 def make_account(
     account_id: str = MEMBER,
     state: str = "ACTIVE",
@@ -163,6 +157,11 @@ def make_account(
     """Build an account as Organizations lists it; the path is that of its OUs."""
     steps = f"o-exampleorg1/r-exam/{path}{account_id}/"
     return Account(account_id, state, (steps,), joined_at)
+
+
+def in_units(account: Account, units: Collection[str]) -> bool:
+    """Return whether the account is under one of the OUs, by its paths."""
+    return any(unit in path.split("/") for path in account.paths for unit in units)
 
 
 def make_scope(**changes: Any) -> Scope:

@@ -16,22 +16,17 @@ from support.builders import PLANNED_AT, SYNC_ID, make_queued
 
 
 class FakeContacts:
-    """The contacts of some accounts.
-
-    `failures` maps (operation, account, type) to an error, `stale` maps contacts to stale reads.
-    """
+    """The contacts of some accounts; `failures` maps (operation, account, type) to an error."""
 
     def __init__(self, contacts: Mapping[tuple[str | None, str], Contact] | None = None) -> None:
         self.contacts: dict[tuple[str | None, str], Contact] = dict(contacts or {})
         self.failures: dict[tuple[str, str | None, str], BaseException] = {}
-        self.stale: dict[tuple[str | None, str], Contact | None] = {}
         self.writes: list[tuple[str, str | None, str]] = []
 
     def get(self, account_id: str | None, contact_type: ContactType) -> Contact | None:
         """Return the contact."""
         self._meet("get", account_id, contact_type)
-        key = (account_id, contact_type)
-        return self.stale[key] if key in self.stale else self.contacts.get(key)
+        return self.contacts.get((account_id, contact_type))
 
     def put(self, account_id: str, contact: Contact) -> None:
         """Replace the contact."""

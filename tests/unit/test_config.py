@@ -1,6 +1,5 @@
 """The configuration item: required, strict, and each fault named without its value."""
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,56 +13,24 @@ from contact_sync.config import (
 from contact_sync.contact_sets import Overrides
 from contact_sync.contacts import ContactType
 from contact_sync.errors import InvalidConfigError
-from support.builders import ARABIC_DIGITS, WIDE_DIGITS, hides_its_context, make_config
+from support.builders import ARABIC_DIGITS, hides_its_context, make_config
 
 BROKEN = {
-    "no contact types": ({"contact_types": None}, "contact_types: "),
     "empty contact types": ({"contact_types": []}, "contact_types: "),
-    "contact types not a list": ({"contact_types": "billing"}, "contact_types: "),
-    "unknown contact type": ({"contact_types": ["billing", "legal"]}, "contact_types.1: "),
     "capital contact type": (
         {"contact_types": ["SECURITY"]},
         "contact_types.0: unknown contact type 'SECURITY': use primary, billing, operations or "
         "security",
     ),
-    "contact type a number": ({"contact_types": [1]}, "contact_types.0: "),
     "unknown key": (
         {"exclude_accounts": []},
         "exclude_accounts: unknown key: did you mean excluded_accounts?",
     ),
-    "a comment": ({"_comment": "see the wiki"}, "_comment: unknown key: use contact_types, "),
-    "DynamoDB JSON": (
-        {"contact_types": {"L": [{"S": "security"}]}},
-        "contact_types: this is DynamoDB JSON",
-    ),
-    "account id a number": ({"excluded_accounts": [100000000001]}, "excluded_accounts.0: "),
-    "account id of 11 digits": ({"excluded_accounts": ["10000000001"]}, "excluded_accounts.0: "),
-    "account id of 13 digits": ({"excluded_accounts": ["1000000000011"]}, "excluded_accounts.0: "),
-    "account id with a newline": (
-        {"excluded_accounts": ["100000000001\n"]},
-        "excluded_accounts.0: ",
-    ),
-    "account id with a space": ({"excluded_accounts": [" 10000000001"]}, "excluded_accounts.0: "),
-    "account id in Arabic digits": (
-        {"excluded_accounts": [ARABIC_DIGITS]},
-        "excluded_accounts.0: ",
-    ),
-    "account id in wide digits": ({"excluded_accounts": [WIDE_DIGITS]}, "excluded_accounts.0: "),
     "OU in Arabic digits": (
         {"excluded_organizational_units": [f"ou-exam-{ARABIC_DIGITS}"]},
         "excluded_organizational_units.0: ",
     ),
     "second account id": ({"excluded_accounts": ["100000000001", "x"]}, "excluded_accounts.1: "),
-    "exclusion not a list": ({"excluded_accounts": "100000000001"}, "excluded_accounts: "),
-    "exclusion null": ({"excluded_accounts": None}, "excluded_accounts: must not be null"),
-    "OU a name": (
-        {"excluded_organizational_units": ["Sandboxes"]},
-        "excluded_organizational_units.0: ",
-    ),
-    "OU a root": (
-        {"excluded_organizational_units": ["r-exam"]},
-        "excluded_organizational_units.0: ",
-    ),
     "an override of an unknown type": (
         {"overrides": [{"account_ids": ["100000000001"], "fax": "own"}]},
         "overrides.0.fax: unknown key: use account_ids, billing, ",
@@ -105,45 +72,21 @@ BROKEN = {
         {"primary_keeps": ["Phone"]},
         "primary_keeps.0: unknown field of the primary contact 'Phone': use FullName, ",
     ),
-    "OUs null": ({"excluded_organizational_units": None}, "excluded_organizational_units: "),
     "unknown on_source_deleted": (
         {"on_source_deleted": "remove"},
         "on_source_deleted: unknown value 'remove': use keep or delete",
     ),
-    "on_source_deleted a boolean": ({"on_source_deleted": True}, "on_source_deleted: "),
-    "retry config a list": ({"retry_config": []}, "retry_config: "),
-    "unknown retry key": ({"retry_config": {"backoff": 2}}, "retry_config.backoff: "),
     "no attempt": ({"retry_config": {"max_attempts": 0}}, "retry_config.max_attempts: "),
     "too many attempts": ({"retry_config": {"max_attempts": 21}}, "retry_config.max_attempts: "),
-    "half an attempt": ({"retry_config": {"max_attempts": 1.5}}, "retry_config.max_attempts: "),
-    "attempts a string": ({"retry_config": {"max_attempts": "3"}}, "retry_config.max_attempts: "),
-    "attempts a boolean": ({"retry_config": {"max_attempts": True}}, "retry_config.max_attempts: "),
-    "negative delay": ({"retry_config": {"base_delay": -1}}, "retry_config.base_delay: "),
     "no delay": ({"retry_config": {"base_delay": 0}}, "retry_config.base_delay: "),
     "too long a delay": ({"retry_config": {"max_delay": 3601}}, "retry_config.max_delay: "),
     "delays that contradict": (
         {"retry_config": {"base_delay": 9, "max_delay": 8}},
         "retry_config: max_delay must be at least base_delay",
     ),
-    "base above the default maximum": (
-        {"retry_config": {"base_delay": 61}},
-        "retry_config: max_delay must be at least base_delay",
-    ),
     "threshold zero": (
         {"notification_settings": {"failure_threshold": 0}},
         "notification_settings.failure_threshold: ",
-    ),
-    "notification a string": (
-        {"notification_settings": {"notify_on_success": "yes"}},
-        "notification_settings.notify_on_success: ",
-    ),
-    "notification a number": (
-        {"notification_settings": {"notify_on_failure": 1}},
-        "notification_settings.notify_on_failure: ",
-    ),
-    "unknown notification": (
-        {"notification_settings": {"notify_always": True}},
-        "notification_settings.notify_always: ",
     ),
 }
 
@@ -177,14 +120,6 @@ def test_the_same_account_may_be_in_rules_for_other_types_and_twice_in_one() -> 
     assert {"100000000001": expected} == accounts
 
 
-def test_every_fault_is_named() -> None:
-    broken = make_config(excluded_accounts=["x"], retry_config={"max_attempts": 0}, extra=1)
-    with pytest.raises(InvalidConfigError) as caught:
-        parse_config(broken)
-    named = ("excluded_accounts.0", "retry_config.max_attempts", "extra")
-    assert [] == [place for place in named if place not in str(caught.value)]
-
-
 @pytest.mark.rule(12)
 def test_a_fault_never_repeats_the_value() -> None:
     with pytest.raises(InvalidConfigError) as caught:
@@ -206,15 +141,6 @@ def test_the_rest_defaults_to_the_guides_values() -> None:
         "failure_threshold": 1,
         "drift_threshold": None,
     } == config.notification_settings.model_dump()
-
-
-def test_of_400_kb_of_faults_the_first_are_named() -> None:
-    wrong = [f"{200_000_000_000 + n}x" for n in range(25_000)]
-    with pytest.raises(InvalidConfigError) as caught:
-        parse_config(make_config(excluded_accounts=wrong))
-    assert "excluded_accounts.19: " in str(caught.value)
-    assert str(caught.value).endswith("; and 24980 more")
-    assert len(str(caught.value)) < 2_000
 
 
 def test_everything_can_be_set() -> None:
@@ -239,12 +165,6 @@ def test_everything_can_be_set() -> None:
     assert config.notification_settings == NotificationSettings(
         notify_on_success=True, failure_threshold=100
     )
-
-
-def test_a_decimal_is_no_whole_number_here() -> None:
-    """Items are turned into plain numbers first; a Decimal would be another reader's bug."""
-    with pytest.raises(InvalidConfigError):
-        parse_config(make_config(retry_config={"max_attempts": Decimal("2.5")}))
 
 
 def test_contact_types_come_in_their_fixed_order_each_once() -> None:

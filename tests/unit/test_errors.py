@@ -38,12 +38,6 @@ def test_a_command_can_be_filled_in(error: type[SyncError]) -> None:
     assert "{" not in command
 
 
-def test_only_errors_that_pass_by_themselves_are_transient() -> None:
-    assert {"ThrottledError", "ServiceUnavailableError"} == {
-        one.__name__ for one in errors.TRANSIENT
-    }
-
-
 @pytest.mark.parametrize(
     ("count", "end"), [(1, "n0"), (20, "n19"), (21, "n19, and 1 more"), (50, "n19, and 30 more")]
 )

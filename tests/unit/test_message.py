@@ -199,11 +199,6 @@ def test_a_text_names_failed_accounts_and_each_remedy_once() -> None:
     ) in made
 
 
-def test_an_error_of_the_platform_has_a_remedy_too() -> None:
-    made = text(make_result(error="Lambda.Unknown", billing="failed"))
-    assert "  Lambda.Unknown: Check the execution history and the function's log group.\n" in made
-
-
 @pytest.mark.parametrize(("failed", "more"), [(30, 5), (26, 1), (45, 20)])
 def test_a_text_counts_the_failed_accounts_that_it_does_not_name(failed: int, more: int) -> None:
     expected = f"\n  and {more} more; the state table's index lists all\nWhat to do:\n"
@@ -249,11 +244,6 @@ def test_each_error_has_its_next_command(error: str, command: str) -> None:
 )
 def test_the_next_command_after_a_dry_run_writes_nothing_either(error: str, command: str) -> None:
     assert command == next_command("prod", make_report(outcome=failure(error), dry_run=True))
-
-
-def test_a_dry_runs_failed_accounts_are_retried_dry() -> None:
-    report = make_report(make_result(billing="failed"), outcome=PARTIAL, dry_run=True)
-    assert f"{RETRY} --dry-run" == next_command("prod", report)
 
 
 # Drift

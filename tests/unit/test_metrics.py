@@ -28,10 +28,6 @@ def test_a_metric_has_one_dimension_and_names_its_run_beside_it(
     }
 
 
-def test_no_metric_is_paid_for() -> None:
-    assert len(Metric) <= 10
-
-
 @pytest.mark.parametrize(
     ("error", "counted"),
     [

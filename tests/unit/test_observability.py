@@ -2,8 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import contact_sync
@@ -13,16 +13,10 @@ from contact_sync.observability import logged, logger
 from support.builders import SYNC_ID
 
 FUNCTIONS = Path(str(contact_sync.__file__)).parents[1]
-
-
-@dataclass
-class Context:
-    """What the logger reads of Lambda's context."""
-
-    function_name: str = "name"
-    memory_limit_in_mb: int = 128
-    invoked_function_arn: str = "arn"
-    aws_request_id: str = "id"
+# What the logger reads of Lambda's context.
+CONTEXT = SimpleNamespace(
+    function_name="name", memory_limit_in_mb=128, invoked_function_arn="arn", aws_request_id="id"
+)
 
 
 def line_of(error: Exception, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
@@ -34,7 +28,7 @@ def line_of(error: Exception, caplog: pytest.LogCaptureFixture) -> dict[str, Any
         raise error
 
     with pytest.raises(type(error)):
-        handler({"sync_id": SYNC_ID}, Context())
+        handler({"sync_id": SYNC_ID}, CONTEXT)
     (record,) = caplog.records
     line: dict[str, Any] = json.loads(logger.registered_formatter.format(record))
     return line

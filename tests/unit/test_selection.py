@@ -16,7 +16,6 @@ from contact_sync.accounts import Account, ListedAccount, Scope
 from contact_sync.contact_sets import OWN, Overrides
 from contact_sync.contacts import ContactType
 from contact_sync.errors import (
-    AccessDeniedError,
     InvalidConfigError,
     NoActiveAccountsError,
     NoMemberAccountsError,
@@ -30,6 +29,7 @@ from support.builders import (
     STRANGER,
     THIRD,
     UNIT,
+    in_units,
     make_account,
     make_scope,
 )
@@ -42,10 +42,6 @@ ORGANIZATION = [
     make_account(OTHER, path=f"{OTHER_UNIT}/"),
     make_account(THIRD),
 ]
-
-
-def in_units(account: Account, units: Collection[str]) -> bool:
-    return any(unit in path.split("/") for path in account.paths for unit in units)
 
 
 def select(accounts: list[Account] | None = None, **scope: Any) -> Selection:
@@ -74,11 +70,6 @@ def test_every_member_but_never_the_management_account_is_selected() -> None:
 
 def test_the_management_account_is_not_selected_even_where_it_is_named() -> None:
     assert selected(MEMBER) == select(account_ids=[MEMBER, MANAGEMENT])
-
-
-def test_the_management_account_is_not_selected_with_its_ou() -> None:
-    accounts = [make_account(MANAGEMENT, path=f"{UNIT}/"), *ORGANIZATION[1:]]
-    assert [MEMBER] == select(accounts, organizational_units=[UNIT]).account_ids
 
 
 def test_an_account_that_is_listed_twice_is_selected_once() -> None:
@@ -272,19 +263,6 @@ def test_an_unknown_requested_unit_is_left_out_by_name() -> None:
 def test_unknown_requested_units_alone_match_nobody_and_never_everyone() -> None:
     scope, _ = checked(organizational_units=[MISSING_UNIT, OTHER_MISSING_UNIT])
     assert [] == select_accounts(ORGANIZATION, scope, in_units).account_ids
-
-
-def test_an_unknown_unit_does_not_keep_named_accounts_from_their_turn() -> None:
-    scope, _ = checked(account_ids=[THIRD], organizational_units=[MISSING_UNIT, UNIT])
-    assert [MEMBER, THIRD] == select_accounts(ORGANIZATION, scope, in_units).account_ids
-
-
-def test_units_that_cannot_be_looked_up_are_not_taken_for_missing() -> None:
-    def denied(_: Collection[str]) -> list[str]:
-        raise AccessDeniedError("describe organizational unit")
-
-    with pytest.raises(AccessDeniedError):
-        check_units(make_scope(organizational_units=[UNIT]), denied)
 
 
 # The order

@@ -7,7 +7,7 @@ import pytest
 from account_lister.selection import Selection
 from account_lister.sets import RunSets
 from account_lister.undo import replacing_runs, select_undone
-from contact_sync.accounts import Account, ListedAccount
+from contact_sync.accounts import ListedAccount
 from contact_sync.comparison import UNKNOWN, Decision, KnownContact, Status
 from contact_sync.contact_sets import OWN, Overrides
 from contact_sync.contacts import ABSENT, Contact, ContactType
@@ -27,6 +27,7 @@ from support.builders import (
     STRANGER,
     THIRD,
     UNIT,
+    in_units,
     make_account,
     make_contact,
     make_execution,
@@ -158,10 +159,6 @@ ORGANIZATION = [
     make_account(OTHER),
     make_account(THIRD, state="SUSPENDED"),
 ]
-
-
-def in_units(account: Account, units: Any) -> bool:
-    return any(unit in path.split("/") for path in account.paths for unit in units)
 
 
 def select(*account_ids: str, **scope: Any) -> Selection:
