@@ -20,41 +20,24 @@ from support import asl
 from support.mocked import CASES, MACHINE, MOCK_CONFIG, RESPONSES
 from support.ways import END, FAILURE, LOCK, PLAN, PUBLISH, RECORD, RELEASE, START
 
-Json = dict[str, Any]
-
 BUCKET = "runs-bucket"
 STATES = asl.states(asl.load())
 SERVICE_ERRORS = ("DynamoDB.", "SNS.")
-LOCKED = f"{START} {LOCK} {PLAN} {RECORD} {RELEASE}"
 
 # case -> the states that it enters, and the error that it ends with.
 EXPECTED: dict[str, tuple[str, str | None]] = {
-    "NothingToSync": (f"{LOCKED} {PUBLISH} {END}", None),
-    "ThrottledTwice": (f"{LOCKED} {PUBLISH} {END}", None),
-    "NoAccountInScope": (
-        f"{START} {LOCK} {PLAN} ListAccounts HasAccounts {RECORD} {RELEASE} {PUBLISH} {END}",
-        None,
-    ),
-    "DryRun": (f"{START} {PLAN} {RECORD} {PUBLISH} {END}", None),
     "RequestRefused": (f"CheckRequest {RECORD} {FAILURE}", "InvalidRequestError"),
-    "QueuedBehindAnother": (f"{START} {LOCK} Queued", None),
     "DeletionConfirmed": (
         f"{START} {LOCK} {PLAN} ConfirmDeletion {PLAN} {RECORD} {RELEASE} {PUBLISH} {END}",
         None,
     ),
-    "AnotherIsQueued": (f"{LOCKED} StartNext {PUBLISH} {END}", None),
-    "NotRecordedNorReleased": (
-        f"{START} {LOCK} {PLAN} {RECORD} ReleaseLock {FAILURE}",
-        "SyncFailedError",
+    "NotPublished": (
+        f"{START} {LOCK} {PLAN} {RECORD} {RELEASE} {FAILURE}",
+        "SNS.AuthorizationErrorException",
     ),
-    "NotPublished": (f"{LOCKED} {FAILURE}", "SNS.AuthorizationErrorException"),
     "ChangeRepeated": (
         f"{START} {LOCK} Settle {PLAN} {RECORD} {RELEASE} {PUBLISH}"
         f" AwaitSource CheckSource IsSourceSettled RepeatChange {END}",
-        None,
-    ),
-    "AccountJoined": (
-        f"{START} CheckAccount IsAccountReady {LOCKED.removeprefix(START)} {PUBLISH} {END}",
         None,
     ),
     "AccountLeft": (f"{START} MarkLeft", None),
