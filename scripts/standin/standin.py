@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -58,9 +58,8 @@ class Standin(RunningStandin):
 
     `speed` raises quotas, and shortens latency, waits and functions' sleeps; timeouts remain real
     seconds. `wait_speed`, if given, is the speed of state machines' waits. `latency` and `world`
-    are the organization's. `hooks_off` skips these MiniStack hooks, or `all` of them.
-    `mock_config` answers tasks, as in Step Functions Local. `record_calls` records each AWS call of
-    the functions.
+    are the organization's. `mock_config` answers tasks, as in Step Functions Local. `record_calls`
+    records each AWS call of the functions. The variable STANDIN_HOOKS_OFF skips MiniStack hooks.
 
     Seconds at AWS's own speed: `function_start` before the import of a function's module in a new
     execution environment, `invocation` between a state machine and each invocation's handler,
@@ -74,9 +73,7 @@ class Standin(RunningStandin):
         speed: float = 1.0,
         wait_speed: float | None = None,
         latency: Mapping[str, float] | None = None,
-        seed: int = 1,
         world: Json | None = None,
-        hooks_off: Iterable[str] = (),
         record_calls: bool = False,
         function_start: float = 0.0,
         invocation: float = 0.0,
@@ -89,9 +86,7 @@ class Standin(RunningStandin):
         self.speed = speed
         self.wait_speed = wait_speed or speed
         self.latency = dict(latency or {})
-        self.seed = seed
         self.world = world
-        self.hooks_off = tuple(hooks_off)
         self.record_calls = record_calls
         self.function_start = function_start
         self.invocation = invocation
@@ -152,10 +147,6 @@ class Standin(RunningStandin):
         """Block until a server exits by itself; raise StandinError with its log."""
         raise StandinError(self._last_words())
 
-    def log(self, server: str = "ministack") -> str:
-        """Return the output of `ministack` or `organization` so far."""
-        return (self.directory / f"{server}.log").read_text(errors="replace")
-
     @property
     def _calls_file(self) -> Path:
         return self.directory / "calls.jsonl"
@@ -175,7 +166,7 @@ class Standin(RunningStandin):
             "IOT_MTLS_ENABLED": "0",
             "SFN_WAIT_SCALE": str(1 / self.wait_speed),
             "STANDIN_SPEED": str(self.speed),
-            "STANDIN_HOOKS_OFF": " ".join(self.hooks_off),
+            "STANDIN_HOOKS_OFF": os.environ.get("STANDIN_HOOKS_OFF", ""),
             "STANDIN_INSTANCE": self.instance,
             "STANDIN_CALLS": str(self._calls_file) if self.record_calls else "",
             "STANDIN_FUNCTION_START": str(self.function_start),
@@ -196,7 +187,6 @@ class Standin(RunningStandin):
             "--port": port,
             "--accounts": self.accounts,
             "--speed": self.speed,
-            "--seed": self.seed,
             "--instance": self.instance,
         }
         if self.world is not None:
@@ -225,7 +215,7 @@ class Standin(RunningStandin):
 
     def _is_ours(self) -> bool:
         """Return whether our MiniStack answers: another process may have taken the port first."""
-        if self.hooks_off:
+        if os.environ.get("STANDIN_HOOKS_OFF"):
             return True  # our routes may be among them
         found = self.request("GET", "/_standin/instance")
         return bool(found["instance"] == self.instance)

@@ -1,6 +1,7 @@
-"""Change sets see a condition that turns, and drift; MiniStack alone does not."""
+"""Change sets see a condition that turns, and drift."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from standin.standin import Standin
@@ -37,33 +38,22 @@ def changes(standin: Standin, before: str, after: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "action"), [("no", "yes", "Add"), ("yes", "no", "Remove")]
+    ("before", "after", "expected"),
+    [
+        ("no", "yes", [("Add", "Sometimes")]),
+        ("yes", "no", [("Remove", "Sometimes")]),
+        ("no", "never", []),
+    ],
 )
-def test_condition_turns(hooked: Standin, before: str, after: str, action: str) -> None:
+def test_condition(
+    standin: Standin, before: str, after: str, expected: list[tuple[str, str]]
+) -> None:
     """A resource comes or goes with its condition."""
-    assert [(action, "Sometimes")] == changes(hooked, before, after)
+    assert expected == changes(standin, before, after)
 
 
-def test_condition_stays(hooked: Standin) -> None:
-    """Where no condition turns there is no change."""
-    assert [] == changes(hooked, "no", "never")
-
-
-def test_drift(hooked: Standin) -> None:
+def test_drift(standin: Standin) -> None:
     """A rule that lost its target is a change of a change set that reverts drift alone."""
-    assert ([], ["Rule"]) == drift(hooked)
-
-
-def test_without_the_hooks() -> None:
-    """An assertion that fails here says that upstream needs the hook no longer."""
-    off = ["conditional_changes", "reverted_drift"]
-    with Standin(accounts=0, hooks_off=off) as plain:
-        assert [] == changes(plain, "no", "yes")
-        assert ([], []) == drift(plain)
-
-
-def drift(standin: Standin) -> tuple[list[str], list[str]]:
-    """Remove a rule's target; return what a change set finds, and one that reverts drift."""
     client, events = standin.client("cloudformation"), standin.client("events")
     properties = {"Name": "r", "EventPattern": {"source": ["s"]}, "Targets": [TARGET]}
     rule = {"Type": "AWS::Events::Rule", "Properties": properties}
@@ -76,10 +66,10 @@ def drift(standin: Standin) -> tuple[list[str], list[str]]:
         client.create_change_set(**given, ChangeSetName=name, **mode)
         answer = client.describe_change_set(StackName="drift", ChangeSetName=name)
         found.append([one["ResourceChange"]["LogicalResourceId"] for one in answer["Changes"]])
-    return found[0], found[1]
+    assert [[], ["Rule"]] == found
 
 
-@pytest.fixture(name="hooked", scope="module")
-def _hooked():
+@pytest.fixture(name="standin", scope="module")
+def _standin() -> Iterator[Standin]:
     with Standin(accounts=0) as standin:
         yield standin

@@ -1,8 +1,6 @@
 """Tasks are answered by a mock configuration, attempt for attempt."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +22,7 @@ RETRIED = {
 ENDLESS = {"0": {"Throw": {"Error": "SlowDown"}}}
 
 
-@contextmanager
-def mocking(tmp_path: Path, *hooks_off: str) -> Iterator[tuple[Bench, str]]:
-    """Start a stand-in that mocks the first machine of its bench, and make that machine."""
+def test_each_attempt_meets_its_own_response(tmp_path: Path) -> None:
     file = tmp_path / "mock_config.json"
     cases = {"Retried": {"Work": "Retried"}, "Endless": {"Work": "Endless"}}
     config: dict[str, Any] = {
@@ -34,13 +30,9 @@ def mocking(tmp_path: Path, *hooks_off: str) -> Iterator[tuple[Bench, str]]:
         "MockedResponses": {"Retried": RETRIED, "Endless": ENDLESS},
     }
     file.write_text(json.dumps(config))
-    with Standin(accounts=0, speed=100, mock_config=file, hooks_off=hooks_off) as standin:
+    with Standin(accounts=0, speed=100, mock_config=file) as standin:
         bench = Bench(standin)
-        yield bench, bench.machine({"Work": TASK})
-
-
-def test_each_attempt_meets_its_own_response(tmp_path: Path) -> None:
-    with mocking(tmp_path) as (bench, machine):
+        machine = bench.machine({"Work": TASK})
         retried = bench.start(f"{machine}#Retried")
         endless = bench.start(f"{machine}#Endless")
         unmocked = bench.start(machine)
@@ -50,8 +42,3 @@ def test_each_attempt_meets_its_own_response(tmp_path: Path) -> None:
         assert 2 == len(failed)
         assert "no response for attempt 1 of Work" in (endless.wait().cause or "")
         assert "FAILED" == unmocked.wait().status
-
-
-def test_ministack_repeats_the_first_response(tmp_path: Path) -> None:
-    with mocking(tmp_path, "all") as (bench, machine):
-        assert "SlowDown" == bench.start(f"{machine}#Retried").wait().error

@@ -78,6 +78,12 @@ class Bench:
         )
         return Execution(self.standin, answer["executionArn"])
 
+    def execute(self, states: Json, execution_input: Any = None) -> Execution:
+        """Create a machine, and run it once to its end."""
+        execution = self.start(self.machine(states), execution_input)
+        execution.wait(20)
+        return execution
+
     def run(self, states: Json, execution_input: Any = None, **fields: Any) -> Outcome:
         """Create a machine, run it once, and return the outcome."""
         return self.start(self.machine(states, **fields), execution_input).wait(20)
@@ -134,11 +140,15 @@ CAUGHT: Json = {"Caught": {"Type": "Succeed"}}
 
 
 def distributed_map(child_states: Json, **fields: Any) -> Json:
-    """Return a Distributed Map over `input.items`; children start at the first child state."""
+    """Return a Distributed Map over `input.items`, or what an ItemReader reads.
+
+    Children start at the first child state.
+    """
+    items = {} if "ItemReader" in fields else {"Items": "{% $states.input.items %}"}
     return {
         "Type": "Map",
         "Label": "EachItem",
-        "Items": "{% $states.input.items %}",
+        **items,
         "ItemProcessor": {
             "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
             "StartAt": next(iter(child_states)),
