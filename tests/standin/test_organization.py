@@ -5,9 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +43,9 @@ PRIMARY = {
     "CountryCode": "US",
     "PhoneNumber": "+15550100",
 }
+# What refused calls end with.
+DENIED, NOT_FOUND = ("AccessDeniedException", 403), ("ResourceNotFoundException", 404)
+INVALID = ("InvalidInputException", 400)
 
 
 class FakeTime:
@@ -159,104 +159,65 @@ def get_alternate(account: Any, account_id: str = MEMBER) -> dict[str, str]:
 class TestContacts:
     """What the contact operations do when all is well."""
 
-    def test_without_account_id_reads_management_account(self, account: Any) -> None:
-        """Standalone mode acts on the caller's own account."""
-        answer = account.get_alternate_contact(AlternateContactType="SECURITY")
-
-        assert answer["AlternateContact"] == {**ALTERNATE, "AlternateContactType": "SECURITY"}
-
-    def test_without_account_id_writes_management_account(
+    def test_without_account_id_it_is_the_management_account(
         self, standin: OrganizationClient, account: Any
     ) -> None:
-        """A put without AccountId changes the management account alone."""
+        answer = account.get_alternate_contact(AlternateContactType="SECURITY")
         account.put_alternate_contact(AlternateContactType="BILLING", **ALTERNATE)
 
+        assert answer["AlternateContact"] == {**ALTERNATE, "AlternateContactType": "SECURITY"}
         assert standin.contacts(MANAGEMENT)["BILLING"] == ALTERNATE
         assert standin.contacts(MEMBER) == {}
 
-    def test_alternate_contact_is_put_and_read(
-        self, standin: OrganizationClient, account: Any
+    def test_put_answers_nothing_and_is_read(
+        self, server: OrganizationServer, standin: OrganizationClient, account: Any
     ) -> None:
-        """A put contact is read back with its type."""
-        put_alternate(account)
+        """Put has an empty body; the contact is read back with its type."""
+        body = {**ALTERNATE, "AlternateContactType": "SECURITY", "AccountId": MEMBER}
 
+        status, _, content = raw_call(server, "POST", "/putAlternateContact", body)
+
+        assert (status, content) == (200, b"")
         assert get_alternate(account) == {**ALTERNATE, "AlternateContactType": "SECURITY"}
         assert standin.contacts(MEMBER) == {"SECURITY": ALTERNATE}
 
     def test_unset_contact_is_not_found(self, account: Any) -> None:
-        """Get of what is not set ends with the modelled 404."""
-        with pytest.raises(account.exceptions.ResourceNotFoundException) as caught:
-            get_alternate(account)
-
-        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
-        assert refusal(account.get_contact_information, AccountId=MEMBER) == (
-            "ResourceNotFoundException",
-            404,
-        )
+        assert refusal(get_alternate, account=account) == NOT_FOUND
+        assert refusal(account.get_contact_information, AccountId=MEMBER) == NOT_FOUND
 
     def test_second_delete_is_not_found(self, standin: OrganizationClient, account: Any) -> None:
-        """The first delete succeeds, any later one does not."""
         put_alternate(account)
         target = {"AccountId": MEMBER, "AlternateContactType": "SECURITY"}
 
         account.delete_alternate_contact(**target)
 
         assert standin.contacts(MEMBER) == {}
-        assert refusal(account.delete_alternate_contact, **target) == (
-            "ResourceNotFoundException",
-            404,
-        )
+        assert refusal(account.delete_alternate_contact, **target) == NOT_FOUND
 
     def test_put_replaces_whole_primary_contact(self, account: Any) -> None:
-        """An optional field that a put leaves out is gone."""
         put_primary(account, CompanyName="Trials Inc", AddressLine2="Attic")
 
         put_primary(account)
 
         assert account.get_contact_information(AccountId=MEMBER)["ContactInformation"] == PRIMARY
 
-    def test_changed_phone_is_unverified(self, account: Any) -> None:
-        """VerificationStatus stands beside the contact and describes the number on file."""
-        before = account.get_contact_information()["VerificationStatus"]
-        account.put_contact_information(ContactInformation={**PRIMARY, "PhoneNumber": "+15550199"})
-
-        assert before == "VERIFIED"
-        assert account.get_contact_information()["VerificationStatus"] == "UNVERIFIED"
-
-    def test_put_answers_nothing(self, server: OrganizationServer) -> None:
-        """Put and Delete have an empty body."""
-        body = {**ALTERNATE, "AlternateContactType": "SECURITY", "AccountId": MEMBER}
-
-        status, _, content = raw_call(server, "POST", "/putAlternateContact", body)
-
-        assert (status, content) == (200, b"")
-
 
 class TestAuthorisation:
     """Who may be read and written, and in which organization."""
 
-    def test_own_id_is_refused(self, account: Any) -> None:
+    @pytest.mark.parametrize("account_id", [MANAGEMENT, STRANGER])
+    def test_only_members_are_named(self, account: Any, account_id: str) -> None:
         """The management account must leave its own id out."""
-        with pytest.raises(account.exceptions.AccessDeniedException) as caught:
-            get_alternate(account, MANAGEMENT)
-
-        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
-        denied = ("AccessDeniedException", 403)
-        assert denied == refusal(put_primary, account=account, account_id=MANAGEMENT)
-
-    def test_stranger_is_refused(self, account: Any) -> None:
-        """An account outside the organization is not accessible."""
-        denied = ("AccessDeniedException", 403)
-        assert denied == refusal(get_alternate, account=account, account_id=STRANGER)
+        for call in (get_alternate, put_primary):
+            assert DENIED == refusal(call, account=account, account_id=account_id)
 
     def test_denied_account_is_refused(self, standin: OrganizationClient, account: Any) -> None:
         """An account may be denied by policy, to reads and writes; others are not affected."""
         standin.reset(make_world(denied_accounts=[MEMBER]))
         put_alternate(account, OTHER)
 
-        denied = ("AccessDeniedException", 403)
-        assert denied == refusal(get_alternate, account=account)
-        assert denied == refusal(put_alternate, account=account)
+        assert DENIED == refusal(get_alternate, account=account)
+        assert DENIED == refusal(put_alternate, account=account)
 
     @pytest.mark.parametrize(
         "settings",
@@ -273,8 +234,7 @@ class TestAuthorisation:
         standin.reset(make_world(**settings))
 
         account.get_contact_information()
-        denied = ("AccessDeniedException", 403)
-        assert denied == refusal(account.get_contact_information, AccountId=MEMBER)
+        assert DENIED == refusal(account.get_contact_information, AccountId=MEMBER)
 
     @pytest.mark.parametrize(
         "state", ["PENDING_ACTIVATION", "SUSPENDED", "PENDING_CLOSURE", "CLOSED"]
@@ -286,9 +246,8 @@ class TestAuthorisation:
         put_alternate(account)
         standin.set_account(MEMBER, state=state)
 
-        denied = ("AccessDeniedException", 403)
-        assert denied == refusal(put_alternate, account=account)
-        assert denied == refusal(
+        assert DENIED == refusal(put_alternate, account=account)
+        assert DENIED == refusal(
             account.delete_alternate_contact, AccountId=MEMBER, AlternateContactType="SECURITY"
         )
         assert get_alternate(account)["Name"] == "Ottoline Tester"
@@ -302,18 +261,15 @@ class TestValidation:
         ("field", "good", "bad"),
         [
             ("Name", "n" * 64, "n" * 65),
-            ("Title", "t" * 50, "t" * 51),
-            ("EmailAddress", f"{'e' * 242}@example.com", f"{'e' * 243}@example.com"),
             ("EmailAddress", " a+b=c.d#e|f!g&h-i_j@ex-ample.example.com ", "a@b"),
             ("EmailAddress", "a@example.com", "a b@example.com"),
             ("EmailAddress", "a@example.com", "\u00e4@example.com"),
-            ("PhoneNumber", "1" * 25, "1" * 26),
             ("PhoneNumber", "+1 (555) 0-100", "555-0100 ext 1"),
             ("AlternateContactType", "BILLING", "PRIMARY"),
         ],
     )
     def test_alternate_contact_rules(self, account: Any, field: str, good: str, bad: str) -> None:
-        """The longest allowed value passes, a longer or ill-formed one is a ValidationException."""
+        """By botocore's model; a longer or ill-formed value is a ValidationException."""
         put_alternate(account, **{field: good})
 
         with pytest.raises(account.exceptions.ValidationException) as caught:
@@ -327,25 +283,15 @@ class TestValidation:
     @pytest.mark.parametrize(
         ("field", "good", "bad"),
         [
-            ("FullName", "n" * 50, "n" * 51),
-            ("AddressLine1", "a" * 60, "a" * 61),
-            ("AddressLine2", "a" * 60, "a" * 61),
             ("AddressLine3", "a" * 60, "a" * 61),
-            ("City", "c" * 50, "c" * 51),
-            ("StateOrRegion", "s" * 50, "s" * 51),
-            ("DistrictOrCounty", "d" * 50, "d" * 51),
-            ("PostalCode", "1" * 20, "1" * 21),
             ("CountryCode", "FR", "FRA"),
-            ("PhoneNumber", "+" + "1" * 19, "+" + "1" * 20),
             ("PhoneNumber", "+1 (555) 0-100", "1 555 0100"),
-            ("CompanyName", "c" * 50, "c" * 51),
-            ("WebsiteUrl", "w" * 256, "w" * 257),
         ],
     )
     def test_primary_contact_rules(
         self, standin: OrganizationClient, account: Any, field: str, good: str, bad: str
     ) -> None:
-        """Each field of the primary contact has its length, the phone its plus sign."""
+        """So are the fields within the primary contact."""
         put_primary(account, **{field: good})
 
         assert refusal(put_primary, account=account, **{field: bad}) == ("ValidationException", 400)
@@ -362,31 +308,27 @@ class TestValidation:
         fields = [entry["name"] for entry in caught.value.response["fieldList"]]
         assert fields == ["ContactInformation.StateOrRegion"]
 
-    @pytest.mark.parametrize("field", ["Name", "Title", "EmailAddress", "PhoneNumber"])
-    def test_required_and_empty_fields(self, server: OrganizationServer, field: str) -> None:
+    @pytest.mark.parametrize(
+        ("path", "body", "within"),
+        [
+            ("putAlternateContact", {**ALTERNATE, "AlternateContactType": "SECURITY"}, ""),
+            ("putContactInformation", PRIMARY, "ContactInformation"),
+        ],
+    )
+    def test_required_and_empty_fields(
+        self, server: OrganizationServer, path: str, body: Any, within: str
+    ) -> None:
         """A missing or empty required field is refused also where the client does not check."""
-        body = {**ALTERNATE, "AlternateContactType": "SECURITY"}
+        field = "PhoneNumber"
         without = {name: value for name, value in body.items() if name != field}
 
         for broken in (without, {**body, field: None}, {**body, field: ""}):
-            status, headers, content = raw_call(server, "POST", "/putAlternateContact", broken)
+            given = {within: broken} if within else broken
+            status, headers, content = raw_call(server, "POST", f"/{path}", given)
 
-            assert status == 400
-            assert headers["x-amzn-ErrorType"] == "ValidationException"
-            assert field in {entry["name"] for entry in json.loads(content)["fieldList"]}
-
-    @pytest.mark.parametrize("field", sorted(set(PRIMARY) - {"StateOrRegion"}))
-    def test_required_fields_of_primary_contact(
-        self, server: OrganizationServer, field: str
-    ) -> None:
-        """So is a primary contact that lacks a required field."""
-        contact = {name: value for name, value in PRIMARY.items() if name != field}
-        body = {"ContactInformation": contact}
-
-        status, _, content = raw_call(server, "POST", "/putContactInformation", body)
-
-        names = [entry["name"] for entry in json.loads(content)["fieldList"]]
-        assert (400, [f"ContactInformation.{field}"]) == (status, names)
+            assert (400, "ValidationException") == (status, headers["x-amzn-ErrorType"])
+            found = {entry["name"] for entry in json.loads(content)["fieldList"]}
+            assert {f"{within}.{field}".strip(".")} == found
 
     @pytest.mark.parametrize("account_id", ["1", "1000000000011", "10000000000a", ""])
     def test_account_id_has_twelve_digits(self, account: Any, account_id: str) -> None:
@@ -418,19 +360,9 @@ class TestQuotas:
         ("operation", "rate", "burst"),
         [
             ("GetAlternateContact", 10, 15),
-            ("GetContactInformation", 10, 15),
             ("PutAlternateContact", 5, 8),
-            ("PutContactInformation", 5, 8),
             ("DeleteAlternateContact", 1, 6),
-            ("ListAccounts", 8, 12),
-            ("DescribeAccount", 20, 30),
             ("DescribeOrganization", 1, 2),
-            ("ListParents", 5, 8),
-            ("ListAccountsForParent", 5, 8),
-            ("ListOrganizationalUnitsForParent", 5, 8),
-            ("ListRoots", 1, 2),
-            ("ListAWSServiceAccessForOrganization", 1, 3),
-            ("ListChildren", 6, 10),
         ],
     )
     def test_documented_numbers(self, operation: str, rate: int, burst: int) -> None:
@@ -445,7 +377,6 @@ class TestQuotas:
         assert min(rate, burst) == sum(quotas.allow(operation) for _ in range(100))
 
     def test_bucket_holds_no_more_than_its_burst(self) -> None:
-        """An idle hour earns no more than the burst."""
         now = FakeTime()
         bucket = TokenBucket(5, 8, now.clock)
 
@@ -493,25 +424,12 @@ class TestQuotas:
         fake_time.now += 1.0
         put_alternate(account, MEMBER, Name="In Time")
 
-    def test_organizations_throttling_is_400(
-        self, standin: OrganizationClient, organizations: Any
-    ) -> None:
-        """Organizations has the same error with another status."""
-        standin.reset(make_world(quotas={}))
-        organizations.describe_organization()
-        organizations.describe_organization()
-
-        with pytest.raises(organizations.exceptions.TooManyRequestsException) as caught:
-            organizations.describe_organization()
-
-        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
-
     def test_refused_calls_count_as_calls(
         self, standin: OrganizationClient, organizations: Any
     ) -> None:
         """What validation refuses has used its token all the same."""
         standin.reset(make_world(quotas={"ListAccounts": [1, 1]}))
-        assert refusal(organizations.list_accounts, MaxResults=21) == ("InvalidInputException", 400)
+        assert refusal(organizations.list_accounts, MaxResults=21) == INVALID
 
         assert refusal(organizations.list_accounts) == ("TooManyRequestsException", 400)
 
@@ -571,13 +489,11 @@ class TestOrganizations:
         assert "Paths" not in organizations.describe_account(AccountId=MEMBER)["Account"]
 
     def test_list_accounts_has_management_account(self, organizations: Any) -> None:
-        """ListAccounts lists all accounts, the caller's included."""
         accounts = list_all(organizations, "list_accounts", "Accounts")
 
         assert {MANAGEMENT, MEMBER, OTHER} == {account["Id"] for account in accounts}
 
     def test_children_are_direct_ones(self, organizations: Any) -> None:
-        """A parent's listing does not descend."""
         outer = {"ParentId": "ou-exam-outerouter"}
         units = list_all(
             organizations, "list_organizational_units_for_parent", "OrganizationalUnits", **outer
@@ -587,25 +503,6 @@ class TestOrganizations:
         assert [(unit["Id"], unit["Name"]) for unit in units] == [("ou-exam-innerinner", "Inner")]
         assert list_all(organizations, "list_accounts_for_parent", "Accounts", **outer) == []
         assert {MANAGEMENT, OTHER} == {account["Id"] for account in in_root}
-
-    def test_children_and_parents(self, organizations: Any) -> None:
-        """ListChildren and ListParents agree with the tree."""
-        inner = {"ParentId": "ou-exam-innerinner", "ChildType": "ACCOUNT"}
-        children = list_all(organizations, "list_children", "Children", **inner)
-        units = list_all(
-            organizations,
-            "list_children",
-            "Children",
-            ParentId="r-exam",
-            ChildType="ORGANIZATIONAL_UNIT",
-        )
-        parents = list_all(organizations, "list_parents", "Parents", ChildId=MEMBER)
-        top = list_all(organizations, "list_parents", "Parents", ChildId="ou-exam-outerouter")
-
-        assert children == [{"Id": MEMBER, "Type": "ACCOUNT"}]
-        assert units == [{"Id": "ou-exam-outerouter", "Type": "ORGANIZATIONAL_UNIT"}]
-        assert parents == [{"Id": "ou-exam-innerinner", "Type": "ORGANIZATIONAL_UNIT"}]
-        assert top == [{"Id": "r-exam", "Type": "ROOT"}]
 
     def test_policies(self, organizations: Any, standin: OrganizationClient) -> None:
         """A service control policy is listed, described, and tells its targets."""
@@ -642,17 +539,11 @@ class TestOrganizations:
         ("method", "params", "error"),
         [
             ("describe_account", {"AccountId": STRANGER}, "AccountNotFoundException"),
-            ("list_parents", {"ChildId": STRANGER}, "ChildNotFoundException"),
             ("describe_policy", {"PolicyId": "p-12345678"}, "PolicyNotFoundException"),
             ("list_accounts_for_parent", {"ParentId": "r-none"}, "ParentNotFoundException"),
             (
                 "list_organizational_units_for_parent",
                 {"ParentId": "ou-exam-nonesuch"},
-                "ParentNotFoundException",
-            ),
-            (
-                "list_children",
-                {"ParentId": "ou-exam-nonesuch", "ChildType": "ACCOUNT"},
                 "ParentNotFoundException",
             ),
             (
@@ -669,7 +560,6 @@ class TestOrganizations:
         params: dict[str, str],
         error: str,
     ) -> None:
-        """What does not exist gives the error that the model has for it."""
         with pytest.raises(getattr(organizations.exceptions, error)):
             getattr(organizations, method)(**params)
 
@@ -680,8 +570,7 @@ class TestOrganizations:
             ("list_accounts", {"NextToken": "made up"}, "INVALID_NEXT_TOKEN"),
             ("describe_account", {"AccountId": "12345"}, "INVALID_PATTERN"),
             ("list_accounts_for_parent", {"ParentId": "root"}, "INVALID_PATTERN"),
-            ("list_parents", {"ChildId": "r-exam"}, "INVALID_PATTERN"),
-            ("list_children", {"ParentId": "r-exam", "ChildType": "OU"}, "INVALID_ENUM"),
+            ("list_policies", {"Filter": "SCP"}, "INVALID_ENUM"),
         ],
     )
     def test_invalid_input(
@@ -697,26 +586,24 @@ class TestOrganizations:
 
         assert reason == caught.value.response["Reason"]
 
-    def test_required_input(self, server: OrganizationServer) -> None:
-        """MaxResults 0 and a missing parent, which boto3 would not send, are refused too."""
-        for operation, body, reason in [
-            ("ListAccounts", {"MaxResults": 0}, "MIN_VALUE_EXCEEDED"),
-            ("ListAccountsForParent", {}, "INPUT_REQUIRED"),
-        ]:
-            target = {"X-Amz-Target": f"AWSOrganizationsV20161128.{operation}"}
-            status, _, content = raw_call(server, "POST", "/", body, target)
+    @pytest.mark.parametrize(
+        ("operation", "body", "error", "reason"),
+        [
+            ("ListAccounts", {"MaxResults": 0}, "InvalidInputException", "MIN_VALUE_EXCEEDED"),
+            ("ListAccounts", {"MaxResults": True}, "SerializationException", None),
+            ("ListAccountsForParent", {}, "InvalidInputException", "INPUT_REQUIRED"),
+        ],
+    )
+    def test_what_boto3_would_not_send(
+        self, server: OrganizationServer, operation: str, body: Any, error: str, reason: Any
+    ) -> None:
+        """It is refused too; a boolean is no number, although it is one in Python."""
+        target = {"X-Amz-Target": f"AWSOrganizationsV20161128.{operation}"}
 
-            answer = json.loads(content)
-            assert (status, answer["__type"]) == (400, "InvalidInputException")
-            assert reason == answer["Reason"]
+        status, _, content = raw_call(server, "POST", "/", body, target)
 
-    def test_wrong_type_of_input(self, server: OrganizationServer) -> None:
-        """A boolean is no number, although it is one in Python."""
-        target = {"X-Amz-Target": "AWSOrganizationsV20161128.ListAccounts"}
-
-        status, _, content = raw_call(server, "POST", "/", {"MaxResults": True}, target)
-
-        assert (status, json.loads(content)["__type"]) == (400, "SerializationException")
+        answer = json.loads(content)
+        assert (400, error, reason) == (status, answer["__type"], answer.get("Reason"))
 
     def test_trusted_access_can_be_enabled(
         self, standin: OrganizationClient, account: Any, organizations: Any
@@ -731,19 +618,6 @@ class TestOrganizations:
         )
         assert [entry["ServicePrincipal"] for entry in listed] == ["account.amazonaws.com"]
         put_alternate(account)
-
-    def test_trusted_access_needs_all_features_and_a_service(
-        self, standin: OrganizationClient, organizations: Any
-    ) -> None:
-        """It cannot be enabled for anything, nor with consolidated billing alone."""
-        enable = organizations.enable_aws_service_access
-        assert refusal(enable, ServicePrincipal="account") == ("InvalidInputException", 400)
-        standin.reset(make_world(feature_set="CONSOLIDATED_BILLING"))
-
-        assert refusal(enable, ServicePrincipal="account.amazonaws.com") == (
-            "ConstraintViolationException",
-            400,
-        )
 
     def test_unknown_operations(self, organizations: Any, account: Any) -> None:
         """What is not implemented is refused, never answered with nothing."""
@@ -796,12 +670,12 @@ class TestPaging:
         assert (77, 77, pages) == (len(found), len(set(found)), count)
 
     def test_token_belongs_to_its_listing(self, organizations: Any) -> None:
-        """A token of one listing does not continue another."""
         token = organizations.list_accounts()["NextToken"]
 
-        assert refusal(
-            organizations.list_accounts_for_parent, ParentId="r-exam", NextToken=token
-        ) == ("InvalidInputException", 400)
+        assert (
+            refusal(organizations.list_accounts_for_parent, ParentId="r-exam", NextToken=token)
+            == INVALID
+        )
 
 
 class TestTime:
@@ -817,7 +691,7 @@ class TestTime:
         put_alternate(account, Name="Second")
 
         assert standin.contacts(MEMBER)["SECURITY"]["Name"] == "Second"
-        assert refusal(get_alternate, account=account) == ("ResourceNotFoundException", 404)
+        assert refusal(get_alternate, account=account) == NOT_FOUND
         fake_time.now += 2
         assert get_alternate(account)["Name"] == "First"
         fake_time.now += 3
@@ -833,15 +707,13 @@ class TestTime:
         account.delete_alternate_contact(**target)
 
         assert get_alternate(account)["Name"] == "Ottoline Tester"
-        gone = ("ResourceNotFoundException", 404)
-        assert gone == refusal(account.delete_alternate_contact, **target)
+        assert NOT_FOUND == refusal(account.delete_alternate_contact, **target)
         fake_time.now += 5
-        assert gone == refusal(get_alternate, account=account)
+        assert NOT_FOUND == refusal(get_alternate, account=account)
 
     def test_latency_by_operation(
         self, standin: OrganizationClient, account: Any, fake_time: FakeTime
     ) -> None:
-        """An operation has its own latency or the default."""
         standin.reset(make_world(latency={"PutAlternateContact": 0.3, "default": 0.1}))
 
         put_alternate(account)
@@ -850,14 +722,13 @@ class TestTime:
         assert fake_time.slept == [0.3, 0.1]
 
     def test_speed_divides_latency_and_read_delay(self) -> None:
-        """At ten times the speed everything takes a tenth."""
         now = FakeTime()
         world = make_world(read_delay=5, latency={"default": 0.5})
         with OrganizationServer(world, speed=10, clock=now.clock, sleep=now.sleep) as server:
             account = make_client("account", server.url)
             put_alternate(account)
             now.now += 0.4
-            assert refusal(get_alternate, account=account) == ("ResourceNotFoundException", 404)
+            assert refusal(get_alternate, account=account) == NOT_FOUND
             now.now += 0.1
             get_alternate(account)
 
@@ -865,8 +736,6 @@ class TestTime:
 
 
 class TestFaults:
-    """Planned faults."""
-
     def test_fault_hits_what_it_names_so_often(
         self, standin: OrganizationClient, account: Any
     ) -> None:
@@ -882,7 +751,7 @@ class TestFaults:
         )
         put_alternate(account, OTHER)
         put_alternate(account, AlternateContactType="BILLING")
-        assert refusal(get_alternate, account=account) == ("ResourceNotFoundException", 404)
+        assert refusal(get_alternate, account=account) == NOT_FOUND
 
         failed = ("InternalServerException", 500)
         assert failed == refusal(put_alternate, account=account)
@@ -918,7 +787,6 @@ class TestFaults:
     def test_slow_call(
         self, standin: OrganizationClient, account: Any, fake_time: FakeTime
     ) -> None:
-        """A slow call waits and then succeeds."""
         standin.add_fault({"operation": "*", "error": "slow", "delay": 7, "times": 1})
 
         put_alternate(account)
@@ -943,12 +811,9 @@ class TestFaults:
 
 
 class TestCallLog:
-    """The log of every call."""
-
     def test_calls_are_logged_with_outcome(
         self, standin: OrganizationClient, account: Any, organizations: Any
     ) -> None:
-        """Operation, account, type and outcome of each call, in order."""
         put_alternate(account)
         account.get_contact_information()
         refusal(get_alternate, account=account, account_id=STRANGER)
@@ -993,18 +858,6 @@ class TestCallLog:
 
 
 class TestAdmin:
-    """The admin API and its client."""
-
-    def test_reset_begins_again(self, standin: OrganizationClient, account: Any) -> None:
-        """Nothing of an earlier world is left."""
-        put_alternate(account)
-        standin.add_fault({"operation": "*", "error": "slow"})
-
-        standin.reset(make_world())
-
-        assert standin.contacts(MEMBER) == {}
-        assert (standin.calls(), standin.faults()) == ([], [])
-
     def test_world_is_what_it_has_become(self, standin: OrganizationClient, account: Any) -> None:
         """world() can be given to reset() and has all changes."""
         put_alternate(account)
@@ -1021,23 +874,12 @@ class TestAdmin:
         assert (changed["state"], changed["parent"]) == ("SUSPENDED", "ou-exam-outerouter")
 
     def test_given_world_is_left_alone(self) -> None:
-        """What happens in the stand-in does not change the world it was made from."""
         world = make_world(trusted_access=[])
         with OrganizationServer(world) as server:
             organizations = make_client("organizations", server.url)
             organizations.enable_aws_service_access(ServicePrincipal="ram.amazonaws.com")
 
         assert world["trusted_access"] == []
-
-    def test_new_member_can_be_synced(
-        self, standin: OrganizationClient, account: Any, organizations: Any
-    ) -> None:
-        """A joined account is listed and takes contacts."""
-        standin.add_account("100000000003", parent="ou-exam-innerinner")
-
-        put_alternate(account, "100000000003")
-
-        assert organizations.describe_account(AccountId="100000000003")["Account"]["Paths"]
 
     def test_set_contact_is_seen_at_once_and_unchecked(
         self, standin: OrganizationClient, account: Any
@@ -1100,10 +942,7 @@ class TestAdmin:
 
 
 class TestServer:
-    """The HTTP server itself."""
-
     def test_binds_loopback_only(self, server: OrganizationServer) -> None:
-        """Another address of this machine is not served."""
         assert server.url.startswith("http://127.0.0.1:")
         assert server._http.socket.getsockname()[0] == "127.0.0.1"
 
@@ -1127,17 +966,6 @@ class TestServer:
         """The path alone does not make an operation."""
         assert raw_call(server, "GET", "/getContactInformation", None)[0] == 404
 
-    def test_kept_alive_connection_is_fast(self, server: OrganizationServer) -> None:
-        """One after the other on one connection, with no 40 ms for a delayed acknowledgement."""
-        connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
-        started = time.perf_counter()
-
-        for _ in range(50):
-            ask(connection)
-
-        assert time.perf_counter() - started < 1.0
-        connection.close()
-
     def test_stop_closes_kept_alive_connections(self) -> None:
         """After stop() no connection of before is served."""
         with OrganizationServer(make_world()) as server:
@@ -1146,26 +974,6 @@ class TestServer:
 
         with pytest.raises((http.client.HTTPException, OSError)):
             ask(connection)
-
-    def test_many_threads(self, standin: OrganizationClient, server: OrganizationServer) -> None:
-        """Eight threads of a hundred calls lose and double nothing."""
-
-        def work() -> None:
-            connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
-            for _ in range(100):
-                connection.request(
-                    "POST", "/getContactInformation", "{}", {"Authorization": "test"}
-                )
-                connection.getresponse().read()
-            connection.close()
-
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-        assert standin.stats()["outcomes"]["GetContactInformation"] == {"ok": 800}
 
     def test_runs_alone(self, tmp_path: Path) -> None:
         """`python -m standin.organization` serves a world from a file."""
@@ -1201,23 +1009,9 @@ def world_alone(*options: str) -> dict[str, Any]:
 
 
 class TestDriftedWorld:
-    """The generator of worlds."""
-
     def test_same_seed_same_world(self) -> None:
-        """A world follows from its arguments."""
         assert drifted_world(30, 5) == drifted_world(30, 5)
         assert drifted_world(30, 5) != drifted_world(30, 6)
-
-    def test_source_is_valid_for_members(self, standin: OrganizationClient, account: Any) -> None:
-        """Every contact of the management account can be put to a member as it is read."""
-        standin.reset(drifted_world(1))
-        primary = account.get_contact_information()["ContactInformation"]
-        account.put_contact_information(AccountId=MEMBER, ContactInformation=primary)
-        for contact_type in ("BILLING", "OPERATIONS", "SECURITY"):
-            source = account.get_alternate_contact(AlternateContactType=contact_type)
-            account.put_alternate_contact(AccountId=MEMBER, **source["AlternateContact"])
-
-        assert standin.contacts(MANAGEMENT) == standin.contacts(MEMBER)
 
     def test_all_drifted_differ_everywhere(self) -> None:
         """Of a drifted member every contact needs a write; some alternates are missing."""
@@ -1231,13 +1025,6 @@ class TestDriftedWorld:
         ]
         assert all("PRIMARY" in contacts for contacts in members)
         assert 0 < sum(len(contacts) < 4 for contacts in members) < 50
-
-    def test_share_of_drift(self) -> None:
-        """The rest is in sync."""
-        world = drifted_world(40, drift=0.25)
-        source = world["contacts"].pop(MANAGEMENT)
-
-        assert sum(contacts == source for contacts in world["contacts"].values()) == 30
 
     def test_states_are_spread(self) -> None:
         """So many accounts have the states asked for, the others are ACTIVE."""
@@ -1257,17 +1044,6 @@ class TestDriftedWorld:
         assert all(email.endswith(".example.com") for email in emails)
         assert {"Zephyrine Quillmark", "+12025550141"} <= contact_values(world)
         assert "US" not in contact_values(world)
-
-    def test_ten_thousand_accounts_fit(self, standin: OrganizationClient) -> None:
-        """The largest measured organization takes little memory and time."""
-        tracemalloc.start()
-
-        standin.reset(drifted_world(10_000))
-
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert len(standin.world()["accounts"]) == 10_000
-        assert peak < 300_000_000
 
 
 def ask(connection: http.client.HTTPConnection) -> None:

@@ -3,18 +3,15 @@
 import json
 from collections.abc import Callable
 from typing import Any
-from xml.sax.saxutils import escape
 
 from ministack.core.responses import new_uuid
-from ministack.services import cloudtrail, dynamodb, s3, sns
-from ministack.services import stepfunctions as sfn
+from ministack.services import cloudtrail, dynamodb, s3
 from ministack.services.cloudformation import provisioners
 
 from standin.ministack.executions import Json
 from standin.ministack.registry import hook
 
 Handler = Callable[..., Any]
-Apply = Callable[[str, Json], None]
 
 
 @hook
@@ -40,26 +37,18 @@ def environment_texts() -> None:
 
 @hook
 def dropped_properties() -> None:
-    """Apply the properties that MiniStack drops.
+    """Apply the encryption and the backups of tables, which MiniStack drops."""
 
-    Tables: encryption, backups, expiry and protection. Buckets: encryption and lifecycle.
-    Topics: the key. State machines: logging.
-    """
+    def then_apply(handler: Handler) -> Handler:
+        def handle(*arguments: Any, **options: Any) -> Any:
+            result = handler(*arguments, **options)
+            properties = [value for value in arguments if isinstance(value, dict)][-1]
+            _apply_table(result[0], properties)
+            return result
 
-    def applying(apply: Apply) -> Callable[[Handler], Handler]:
-        def then_apply(handler: Handler) -> Handler:
-            def handle(*arguments: Any, **options: Any) -> Any:
-                result = handler(*arguments, **options)
-                properties = [value for value in arguments if isinstance(value, dict)][-1]
-                apply(result[0], properties)
-                return result
+        return handle
 
-            return handle
-
-        return then_apply
-
-    for kind, apply in _APPLY.items():
-        _wrap(kind, applying(apply))
+    _wrap("AWS::DynamoDB::Table", then_apply)
 
 
 @hook
@@ -119,58 +108,12 @@ def _is_true(value: Any) -> bool:
 
 
 def _apply_table(name: str, properties: Json) -> None:
-    table = dynamodb._tables[name]
-    table["DeletionProtectionEnabled"] = _is_true(properties.get("DeletionProtectionEnabled"))
     if encryption := properties.get("SSESpecification"):
         given = {**encryption, "Enabled": _is_true(encryption.get("SSEEnabled"))}
-        table["SSEDescription"] = dynamodb._sse_description_from_spec(given)
+        dynamodb._tables[name]["SSEDescription"] = dynamodb._sse_description_from_spec(given)
     if backups := properties.get("PointInTimeRecoverySpecification"):
         enabled = _is_true(backups.get("PointInTimeRecoveryEnabled"))
         dynamodb._pitr_settings[name] = enabled
-    if expiry := properties.get("TimeToLiveSpecification"):
-        given = {**expiry, "Enabled": _is_true(expiry.get("Enabled"))}
-        dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": given})
-
-
-def _apply_bucket(name: str, properties: Json) -> None:
-    if encryption := properties.get("BucketEncryption"):
-        rules = [
-            {
-                "ApplyServerSideEncryptionByDefault": {
-                    key.replace("KMSMasterKeyId", "KMSMasterKeyID"): value
-                    for key, value in rule["ServerSideEncryptionByDefault"].items()
-                },
-                "BucketKeyEnabled": rule.get("BucketKeyEnabled", False),
-            }
-            for rule in encryption["ServerSideEncryptionConfiguration"]
-        ]
-        document = _xml("ServerSideEncryptionConfiguration", {"Rule": rules})
-        s3._put_bucket_encryption(name, document.encode())
-    if lifecycle := properties.get("LifecycleConfiguration"):
-        rules = [_lifecycle_rule(rule) for rule in lifecycle["Rules"]]
-        document = _xml("LifecycleConfiguration", {"Rule": rules})
-        s3._put_bucket_lifecycle(name, document.encode())
-
-
-def _lifecycle_rule(rule: Json) -> Json:
-    """Return the rule in the format of the S3 API."""
-    spelled: Json = {"ID": rule.get("Id", ""), "Status": rule["Status"]}
-    spelled["Filter"] = {"Prefix": rule.get("Prefix", "")}
-    if "ExpirationInDays" in rule:
-        spelled["Expiration"] = {"Days": rule["ExpirationInDays"]}
-    if "AbortIncompleteMultipartUpload" in rule:
-        spelled["AbortIncompleteMultipartUpload"] = rule["AbortIncompleteMultipartUpload"]
-    return spelled
-
-
-def _apply_topic(arn: str, properties: Json) -> None:
-    if key := properties.get("KmsMasterKeyId"):
-        sns._topics[arn]["attributes"]["KmsMasterKeyId"] = key
-
-
-def _apply_machine(arn: str, properties: Json) -> None:
-    if logging := properties.get("LoggingConfiguration"):
-        sfn._state_machines[arn]["loggingConfiguration"] = _camel_keys(logging)
 
 
 def _create_trail(properties: Json) -> tuple[str, Json]:
@@ -205,28 +148,5 @@ def _trail_request(properties: Json) -> Json:
     }
 
 
-def _camel_keys(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key[0].lower() + key[1:]: _camel_keys(item) for key, item in value.items()}
-    return [_camel_keys(item) for item in value] if isinstance(value, list) else value
-
-
-def _xml(tag: str, value: Any) -> str:
-    if isinstance(value, list):
-        return "".join(_xml(tag, item) for item in value)
-    if isinstance(value, dict):
-        content = "".join(_xml(key, item) for key, item in value.items())
-    else:
-        content = escape(_text(value))
-    return f"<{tag}>{content}</{tag}>"
-
-
 # A trail's properties that are not booleans.
 _TEXTS = ("TrailName", "KMSKeyId", "S3BucketName")
-
-_APPLY: dict[str, Apply] = {
-    "AWS::DynamoDB::Table": _apply_table,
-    "AWS::S3::Bucket": _apply_bucket,
-    "AWS::SNS::Topic": _apply_topic,
-    "AWS::StepFunctions::StateMachine": _apply_machine,
-}

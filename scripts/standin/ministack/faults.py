@@ -18,7 +18,7 @@ CLIENT_MARK = "standin-client"
 
 _FUNCTION_FIELDS = {"function", "match", "kind", "error", "times", "delay"}
 _SERVICE_FIELDS = {"service", "operation", "match", "error", "status", "times"}
-_KINDS = {"kill", "error", "timeout"}
+_KINDS = {"kill", "error"}
 # Prefixes of the errors of a state machine's own calls.
 _PREFIXES = {"dynamodb": "DynamoDB", "sns": "SNS", "states": "StepFunctions"}
 

@@ -178,7 +178,7 @@ def shared_code() -> None:
 
 @hook
 def function_faults() -> None:
-    """Make planned invocations fail: with an error, a crash, or a timeout midway."""
+    """Make planned invocations fail: with an error, or a crash midway."""
 
     def invoke(worker: Any, event: Any, request_id: str, **options: Any) -> Json:
         fault = take_function_fault(worker.func_name, event)
@@ -195,10 +195,7 @@ def function_faults() -> None:
             response = original(worker, event, request_id, **options)
             killer.cancel()
         _kill(worker)
-        seconds = worker.config.get("Timeout", 3)
-        timeout = f"Task timed out after {seconds}.00 seconds"
-        error = timeout if fault["kind"] == "timeout" else _DIED
-        return {"status": "error", "error": error, "log": response.get("log", "")}
+        return {"status": "error", "error": _DIED, "log": response.get("log", "")}
 
     original = lambda_runtime.Worker.invoke
     lambda_runtime.Worker.invoke = invoke

@@ -216,7 +216,6 @@ def _size(execution: Json, children: list[Json]) -> Json:
         "children": len(children),
         "child_transitions": sum(transitions),
         "most_child_events": max((len(child["events"]) for child in children), default=0),
-        "most_child_transitions": max(transitions, default=0),
         "largest_payload": max(map(_largest_payload, [execution, *children])),
     }
 

@@ -70,7 +70,8 @@ def _list_accounts(organization: Organization, params: Params) -> Answer:
 
 
 def _list_accounts_for_parent(organization: Organization, params: Params) -> Answer:
-    children = _accounts_in(organization, _parent(organization, params))
+    parent = _parent(organization, params)
+    children = [account for account in organization.accounts() if account.parent == parent]
     return _accounts_page(organization, "ListAccountsForParent", params, children)
 
 
@@ -94,7 +95,8 @@ def _list_roots(organization: Organization, params: Params) -> Answer:
 
 
 def _list_units_for_parent(organization: Organization, params: Params) -> Answer:
-    children = _units_in(organization, _parent(organization, params))
+    parent = _parent(organization, params)
+    children = [unit for unit in organization.units.values() if unit.parent == parent]
     units = [_unit(organization, unit) for unit in children]
     operation = "ListOrganizationalUnitsForParent"
     return _page(organization, operation, params, "OrganizationalUnits", units)
@@ -108,26 +110,6 @@ def _describe_unit(organization: Organization, params: Params) -> Answer:
     return {"OrganizationalUnit": _unit(organization, unit)}
 
 
-def _list_children(organization: Organization, params: Params) -> Answer:
-    parent, kind = _parent(organization, params), params["ChildType"]
-    children: Sequence[Account | OrganizationalUnit] = (
-        _accounts_in(organization, parent) if kind == "ACCOUNT" else _units_in(organization, parent)
-    )
-    entries = [{"Id": child.id, "Type": kind} for child in children]
-    return _page(organization, "ListChildren", params, "Children", entries)
-
-
-def _list_parents(organization: Organization, params: Params) -> Answer:
-    child_id = params["ChildId"]
-    child = organization.account(child_id) or organization.units.get(child_id)
-    if child is None:
-        text = "You specified an organizational unit or account that doesn't exist."
-        raise ApiError("ChildNotFoundException", text)
-    is_root = child.parent == organization.world.root_id
-    parent = {"Id": child.parent, "Type": "ROOT" if is_root else "ORGANIZATIONAL_UNIT"}
-    return _page(organization, "ListParents", params, "Parents", [parent])
-
-
 def _list_service_access(organization: Organization, params: Params) -> Answer:
     principals = [
         {"ServicePrincipal": principal, "DateEnabled": JOINED}
@@ -138,17 +120,7 @@ def _list_service_access(organization: Organization, params: Params) -> Answer:
 
 
 def _enable_service_access(organization: Organization, params: Params) -> Answer:
-    principal = params["ServicePrincipal"]
-    if organization.world.feature_set != "ALL":
-        raise ApiError(
-            "ConstraintViolationException",
-            "The organization does not have all features enabled.",
-            Reason="ORGANIZATION_NOT_IN_ALL_FEATURES_MODE",
-        )
-    if not principal.endswith(".amazonaws.com"):
-        text = "You specified an unrecognized service principal."
-        raise ApiError("InvalidInputException", text, Reason="UNRECOGNIZED_SERVICE_PRINCIPAL")
-    organization.enable_access(principal)
+    organization.enable_access(params["ServicePrincipal"])
     return None
 
 
@@ -198,14 +170,6 @@ def _parent(organization: Organization, params: Params) -> str:
     return parent_id
 
 
-def _accounts_in(organization: Organization, parent_id: str) -> list[Account]:
-    return [account for account in organization.accounts() if account.parent == parent_id]
-
-
-def _units_in(organization: Organization, parent_id: str) -> list[OrganizationalUnit]:
-    return [unit for unit in organization.units.values() if unit.parent == parent_id]
-
-
 def _accounts_page(
     organization: Organization, operation: str, params: Params, accounts: list[Account]
 ) -> Answer:
@@ -222,7 +186,7 @@ def _page(
     AWS may return an empty page although more follow. If the world has empty pages, every listing
     starts with one, to catch callers that read a single page or stop at an empty one.
     """
-    scope = [operation, params.get("ParentId"), params.get("ChildId"), params.get("ChildType")]
+    scope = [operation, params.get("ParentId")]
     token = params.get("NextToken")
     if token is None and organization.world.empty_pages and entries:
         return {key: [], "NextToken": _token(scope, 0)}
@@ -287,8 +251,6 @@ _OPERATIONS: dict[str, Callable[[Organization, Params], Answer]] = {
     "ListRoots": _list_roots,
     "ListOrganizationalUnitsForParent": _list_units_for_parent,
     "ListAccountsForParent": _list_accounts_for_parent,
-    "ListChildren": _list_children,
-    "ListParents": _list_parents,
     "DescribeOrganizationalUnit": _describe_unit,
     "ListAWSServiceAccessForOrganization": _list_service_access,
     "EnableAWSServiceAccess": _enable_service_access,

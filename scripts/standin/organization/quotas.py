@@ -20,12 +20,10 @@ DEFAULT_QUOTAS: dict[str, Quota] = {
     "ListAccounts": (8, 12),
     "DescribeAccount": (20, 30),
     "DescribeOrganization": (1, 2),
-    "ListParents": (5, 8),
     "ListAccountsForParent": (5, 8),
     "ListOrganizationalUnitsForParent": (5, 8),
     "ListRoots": (1, 2),
     "ListAWSServiceAccessForOrganization": (1, 3),
-    "ListChildren": (6, 10),
     # Assumed from similar operations, as no documented numbers were found.
     "DescribeOrganizationalUnit": (5, 8),
     "DescribePolicy": (5, 8),

@@ -53,7 +53,6 @@ class Organization:
         self._world = replace(world, trusted_access=list(world.trusted_access))
         self._accounts = {account.id: account for account in world.accounts}
         self._contacts: dict[str, dict[str, DelayedValue]] = {}
-        self._verified_phones: dict[str, str] = {}
         self.units = {unit.id: unit for unit in world.organizational_units}
         for account_id in (*self._accounts, world.management_account_id):
             self._load_contacts(account_id, world.contacts.get(account_id, {}))
@@ -148,10 +147,6 @@ class Organization:
             contact.write(value, self._clock() + self._read_delay)
             return existed
 
-    def is_verified(self, account_id: str, phone: str) -> bool:
-        """Return whether the account has verified this phone number."""
-        return self._verified_phones.get(account_id) == phone
-
     def _member(self, account_id: str) -> Account:
         if account_id not in self._accounts:
             raise WorldError(f"no member account {account_id}")
@@ -174,6 +169,3 @@ class Organization:
         self._contacts[account_id] = {
             contact_type: DelayedValue(contacts.get(contact_type)) for contact_type in CONTACT_TYPES
         }
-        phone = contacts.get("PRIMARY", {}).get("PhoneNumber")
-        if phone is not None:
-            self._verified_phones[account_id] = phone
