@@ -1,21 +1,20 @@
 """Commands through their scripts, on the deployed machine: what no single answer of AWS shows."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from standin.organization.worlds import drifted_world
+from support.cli import REPOSITORY, Result, environment_at
+from support.cli import run as run_script
 from support.machine import Machine, machine
 
-REPOSITORY = Path(__file__).parents[2]
 FAILING, EXCLUDED = "100000000003", "100000000006"
-Result = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(autouse=True, name="slept")
@@ -39,29 +38,13 @@ def _organization(whole_machine: Machine) -> Iterator[Machine]:
 
 
 def environment_of(organization: Machine) -> dict[str, str]:
-    standin = organization.standin
-    return {
-        "PATH": os.environ["PATH"],
-        "PYTHON": sys.executable,
-        "AWS_ACCESS_KEY_ID": "999999999999",
-        "AWS_SECRET_ACCESS_KEY": "any",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": standin.endpoint_url,
-        "AWS_ENDPOINT_URL_ACCOUNT": standin.organization_url,
-        "AWS_ENDPOINT_URL_ORGANIZATIONS": standin.organization_url,
-    }
+    return environment_at(organization.standin, Path(tempfile.gettempdir()))
 
 
 def run(organization: Machine, name: str, *options: str) -> Result:
     """Run a command's script against the stand-in's dev environment."""
-    return subprocess.run(
-        ["bash", REPOSITORY / f"scripts/{name}.sh", "--environment", "dev", *options],
-        env=environment_of(organization),
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    given = ("--environment", "dev", *options)
+    return run_script(f"{name}.sh", *given, environment=environment_of(organization))
 
 
 def test_dry_run_names_what_a_run_changes(organization: Machine) -> None:
@@ -175,25 +158,6 @@ def test_validate_is_interrupted(organization: Machine) -> None:
 
     assert 143 == running.returncode
     assert [] == own_rules(organization)
-
-
-def test_there_and_back(organization: Machine, tmp_path: Path) -> None:
-    """What a run left in the tables is the same after backup, loss and restoration."""
-    organization.run()
-    organization.run({"dry_run": True})
-    before = [item for item in organization.items() if item["pk"] not in ("LOCK", "SLOTS")]
-    saved = str(tmp_path / "saved")
-
-    backed_up = run(organization, "backup", "--output", saved)
-    for item in organization.items():
-        organization.delete(item["pk"], item["sk"])
-    organization.put_config(None)
-    restored = run(organization, "restore", "--input", saved, "--yes")
-
-    assert (0, f"{saved}\n") == (backed_up.returncode, backed_up.stdout)
-    assert 0 == restored.returncode, restored.stderr
-    assert sorted(before, key=repr) == sorted(organization.items(), key=repr)
-    assert "SUCCEEDED" == organization.run().describe()["status"]
 
 
 def test_dead_letter(organization: Machine) -> None:

@@ -1,3 +1,12 @@
-from support.cli_fixtures import _cli, _fake_aws, _loopback, _machine, _warm
+"""No script calls another machine."""
 
-__all__ = ["_cli", "_fake_aws", "_loopback", "_machine", "_warm"]
+from collections.abc import Iterator
+
+import pytest
+from support.outside import outside
+
+
+@pytest.fixture(autouse=True)
+def _loopback() -> Iterator[None]:
+    yield
+    outside().assert_unused()

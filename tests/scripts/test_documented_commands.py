@@ -1,7 +1,7 @@
 """Every command and sample of the documents and of the deployment guide does what it says there.
 
-Scripts are asked with their own parsers, and run in full where `RUN_BY` says; the commands of the
-AWS CLI run against a prod stack. What is new in a document has to find its place here.
+Scripts are asked with their own parsers; the commands of the AWS CLI run against a prod stack. What
+is new in a document has to find its place here.
 """
 
 import importlib
@@ -23,7 +23,7 @@ from contact_sync.request import parse_request
 from operate import address_book
 from standin.organization.worlds import drifted_world
 from standin.standin import Stack, Standin
-from support.cli import ACCESS_KEYS, REPOSITORY, aws_2_folder, environment_for, needs_aws
+from support.cli import REPOSITORY, aws_2_folder, environment_at, needs_aws
 from support.documents import (
     DOCUMENTS,
     FAQ,
@@ -48,20 +48,6 @@ PLACEHOLDERS = {
     "…": "--environment prod --account-id 123456789012",
 }
 
-# Where tests run the scripts in full, with the options that the documents have.
-RUN_BY = {
-    "backup": "tests/operate/test_backup.py",
-    "benchmark": "tests/scripts/test_benchmark.py",
-    "config": "tests/operate/test_config.py",
-    "demo": "tests/scripts/test_demo.py",
-    "deploy": "tests/operate/test_deploy.py",
-    "redrive-dlq": "tests/operate/test_redrive_dlq.py",
-    "report": "tests/operate/test_report.py",
-    "restore": "tests/operate/test_backup.py",
-    "resync": "tests/operate/test_resync.py",
-    "rollback": "tests/operate/test_rollback.py",
-    "validate": "tests/operate/test_validate.py",
-}
 # Of the reader's own machine and account: the beginnings, and why they are not run.
 OUTSIDE = {
     "git clone": "the repository's address is the reader's",
@@ -76,8 +62,6 @@ OUTSIDE = {
 REPLACED = {
     "aws lambda update-function-configuration": ("Troubleshooting", "--log-level DEBUG"),
 }
-# Of the guide, and right where `date` is GNU's; what scripts/README.md has for everywhere else.
-PORTABLE = {"$(date -d": ("Troubleshooting", "$(date +%s)")}
 # Before a command, and read by what it starts.
 VARIABLES = ("AWS_REGION", "LIVE_ACCOUNT", "LIVE_ENVIRONMENT")
 OTHER_LANGUAGES = ("json", "mermaid", "sql", "yaml")
@@ -142,13 +126,10 @@ def check_options(script: Path, options: list[str]) -> str:
         return check_operating_options(script.stem, options)
     if (script.with_suffix("") / "__main__.py").exists():
         command = [sys.executable, "-P", "-m", script.stem, "--check-options", *options]
-    elif script.name == "test.sh":
+    else:
+        assert "test.sh" == script.name
         paths = [option for option in options if option.startswith("tests")]
         return " ".join(path for path in paths if not (REPOSITORY / path).exists())
-    else:
-        text = script.read_text().removesuffix('main "$@"\n')
-        text = text.replace('$(dirname -- "${BASH_SOURCE[0]}")', str(script.parent))
-        command = ["bash", "-c", f'{text}\nread_options "$@"', script.name, *options]
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": f"{REPOSITORY / 'scripts'}:{REPOSITORY / 'functions'}",
@@ -207,21 +188,6 @@ def test_workflow(sample: Sample) -> None:
 def test_wrong_options_are_found(script: str, options: list[str], complaint: str) -> None:
     """The parsers of the scripts refuse what is wrong."""
     assert complaint in check_options(REPOSITORY / "scripts" / script, options)
-
-
-def test_scripts_run_somewhere() -> None:
-    """Each documented script is run in full by the tests that RUN_BY names."""
-    documented = {
-        found[1]
-        for sample in SAMPLES
-        if kind_of(sample) == "script"
-        and (found := re.search(r"scripts/([\w-]+)\.sh", sample.text))
-    }
-
-    assert documented - {"test"} == RUN_BY.keys()
-    for name, file in RUN_BY.items():
-        pattern = rf'["/]{name}(\.sh)?"'
-        assert re.search(pattern, (REPOSITORY / file).read_text()), name
 
 
 @of_kind("script")
@@ -287,16 +253,7 @@ def _account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         item = {"config_key": {"S": "default"}, "contact_types": {"L": [{"S": "billing"}]}}
         dynamodb.put_item(TableName=stack.outputs["ConfigTableName"], Item=item)
         stack.start({"unknown": True}, name=RUN).wait()
-        environment = environment_for(
-            folder,
-            **ACCESS_KEYS,
-            AWS_DEFAULT_REGION="us-east-1",
-            AWS_ENDPOINT_URL=standin.endpoint_url,
-            AWS_ENDPOINT_URL_ACCOUNT=standin.organization_url,
-            AWS_ENDPOINT_URL_ORGANIZATIONS=standin.organization_url,
-            PYTHON=sys.executable,
-        )
-        made = Account(standin, stack, folder, environment)
+        made = Account(standin, stack, folder, environment_at(standin, folder))
         backup = made.run("bash scripts/backup.sh --environment prod --output backup")
         assert 0 == backup.returncode, backup.stderr
         yield made
@@ -428,10 +385,7 @@ def test_replaced(sample: Sample) -> None:
     assert f"`{operation} --environment`" in section_of(OPERATING, section)
 
 
-@of_kind("aws")
-def test_portable(sample: Sample) -> None:
-    """What only GNU's programs understand is in another form in ours."""
-    for written, (section, replacement) in PORTABLE.items():
-        if written in sample.text:
-            assert name_of(GUIDE) == sample.document
-            assert replacement in section_of(OPERATING, section)
+def test_portable() -> None:
+    """What only GNU's `date` understands is the guide's alone, and in another form in ours."""
+    assert {name_of(GUIDE)} == {one.document for one in SAMPLES if "$(date -d" in one.text}
+    assert "$(date +%s)" in section_of(OPERATING, "Troubleshooting")

@@ -1,7 +1,6 @@
 """The live smoke test, as far as the stand-in goes: its own logic, before it meets an account."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,9 +11,11 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from live.table import table
 from standin.organization.worlds import drifted_world
-from support.cli import REPOSITORY, Cli
+from support.cli import REPOSITORY, environment_at, environment_for
 from support.machine import Machine
+from support.machine import machine as started
 
 MANAGEMENT = "999999999999"
 MEMBER = "100000000001"
@@ -22,22 +23,10 @@ MEMBER = "100000000001"
 FACTS = ("console_edit", "event_of_a_member", "joined_account", "lag", "new_account", "trail")
 
 
-def environment_of(cli: Cli, **more: str) -> dict[str, str]:
-    organization = cli.machine.standin.organization_url
-    return {
-        **cli.environment,
-        "AWS_ENDPOINT_URL_ACCOUNT": organization,
-        "AWS_ENDPOINT_URL_ORGANIZATIONS": organization,
-        "PYTHON": sys.executable,
-        **more,
-    }
-
-
-def smoke(environment: dict[str, str], *options: str) -> str:
+def smoke(environment: dict[str, str]) -> str:
     """Run tests/live; return what pytest says of each test."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-vrs", *options]
     told = subprocess.run(
-        [*command, "tests/live"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-vrs", "tests/live"],
         cwd=REPOSITORY,
         env=environment,
         check=False,
@@ -56,6 +45,12 @@ def of_table(told: str) -> list[list[str]]:
     """Return the rows of the table that is printed at the end."""
     lines = told.partition("| Check | Result | Seen |\n")[2].splitlines()
     return [[cell.strip() for cell in one.split("|")[1:-1]] for one in lines if one[:2] == "| "]
+
+
+@pytest.fixture(name="machine")
+def _machine() -> Iterator[Machine]:
+    with started(triggers="ENABLED") as running:
+        yield running
 
 
 @pytest.fixture(name="trail")
@@ -96,8 +91,9 @@ def sample_event() -> Any:
 
 def test_against_the_stand_in(trail: Machine, tmp_path: Path) -> None:
     """Whatever does not need AWS itself passes; the rest says why it is skipped."""
-    environment = environment_of(
-        Cli(trail, tmp_path),
+    environment = environment_at(
+        trail.standin,
+        tmp_path,
         LIVE_ENVIRONMENT="dev",
         LIVE_ACCOUNT=MEMBER,
         LIVE_POLL_SECONDS="0.2",
@@ -138,39 +134,29 @@ def test_against_the_stand_in(trail: Machine, tmp_path: Path) -> None:
     assert [] == trail.standin.queued_messages(queue)
 
 
-def test_without_an_account(tmp_path: Path, cli: Cli) -> None:
+def test_without_an_account(tmp_path: Path) -> None:
     """Nothing runs, and the reason tells how to run it."""
-    environment = {**cli.environment, "HOME": str(tmp_path)}
-
-    told = smoke(environment)
+    told = smoke(environment_for(tmp_path))
 
     assert {"SKIPPED"} == set(results(told).values())
     assert "no AWS account: sign in to the management account, and set LIVE_ENVIRONMENT" in told
 
 
-def test_the_table_tells_nobody(tmp_path: Path) -> None:
+def test_the_table_tells_nobody() -> None:
     """Neither ids nor contact values reach it, of a failure not even its message."""
-    address = "team@example.com"
-    tests = tmp_path / "live/test_it.py"
-    tests.parent.mkdir()
-    tests.write_text(
-        "def test_seen(record_property):\n"
-        f"    record_property('saw', '{MEMBER} of o-exampleorg1, {address}, +1 (206) 555-0100')\n"
-        f"def test_failed():\n    assert '{address}' == '{MEMBER}'\n"
-    )
-    conftest = (REPOSITORY / "tests/live/conftest.py").read_text()
-    (tmp_path / "live/conftest.py").write_text(conftest)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={tmp_path}"]
-    folders = (REPOSITORY / name for name in ("tests", "scripts", "functions"))
-    environment = {
-        **os.environ,
-        "LIVE_ENVIRONMENT": "dev",
-        "PYTHONPATH": ":".join(map(str, folders)),
-    }
-
-    told = subprocess.run(
-        [*command, tests], env=environment, check=False, capture_output=True, text=True
-    ).stdout
+    saw = f"{MEMBER} of o-exampleorg1, team@example.com, +1 (206) 555-0100"
+    reports = [
+        pytest.TestReport(
+            f"live/test_it.py::test_{outcome}",
+            ("", None, ""),
+            {},
+            outcome,
+            longrepr=saw if outcome == "failed" else None,
+            when="call",
+            user_properties=[("saw", saw)] if outcome == "passed" else [],
+        )
+        for outcome in ("passed", "failed")
+    ]
 
     seen = "<account> of <organization>, <address> <number>"
-    assert [["failed", "failed", ""], ["seen", "passed", seen]] == sorted(of_table(told)), told
+    assert ["| passed | passed | " + seen + " |", "| failed | failed |  |"] == table(reports)[2:]

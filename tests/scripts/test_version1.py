@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cli import aws_2_folder, aws_folder, environment_for
+from support.cli import AWS_FOLDER, aws_2_folder, environment_for
 from support.cli import run as run_script
 from support.documents import DOCUMENTS, Sample, samples_of
 from support.project import ACCOUNT, DEPLOYMENT, SAM, Project, project
@@ -190,7 +190,7 @@ def test_checks_start_no_aws_cli(deployed: Project, tmp_path: Path) -> None:
     """Each start takes longer than what is asked for: with one a check it were 26 s."""
     starts = tmp_path / "starts"
     program = tmp_path / "aws"
-    program.write_text(f'#!/bin/sh\necho >>"{starts}"\nexec "{aws_folder()}/aws" "$@"\n')
+    program.write_text(f'#!/bin/sh\necho >>"{starts}"\nexec "{AWS_FOLDER}/aws" "$@"\n')
     program.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{deployed.environment['PATH']}"
 

@@ -125,10 +125,6 @@ FAILED = {"detail.errorMessage": "The request failed."}
 MASKED = {"detail.requestParameters": None}
 NOT_OF_AWS = {"source": "com.example"}
 ELSEWHERE = {"region": "eu-west-1", "detail.awsRegion": "eu-west-1"}
-BILLING_CONSOLE = {
-    "source": "aws.billingconsole",
-    "detail.eventSource": "billingconsole.amazonaws.com",
-}
 ORGANIZATIONS = {
     "source": "aws.organizations",
     "detail.eventSource": "organizations.amazonaws.com",
@@ -148,7 +144,6 @@ USER = {
     "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
     "userName": "operator",
 }
-ALTERNATE_PROCESSOR = caller("put-alternate-contact-member")
 PRIMARY_PROCESSOR = caller(
     "put-alternate-contact-member", AlternateContact="PrimaryContact", alternate="primary"
 )

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from standin.organization.worlds import drifted_world
 from standin.package import build_package
 from standin.standin import BUILD, MINISTACK_PYTHON, Standin
-from support.cli import ACCESS_KEYS, REPOSITORY, Result, environment_for
+from support.cli import REPOSITORY, Result, environment_at
 
 SAM = REPOSITORY / ".build/sam/bin/sam"
 ACCOUNT = "999999999999"
@@ -39,15 +39,9 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        own = self.standin.organization_url
-        given = environment_for(
+        given = environment_at(
+            self.standin,
             self.folder / "home",
-            **ACCESS_KEYS,
-            AWS_DEFAULT_REGION="us-east-1",
-            AWS_ENDPOINT_URL=self.standin.endpoint_url,
-            AWS_ENDPOINT_URL_ACCOUNT=own,
-            AWS_ENDPOINT_URL_ORGANIZATIONS=own,
-            PYTHON=sys.executable,
             PIP_CONFIG_FILE=os.devnull,
             PIP_NO_INDEX="1",
             PIP_FIND_LINKS=str(self.folder / "wheels"),

@@ -58,11 +58,6 @@ def event_rule(event: str) -> str:
     return f"ContactSyncStateMachine{event}"
 
 
-def event_role(event: str) -> str:
-    """Return the logical ID of the role with which such a rule starts the state machine."""
-    return f"{event_rule(event)}Role"
-
-
 def source_template() -> dict[str, Any]:
     """Return template.yaml unchanged."""
     template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
