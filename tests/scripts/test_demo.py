@@ -82,23 +82,18 @@ class TestFindPython:
 
         assert (0, sys.executable, "") == (result.returncode, result.stdout.strip(), result.stderr)
 
-    def test_named(self, shell: Shell) -> None:
-        """PYTHON comes before what is on PATH."""
-        shell.add("python3.13", BROKEN_SHIM)
-        named = shell.add("my-python", GOOD)
+    @pytest.mark.parametrize(
+        ("on_path", "named", "told"),
+        [(BROKEN_SHIM, sys.executable, ""), (GOOD, "/nowhere/python", "PYTHON=/nowhere/python")],
+    )
+    def test_named(self, shell: Shell, on_path: str, named: str, told: str) -> None:
+        """PYTHON comes before what is on PATH; one that does not serve is told of."""
+        shell.add("python3", on_path)
 
-        result = shell.run("find_python", PYTHON=str(named))
-
-        assert (0, sys.executable) == (result.returncode, result.stdout.strip())
-
-    def test_named_unusable(self, shell: Shell) -> None:
-        """A PYTHON that does not serve is told of."""
-        shell.add("python3", GOOD)
-
-        result = shell.run("find_python", PYTHON="/nowhere/python")
+        result = shell.run("find_python", PYTHON=named)
 
         assert (0, sys.executable) == (result.returncode, result.stdout.strip())
-        assert "PYTHON=/nowhere/python" in result.stderr
+        assert told in result.stderr
 
     @pytest.mark.parametrize("script", [None, TOO_OLD, BROKEN_SHIM])
     def test_none(self, shell: Shell, script: str | None) -> None:
@@ -114,7 +109,7 @@ class TestFindPython:
 
 class TestEnsureEnvironment:
     def test_once(self, shell: Shell, tmp_path: Path) -> None:
-        """Packages are installed once for the same files and requirements."""
+        """Packages are installed once for the same files and requirements, and for others again."""
         log = environment_with_pip(tmp_path / "venv", "exit 0")
 
         first = shell.run(f"ensure_environment {tmp_path}/venv --group dev")
@@ -126,14 +121,7 @@ class TestEnsureEnvironment:
         assert "pip==" in installs[0]
         assert installs[1].endswith("--group dev")
         assert "" == second.stderr
-
-    def test_other_requirements(self, shell: Shell, tmp_path: Path) -> None:
-        """Other requirements are installed into the same environment."""
-        log = environment_with_pip(tmp_path / "venv", "exit 0")
-
-        shell.run(f"ensure_environment {tmp_path}/venv --group dev")
         shell.run(f"ensure_environment {tmp_path}/venv --group other")
-
         assert log.read_text().splitlines()[-1].endswith("--group other")
 
     def test_failure(self, shell: Shell, tmp_path: Path) -> None:
