@@ -1,9 +1,13 @@
 """Commands run in this process, in an account with one deployed environment."""
 
+import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import boto3
 import pytest
@@ -12,6 +16,7 @@ from operate.options import Parser, account_id, contact_type
 from standin.organization import OrganizationServer
 from support.aws import Operate, operator
 from support.deployed import Deployed, deployed
+from support.deploying import Deploying, deploying
 
 
 @pytest.fixture(name="operate")
@@ -61,13 +66,35 @@ def _slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
+@pytest.fixture(name="config")
+def _config(operate: Operate) -> Operate:
+    return partial(operate, "config", "--environment", "dev")
+
+
+@pytest.fixture(name="cloud")
+def _cloud(account: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deploying:
+    """The same environment, and what deployments need."""
+    return deploying(account, monkeypatch)
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path: Path) -> Callable[[Any], Path]:
+    """Writes a file for `config`."""
+
+    def write(content: Any) -> Path:
+        path = tmp_path / "config.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return write
+
+
 @pytest.fixture(name="command")
 def _command(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A command `probe` that only remembers its options; tests replace what it does."""
 
     def parser() -> Parser:
         made = Parser("probe", "Probes.", "examples:\n  scripts/probe.sh --environment dev")
-        made.yes()
         made.values("--account", account_id, "ID", "only these")
         made.values("--type", contact_type, "T", "only these")
         return made

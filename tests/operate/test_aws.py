@@ -2,7 +2,6 @@
 
 import json
 import re
-from argparse import Namespace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,6 @@ from botocore import exceptions as botocore
 from contact_sync.aws.clients import named_errors
 from contact_sync.errors import OrganizationNotInUseError, SyncError
 from operate.aws import Aws, explain, open_aws
-from operate.stacks import get_stack
 from support.aws import Operate, refusal
 
 
@@ -81,34 +79,6 @@ class TestErrors:
         assert expected in told
         assert "\n" not in told
 
-    @pytest.mark.case("E4")
-    def test_signed_out(
-        self,
-        command: SimpleNamespace,
-        operate: Operate,
-        monkeypatch: pytest.MonkeyPatch,
-        tmp_path: Path,
-    ) -> None:
-        """A profile that is signed out is no missing stack."""
-        config = tmp_path / "config"
-        config.write_text(
-            "[profile audit]\nregion = us-east-1\nsso_session = s\nsso_account_id = 999999999999\n"
-            "sso_role_name = R\n[sso-session s]\nsso_region = us-east-1\n"
-            "sso_start_url = https://example.com/start\n"
-        )
-        monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-        monkeypatch.setenv("HOME", str(tmp_path))
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-            monkeypatch.delenv(name)
-        command.run = lambda options: get_stack(open_aws(options), "dev") and 0
-
-        told = operate("probe", "--environment", "dev", "--profile", "audit")
-
-        assert 1 == told.code
-        assert told.error.startswith(
-            "error: not signed in, or the sign-in has expired: aws sso login --profile audit"
-        )
-
     def test_no_profile(self, command: SimpleNamespace, operate: Operate) -> None:
         command.run = lambda options: open_aws(options) and 0
 
@@ -171,13 +141,3 @@ class TestErrors:
         told = operate("probe", "--environment", "dev")
 
         assert "error: no AWS region: add --region with the stack's region" == told.error
-
-    def test_interrupted(self, command: SimpleNamespace, operate: Operate) -> None:
-        def run(_: Namespace) -> int:
-            raise KeyboardInterrupt
-
-        command.run = run
-
-        told = operate("probe", "--environment", "dev")
-
-        assert (130, "Interrupted.") == (told.code, told.error)

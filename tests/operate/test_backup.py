@@ -3,37 +3,31 @@
 import json
 import stat
 import subprocess
-from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from operate import backup_files
 from operate.console import OperateError
-from support.aws import Operate, Told, refusal
+from support.aws import Operate, refusal
 from support.deployed import PRINCIPAL, STACK, Deployed
 from support.moto_stack import CONFIG_TABLE, STATE_TABLE, empty
 
 LOCK = {"pk": "LOCK", "sk": "LOCK", "holder": "f00d", "since": "2026-01-02T03:04:05+00:00"}
 TABLES = {"config": "aws-contact-sync-dev-config", "state": "aws-contact-sync-dev-state"}
-Command = Callable[..., Told]
+Command = Operate
 
 
 @pytest.fixture(name="back_up")
 def _back_up(operate: Operate) -> Command:
-    def run(*options: Any) -> Told:
-        return operate("backup", "--environment", "dev", *options)
-
-    return run
+    return partial(operate, "backup", "--environment", "dev")
 
 
 @pytest.fixture(name="restore")
 def _restore(operate: Operate) -> Command:
-    def run(*options: Any, answer: str = "") -> Told:
-        return operate("restore", "--environment", "dev", *options, answer=answer)
-
-    return run
+    return partial(operate, "restore", "--environment", "dev")
 
 
 @pytest.fixture(autouse=True, name="folder")
@@ -126,32 +120,6 @@ class TestThereAndBack:
         assert (1, "") == (told.code, told.out)
         assert "error: a table has binary values" in told.error
         assert [] == list(folder.iterdir())
-
-    def test_many_pages(self, account: Deployed, back_up: Command, folder: Path) -> None:
-        """A table longer than a page is read to its end, 25 items a file."""
-        fill(account, 60)
-        items = contents(account, STATE_TABLE)
-
-        def page(_: str, given: Any) -> Any:
-            if given["TableName"] != STATE_TABLE:
-                return None
-            start = int(given.get("ExclusiveStartKey", {}).get("pk", {}).get("S", 0))
-            end = start + 20
-            more = {"LastEvaluatedKey": {"pk": {"S": str(end)}}} if end < len(items) else {}
-            return {"Items": items[start:end], **more}
-
-        account.aws.answers["dynamodb.Scan"] = page
-
-        told = back_up()
-
-        assert "state: 60 items in 3 files\n" in told.err
-        files = sorted(folder.glob("backup/state-table-backup*.json"))
-        keys = [
-            request["PutRequest"]["Item"]["pk"]["S"]
-            for file in files
-            for request in json.loads(file.read_text())[STATE_TABLE]
-        ]
-        assert [f"ACCOUNT#{n:012}" for n in range(60)] == sorted(keys)
 
     def test_the_guides_command(self, account: Deployed, back_up: Command, folder: Path) -> None:
         """BatchWriteItem takes each file of a table as it is."""
@@ -441,11 +409,6 @@ class TestRestore:
         lost = "backup/state-table-backup-00002.json"
         assert (1, f"error: {lost}: No such file or directory") == (told.code, told.error)
         assert [] == contents(account, STATE_TABLE)
-
-    def test_no_backup(self, restore: Command) -> None:
-        told = restore("--yes", "--input", "none")
-
-        assert "error: none is not a backup: it has no manifest.json" == told.error
 
 
 class TestFiles:

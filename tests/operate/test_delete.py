@@ -1,13 +1,12 @@
 """Deleting an environment: `rollback --delete`."""
 
-from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pytest
 from support.aws import Json, Operate, Told, refusal
-from support.deployed import PRINCIPAL, STACK, Deployed
-from support.deploying import BUCKET, Deploying, deploying
+from support.deployed import PRINCIPAL, STACK
+from support.deploying import BUCKET, Deploying
 
 ACCOUNT = "999999999999"
 PROD = "aws-contact-sync-prod"
@@ -27,14 +26,13 @@ CHANGES = (
     "s3.DeleteObjects",
     "cloudformation.DeleteStack",
 )
-Delete = Callable[..., Told]
+Delete = Operate
 
 
-@pytest.fixture(name="cloud")
-def _cloud(account: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deploying:
+@pytest.fixture(autouse=True)
+def _trail(cloud: Deploying) -> None:
     """One release is deployed, with a trail whose bucket holds something."""
-    cloud = deploying(account, monkeypatch)
-    account.stacks.resources[STACK] = [
+    cloud.account.stacks.resources[STACK] = [
         {"ResourceType": kind, "PhysicalResourceId": name, "ResourceStatus": "CREATE_COMPLETE"}
         for kind, name in RESOURCES.items()
     ]
@@ -51,7 +49,6 @@ def _cloud(account: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deploying:
     s3.put_object(Bucket=BUCKET, Key=f"{STACK}/releases/20260101T000000Z-1/parameters")
     s3.put_object(Bucket=BUCKET, Key=f"{PROD}/releases/20260101T000000Z-1/parameters")
     cloud.aws.sent.clear()
-    return cloud
 
 
 @pytest.fixture(name="delete")

@@ -1,7 +1,6 @@
 """Deploying an environment: what is shown, asked and done: `deploy`."""
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,12 @@ from botocore.exceptions import ClientError
 from operate import releases
 from standin.organization.worlds import SOURCE_CONTACTS
 from support.aws import Operate, Told, refusal
-from support.deployed import PRINCIPAL, STACK, Deployed
-from support.deploying import BUCKET, Deploying, deploying
+from support.deployed import PRINCIPAL, STACK
+from support.deploying import BUCKET, Deploying
 
 ACCOUNT = "999999999999"
 EMAIL = "team@example.com"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
-FORWARDING = f"{STACK}-forwarding"
 CONFIG = f"{STACK}-config"
 INVALID = json.dumps(
     {
@@ -31,13 +29,7 @@ INVALID = json.dumps(
         ]
     }
 )
-Deploy = Callable[..., Told]
-
-
-@pytest.fixture(name="cloud")
-def _cloud(account: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deploying:
-    """The environment `dev` is there, made by another version."""
-    return deploying(account, monkeypatch)
+Deploy = Operate
 
 
 @pytest.fixture(name="nothing")
@@ -350,19 +342,9 @@ class TestAgain:
         """Ctrl-C says that CloudFormation goes on; what ran then becomes a release."""
         succeeded(deploy())
         cloud.template = "code: 2\n"
-        usual = cloud.aws.answers["cloudformation.DescribeStackEvents"]
-        execute = cloud.aws.answers["cloudformation.ExecuteChangeSet"]
 
-        def interrupt(*_: Any) -> Any:
-            raise KeyboardInterrupt
-
-        def interrupted(region: str, given: Any) -> Any:
-            cloud.aws.answers["cloudformation.DescribeStackEvents"] = interrupt
-            return execute(region, given)
-
-        cloud.aws.answers["cloudformation.ExecuteChangeSet"] = interrupted
-        ended = deploy()
-        cloud.aws.answers["cloudformation.DescribeStackEvents"] = usual
+        with cloud.interrupted():
+            ended = deploy()
 
         assert 130 == ended.code
         assert (
@@ -379,15 +361,7 @@ class TestAgain:
     def test_it_waits_for_what_goes_on(
         self, cloud: Deploying, deploy: Deploy, slept: list[float]
     ) -> None:
-        cloud.stack["StackStatus"] = "UPDATE_IN_PROGRESS"
-        usual = cloud.aws.answers["cloudformation.DescribeStacks"]
-
-        def later(region: str, given: Any) -> Any:
-            if slept:
-                cloud.stack["StackStatus"] = "UPDATE_COMPLETE"
-            return usual(region, given)
-
-        cloud.aws.answers["cloudformation.DescribeStacks"] = later
+        cloud.update_meanwhile(slept)
 
         told = succeeded(deploy())
 
@@ -855,9 +829,7 @@ class TestForwarding:
 
 class TestTrustedAccess:
     def test_enabled_on_the_way(self, cloud: Deploying, deploy: Deploy) -> None:
-        cloud.account.organization.reset(
-            {**cloud.account.organization.world(), "trusted_access": []}
-        )
+        cloud.account.change_world(trusted_access=[])
 
         told = succeeded(deploy("--enable-trusted-access"))
 

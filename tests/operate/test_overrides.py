@@ -1,12 +1,10 @@
 """Rules and the address book: `config` shows what they do before it writes."""
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.aws import Operate, Told
+from support.aws import Operate
 from support.builders import ALTERNATE_FIELDS, PRIMARY_FIELDS
 from support.deployed import PRINCIPAL, Deployed
 from support.moto_stack import CONFIG_TABLE
@@ -18,37 +16,22 @@ ALL = ["primary", "billing", "operations", "security"]
 PAYMENTS = {**ALTERNATE_FIELDS, "EmailAddress": "payments@example.com"}
 BOOK = {"payments": PAYMENTS, "branch": PRIMARY_FIELDS}
 RULE = {"organizational_units": [UNIT], "security": "payments"}
-Config = Callable[..., Told]
+Config = Operate
 
 
-@pytest.fixture(name="config")
-def _config(account: Deployed, operate: Operate) -> Config:
+@pytest.fixture(autouse=True)
+def _tree(account: Deployed) -> None:
     account.organization.set_account(ACCOUNT, parent=UNIT)
     account.organization.set_account(OTHER, parent=INNER)
     account.organization.set_account(THIRD, parent="r-exam")
-
-    def run(*words: Any, answer: str = "") -> Told:
-        return operate("config", *words, "--environment", "dev", answer=answer)
-
-    return run
-
-
-@pytest.fixture(name="file")
-def _file(tmp_path: Path) -> Callable[[Any], Path]:
-    def write(content: Any) -> Path:
-        path = tmp_path / "file.json"
-        path.write_text(json.dumps(content))
-        return path
-
-    return write
 
 
 def overrides(*overrides: Any, **more: Any) -> dict[str, Any]:
     return {"contact_types": ALL, "overrides": list(overrides), **more}
 
 
-def keep_book(account: Deployed, book: Any = None) -> None:
-    item = {"config_key": "contacts", "version": "v1", "contacts": BOOK if book is None else book}
+def keep_book(account: Deployed) -> None:
+    item = {"config_key": "contacts", "version": "v1", "contacts": BOOK}
     account.put(CONFIG_TABLE, item)
 
 
@@ -276,22 +259,3 @@ class TestHistory:
         account.configure({"contact_types": []})
         config("apply", file(overrides()), "--yes")
         assert "  configuration invalid  " in config("history").out
-
-
-@pytest.mark.usefixtures("account")
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    [
-        ("contacts", "contacts needs show, validate FILE or apply FILE"),
-        ("contacts show x", "contacts needs show, validate FILE or apply FILE"),
-        ("contacts edit x", "contacts needs show, validate FILE or apply FILE"),
-        ("contacts show", "--environment is required"),
-        ("explain --environment dev", "explain needs the ID of one account"),
-        ("explain --environment dev 12", "invalid account ID '12'"),
-        ("history --environment dev x", "unexpected: x"),
-    ],
-)
-def test_wrong_words(operate: Operate, words: str, complaint: str) -> None:
-    told = operate("config", *words.split())
-    assert 2 == told.code
-    assert complaint in told.err.splitlines()[0]

@@ -1,6 +1,5 @@
 """What a deployment needs is checked before the first change."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,18 +7,13 @@ from operate.parameters import defaults
 from standin.organization import OrganizationClient, OrganizationServer
 from standin.organization.worlds import SOURCE_CONTACTS
 from support.aws import Json, Operate, Told, refusal
-from support.deployed import STACK, Deployed
-from support.deploying import TRAIL, Deploying, deploying
+from support.deployed import STACK
+from support.deploying import TRAIL, Deploying
 from support.stack import source_template
 
 ACCOUNT = "999999999999"
 PRIMARY, BILLING = SOURCE_CONTACTS["PRIMARY"], SOURCE_CONTACTS["BILLING"]
-Deploy = Callable[..., Told]
-
-
-@pytest.fixture(name="cloud")
-def _cloud(account: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deploying:
-    return deploying(account, monkeypatch)
+Deploy = Operate
 
 
 @pytest.fixture(name="plan")
@@ -51,16 +45,12 @@ class TestAccount:
         assert "but the organization's management account is 1 " in plan().error
 
     def test_no_organization(self, cloud: Deploying, plan: Deploy) -> None:
-        cloud.account.organization.reset(
-            {**cloud.account.organization.world(), "organization_id": None}
-        )
+        cloud.account.change_world(organization_id=None)
 
         assert "error: Deploy the stack in the management account of an AWS" in plan().error
 
     def test_billing_alone(self, cloud: Deploying, plan: Deploy) -> None:
-        cloud.account.organization.reset(
-            {**cloud.account.organization.world(), "feature_set": "CONSOLIDATED_BILLING"}
-        )
+        cloud.account.change_world(feature_set="CONSOLIDATED_BILLING")
 
         assert "aws organizations enable-all-features" in plan().error
 
@@ -70,8 +60,8 @@ class TestChecks:
         self, cloud: Deploying, plan: Deploy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Every check is made before the command ends, and no contact value is told."""
+        cloud.account.change_world(trusted_access=[])
         organization = cloud.account.organization
-        organization.reset({**organization.world(), "trusted_access": []})
         organization.set_contact(ACCOUNT, "PRIMARY", {**PRIMARY, "PhoneNumber": "555 0100"})
         organization.set_contact(ACCOUNT, "BILLING", {**BILLING, "Name": "N" * 65})
         organization.set_contact(ACCOUNT, "SECURITY", None)
@@ -120,40 +110,6 @@ class TestChecks:
 
         assert remedy in told.err
         assert "error: 1 check failed (see above); nothing was changed" == told.error
-
-    def test_no_contact(self, cloud: Deploying, plan: Deploy) -> None:
-        cloud.account.configure({"contact_types": ["security"]})
-        cloud.account.organization.set_contact(ACCOUNT, "SECURITY", None)
-
-        told = plan()
-
-        assert "failed: the management account has none of the contacts to synchronize (secur" in (
-            told.err
-        )
-
-    @pytest.mark.case("B8")
-    def test_one_address_for_all(self, cloud: Deploying, plan: Deploy) -> None:
-        for name in ("BILLING", "OPERATIONS", "SECURITY"):
-            cloud.account.organization.set_contact(ACCOUNT, name, BILLING)
-
-        assert "billing, operations and security share one e-mail address" in plan().err
-
-    @pytest.mark.case("E5")
-    def test_pages_of_trusted_services(self, cloud: Deploying, plan: Deploy) -> None:
-        """It is there only if it is on one of the pages."""
-
-        def answer(_: str, given: Json) -> Json:
-            name = "account.amazonaws.com" if "NextToken" in given else "sso.amazonaws.com"
-            more = {} if "NextToken" in given else {"NextToken": "2"}
-            return {"EnabledServicePrincipals": [{"ServicePrincipal": name}], **more}
-
-        operation = "organizations.ListAWSServiceAccessForOrganization"
-        cloud.aws.answers[operation] = answer
-        assert 3 == plan().code
-
-        others = [{"ServicePrincipal": f"{name}.amazonaws.com"} for name in ("sso", "ram")]
-        cloud.aws.answers[operation] = {"EnabledServicePrincipals": others}
-        assert "failed: Enable trusted access for AWS Account Management." in plan().err
 
 
 def test_quotas(

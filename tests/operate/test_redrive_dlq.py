@@ -1,7 +1,8 @@
 """Redriving dead letters: `redrive-dlq`, and what it makes of a message."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import boto3
@@ -24,7 +25,7 @@ SCHEDULED = {
     "EXECUTION_ID": "d32c5kddcf5bb8c3",
     "SCHEDULED_TIME": "2026-11-25T03:00:00Z",
 }
-Redrive = Callable[..., Told]
+Redrive = Operate
 
 
 @pytest.fixture(scope="module", name="stack")
@@ -287,11 +288,7 @@ class Queue:
 @pytest.fixture(name="redrive")
 def _redrive(operate: Operate, monkeypatch: pytest.MonkeyPatch) -> Redrive:
     monkeypatch.setattr("operate.redrive_dlq.WAIT_SECONDS", 0)
-
-    def run(*options: str, answer: str = "") -> Told:
-        return operate("redrive-dlq", "--environment", "dev", *options, answer=answer)
-
-    return run
+    return partial(operate, "redrive-dlq", "--environment", "dev")
 
 
 class TestRedrive:

@@ -132,12 +132,6 @@ def test_left_alone(configuration: Json, more: Json, state: State, why: str) -> 
     [
         ([], (None, None)),
         (
-            [{"organizational_units": ["ou-exam-aaaaaaaa"], "security": "desk"}],
-            ("desk", "ou-exam-aaaaaaaa"),
-        ),
-        ([{"organizational_units": ["ou-exam-aaaaaaaa"], "billing": "desk"}], (None, None)),
-        ([{"organizational_units": ["ou-c"], "security": "desk"}], (None, None)),
-        (
             [{"organizational_units": ["ou-exam-aaaaaaaa"], "security": "source"}],
             (None, "ou-exam-aaaaaaaa"),
         ),
@@ -148,13 +142,7 @@ def test_left_alone(configuration: Json, more: Json, state: State, why: str) -> 
             ],
             ("deep", "ou-exam-bbbbbbbb"),
         ),
-        (
-            [
-                {"account_ids": [ID], "security": "mine"},
-                {"organizational_units": ["ou-exam-bbbbbbbb"], "security": "deep"},
-            ],
-            ("mine", ID),
-        ),
+        ([{"account_ids": [ID], "security": "mine"}], ("mine", ID)),
     ],
 )
 def test_override(overrides: list[Json], expected: tuple[str | None, str | None]) -> None:

@@ -1,14 +1,15 @@
 """Starting the sync by hand, and following it: `resync`."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError, UnauthorizedSSOTokenError
 from operate import following
-from support.aws import Operate, Told, refusal
+from support.aws import Operate, refusal
 from support.deployed import Deployed
 from support.moto_stack import STATE_TABLE
 
@@ -21,15 +22,12 @@ SUCCESS = {
     "output": '{"status": "success", "summary": "[dev] all \\"well\\""}',
 }
 UNREACHABLE = EndpointConnectionError(endpoint_url="https://states.us-east-1.amazonaws.com")
-Resync = Callable[..., Told]
+Resync = Operate
 
 
 @pytest.fixture(name="resync")
 def _resync(operate: Operate) -> Resync:
-    def run(*options: Any) -> Told:
-        return operate("resync", "--environment", "dev", *options)
-
-    return run
+    return partial(operate, "resync", "--environment", "dev")
 
 
 @pytest.fixture(autouse=True, name="machine")
@@ -107,13 +105,6 @@ class TestOptions:
         assert complaint in told.err.splitlines()[0]
         assert {} == machine.account.aws.calls
 
-    @pytest.mark.case("E3")
-    def test_environment_is_required(self, operate: Operate) -> None:
-        """What writes to every account is not left to a default."""
-        told = operate("resync", "--follow")
-
-        assert (2, "error: --environment is required") == (told.code, told.err.splitlines()[0])
-
 
 class TestStart:
     @pytest.mark.parametrize(
@@ -121,7 +112,12 @@ class TestStart:
         [
             ([], {}),
             (
-                ["--account", f"{ACCOUNT},{OTHER_ACCOUNT}", "--account=100000000003", "--dry-run"],
+                [
+                    "--account",
+                    f"{ACCOUNT},{OTHER_ACCOUNT}",
+                    f"--account=100000000003,{ACCOUNT}",
+                    "--dry-run",
+                ],
                 {"account_ids": [ACCOUNT, OTHER_ACCOUNT, "100000000003"], "dry_run": True},
             ),
             (

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from standin.organization.worlds import SOURCE_CONTACTS, drifted_world
 from support.aws import Operate, Told, refusal
 from support.cli import REPOSITORY
 from support.deployed import STACK, Deployed
+from support.deploying import A_TRAIL
 from support.moto_stack import STATE_TABLE
 from support.search import contact_values
 
@@ -56,20 +56,7 @@ class Healthy:
             "events.ListRules": {"Rules": [{"Name": n, "State": "ENABLED"} for n in RULES]},
             "events.ListRuleNamesByTarget": {"RuleNames": RULES},
             "scheduler.GetSchedule": {"State": "ENABLED"},
-            "cloudtrail.DescribeTrails": {
-                "trailList": [
-                    {
-                        "Name": "organization",
-                        "TrailARN": "arn",
-                        "HomeRegion": "eu-west-1",
-                        "IsMultiRegionTrail": True,
-                    }
-                ]
-            },
-            "cloudtrail.GetTrailStatus": {"IsLogging": True},
-            "cloudtrail.GetEventSelectors": {
-                "EventSelectors": [{"IncludeManagementEvents": True, "ReadWriteType": "All"}]
-            },
+            **A_TRAIL,
             "sns.GetTopicAttributes": {"Attributes": {"KmsMasterKeyId": "key"}},
             "sns.ListSubscriptionsByTopic": {
                 "Subscriptions": [{"SubscriptionArn": "arn", "Endpoint": "team@example.com"}]
@@ -136,25 +123,6 @@ def test_healthy(site: Healthy) -> None:
     assert [] == [value for value in values if value in told.out + told.err]
 
 
-@pytest.mark.case("E19")
-def test_it_is_fast(site: Healthy) -> None:
-    """Under 3 s at 30 ms a call: its own work, and the waiting of the thread that calls most.
-
-    Real seconds would be those of whatever else the machine does, too.
-    """
-    site.validate()  # the services' models are read once
-    site.account.aws.forget()
-    started = time.process_time()
-
-    told = site.validate()
-
-    own_work = time.process_time() - started
-    calls = site.account.aws.threads
-    assert 0 == told.code
-    assert 25 < calls.total()
-    assert 3 > own_work + 0.03 * max(calls.values()), (own_work, calls)
-
-
 def test_json(site: Healthy) -> None:
     """One document, for pipelines."""
     site.answer("kms.DescribeKey", {"KeyMetadata": {"KeyState": "Disabled", "KeyId": "k"}})
@@ -209,21 +177,6 @@ class TestStack:
 
         assert ["stack"] == list(told)
         assert told["stack"].startswith(f"fail there is no stack {STACK} in account 999999999999")
-
-    def test_failed_first_deployment(self, site: Healthy) -> None:
-        site.account.stack.update(StackStatus="ROLLBACK_COMPLETE", Outputs=[])
-
-        assert ["stack"] == list(site.told())
-
-    @pytest.mark.case("E4")
-    def test_expired_credentials(self, site: Healthy) -> None:
-        """It says so once, and fails."""
-        site.account.aws.fail("cloudformation.DescribeStacks", refusal("ExpiredToken"))
-
-        told = site.told()
-
-        assert ["stack"] == list(told)
-        assert told["stack"].startswith("fail the AWS credentials are expired or invalid")
 
     def test_prod(self, site: Healthy) -> None:
         """Of prod more is expected."""
@@ -315,6 +268,18 @@ class TestResources:
                 "fail alarms cannot publish, because its key is alias/aws/sns",
             ),
             (
+                "sns.ListSubscriptionsByTopic",
+                {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation", "Endpoint": "x"}]},
+                "topic",
+                "warn 1 subscriptions are not confirmed: open the link in the e-mail",
+            ),
+            (
+                "sns.ListSubscriptionsByTopic",
+                {"Subscriptions": []},
+                "topic",
+                "warn nobody is subscribed: deploy with",
+            ),
+            (
                 "cloudwatch.DescribeAlarms",
                 {"MetricAlarms": []},
                 "alarms",
@@ -348,29 +313,14 @@ class TestResources:
         assert [check] == [name for name, line in told.items() if not line.startswith("pass")]
 
     def test_organization(self, site: Healthy) -> None:
-        world = {**drifted_world(3), "trusted_access": []}
-        site.account.organization.reset({**world, "feature_set": "CONSOLIDATED_BILLING"})
+        site.account.change_world(trusted_access=[], feature_set="CONSOLIDATED_BILLING")
         billing_alone = site.told()["organization"]
-        site.account.organization.reset(world)
+        site.account.change_world(feature_set="ALL")
         no_trust = site.told()["organization"]
 
         assert "aws organizations enable-all-features" in billing_alone
         command = "enable-aws-service-access --service-principal account.amazonaws.com"
         assert f"(aws organizations {command})" in no_trust
-
-    @pytest.mark.case("E5")
-    def test_every_page_of_trusted_services(self, site: Healthy) -> None:
-        """The service may be on the second page."""
-
-        def page(_: str, given: Any) -> Any:
-            if "NextToken" in given:
-                return {"EnabledServicePrincipals": [{"ServicePrincipal": "account.amazonaws.com"}]}
-            other = {"ServicePrincipal": "access-analyzer.amazonaws.com"}
-            return {"EnabledServicePrincipals": [other], "NextToken": "2"}
-
-        site.answer("organizations.ListAWSServiceAccessForOrganization", page)
-
-        assert site.told()["organization"].startswith("pass ")
 
     @pytest.mark.case("E8")
     def test_rules(self, site: Healthy) -> None:
@@ -406,10 +356,8 @@ class TestResources:
         )
         assert expected == site.told()["rules"]
 
-
-class TestSubscription:
     @pytest.mark.case("D7")
-    def test_vanished(self, site: Healthy) -> None:
+    def test_vanished_subscription(self, site: Healthy) -> None:
         """AWS forgets what nobody confirms, and CloudFormation sees no change."""
         site.set_parameter("NotificationEmail", "other@example.com")
 
@@ -418,22 +366,6 @@ class TestSubscription:
         assert told == (
             f"warn the address of NotificationEmail is not subscribed: {DEPLOY} subscribes it again"
         )
-
-    @pytest.mark.case("D7")
-    def test_pending(self, site: Healthy) -> None:
-        pending = {"SubscriptionArn": "PendingConfirmation", "Endpoint": "team@example.com"}
-        site.answer("sns.ListSubscriptionsByTopic", {"Subscriptions": [pending]})
-
-        told = site.told()["topic"]
-
-        assert told.startswith(
-            "warn 1 subscriptions are not confirmed: open the link in the e-mail"
-        )
-
-    def test_nobody(self, site: Healthy) -> None:
-        site.answer("sns.ListSubscriptionsByTopic", {"Subscriptions": []})
-
-        assert site.told()["topic"].startswith("warn nobody is subscribed: deploy with")
 
 
 class TestContacts:
@@ -690,10 +622,9 @@ class TestDeep:
     )
     def test_the_policy_against_edits(self, site: Healthy, content: Any, told: str) -> None:
         """Whether members can edit their contacts, and where they cannot."""
-        world = site.account.organization.world()
         targets = ["r-exam", "ou-exam-payments"]
         policy = {"id": "p-12345678", "name": "Contacts", "content": content, "targets": targets}
-        site.account.organization.reset({**world, "policies": [policy]})
+        site.account.change_world(policies=[policy])
 
         assert site.told("--deep")["self edits"].startswith(told)
 
@@ -763,19 +694,6 @@ class TestDeep:
         )
 
         assert site.told("--deep")["time"].startswith(f"{level} ")
-
-    def test_interrupted(self, site: Healthy) -> None:
-        """Ended in the middle, it takes its rule with it."""
-
-        def interrupt(*_: Any) -> None:
-            raise KeyboardInterrupt
-
-        site.answer("events.PutEvents", interrupt)
-
-        told = site.validate("--deep")
-
-        assert 130 == told.code
-        assert 1 == site.account.aws.calls["events.DeleteRule"]
 
 
 def test_samples_are_of_the_stack() -> None:

@@ -2,7 +2,6 @@
 
 import copy
 import io
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,12 +23,11 @@ Answer = Any  # a value, an exception, or a function of region and parameters th
 class FakeAws:
     """Answers calls from `answers`, by `service.Operation`; passes all others to moto.
 
-    Raises answers that are exceptions. `calls` counts all calls, `threads` those of each thread.
+    Raises answers that are exceptions. `calls` counts all calls.
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
-    threads: Counter[int] = field(default_factory=Counter)
     sent: list[tuple[str, Json]] = field(default_factory=list)
 
     def reset(self, answers: dict[str, Answer]) -> None:
@@ -40,7 +38,6 @@ class FakeAws:
     def forget(self) -> None:
         """Forget the calls."""
         self.calls.clear()
-        self.threads.clear()
         self.sent.clear()
 
     def fail(self, name: str, error: Exception, times: int = 1) -> None:
@@ -62,7 +59,6 @@ class FakeAws:
         def call(client: Any, operation: str, parameters: Json) -> Any:
             name = f"{client.meta.service_model.service_name}.{operation}"
             self.calls[name] += 1
-            self.threads[threading.get_ident()] += 1
             self.sent.append((name, parameters))
             if name in self.answers:
                 found = self._answer(self.answers[name], client.meta.region_name, parameters)

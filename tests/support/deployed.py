@@ -58,6 +58,10 @@ class Deployed:
         self._put_stack()
         self.aws.forget()
 
+    def change_world(self, **settings: Any) -> None:
+        """Change settings of the organization's world."""
+        self.organization.reset({**self.organization.world(), **settings})
+
     @property
     def stack(self) -> dict[str, Any]:
         """The stack as DescribeStacks returns it; changes to it take effect."""

@@ -2,6 +2,8 @@
 nothing."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +23,13 @@ TRAIL = {
     "TrailARN": "arn:all",
     "HomeRegion": "us-east-1",
     "IsMultiRegionTrail": True,
+}
+A_TRAIL = {
+    "cloudtrail.DescribeTrails": {"trailList": [TRAIL]},
+    "cloudtrail.GetTrailStatus": {"IsLogging": True},
+    "cloudtrail.GetEventSelectors": {
+        "EventSelectors": [{"IncludeManagementEvents": True, "ReadWriteType": "All"}]
+    },
 }
 
 
@@ -70,6 +79,39 @@ class Deploying:
         """Return the release that dev runs."""
         return self.parameters()["Release"].rpartition("/")[2]
 
+    @contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Press Ctrl-C while CloudFormation executes the next change set."""
+        answers = self.aws.answers
+        execute, events = (
+            f"cloudformation.{name}" for name in ("ExecuteChangeSet", "DescribeStackEvents")
+        )
+        usual = {name: answers[name] for name in (execute, events)}
+
+        def begun(region: str, given: Json) -> Any:
+            answers[events] = interrupt
+            return usual[execute](region, given)
+
+        def interrupt(*_: Any) -> Any:
+            raise KeyboardInterrupt
+
+        answers[execute] = begun
+        yield
+        answers |= usual
+
+    def update_meanwhile(self, slept: list[float]) -> None:
+        """Let the stack be in an update that ends while somebody waits for it."""
+        usual = self.aws.answers["cloudformation.DescribeStacks"]
+        self.stack["StackStatus"] = "UPDATE_IN_PROGRESS"
+
+        def later(region: str, given: Json) -> Any:
+            if slept:
+                self.stack["StackStatus"] = "UPDATE_COMPLETE"
+            return usual(region, given)
+
+        slept.clear()
+        self.aws.answers["cloudformation.DescribeStacks"] = later
+
     def _sam(self, command: list[Any], **_: Any) -> Any:
         words = [str(word) for word in command]
         if words[1:] == ["-m", "pip", "--version"]:
@@ -93,14 +135,7 @@ def deploying(account: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deploying:
     outputs |= {"TerminationProtection": "false"}
     account.stack["Outputs"].append({"OutputKey": "TerminationProtection", "OutputValue": "false"})
     made = Deploying(account, FakeOperations(account.stacks, outputs))
-    account.aws.answers |= {
-        **made.operations.answers(),
-        "cloudtrail.DescribeTrails": {"trailList": [TRAIL]},
-        "cloudtrail.GetTrailStatus": {"IsLogging": True},
-        "cloudtrail.GetEventSelectors": {
-            "EventSelectors": [{"IncludeManagementEvents": True, "ReadWriteType": "All"}]
-        },
-    }
+    account.aws.answers |= {**made.operations.answers(), **A_TRAIL}
     monkeypatch.setattr(packaging.subprocess, "run", made._sam)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     return made
