@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 from contact_sync.aws.account_contacts import AccountContactsClient
 from contact_sync.contacts import ALTERNATE_TYPES, Contact, ContactType
 from contact_sync.errors import (
