@@ -1,7 +1,7 @@
-"""The deployed system in process, where a test says what comes when.
+"""The deployed system in process; the test controls the order of events.
 
-A test lets one execution enter a state, stops another, holds a function before one of its calls,
-and moves the clock. Whatever the template's rules answer to an event happens.
+A test can advance one execution to a state, stop another, hold a function before one of its calls,
+and advance the clock. The template's rules respond to events.
 """
 
 import heapq
@@ -41,18 +41,18 @@ CONTACT_CALLS = (
     "PutContactInformation",
 )
 DAY = 86_400.0
-# Far beyond what a case needs: one that goes in circles is a finding, too.
+# Far more than a case needs, to detect a machine that loops forever.
 MOST_STEPS = 4_000
 
 numbers = itertools.count(1)
 
 
 class Bench(System):
-    """The system, and what a test can do to it and see of it."""
+    """The system, with what a test needs to control and observe it."""
 
     def __init__(self, cloud: Cloud, clock: Clock, stack: Stack) -> None:
         self.stack = stack
-        # Changes of an operation's requests, and of its answers.
+        # Modify an operation's requests and responses.
         self.requests: dict[str, Change] = {}
         self.answers: dict[str, Change] = {}
         self.held: list[Call] = []
@@ -60,7 +60,7 @@ class Bench(System):
         [self._own_machine] = map(stack.arn, stack.of_type("AWS::StepFunctions::StateMachine"))
 
     def begin(self, **config: Any) -> None:
-        """Begin again: three drifted members, this configuration, no state and no faults."""
+        """Start over: three drifted members, this configuration, no state and no faults."""
         self.requests, self.answers, self.held = {}, {}, []
         world = drifted_world(len(MEMBERS), missing=0)
         world["quotas"] = {operation: [1e6, 1e6] for operation in DEFAULT_QUOTAS}
@@ -68,10 +68,10 @@ class Bench(System):
         self.config = {"contact_types": TYPES, **config}
         self.reset(world, self.config, conditions=conditions)
 
-    # What starts executions.
+    # Start executions.
 
     def deliver(self, event: Json) -> list[Execution]:
-        """Let the template's rules answer an event; return the executions that it starts."""
+        """Send an event to the template's rules; return the executions that they start."""
         return [
             self.start(transform(target["InputTransformer"], event))
             for rule in self.stack.of_type("AWS::Events::Rule").values()
@@ -81,7 +81,7 @@ class Bench(System):
         ]
 
     def event(self, sample: str, **members: Any) -> Json:
-        """Return a sample as if it happened now; `members` replace values wherever they are."""
+        """Return a sample event with the current time; `members` replace values at any depth."""
         event_id = f"event-{next(numbers)}"
         given = {"eventID": event_id, "eventTime": text(self.clock.at()), **members}
         event = json.loads(json.dumps(EVENTS[sample]))
@@ -90,28 +90,28 @@ class Bench(System):
     def scheduled(self) -> Execution:
         """Start the daily run."""
         [schedule] = self.stack.of_type("AWS::Scheduler::Schedule").values()
-        told = schedule["Target"]["Input"]
+        body = schedule["Target"]["Input"]
         for part in ("execution-id", "scheduled-time"):
-            told = told.replace(f"<aws.scheduler.{part}>", f"{part}-{next(numbers)}")
-        return self.start(json.loads(told))
+            body = body.replace(f"<aws.scheduler.{part}>", f"{part}-{next(numbers)}")
+        return self.start(json.loads(body))
 
     def change(self, contact_type: str, contact: Json | None) -> Execution:
-        """Change a contact of the management account; return what its event starts."""
+        """Change a contact of the management account; return the execution that this starts."""
         self.set_source(contact_type, contact)
-        return self.tell_change(contact_type)
+        return self.send_change(contact_type)
 
     def set_source(self, contact_type: str, contact: Json | None) -> None:
         self.change_source(contact_type.lower(), contact)
 
-    def tell_change(self, contact_type: str) -> Execution:
+    def send_change(self, contact_type: str) -> Execution:
         sample = "put-contact-information" if contact_type == "PRIMARY" else "put-alternate-contact"
         [execution] = self.deliver(self.event(sample))
         return execution
 
-    # What executions do.
+    # Advance executions.
 
     def enter(self, execution: Execution, states: tuple[str, ...] | str, account: str = "") -> None:
-        """Let only this execution run until it enters one of the states (about the account)."""
+        """Advance only this execution until it enters one of the states (for the account)."""
         names = (states,) if isinstance(states, str) else states
 
         def is_there() -> bool:
@@ -122,13 +122,13 @@ class Bench(System):
         assert is_there(), f"ended as {execution.error} after {execution.states}"
 
     def end(self, execution: Execution) -> Execution:
-        """Let only this execution run to its end."""
+        """Advance only this execution to its end."""
         self._let_run(execution, lambda: False)
         assert execution.status != "RUNNING", f"no end: {execution.states[-30:]}"
         return execution
 
     def settle(self, most_executions: int = 40) -> None:
-        """Let everything happen that is to come, the oldest execution first."""
+        """Run everything to its end, the oldest execution first."""
         while len(self.executions()) <= most_executions:
             running = [one for one in self.executions() if one.status == "RUNNING"]
             if running:
@@ -140,22 +140,22 @@ class Bench(System):
                 return
 
     def do(self, execution_input: Any) -> Execution:
-        """Start an execution and let everything happen."""
+        """Start an execution, and run everything to its end."""
         execution = self.start(execution_input)
         self.settle()
         return execution
 
     def wind(self, seconds: float) -> None:
-        """Turn the clock; a function that is held goes on just before its time is up."""
+        """Advance the clock; a held function continues just before its timeout."""
         until = self.clock.now + max(0.0, seconds)
         for call in self.held:
             if call.deadline <= until and not call.is_over:
                 self.clock.now = max(self.clock.now, call.deadline - 1)
-                self._go_on(call)
+                self._continue(call)
         self.clock.now = max(until, self.clock.now)
 
     def hold(self, execution: Execution, function: str, operation: str) -> None:
-        """Abort the execution when the function is about to make this call; the call is held."""
+        """Abort the execution when the function is about to make this call; hold the call."""
 
         def about_to() -> list[Call]:
             return [
@@ -169,41 +169,41 @@ class Bench(System):
         self._awaited = ""
         self.held += about_to()
         self.stop(execution, "ABORTED")
-        self._late.clear()  # it goes on when it is let, not by chance
+        self._late.clear()  # it continues only when the test says so
 
-    def go_on(self) -> None:
-        """Let the functions that are held go on."""
+    def continue_held(self) -> None:
+        """Let the held functions continue."""
         for call in self.held:
-            self._go_on(call)
+            self._continue(call)
 
     def kill_after(self, execution: Execution, operation: str) -> None:
-        """Let the process of the function that makes this call die right after it, once."""
+        """Kill the function's process right after its next call of this operation."""
         self._awaited = operation
         self._let_run(execution, lambda: self._is_about_to(operation))
         self._awaited = ""
         [call] = [call for call in self._calls if call.next and call.next.operation == operation]
         call.plan = {"error": "kill", "calls": 0, "performed": True}
 
-    # What goes wrong.
+    # Cause faults.
 
     def set_conditions(self, **changes: Any) -> None:
         self.conditions = replace(self.conditions, **changes)
 
     def let_reads_lag(self, seconds: float) -> None:
-        """Let readers of contacts lag behind writers from now on."""
+        """From now on, let reads of contacts miss writes of the last `seconds`."""
         faults = self.organization.faults()
         self.organization.reset({**self.organization.world(), "read_delay": seconds})
         for fault in faults:
             self.organization.add_fault(fault)
 
     def deny(self, account: str, contact_type: str | None = None) -> None:
-        """Let calls about an account's contacts be denied until faults end."""
+        """Deny calls about an account's contacts until faults end."""
         fault = {"error": "AccessDeniedException", "account_id": account}
         named = {"contact_type": contact_type} if contact_type else {}
         for operation in CONTACT_CALLS:
             self.organization.add_fault({**fault, **named, "operation": operation})
 
-    # What can be seen.
+    # Observe.
 
     def contact(self, account: str, contact_type: str) -> dict[str, str] | None:
         return self.organization.contacts(account).get(contact_type)
@@ -212,7 +212,7 @@ class Bench(System):
         return [self.contact(account, contact_type) for account in accounts]
 
     def writes(self) -> list[tuple[str, str, str]]:
-        """Return (operation, account, contact type) of each write to a member since the last."""
+        """Return (operation, account, contact type) of each successful write to a member."""
         return [
             (one["operation"], one["account_id"], one["contact_type"])
             for one in self.organization.calls()
@@ -222,24 +222,24 @@ class Bench(System):
         ]
 
     def messages_of(self, execution: Execution) -> list[Message]:
-        """Return the messages that say they are about this run."""
-        told = self.messages()
-        return [one for one in told if one.attributes.get("sync_id") == execution.name]
+        """Return the messages about this run."""
+        messages = self.messages()
+        return [one for one in messages if one.attributes.get("sync_id") == execution.name]
 
     def text_of(self, execution: Execution) -> str:
         return "\n".join(f"{one.subject}\n{one.body}" for one in self.messages_of(execution))
 
     def longest_run(self) -> float:
-        """Return the seconds that the machine may run."""
+        """Return the machine's timeout in seconds."""
         return float(self._definition["TimeoutSeconds"])
 
     def put(self, item: Mapping[str, Any]) -> None:
-        """Put an item into the state table, as another release left it."""
+        """Put an item of another release into the state table."""
         serialize = TypeSerializer().serialize
         typed = {name: serialize(value) for name, value in item.items()}
         self.cloud.dynamodb.put_item(TableName=STATE_TABLE, Item=typed)
 
-    # How it is done.
+    # Internals.
 
     def _let_run(self, execution: Execution, is_enough: Callable[[], bool]) -> None:
         for _ in range(MOST_STEPS):
@@ -255,7 +255,7 @@ class Bench(System):
         while self._due and self._due[0][0] <= self.clock.now:
             heapq.heappop(self._due)[2]()
 
-    def _go_on(self, call: Call) -> None:
+    def _continue(self, call: Call) -> None:
         late = Late(self._alone(call))
         self._late.append(late)
         while late in self._late:
@@ -268,7 +268,7 @@ class Bench(System):
 
 
 def ending(execution: Execution) -> str:
-    """Return how it ended, to be shown where it should have ended otherwise."""
+    """Describe an execution's end, for assertion messages."""
     source = execution.trigger.get("source", "by hand")
     return f"{source} {execution.status} {execution.error} {execution.cause} {execution.output}"
 
@@ -280,13 +280,13 @@ def changed(contact_type: str, number: int = 1) -> dict[str, str]:
 
 
 def _child_input(execution: Execution) -> str:
-    """Return the input of the Map's child that runs."""
+    """Return the input of the Map's running child."""
     child: Any = execution.interpreter and execution.interpreter.child
     return json.dumps(child.gi_frame.f_locals["position"]) if child else ""
 
 
 def _with_members(value: Any, members: Mapping[str, Any]) -> Any:
-    """Return a document in which each member of these names has another value."""
+    """Return the document with the values of these members replaced."""
     if not isinstance(value, dict):
         return value
     return {name: members.get(name, _with_members(part, members)) for name, part in value.items()}

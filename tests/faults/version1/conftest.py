@@ -1,4 +1,4 @@
-"""The bench that every case starts from, new for each test."""
+"""The bench for every case, reset for each test."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Contacts, accounts and what people are told: what once broke version 1."""
+"""Contacts, accounts and messages: inputs that broke version 1."""
 
 import json
 import re
@@ -33,7 +33,7 @@ NO_ADDRESS = {**SOURCE["BILLING"], "EmailAddress": "nobody"}
 
 @pytest.mark.case("B1")
 @pytest.mark.parametrize("contact_type", ["SECURITY", "PRIMARY"])
-def test_a_contact_that_is_set_back_is_written_again(bench: Bench, contact_type: str) -> None:
+def test_a_reverted_contact_is_synced_again(bench: Bench, contact_type: str) -> None:
     own = changed(contact_type)
     bench.organization.set_contact(ONE, contact_type, own)
     bench.do({})
@@ -48,7 +48,7 @@ def test_a_contact_that_is_set_back_is_written_again(bench: Bench, contact_type:
 
 @pytest.mark.case("B1")
 @pytest.mark.parametrize("contact_type", ["SECURITY", "PRIMARY"])
-def test_a_contact_that_is_set_back_three_times_in_a_row_is_contested(
+def test_a_contact_reverted_three_times_in_a_row_is_contested(
     bench: Bench, contact_type: str
 ) -> None:
     bench.do({})
@@ -76,7 +76,7 @@ def test_a_contact_that_is_set_back_three_times_in_a_row_is_contested(
     ids=str,
 )
 def test_a_change_in_the_console_starts_a_run(bench: Bench, name: str, members: Json) -> None:
-    """Whichever service the console names as its source, and under either detail type."""
+    """With any source service, and either detail type."""
     event = bench.event("set-contact-address", eventName=name, **members)
 
     [run] = bench.deliver(event) or [None]
@@ -89,7 +89,7 @@ def test_a_change_in_the_console_starts_a_run(bench: Bench, name: str, members: 
 @pytest.mark.case("B3")
 @pytest.mark.parametrize("seconds", [20, 600])
 @pytest.mark.parametrize("sample", ["create-account-result", "account-joined-organization-created"])
-def test_a_new_account_is_given_time_to_answer(bench: Bench, sample: str, seconds: float) -> None:
+def test_a_run_waits_for_a_new_account(bench: Bench, sample: str, seconds: float) -> None:
     bench.set_conditions(joins_denied=seconds)
     bench.join(JOINING)
 
@@ -108,7 +108,7 @@ def _deny(bench: Bench, operation: str, **fault: Any) -> None:
 
 @pytest.mark.case("B3")
 @pytest.mark.parametrize("operation", ["GetContactInformation", "PutAlternateContact"])
-def test_a_new_account_that_denies_one_operation_for_a_while_is_completed(
+def test_a_new_account_that_temporarily_denies_one_operation_is_synced(
     bench: Bench, operation: str
 ) -> None:
     bench.join(JOINING)
@@ -124,10 +124,10 @@ def test_a_new_account_that_denies_one_operation_for_a_while_is_completed(
 @pytest.mark.case("B3")
 @pytest.mark.parametrize("operation", ["PutContactInformation", "PutAlternateContact"])
 @pytest.mark.parametrize("is_merged", [False, True])
-def test_contacts_that_a_new_account_went_on_denying_are_reported(
+def test_contacts_that_a_new_account_keeps_denying_are_reported(
     bench: Bench, operation: str, *, is_merged: bool
 ) -> None:
-    """Also by a full run that takes the new account's request with its own."""
+    """Also by a full run that includes the new account's request."""
     bench.begin(notification_settings={"failure_threshold": 9})
     bench.join(JOINING)
     _deny(bench, operation)
@@ -145,7 +145,7 @@ def test_contacts_that_a_new_account_went_on_denying_are_reported(
 
 
 @pytest.mark.case("B3")
-def test_a_full_run_leaves_a_new_account_that_is_not_ready_to_the_accounts_own_run(
+def test_a_full_run_skips_a_new_account_that_is_not_ready(
     bench: Bench,
 ) -> None:
     bench.join(JOINING)
@@ -162,7 +162,7 @@ def test_a_full_run_leaves_a_new_account_that_is_not_ready_to_the_accounts_own_r
     ("invalid", "value"), [("PRIMARY", NO_PHONE), ("BILLING", NO_ADDRESS)], ids=["phone", "mail"]
 )
 @pytest.mark.parametrize("start", ["by hand", "change", "everything"])
-def test_an_invalid_contact_leaves_the_others_to_be_synced(
+def test_an_invalid_contact_does_not_block_the_others(
     bench: Bench, start: str, invalid: str, value: dict[str, str]
 ) -> None:
     bench.organization.set_contact(MANAGEMENT_ACCOUNT_ID, invalid, value)
@@ -199,7 +199,7 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-STORED_OTHERWISE = {
+NORMALIZATIONS = {
     "phone": ("PutAlternateContact", "BILLING", _normalized("PhoneNumber", _digits), {}),
     "primary phone": (
         *("PutContactInformation", "PRIMARY", _normalized("PhoneNumber", _digits)),
@@ -221,10 +221,10 @@ STORED_OTHERWISE = {
 
 
 @pytest.mark.case("B5")
-@pytest.mark.parametrize("what", STORED_OTHERWISE)
-def test_a_value_that_the_api_stores_otherwise_is_equal(bench: Bench, what: str) -> None:
-    """It is neither written again nor a failure, night after night."""
-    operation, contact_type, change, fields = STORED_OTHERWISE[what]
+@pytest.mark.parametrize("what", NORMALIZATIONS)
+def test_a_value_that_the_api_normalizes_is_equal(bench: Bench, what: str) -> None:
+    """Later runs neither write it again nor fail."""
+    operation, contact_type, change, fields = NORMALIZATIONS[what]
     source = {**SOURCE[contact_type], **fields}
     bench.organization.set_contact(MANAGEMENT_ACCOUNT_ID, contact_type, source)
     bench.requests[operation] = change
@@ -260,7 +260,7 @@ WRONG_CONFIGURATIONS = {
         {"contact_types": [{"S": "billing"}, {"S": "security"}]},
         ["contact_types", "DynamoDB JSON"],
     ),
-    "a comment": ({"contact_types": TYPES, "_comment": "who is told"}, ["_comment"]),
+    "a comment": ({"contact_types": TYPES, "_comment": "who is notified"}, ["_comment"]),
     "another value": (
         {"contact_types": TYPES, "on_source_deleted": "remove"},
         ["on_source_deleted", "keep", "delete"],
@@ -279,7 +279,7 @@ WRONG_CONFIGURATIONS = {
 
 @pytest.mark.case("B6")
 @pytest.mark.parametrize("what", WRONG_CONFIGURATIONS)
-def test_a_wrong_configuration_is_refused_in_operators_words(bench: Bench, what: str) -> None:
+def test_an_invalid_configuration_is_refused_in_plain_words(bench: Bench, what: str) -> None:
     config, words = WRONG_CONFIGURATIONS[what]
     bench.configure(config)
 
@@ -296,14 +296,14 @@ WRONG_INPUTS = {
     "misspelled key": ({"contact_type": ["security"]}, ["contact_type", "contact_types"]),
     "upper case": ({"contact_types": ["SECURITY"]}, ["'SECURITY'", ALL_TYPES]),
     "text for a list": ({"account_ids": ONE}, ["account_ids", "list"]),
-    "no truth": ({"dry_run": "yes"}, ["dry_run", "true"]),
+    "not a Boolean": ({"dry_run": "yes"}, ["dry_run", "true"]),
     "short id": ({"account_ids": ["1234"]}, ["account_ids", "12 digits"]),
 }
 
 
 @pytest.mark.case("B6")
 @pytest.mark.parametrize("what", WRONG_INPUTS)
-def test_a_wrong_input_is_refused_in_operators_words(bench: Bench, what: str) -> None:
+def test_an_invalid_input_is_refused_in_plain_words(bench: Bench, what: str) -> None:
     execution_input, words = WRONG_INPUTS[what]
 
     run = bench.start(execution_input)
@@ -317,7 +317,7 @@ def test_a_wrong_input_is_refused_in_operators_words(bench: Bench, what: str) ->
 
 @pytest.mark.case("B7")
 @pytest.mark.parametrize("contact_type", ["BILLING", "PRIMARY"])
-def test_a_type_that_failed_everywhere_hides_nothing_that_was_done(
+def test_a_type_that_failed_everywhere_does_not_hide_other_updates(
     bench: Bench, contact_type: str
 ) -> None:
     for account in MEMBERS:
@@ -332,7 +332,7 @@ def test_a_type_that_failed_everywhere_hides_nothing_that_was_done(
 
 
 @pytest.mark.case("B8")
-def test_one_address_for_all_alternates_is_warned_about(bench: Bench) -> None:
+def test_one_address_for_all_alternate_contacts_causes_a_warning(bench: Bench) -> None:
     for contact_type in ("BILLING", "OPERATIONS", "SECURITY"):
         contact = {**SOURCE[contact_type], "EmailAddress": "everybody@orchardmere.example.com"}
         bench.organization.set_contact(MANAGEMENT_ACCOUNT_ID, contact_type, contact)
@@ -347,7 +347,7 @@ def test_one_address_for_all_alternates_is_warned_about(bench: Bench) -> None:
 
 @pytest.mark.case("B9")
 @pytest.mark.parametrize("account", [MANAGEMENT_ACCOUNT_ID, "100000000777"])
-def test_an_exclusion_that_excludes_nobody_is_warned_about(bench: Bench, account: str) -> None:
+def test_an_exclusion_without_effect_causes_a_warning(bench: Bench, account: str) -> None:
     bench.configure({**bench.config, "excluded_accounts": [account, ONE]})
 
     run = bench.do({})
@@ -360,7 +360,7 @@ def test_an_exclusion_that_excludes_nobody_is_warned_about(bench: Bench, account
 
 
 def _warning(text: str) -> str:
-    """Return what a message says from its first warning on, links left out."""
+    """Return a message's text from its first warning on, without links."""
     found = re.search(r"warning.*", text, re.IGNORECASE | re.DOTALL)
     return found[0].partition("Execution:")[0] if found else ""
 
@@ -368,7 +368,7 @@ def _warning(text: str) -> str:
 @pytest.mark.case("B10")
 @pytest.mark.parametrize("start", ["change", "schedule"])
 @pytest.mark.parametrize("contact_type", ["SECURITY", "BILLING"])
-def test_a_contact_that_is_missing_at_the_source_is_told(
+def test_a_contact_missing_in_the_source_is_reported(
     bench: Bench, contact_type: str, start: str
 ) -> None:
     bench.configure({"contact_types": TYPES})
@@ -376,7 +376,7 @@ def test_a_contact_that_is_missing_at_the_source_is_told(
     bench.wind(DAY)
 
     bench.set_source(contact_type, None)
-    run = bench.tell_change(contact_type) if start == "change" else bench.scheduled()
+    run = bench.send_change(contact_type) if start == "change" else bench.scheduled()
     bench.settle()
 
     assert bench.messages_of(run), ending(run)
@@ -391,7 +391,7 @@ def test_a_contact_that_is_missing_at_the_source_is_told(
     [None, "HIDDEN_DUE_TO_SECURITY_REASONS", {}, {"alternateContactType": "BILLING"}],
     ids=str,
 )
-def test_an_own_write_starts_nothing_whatever_its_event_hides(
+def test_a_write_of_the_product_starts_no_run_even_if_its_event_is_masked(
     bench: Bench, function: str, masked: Any
 ) -> None:
     sample = "put-alternate-contact" if function == ALTERNATE else "put-contact-information"
@@ -402,7 +402,7 @@ def test_an_own_write_starts_nothing_whatever_its_event_hides(
 
 
 def _identity(bench: Bench, function: str) -> Json:
-    """Return who calls, as CloudTrail names a function's role."""
+    """Return the caller's identity, as CloudTrail records a function's role."""
     [properties] = [
         one
         for one in bench.stack.of_type("AWS::Lambda::Function").values()

@@ -1,4 +1,4 @@
-"""Inputs of the same kinds that broke later code, through the definition and the functions."""
+"""Inputs of the same kinds, which broke later code, through the definition and the functions."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ NEW = changed("SECURITY")
 
 
 def _a_change(bench: Bench) -> tuple[list[Any], Execution]:
-    """Let a change reach every account; return what these had before, and the run."""
+    """Sync a change to every account; return the contacts before it, and its run."""
     bench.do({})
     bench.wind(DAY)
     before = bench.contacts("SECURITY", *MEMBERS)
@@ -25,7 +25,7 @@ def _a_change(bench: Bench) -> tuple[list[Any], Execution]:
 
 @pytest.fixture(name="undone")
 def _undone(bench: Bench) -> tuple[str, str, list[Any]]:
-    """Return a run, its undo that failed in one account, and what the accounts had before."""
+    """Return a run, its undo that failed in one account, and the contacts before the run."""
     before, run = _a_change(bench)
     bench.deny(ONE, "SECURITY")
     undo = bench.start({"undo": run.name})
@@ -38,7 +38,7 @@ def _undone(bench: Bench) -> tuple[str, str, list[Any]]:
 def test_a_retried_undo_that_dies_is_not_followed_by_a_full_run(
     bench: Bench, undone: tuple[str, str, list[Any]], error: str
 ) -> None:
-    """Neither by its recovery, nor by the retry that its message advises."""
+    """Neither its recovery nor the retry that its message suggests is a full run."""
     _, undo, before = undone
     retry = bench.start({"retry_of": undo})
     bench.faults.plans = [{**NO_ANSWER, "match": TAKE_LOCK, "error": error, "times": 9}]
@@ -51,7 +51,7 @@ def test_a_retried_undo_that_dies_is_not_followed_by_a_full_run(
     assert before == bench.contacts("SECURITY", *MEMBERS)
 
 
-def test_a_continuation_that_dies_brings_no_request(bench: Bench) -> None:
+def test_a_dead_continuation_adds_no_request(bench: Bench) -> None:
     before, run = _a_change(bench)
     other = bench.start({"account_ids": [ONE], "contact_types": ["billing"]})
     bench.enter(other, "SyncAccounts")
@@ -69,14 +69,14 @@ def test_a_continuation_that_dies_brings_no_request(bench: Bench) -> None:
         {"sk": "LOCK", "planned_at": "1767607205"},
     ],
 )
-def test_an_item_that_cannot_be_read_ends_no_run(bench: Bench, item: dict[str, Any]) -> None:
+def test_an_unreadable_item_fails_no_run(bench: Bench, item: dict[str, Any]) -> None:
     bench.put({"pk": "LOCK", **item})
 
     assert "SUCCEEDED" == bench.do({}).status
 
 
 def test_contacts_deleted_one_after_the_other(bench: Bench) -> None:
-    """A contact that only the second read lacks is read again by a run of its own."""
+    """A contact missing only in the second read is read again by another run."""
     bench.begin(on_source_deleted="delete")
     bench.do({})
     bench.wind(DAY)
@@ -90,22 +90,22 @@ def test_contacts_deleted_one_after_the_other(bench: Bench) -> None:
         assert [None] * 3 == bench.contacts(name, *MEMBERS)
 
 
-def test_a_contact_that_stays_invalid_hinders_no_other(bench: Bench) -> None:
+def test_a_contact_that_stays_invalid_does_not_block_the_others(bench: Bench) -> None:
     invalid = {**SOURCE["PRIMARY"], "PhoneNumber": "0400 000 000"}
     bench.organization.set_contact(MANAGEMENT_ACCOUNT_ID, "PRIMARY", invalid)
-    bench.tell_change("PRIMARY")
+    bench.send_change("PRIMARY")
     bench.settle()
     bench.do({})
     bench.wind(DAY)
     bench.organization.set_contact(ONE, "SECURITY", NEW)
-    run = bench.tell_change("SECURITY")
+    run = bench.send_change("SECURITY")
     bench.settle()
 
     assert "SUCCEEDED" == run.status
     assert SOURCE["SECURITY"] == bench.contact(ONE, "SECURITY")
 
 
-def test_a_check_that_fails_for_good_is_told_once(bench: Bench) -> None:
+def test_a_check_that_always_fails_is_reported_once(bench: Bench) -> None:
     bench.begin(notification_settings={"notify_on_success": True}, contact_types=TYPES)
     bench.faults.plans = [
         {
@@ -122,7 +122,7 @@ def test_a_check_that_fails_for_good_is_told_once(bench: Bench) -> None:
 
 
 def test_a_redriven_run_is_stopped_like_any_other(bench: Bench) -> None:
-    """Also one that was aborted before: it takes the lock, and works."""
+    """Even after an abort: it takes the lock, and works."""
     bench.do({})
     bench.wind(DAY)
     run = bench.start({"contact_types": ["security"], "account_ids": [ONE]})
@@ -141,7 +141,7 @@ def test_a_redriven_run_is_stopped_like_any_other(bench: Bench) -> None:
     assert NEW == bench.contact(ONE, "SECURITY")
 
 
-def test_an_undo_that_a_recovery_finishes_is_one_run_with_it(bench: Bench) -> None:
+def test_an_undo_and_its_recovery_are_undone_together(bench: Bench) -> None:
     _, run = _a_change(bench)
     undo = bench.start({"undo": run.name})
     bench.enter(undo, "SyncPrimaryContact")
@@ -166,7 +166,7 @@ def test_the_arn_of_an_execution_names_its_run(bench: Bench, key: str) -> None:
     assert arn not in by_arn.cause
 
 
-def test_a_dry_run_is_not_repeated_for_real(bench: Bench) -> None:
+def test_a_retry_of_a_dry_run_must_be_a_dry_run(bench: Bench) -> None:
     check = {"function": HANDLER, "match": '"action": "check_request"', "error": "ThrottledError"}
     bench.faults.plans = [{**check, "times": 9}]
     dry = bench.do({"dry_run": True, "account_ids": [ONE]})

@@ -1,4 +1,4 @@
-"""Runs, lock and recovery: what once broke version 1."""
+"""Runs, lock and recovery: inputs that broke version 1."""
 
 from typing import Any
 
@@ -23,13 +23,13 @@ from support.stack import Stack
 Json = dict[str, Any]
 
 NEW = changed("SECURITY")
-# States that have another name since version 2.
+# Names of states in version 1 and since then.
 RECORD = ("RecordRound", "RecordRun")
 LEFT = ("ForgetAccount", "MarkLeft")
 UNIMPORTABLE = "Runtime.ImportModuleError"
 LASTING = {
-    "the handler does not import": {"function": HANDLER, "error": UNIMPORTABLE},
-    "the reporter does not import": {"function": REPORTER, "error": UNIMPORTABLE},
+    "the handler fails on import": {"function": HANDLER, "error": UNIMPORTABLE},
+    "the reporter fails on import": {"function": REPORTER, "error": UNIMPORTABLE},
     "the topic refuses": {"service": "sns", "error": "AuthorizationErrorException"},
     "the tables' key is disabled": {"service": "dynamodb", "error": "KMSDisabledException"},
 }
@@ -37,12 +37,12 @@ STARTS = ('"action": "start_round"', '"action": "take_lock"')
 PLANS = ('"action": "plan_round"', '"action": "plan_run"')
 OUTAGES: dict[str, tuple[Json, tuple[str, ...]]] = {
     "a run cannot start": ({"function": HANDLER, "error": UNIMPORTABLE}, STARTS),
-    "a run cannot start, by name": (
+    "a run cannot start, with a named error": (
         {"function": HANDLER, "error": "ServiceUnavailableError"},
         STARTS,
     ),
-    "nothing is planned": ({"function": HANDLER, "error": UNIMPORTABLE}, PLANS),
-    "nothing is planned, by name": (
+    "planning fails": ({"function": HANDLER, "error": UNIMPORTABLE}, PLANS),
+    "planning fails, with a named error": (
         {"function": HANDLER, "error": "ServiceUnavailableError"},
         PLANS,
     ),
@@ -52,14 +52,14 @@ OUTAGES: dict[str, tuple[Json, tuple[str, ...]]] = {
             "operation": "GetContactInformation",
             "error": "InternalServerException",
         },
-        ("{}",),  # a call about the own account names none
+        ("{}",),  # calls about the management account contain no account ID
     ),
     "the key cannot be read": (
         {"service": "secretsmanager", "error": "InternalServiceError"},
         ("",),
     ),
 }
-# How optimized integrations report a throttle that their SDK does not model, and the SDK itself.
+# How integrations, and the SDK itself, report throttles that the SDK does not model.
 THROTTLES = {
     "AmazonDynamoDBException": "ThrottlingException",
     "RequestLimitExceededException": "RequestLimitExceeded",
@@ -68,8 +68,8 @@ THROTTLES = {
 
 @pytest.mark.case("A1")
 @pytest.mark.parametrize("cause", LASTING)
-def test_a_lasting_cause_starts_nothing_without_end(bench: Bench, cause: str) -> None:
-    """Per delivered event at most two executions and three messages, whatever is broken."""
+def test_a_permanent_failure_causes_no_endless_runs(bench: Bench, cause: str) -> None:
+    """An event causes at most two executions and three messages, whatever fails."""
     bench.faults.plans = [{**LASTING[cause]}]
 
     bench.scheduled()
@@ -81,7 +81,7 @@ def test_a_lasting_cause_starts_nothing_without_end(bench: Bench, cause: str) ->
 
 @pytest.mark.case("A2")
 @pytest.mark.parametrize("contact_type", ["SECURITY", "PRIMARY"])
-def test_a_source_that_is_set_back_reaches_every_account(bench: Bench, contact_type: str) -> None:
+def test_a_reverted_source_reaches_every_account(bench: Bench, contact_type: str) -> None:
     bench.do({})
     bench.deny(ONE, contact_type)
     bench.change(contact_type, changed(contact_type))
@@ -96,7 +96,7 @@ def test_a_source_that_is_set_back_reaches_every_account(bench: Bench, contact_t
 
 
 @pytest.mark.case("A3")
-def test_a_failure_stands_whatever_else_is_asked_for_meanwhile(bench: Bench) -> None:
+def test_a_queued_request_does_not_hide_a_failure(bench: Bench) -> None:
     bench.do({})
     bench.wind(DAY)
     bench.deny(ONE, "BILLING")
@@ -113,7 +113,7 @@ def test_a_failure_stands_whatever_else_is_asked_for_meanwhile(bench: Bench) -> 
 
 
 @pytest.mark.case("A3")
-def test_a_failure_can_be_repeated_whatever_was_done_since(bench: Bench) -> None:
+def test_a_failure_can_be_retried_after_another_request(bench: Bench) -> None:
     bench.deny(ONE, "BILLING")
     daily = bench.scheduled()
     bench.enter(daily, RECORD)
@@ -128,8 +128,8 @@ def test_a_failure_can_be_repeated_whatever_was_done_since(bench: Bench) -> None
 
 @pytest.mark.case("A4")
 @pytest.mark.parametrize("lag", [45, 200])
-def test_a_change_that_is_read_stale_at_first_arrives(bench: Bench, lag: float) -> None:
-    """Although one account fails every day."""
+def test_a_change_whose_first_reads_are_stale_is_synced(bench: Bench, lag: float) -> None:
+    """Even if another account always fails."""
     bench.deny(ONE)
     bench.do({})
     bench.wind(DAY)
@@ -143,8 +143,8 @@ def test_a_change_that_is_read_stale_at_first_arrives(bench: Bench, lag: float) 
 
 @pytest.mark.case("A5")
 @pytest.mark.parametrize("start", ["change", "schedule", "by hand"])
-def test_nothing_is_deleted_on_one_read(bench: Bench, start: str) -> None:
-    """The contact was deleted and put again within a minute; a read still lacks it."""
+def test_one_read_is_not_enough_to_delete_a_contact(bench: Bench, start: str) -> None:
+    """The contact was deleted and set again within a minute; a stale read misses it."""
     bench.configure({**bench.config, "on_source_deleted": "delete"})
     bench.do({})
     bench.wind(DAY)
@@ -155,7 +155,7 @@ def test_nothing_is_deleted_on_one_read(bench: Bench, start: str) -> None:
     bench.wind(25 if start != "change" else 0)
 
     if start == "change":
-        bench.tell_change("SECURITY")
+        bench.send_change("SECURITY")
     elif start == "schedule":
         bench.scheduled()
     else:
@@ -170,7 +170,9 @@ def test_nothing_is_deleted_on_one_read(bench: Bench, start: str) -> None:
 @pytest.mark.parametrize(
     "state", ["SyncAlternateContacts", "SyncPrimaryContact", RECORD], ids="before {}".format
 )
-def test_an_account_that_leaves_during_a_run_is_skipped_by_name(bench: Bench, state: Any) -> None:
+def test_an_account_that_leaves_during_a_run_is_reported_as_skipped(
+    bench: Bench, state: Any
+) -> None:
     run = bench.start({})
     bench.enter(run, state, account=ONE if state != RECORD else "")
 
@@ -194,7 +196,7 @@ def test_an_account_that_leaves_during_a_run_is_skipped_by_name(bench: Bench, st
         (PRIMARY, "PutContactInformation"),
     ],
 )
-def test_a_late_function_of_an_aborted_run_undoes_nothing(
+def test_a_late_function_of_an_aborted_run_reverts_no_later_write(
     bench: Bench, function: str, operation: str
 ) -> None:
     contact_type = "PRIMARY" if function == PRIMARY else "SECURITY"
@@ -205,12 +207,12 @@ def test_a_late_function_of_an_aborted_run_undoes_nothing(
 
     bench.change(contact_type, new)
     bench.settle()
-    bench.go_on()
+    bench.continue_held()
 
     assert [new] * 3 == bench.contacts(contact_type, *MEMBERS)
     late = [one for one in bench.member_calls if one.execution is aborted and one.at > held_at]
     wrote = [one.operation for one in late if one.is_write and one.accepted]
-    # Before a Put, it had looked at the lock before it was held.
+    # A function held before its Put had already checked the lock.
     assert not wrote or operation.startswith("Put")
     bench.wind(DAY)
     daily = bench.end(bench.scheduled())
@@ -244,8 +246,8 @@ def test_a_redriven_run_writes_nothing_without_the_lock(bench: Bench, status: st
 
 @pytest.mark.case("A8")
 @pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT"])
-def test_the_event_of_an_end_is_believed(bench: Bench, status: str) -> None:
-    """Also where DescribeExecution still says RUNNING: what was queued is done."""
+def test_the_event_of_an_end_overrides_describe_execution(bench: Bench, status: str) -> None:
+    """Queued requests are done although DescribeExecution still reports RUNNING."""
     stopped = bench.start({"account_ids": [ONE]})
     bench.enter(stopped, "SyncAccounts")
     queued = bench.end(bench.start({"account_ids": [TWO]}))
@@ -260,7 +262,7 @@ def test_the_event_of_an_end_is_believed(bench: Bench, status: str) -> None:
 
 
 @pytest.mark.case("A9")
-def test_a_young_holder_that_nobody_knows_is_alive(bench: Bench) -> None:
+def test_a_recent_holder_unknown_to_describe_execution_counts_as_running(bench: Bench) -> None:
     holder = bench.start({})
     bench.enter(holder, "SyncAccounts")
     bench.set_conditions(start_lag=DAY)
@@ -284,7 +286,7 @@ def test_a_young_holder_that_nobody_knows_is_alive(bench: Bench) -> None:
 def test_a_queued_request_of_another_release_is_done(
     bench: Bench, pending: Any, accounts: tuple[str, ...]
 ) -> None:
-    """Unknown keys are ignored; one that cannot be read asks for every account."""
+    """Unknown keys are ignored; an unreadable request means every account."""
     bench.put({"pk": "LOCK", "sk": "LOCK", "pending": pending})
 
     run = bench.do({"account_ids": [THREE], "contact_types": ["billing"]})
@@ -296,7 +298,7 @@ def test_a_queued_request_of_another_release_is_done(
 
 @pytest.mark.case("A11")
 @pytest.mark.parametrize("event", ["account-departed-organization-left", "no event"])
-def test_a_retry_repairs_the_accounts_that_are_still_there(bench: Bench, event: str) -> None:
+def test_a_retry_syncs_the_accounts_that_have_not_left(bench: Bench, event: str) -> None:
     bench.deny(ONE)
     bench.deny(TWO)
     failed = bench.do({})
@@ -314,10 +316,10 @@ def test_a_retry_repairs_the_accounts_that_are_still_there(bench: Bench, event: 
 
 @pytest.mark.case("A12")
 @pytest.mark.parametrize("account", ["100000000777", TWO])
-def test_an_account_that_does_not_exist_costs_the_daily_run_nothing(
+def test_a_request_for_an_unknown_account_does_not_fail_the_daily_run(
     bench: Bench, account: str
 ) -> None:
-    """Neither a mistyped one, nor one that leaves while its request is queued."""
+    """The ID is mistyped, or the account leaves while its request is queued."""
     daily = bench.scheduled()
     bench.enter(daily, "SyncAccounts")
 
@@ -356,8 +358,8 @@ def test_null_is_refused(bench: Bench, execution_input: Any) -> None:
 
 @pytest.mark.case("A14")
 @pytest.mark.parametrize("fault", OUTAGES)
-def test_what_is_queued_survives_an_outage(bench: Bench, fault: str) -> None:
-    """It is kept, or repeated by the remedy that the messages name."""
+def test_queued_requests_survive_an_outage(bench: Bench, fault: str) -> None:
+    """They stay queued, or the remedy in the messages repeats them."""
     first = bench.start({"account_ids": [ONE]})
     bench.enter(first, "SyncAccounts")
     bench.end(bench.start({"account_ids": [TWO]}))
@@ -376,7 +378,7 @@ def test_what_is_queued_survives_an_outage(bench: Bench, fault: str) -> None:
 @pytest.mark.case("A15")
 @pytest.mark.parametrize("reported", THROTTLES)
 @pytest.mark.parametrize("state", ["TakeLock", "ReleaseLock"])
-def test_a_throttled_lock_is_tried_again(bench: Bench, state: str, reported: str) -> None:
+def test_a_throttled_call_for_the_lock_is_retried(bench: Bench, state: str, reported: str) -> None:
     run = bench.start({})
     bench.enter(run, state)
     bench.faults.plans = throttled_twice(reported)
@@ -388,7 +390,7 @@ def test_a_throttled_lock_is_tried_again(bench: Bench, state: str, reported: str
 
 @pytest.mark.case("A15")
 @pytest.mark.parametrize("reported", THROTTLES)
-def test_a_throttled_note_about_a_failure_is_tried_again(bench: Bench, reported: str) -> None:
+def test_a_throttled_record_of_a_failure_is_retried(bench: Bench, reported: str) -> None:
     bench.faults.plans = [{"function": ALTERNATE, "match": ONE, "error": "Runtime.ExitError"}]
     run = bench.start({})
     bench.enter(run, "RecordFailure")
@@ -403,7 +405,7 @@ def test_a_throttled_note_about_a_failure_is_tried_again(bench: Bench, reported:
 
 @pytest.mark.case("A15")
 @pytest.mark.parametrize("reported", THROTTLES)
-def test_a_throttled_note_about_a_leave_is_tried_again(bench: Bench, reported: str) -> None:
+def test_a_throttled_record_of_a_departure_is_retried(bench: Bench, reported: str) -> None:
     bench.do({})
     [left] = bench.deliver(bench.event("account-departed-organization-left"))
     bench.enter(left, LEFT)
@@ -414,7 +416,7 @@ def test_a_throttled_note_about_a_leave_is_tried_again(bench: Bench, reported: s
 
 
 def throttled_twice(reported: str) -> list[Json]:
-    """Return faults of the table's next two calls, whoever makes them."""
+    """Return faults of the table's next two calls, from the machine or a function."""
     plan = {"service": "dynamodb", "times": 2}
     return [
         {**plan, "where": "machine", "error": reported},
@@ -424,7 +426,7 @@ def throttled_twice(reported: str) -> list[Json]:
 
 @pytest.mark.case("A16")
 @pytest.mark.parametrize("error", ["InternalErrorException", "ThrottledException"])
-def test_the_result_is_told_although_the_topic_refuses_for_a_minute(
+def test_the_result_is_published_although_the_topic_refuses_for_a_minute(
     bench: Bench, error: str
 ) -> None:
     bench.deny(ONE)
@@ -448,7 +450,7 @@ def test_the_result_is_told_although_the_topic_refuses_for_a_minute(
     ],
     ids=" ".join,
 )
-def test_a_run_over_nobody_it_understands_is_an_error(
+def test_a_run_fails_without_active_accounts_or_with_an_unknown_state(
     bench: Bench, states: tuple[str, ...]
 ) -> None:
     by_account = dict(zip(MEMBERS, states, strict=True))
@@ -469,7 +471,7 @@ def test_a_run_over_nobody_it_understands_is_an_error(
 
 @pytest.mark.case("A19")
 @pytest.mark.parametrize("contact_type", ["SECURITY", "PRIMARY"])
-def test_a_write_whose_process_died_counts_as_a_change(bench: Bench, contact_type: str) -> None:
+def test_a_write_by_a_killed_process_counts_as_an_update(bench: Bench, contact_type: str) -> None:
     bench.do({})
     bench.wind(DAY)
     bench.organization.set_contact(ONE, contact_type, changed(contact_type))
@@ -484,7 +486,7 @@ def test_a_write_whose_process_died_counts_as_a_change(bench: Bench, contact_typ
 
 
 @pytest.mark.case("A19")
-def test_what_was_written_by_a_process_that_died_can_be_deleted(bench: Bench) -> None:
+def test_a_contact_written_by_a_killed_process_can_be_deleted(bench: Bench) -> None:
     bench.configure({**bench.config, "on_source_deleted": "delete"})
     run = bench.start({"account_ids": [ONE], "contact_types": ["security"]})
     bench.kill_after(run, "PutAlternateContact")
