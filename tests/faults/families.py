@@ -133,7 +133,7 @@ def a_contact_is_set_again(rng: random.Random, case: Case) -> Case:
 
 def an_account_leaves(rng: random.Random, case: Case) -> Case:
     """An account leaves or is closed during a run."""
-    account = {"account": rng.randint(0, 9), "told": rng.random() < 0.9}
+    account = {"account": rng.randint(0, 9), "with_event": rng.random() < 0.9}
     act = Act(rng.choice(("leave", "close")), rng.randint(3, 80), "", account)
     case = well(rng, case, acts=(schedule(), act))
     return replace(case, conditions=replace(case.conditions, parking=1.0))
@@ -191,7 +191,7 @@ def a_failed_run_is_retried(rng: random.Random, case: Case) -> Case:
     faults = tuple(
         denied(rng, case, "billing", account_id=account_id) for account_id in ids_of(case.world)[:2]
     )
-    gone = Act("leave", None, "", {"account": 0, "told": rng.random() < 0.5})
+    gone = Act("leave", None, "", {"account": 0, "with_event": rng.random() < 0.5})
     gone_or_not = (gone,) * (rng.random() < 0.7)
     acts = (schedule(), *gone_or_not, start({"retry_of": "the last that failed"}))
     return replace(case, acts=acts, organization_faults=faults)
@@ -272,7 +272,9 @@ def a_member_fights_back(rng: random.Random, case: Case) -> Case:
 
 def an_account_joins(rng: random.Random, case: Case) -> Case:
     """An account joins, at rest or during a run, and temporarily denies its contacts."""
-    join = Act("join", rng.choice((None, rng.randint(0, 60))), "", {"told": rng.random() < 0.9})
+    join = Act(
+        "join", rng.choice((None, rng.randint(0, 60))), "", {"with_event": rng.random() < 0.9}
+    )
     case = well(rng, case, acts=(schedule(), join), healing="by hand")
     return replace(
         case, conditions=replace(case.conditions, joins_denied=rng.choice((20.0, 300.0)))

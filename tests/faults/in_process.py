@@ -122,18 +122,18 @@ class InProcessTrial(Trial):
             return
         if call.execution not in self.began:
             self.began.append(call.execution)
-        told = f"{call.execution.name} {call.operation} {call.account_id} {call.type}"
-        assert not is_dry(call.execution), f"a dry run writes nothing: {told}"
+        detail = f"{call.execution.name} {call.operation} {call.account_id} {call.type}"
+        assert not is_dry(call.execution), f"a dry run writes nothing: {detail}"
         is_undo = self._is_undo(call.execution)
         is_allowed = self._is_active(call) if is_undo else self._was_allowed(call)
-        assert is_allowed, f"no account is written that may not be: {told}"
+        assert is_allowed, f"only accounts in scope are written: {detail}"
         later = self.began[self.began.index(call.execution) + 1 :]
         taken_over = not call.is_given_up and bool(later)
-        assert not taken_over, f"no run writes after another one began to: {told}"
+        assert not taken_over, f"a run stops writing once a later one writes: {detail}"
         if call.operation == "DeleteAlternateContact" and not is_undo:
             is_gone = self._longest_absence(call.type) >= DELETED_AFTER
-            assert is_gone, f"no contact is deleted on one reading: {told}"
-        assert is_undo or self._keeps_phone(call), f"an account keeps its phone number: {told}"
+            assert is_gone, f"one read is not enough to delete a contact: {detail}"
+        assert is_undo or self._keeps_phone(call), f"an account keeps its phone number: {detail}"
         if call.accepted:
             self._remember(call, is_undo=is_undo)
 
@@ -168,7 +168,7 @@ class InProcessTrial(Trial):
         return undone
 
     def _is_undo(self, execution: Execution) -> bool:
-        """Tell whether the run is an undo, which its own input need not say."""
+        """Tell whether the run is an undo, even if its input does not say so."""
         name = execution.name
         if name not in self.undoing:
             items = [one for one in self.system.items() if one["pk"] == "RUN"]
@@ -214,8 +214,8 @@ class InProcessTrial(Trial):
             if pair[1] == "primary" and found is None:
                 continue
             expected = found if same(before, left) else before
-            told = f"an undo puts back what its run replaced, and only that: {pair} of {name}"
-            assert same(self.actual.get(pair), expected), told
+            message = f"an undo restores exactly what its run replaced: {pair} of {name}"
+            assert same(self.actual.get(pair), expected), message
 
     def _was_allowed(self, call: MemberCall) -> bool:
         """Tell whether the contact was in scope at some time during that execution."""
@@ -287,16 +287,16 @@ class InProcessTrial(Trial):
             made = [other for other in self.system.executions() if other.parent is one]
             continued = sum(not other.is_recovery for other in made)
             recoveries = len(made) - continued
-            assert continued <= 2, f"a run starts one other at most, and a hop: {one.name}"
-            assert recoveries <= 1 + one.redrives, f"one recovery an end: {one.name}"
+            assert continued <= 2, f"a run starts at most one other run and one hop: {one.name}"
+            assert recoveries <= 1 + one.redrives, f"at most one recovery per end: {one.name}"
 
     def _check_no_leak(self, execution: Execution) -> None:
         places = self._places_of_values(self.system.stored_texts())
-        assert not places, f"no contact value anywhere: {places[:3]}"
+        assert not places, f"no contact value is stored: {places[:3]}"
         left = [name for name in self.system.objects() if f"/{execution.name}/" in name]
         held = [name for name in left if not name.startswith("replaced/")]
         kept = self._places_of_values((name, self.system.load(name)) for name in held)
-        assert not kept, f"the source is deleted when the run has ended: {kept}"
+        assert not kept, f"the stored source is deleted at the end of its run: {kept}"
 
     def _places_of_values(self, texts: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         found = list(texts)

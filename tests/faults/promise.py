@@ -107,7 +107,7 @@ class Asked:
 
 
 class Trial:
-    """One case; a check raises AssertionError with the promise that was broken."""
+    """One case; a check raises AssertionError with the broken promise."""
 
     def __init__(self, system: System, case: Case) -> None:
         self.system = system
@@ -121,14 +121,14 @@ class Trial:
         self.stops: list[tuple[float, Any, str]] = []
         self.redrives = 0
         self.changes = 0
-        # When somebody else last changed a pair: only later requests promise it.
+        # When something other than the system last changed a pair: only later requests promise it.
         self.since: dict[Pair, float] = {}
         self.fought: Counter[Pair] = Counter()
         self.refused_at: dict[str, float] = {}
         self.known: dict[Pair, Any] | None = None
         self.ever_in_scope = eligible(case.world, case.config)
         # Executions whose failed accounts may not have been published.
-        self.untold: set[str] = set()
+        self.unreported: set[str] = set()
         self.was_hopeless = self.was_invalid = False
         self.ready_at = -1.0  # when the new account's contacts become readable
         self.number = 0
@@ -155,7 +155,7 @@ class Trial:
             case "undo":
                 self._undo(what)
             case "join":
-                self._join(told=what["told"])
+                self._join(with_event=what["with_event"])
             case kind:
                 self._change_account(kind, what)
         self._see_scope()
@@ -186,8 +186,8 @@ class Trial:
         return self._ask({}).execution
 
     def _ask(self, execution_input: Any) -> Asked:
-        told = self._completed(execution_input)
-        request = told if isinstance(told, dict) else {}
+        completed = self._completed(execution_input)
+        request = completed if isinstance(completed, dict) else {}
         is_invalid = execution_input in INVALID
         retry = self._retried(request.get("retry_of"))
         is_sure = not is_invalid and not self._may_be_refused(request)
@@ -199,7 +199,7 @@ class Trial:
         asks = is_sure and not request.get("dry_run")
         types = request.get("contact_types") if asks else []
         asked = Asked(
-            self.system.start(told),
+            self.system.start(completed),
             self.system.now(),
             accounts,
             None if types is None else frozenset(types),
@@ -213,13 +213,13 @@ class Trial:
         """Complete the input with names, times, and the failed run, which are known only now."""
         if not isinstance(execution_input, dict):
             return execution_input
-        told = dict(execution_input)
-        if "trigger" in told:
-            told["trigger"] = self._trigger(**told["trigger"])
-        if "retry_of" in told:
+        completed = dict(execution_input)
+        if "trigger" in completed:
+            completed["trigger"] = self._trigger(**completed["trigger"])
+        if "retry_of" in completed:
             ended = [one for one in self.system.executions() if one.status in DEAD]
-            told["retry_of"] = ended[-1].name if ended else "no-such-run"
-        return told
+            completed["retry_of"] = ended[-1].name if ended else "no-such-run"
+        return completed
 
     def _trigger(self, **more: Any) -> Json:
         self.number += 1
@@ -284,12 +284,12 @@ class Trial:
             self.since |= {(one, name): math.inf for one in everywhere for name in TYPES}
         return undone
 
-    def _join(self, *, told: bool) -> None:
+    def _join(self, *, with_event: bool) -> None:
         if JOINING in cases.ids_of(self.system.world()):
             return
         self.system.join(JOINING)
         self.ready_at = self.system.now() + self.case.conditions.joins_denied
-        if told:
+        if with_event:
             trigger = self._trigger(source="account_joined", account_id=JOINING)
             execution = self.system.start({"trigger": trigger})
             self._see_scope()
@@ -297,7 +297,7 @@ class Trial:
 
     def _configure(self, config: Json) -> None:
         if self._is_silent():
-            self.untold |= {one.name for one in self.system.executions()}
+            self.unreported |= {one.name for one in self.system.executions()}
         self.config = config
         self.system.configure(config)
 
@@ -326,7 +326,7 @@ class Trial:
                 organization.set_account(account_id, state="ACTIVE")
             case "move":
                 organization.set_account(account_id, parent=what["parent"])
-                if what.get("told"):
+                if what.get("with_event"):
                     self._tell_of_move(account_id)
                 return
             case "leave":
@@ -335,7 +335,7 @@ class Trial:
                     replace(one, is_sure=False) if _is_named(one.execution, account_id) else one
                     for one in self.asked
                 ]
-        if what.get("told"):
+        if what.get("with_event"):
             trigger = self._trigger(source="account_left", account_id=account_id)
             execution = self.system.start({"trigger": trigger})
             self.asked.append(Asked(execution, self.system.now(), types=frozenset()))
@@ -502,13 +502,13 @@ class Trial:
         """Check everything that must hold when nothing runs."""
         self._check_requests()
         self._check_bounds()
-        self._check_told()
+        self._check_reported()
         source, world = self._source(), self.system.world()
         for pair, asked in self._promised():
-            if not self._is_right(world, source, pair) and not self._is_told(pair, asked):
+            if not self._is_right(world, source, pair) and not self._is_reported(pair, asked):
                 raise AssertionError(
-                    f"every contact that was asked for is there, or told: {pair}, "
-                    f"asked by {asked.execution.name}"
+                    f"every requested contact is synced, or reported as failed: {pair}, "
+                    f"requested by {asked.execution.name}"
                 )
         self._check_calm()
         is_undone = [pair for pair, since in self.since.items() if since == math.inf]
@@ -530,8 +530,8 @@ class Trial:
         for account_id in self._scope() - denied:
             for name in self.config["contact_types"]:
                 is_right = self._is_right(world, source, (account_id, name))
-                told = f"the last run puts all right: {account_id} {name}"
-                assert is_right or (account_id, name) in fought, told
+                message = f"the last run repairs everything: {account_id} {name}"
+                assert is_right or (account_id, name) in fought, message
 
     def _is_right(self, world: Json, source: dict[str, Json], pair: Pair) -> bool:
         account_id, name = pair
@@ -547,7 +547,7 @@ class Trial:
             return not (deletes and actual and self._is_ours(pair, actual))
         return not self._is_valid(wanted) or same(wanted, actual)
 
-    def _is_told(self, pair: Pair, asked: Asked) -> bool:
+    def _is_reported(self, pair: Pair, asked: Asked) -> bool:
         """Tell whether the newest message about the account says that the contact failed."""
         since, worker = self._last_work(pair, asked)
         for message in self.system.messages():
@@ -557,7 +557,7 @@ class Trial:
             is_whole = error and error[1] not in (*ABOUT_ACCOUNTS, "LockLostError")
             if (is_whole and self._may_fail_whole()) or _names(message.body, *pair):
                 return True
-        if self._is_silent() or worker in self.untold or self.system.topic_refused(since):
+        if self._is_silent() or worker in self.unreported or self.system.topic_refused(since):
             texts = [json.dumps(item, default=str) for item in self.system.items()]
             return any(
                 pair[0] in text and worker in text and _names(text, *pair) and "fail" in text
@@ -576,12 +576,12 @@ class Trial:
         for asked in self.asked:
             one = asked.execution
             if asked.is_sure:
-                told = f"what can be done is not refused: {one.input}"
-                assert one.error != "InvalidRequestError", told
+                message = f"a valid request is not refused: {one.input}"
+                assert one.error != "InvalidRequestError", message
             faulty = self.system.last_fault() >= asked.at or self.stops or self.redrives
             if asked.is_invalid and not faulty:
-                told = f"what cannot be done is refused: {one.input} {one.status} {one.error}"
-                assert one.error == "InvalidRequestError", told
+                message = f"an invalid request is refused: {one.input} {one.status} {one.error}"
+                assert one.error == "InvalidRequestError", message
 
     def _check_bounds(self) -> None:
         """Check at most two executions and three messages per event, and three hops per change."""
@@ -591,36 +591,37 @@ class Trial:
         continued = sum(one.trigger.get("source") == "continuation" for one in executions)
         others = len(executions) - recoveries - hops - continued
         redrives = sum(one.redrives for one in executions)
-        told = (
-            f"{len(executions)} executions, {recoveries} recoveries, {hops} hops, {continued} next"
+        detail = (
+            f"{len(executions)} executions, {recoveries} recoveries, {hops} hops, "
+            f"{continued} continuations"
         )
         is_bounded = (
             hops <= MOST_HOPS * self.changes * 2
             and continued <= others + hops + recoveries
             and recoveries <= len(executions) - recoveries + redrives
         )
-        assert is_bounded, f"at most two executions an event: {told}"
+        assert is_bounded, f"at most two executions per event: {detail}"
         assert not any(
             one.is_recovery and self._named(one.trigger["execution_arn"]).is_recovery
             for one in executions
-        ), f"nothing restarts itself without end: {told}"
+        ), f"a recovery starts no other recovery: {detail}"
         events = others + hops + continued + redrives + len(self.stops)
         messages = len(self.system.messages())
-        assert messages <= 3 * events, f"at most three messages an event: {messages} of {events}"
+        assert messages <= 3 * events, f"at most three messages per event: {messages} for {events}"
 
     def _named(self, arn: str) -> Any:
         name = arn.rpartition(":")[2]
         return next(one for one in self.system.executions() if one.name == name)
 
-    def _check_told(self) -> None:
+    def _check_reported(self) -> None:
         """Check that a message reports every dead execution."""
         for one in self.system.executions():
             if one.status in DEAD:
-                told = f"every failure is told: {one.error or one.status} of {one.name}"
-                assert self._is_known(one), told
+                message = f"every failure is reported: {one.error or one.status} of {one.name}"
+                assert self._is_known(one), message
 
     def _is_known(self, dead: Execution) -> bool:
-        if dead.error in ABOUT_ACCOUNTS and (self._is_silent() or dead.name in self.untold):
+        if dead.error in ABOUT_ACCOUNTS and (self._is_silent() or dead.name in self.unreported):
             return True
         if self.system.topic_refused(0.0):
             return True

@@ -48,15 +48,15 @@ def status_event(
     machine_arn: str, name: str, status: str, execution_input: Any, **more: Any
 ) -> Json:
     """Return the event that Step Functions sends when an execution has ended."""
-    told = json.dumps(execution_input)
-    is_included = len(told) < MOST_INPUT
+    payload = json.dumps(execution_input)
+    is_included = len(payload) < MOST_INPUT
     detail = {
         "executionArn": f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}",
         "stateMachineArn": machine_arn,
         "name": name,
         "status": status,
         "inputDetails": {"included": is_included},
-        **({"input": told} if is_included else {}),
+        **({"input": payload} if is_included else {}),
         **more,
     }
     event_id = f"end of {name}, {more.get('redriveCount', 0)}"

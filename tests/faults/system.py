@@ -480,15 +480,15 @@ class System:
         )
         for rule in self._rules:
             if rule.is_for(event):
-                told = rule.text_of(event)
+                payload = rule.text_of(event)
                 delay = self.order.choice((0.0, 0.0, 1.0, 20.0))
-                self.after(delay, lambda r=rule, t=told: self._deliver(execution, r, t))  # type: ignore[misc]
+                self.after(delay, lambda r=rule, t=payload: self._deliver(execution, r, t))  # type: ignore[misc]
 
-    def _deliver(self, execution: Execution, rule: Rule, told: str) -> None:
+    def _deliver(self, execution: Execution, rule: Rule, payload: str) -> None:
         if rule.starts_machine:
-            self.start(json.loads(told), parent=execution)
+            self.start(json.loads(payload), parent=execution)
         else:
-            self._messages.append(Message(self.clock.now, None, told, {}))
+            self._messages.append(Message(self.clock.now, None, payload, {}))
 
     def _note(self, execution: Execution) -> None:
         """Record the result of DescribeExecution from now on."""
@@ -576,14 +576,14 @@ class System:
     def _start(self, of: Execution, StateMachineArn: str, Name: str, Input: Any) -> Json:  # noqa: N803
         """Start an execution as the API does, which accepts each name once."""
         assert StateMachineArn == MACHINE_ARN
-        told = json.loads(Input) if isinstance(Input, str) else json.loads(json.dumps(Input))
+        payload = json.loads(Input) if isinstance(Input, str) else json.loads(json.dumps(Input))
         if not re.fullmatch(r"[\w-]{1,80}", Name):
             raise StateError("StepFunctions.InvalidNameException")
         same = next((one for one in self._executions if one.name == Name), None)
-        if same and (same.status != "RUNNING" or same.input != told):
+        if same and (same.status != "RUNNING" or same.input != payload):
             raise StateError("StepFunctions.ExecutionAlreadyExistsException")
         if not same:
-            self.start(told, Name, of)
+            self.start(payload, Name, of)
         return {"ExecutionArn": f"{ARN}:{Name}", "StartDate": text(self.clock.at())}
 
     def _invoke(self, execution: Execution, name: str, event: Json) -> Steps:

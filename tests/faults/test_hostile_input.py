@@ -1,4 +1,4 @@
-"""Malicious input: harmless, or refused by name, with nothing lost."""
+"""Malicious input has no effect, or is refused with a named error."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def assert_refused(system: System, execution: Execution, error: str) -> str:
 
 
 @pytest.mark.parametrize("name", ACCOUNT_NAMES)
-def test_an_accounts_name_is_kept_nowhere(system: System, name: str) -> None:
+def test_account_names_are_stored_nowhere(system: System, name: str) -> None:
     world = drifted_world(2, missing=0, quotas={one: [1e6, 1e6] for one in DEFAULT_QUOTAS})
     for account in world["accounts"]:
         account |= {"name": name, "email": f"{MARK}-{account['id']}@example.com"}
@@ -57,7 +57,7 @@ def test_an_accounts_name_is_kept_nowhere(system: System, name: str) -> None:
     assert [] == [where for where, text in system.stored_texts() if MARK in text]
 
 
-def test_a_reason_is_one_harmless_line_of_the_message(system: System) -> None:
+def test_a_reason_is_one_harmless_line_in_the_message(system: System) -> None:
     settings = {"notify_on_success": True}
     execution = run(system, {"reason": HOSTILE_TEXT}, notification_settings=settings)
 
@@ -68,18 +68,18 @@ def test_a_reason_is_one_harmless_line_of_the_message(system: System) -> None:
 
 
 @pytest.mark.parametrize("key", [HOSTILE_TEXT, "k" * 10_000])
-def test_an_unknown_key_of_the_input_is_refused_harmlessly(system: System, key: str) -> None:
+def test_an_unknown_input_key_is_refused_in_a_harmless_message(system: System, key: str) -> None:
     assert_refused(system, run(system, {key: 1}), "InvalidRequestError")
 
 
 @pytest.mark.parametrize("key", [HOSTILE_TEXT, "k" * 10_000])
-def test_an_unknown_key_of_the_configuration_is_refused_harmlessly(
+def test_an_unknown_configuration_key_is_refused_in_a_harmless_message(
     system: System, key: str
 ) -> None:
     assert_refused(system, run(system, **{key: 1}), "InvalidConfigError")
 
 
-def test_a_rule_of_another_version_is_refused_by_what_is_new(system: System) -> None:
+def test_a_trigger_with_a_new_key_is_refused_and_names_the_key(system: System) -> None:
     event = {"event_id": "event-1", "event_name": "Named", "event_time": "2026-01-05T10:00:00Z"}
     trigger = {"source": "schedule", "event_version": "2.0", **event}
 
@@ -88,7 +88,7 @@ def test_a_rule_of_another_version_is_refused_by_what_is_new(system: System) -> 
 
 
 @pytest.mark.parametrize("name", OTHER_NAMES)
-def test_contacts_in_any_script_are_copied_as_they_are(system: System, name: str) -> None:
+def test_contacts_in_any_script_are_copied_unchanged(system: System, name: str) -> None:
     run(system)
     contact = {**system.organization.contacts(MANAGEMENT_ACCOUNT_ID)["BILLING"], "Name": name}
     system.organization.set_contact(MANAGEMENT_ACCOUNT_ID, "BILLING", contact)
@@ -98,7 +98,7 @@ def test_contacts_in_any_script_are_copied_as_they_are(system: System, name: str
     assert [] == [where for where, text in system.stored_texts() if name in text]
 
 
-def test_digits_of_another_script_are_no_phone_number(system: System) -> None:
+def test_digits_of_another_script_are_not_a_phone_number(system: System) -> None:
     run(system)
     system.organization.clear_calls()
     contact = system.organization.contacts(MANAGEMENT_ACCOUNT_ID)["BILLING"]

@@ -23,8 +23,7 @@ def _refused(service: str, match: str = "") -> list[dict[str, Any]]:
     ]
 
 
-# Each part of the system, permanently broken by itself: the functions, and what they and the
-# machine use.
+# Permanent faults, each in one part of the system: a function, or a service that is used.
 PLANS = {
     **{
         name: [{"function": name, "kind": "error", "error": "Runtime.ImportModuleError"}]
@@ -63,7 +62,7 @@ def test_the_promise_is_kept_through_the_machine(deployed: Deployed, values: set
 
 
 @pytest.mark.parametrize("part", [*PLANS, *CALLS])
-def test_one_event_is_bounded_whatever_is_broken_and_the_next_run_repairs(
+def test_a_permanent_fault_has_bounded_effects_and_the_next_run_repairs(
     deployed: Deployed, part: str
 ) -> None:
     machine = deployed.machine
@@ -89,7 +88,7 @@ def test_one_event_is_bounded_whatever_is_broken_and_the_next_run_repairs(
         assert source == machine.organization.contacts(account["id"])
 
 
-def test_an_event_of_256_kb_and_of_another_version_starts_its_run(deployed: Deployed) -> None:
+def test_an_event_of_256_kb_and_of_another_version_starts_a_run(deployed: Deployed) -> None:
     machine = deployed.machine
     machine.reset(drifted_world(1, missing=0))
     before = len(machine.stack.executions())
@@ -105,7 +104,7 @@ def test_an_event_of_256_kb_and_of_another_version_starts_its_run(deployed: Depl
     assert 4 == len(machine.writes())
 
 
-def test_a_configuration_of_400_kb_passes_within_every_limit(deployed: Deployed) -> None:
+def test_a_configuration_of_400_kb_exceeds_no_limit(deployed: Deployed) -> None:
     machine = deployed.machine
     many = [str(200_000_000_000 + n) for n in range(25_000)]
     machine.reset(drifted_world(2, missing=0), excluded_accounts=[*many, "100000000001"])

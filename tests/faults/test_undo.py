@@ -1,4 +1,4 @@
-"""A dead run and the recovery that continued it are undone together."""
+"""Undo and dead runs: a run is undone with its recovery, and a dead undo is repeated."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def run_of(system: System, execution: Execution) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("named", ["the dead run", "its recovery"])
-def test_a_run_that_died_is_undone_with_its_recovery(named: str, system: System) -> None:
+def test_a_dead_run_and_its_recovery_are_undone_together(named: str, system: System) -> None:
     system.reset(WORLD, CONFIG)
     former = contacts(system)
     dead = system.start({"trigger": SCHEDULE})
@@ -45,7 +45,7 @@ def test_a_run_that_died_is_undone_with_its_recovery(named: str, system: System)
     assert former == contacts(system)
 
 
-def test_an_undo_that_died_is_repeated_and_not_followed_by_a_full_run(system: System) -> None:
+def test_a_dead_undo_is_repeated_and_not_followed_by_a_full_run(system: System) -> None:
     system.reset(WORLD, CONFIG)
     former = contacts(system)
     run = system.start({"trigger": SCHEDULE})

@@ -51,7 +51,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Told:
+class Received:
     """A message, and when it was first seen."""
 
     at: float
@@ -66,7 +66,7 @@ class Deployed:
     machine: Machine
     _before: set[str] = field(default_factory=set)
     _runs: dict[str, Run] = field(default_factory=dict)
-    _told: list[Told] = field(default_factory=list)
+    _received: list[Received] = field(default_factory=list)
     _config: Json = field(default_factory=dict)
     _has_faults: bool = False
     _faults_ended: float = -1.0
@@ -84,7 +84,7 @@ class Deployed:
         self.configure(case.config)
         self.write_book(case.book)
         self._before = {one.arn for one in self.machine.stack.executions()}
-        self._runs, self._told = {}, []
+        self._runs, self._received = {}, []
         self._message_count = len(self.machine.stack.messages())
         for fault in case.organization_faults:
             self.organization.add_fault(fault)
@@ -170,16 +170,16 @@ class Deployed:
                     run.status, run.error = status, execution.describe().get("error")
         return list(self._runs.values())
 
-    def messages(self) -> Sequence[Told]:
+    def messages(self) -> Sequence[Received]:
         """Return the messages, except those of alarms."""
-        told = self.machine.stack.messages()[self._message_count :]
-        self._message_count += len(told)
-        self._told += [
-            Told(self.now(), one.body, one.attributes)
-            for one in told
+        messages = self.machine.stack.messages()[self._message_count :]
+        self._message_count += len(messages)
+        self._received += [
+            Received(self.now(), one.body, one.attributes)
+            for one in messages
             if "AlarmName" not in one.body
         ]
-        return self._told
+        return self._received
 
     def items(self) -> list[Json]:
         return self.machine.items()
@@ -247,7 +247,7 @@ class MachineTrial(Trial):
             one["account_id"] for one in calls if one["operation"].startswith(("Put", "Delete"))
         }
         forbidden = written - self.ever_in_scope
-        assert not forbidden, f"no account is written that may not be: {sorted(forbidden)}"
+        assert not forbidden, f"only accounts in scope are written: {sorted(forbidden)}"
 
     def _time_of_day(self) -> str:
         return text(datetime.now(UTC))
