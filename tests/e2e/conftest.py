@@ -1,4 +1,4 @@
-"""One stand-in for the whole folder, as in production: with its rules on."""
+"""One stand-in for the whole folder, with its rules enabled, as in production."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Whatever is broken, and for how long: few executions, few messages, and a way back."""
+"""Whatever fails, for however long, causes few executions and messages, and can be repaired."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from support.events import event
 from support.machine import Machine
 
 BROKEN: list[dict[str, Any]] = [
-    # The handler of a bad release does not import.
+    # The handler of a bad release fails on import.
     {"function": "contact-sync-handler", "kind": "error", "error": "Runtime.ImportModuleError"},
     {"function": "account-lister", "kind": "kill", "delay": 0},
     {"function": "alternate-contact-processor", "kind": "kill", "delay": 0},
@@ -24,7 +24,7 @@ def is_alarm(message: Message) -> bool:
 
 
 @pytest.mark.parametrize("fault", BROKEN, ids=lambda one: one.get("function") or one["service"])
-def test_an_event_leads_to_two_executions_and_three_messages(
+def test_an_event_causes_at_most_two_executions_and_three_messages(
     machine: Machine, fault: dict[str, Any]
 ) -> None:
     machine.reset(drifted_world(3))
@@ -35,7 +35,7 @@ def test_an_event_leads_to_two_executions_and_three_messages(
     failed = machine.stack.wait_until_started(started + 1)
     failed.wait()
     machine.await_recoveries()
-    # By the end of a later one and its recovery, any more of the first one's would have begun.
+    # Once a later run and its recovery have ended, any further run of the first has begun.
     later = machine.run({"reason": "later"})
     machine.await_recoveries()
 

@@ -1,6 +1,6 @@
-"""Alarms, metrics and log queries of the deployed stack, by what its runs really write.
+"""Alarms, metrics and log queries of the deployed stack, checked with real runs.
 
-The tests share one stand-in, as metrics stay; each later one begins with what the earlier left.
+The tests share one stand-in and depend on their order, because metrics accumulate.
 """
 
 import json
@@ -19,7 +19,7 @@ from support.stack import Stack, expand, source_template
 PROD = "aws-contact-sync-prod"
 ACCOUNTS = 6
 TOO_MANY = "TooManyRequestsException"
-# What CloudWatch finds by itself in the log of any function.
+# Fields that CloudWatch discovers in every function's log.
 DISCOVERED = {
     "@timestamp",
     "@type",
@@ -42,7 +42,7 @@ def _fresh(watched: Machine) -> None:
 
 
 def sums(machine: Machine, namespace: str, *metrics: str, **dimensions: str) -> list[float]:
-    """Return the sum of each metric since the stand-in began."""
+    """Return the sum of each metric since the stand-in started."""
     client = machine.standin.client("cloudwatch")
     now = time.time()
     answers = [
@@ -65,7 +65,7 @@ def own(machine: Machine, *metrics: str) -> list[float]:
 
 
 def raised(machine: Machine) -> set[str]:
-    """Return the alarms that are raised, each evaluated now."""
+    """Evaluate all alarms; return those that are raised."""
     states = machine.standin.evaluate_alarms()
     names = {name for name, state in states.items() if state == "ALARM"}
     return {name.removeprefix(f"{PROD}-") for name in names}
@@ -75,8 +75,8 @@ def members(machine: Machine) -> list[str]:
     return [account["id"] for account in machine.organization.world()["accounts"]]
 
 
-def test_a_run_with_refused_attempts_that_succeeds_raises_no_alarm(watched: Machine) -> None:
-    """Lambda counts the attempts as errors; the alarms do not, and the refused calls are known."""
+def test_a_run_that_succeeds_after_refused_attempts_raises_no_alarm(watched: Machine) -> None:
+    """Lambda counts the attempts as errors, the alarms do not; a metric counts refused calls."""
     assert {"no-full-run"} == raised(watched), "nothing has run since the deployment"
     refused = {"operation": "PutAlternateContact", "error": TOO_MANY, "times": 4}
     for account_id in members(watched)[:2]:
@@ -101,7 +101,7 @@ def test_a_run_with_refused_attempts_that_succeeds_raises_no_alarm(watched: Mach
     assert [0] == own(watched, "HandlerErrors")
 
 
-def test_a_dry_run_finds_drift_and_counts_nothing_as_synced(watched: Machine) -> None:
+def test_a_dry_run_counts_drift_but_no_synced_account(watched: Machine) -> None:
     watched.run()
     watched.organization.set_contact(members(watched)[0], "SECURITY", None)
     before = own(watched, "AccountsUpdated", "AccountsUnchanged", "FullRuns", "AccountsDrifted")
@@ -116,7 +116,7 @@ def test_a_dry_run_finds_drift_and_counts_nothing_as_synced(watched: Machine) ->
     assert set() == raised(watched)
 
 
-def test_what_goes_wrong_raises_its_alarm_and_is_told(watched: Machine) -> None:
+def test_each_failure_raises_its_alarm_and_is_published(watched: Machine) -> None:
     slow = {"operation": "GetAlternateContact", "error": "slow", "delay": 8, "times": 1}
     watched.organization.add_fault({**slow, "account_id": members(watched)[0]})
     aborted = watched.stack.start()
@@ -135,16 +135,16 @@ def test_what_goes_wrong_raises_its_alarm_and_is_told(watched: Machine) -> None:
     watched.run()
     names = {"recoveries", "contact-sync-errors", "failed-runs", "account-processor-errors"}
     assert names == raised(watched)
-    told = [json.loads(message.body) for message in watched.messages() if is_alarm(message)]
-    assert [f"{PROD}-account-processor-errors"] == [alarm["AlarmName"] for alarm in told]
-    assert "after all their attempts" in told[0]["AlarmDescription"]
+    alarms = [json.loads(message.body) for message in watched.messages() if is_alarm(message)]
+    assert [f"{PROD}-account-processor-errors"] == [alarm["AlarmName"] for alarm in alarms]
+    assert "after all their attempts" in alarms[0]["AlarmDescription"]
 
 
 def is_alarm(message: Any) -> bool:
     return bool(message.body.startswith("{"))
 
 
-def test_metrics_know_neither_accounts_nor_contacts(watched: Machine) -> None:
+def test_metrics_contain_neither_accounts_nor_contacts(watched: Machine) -> None:
     client = watched.standin.client("cloudwatch")
     metrics = client.list_metrics(Namespace="AwsContactSync")["Metrics"]
     dimensions = [
@@ -152,7 +152,7 @@ def test_metrics_know_neither_accounts_nor_contacts(watched: Machine) -> None:
         for metric in metrics
     ]
 
-    assert 9 == len(metrics), "no more than the runs above have written"
+    assert 9 == len(metrics), "only the metrics of the runs above"
     assert [{"service": PROD}] * len(metrics) == dimensions
     lines = [line for line in logged(watched) if "_aws" in line]
     assert lines
@@ -161,8 +161,8 @@ def test_metrics_know_neither_accounts_nor_contacts(watched: Machine) -> None:
     assert [] == [value for value in values if value in json.dumps(lines)]
 
 
-def test_queries_ask_for_what_the_functions_log(watched: Machine) -> None:
-    """Every field of every query is in some line of the log groups that it reads."""
+def test_queries_use_only_fields_that_the_functions_log(watched: Machine) -> None:
+    """Each field of a query occurs in the log groups that it reads."""
     stack = Stack(expand(source_template()), "prod")
 
     for query in stack.of_type("AWS::Logs::QueryDefinition").values():
@@ -172,7 +172,7 @@ def test_queries_ask_for_what_the_functions_log(watched: Machine) -> None:
 
 
 def logged(machine: Machine, group: str = "") -> list[dict[str, Any]]:
-    """Return the JSON lines of a log group, or of those of all functions."""
+    """Return the JSON lines of one log group, or of all functions' log groups."""
     client = machine.standin.client("logs")
     prefix = group or f"/aws/lambda/{PROD}-"
     groups = client.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
@@ -200,7 +200,7 @@ WORDS = {"fields", "filter", "stats", "sort", "limit", "by", "as", "and", "or", 
 
 
 def fields(query: str) -> list[str]:
-    """Return the fields that a query reads: no strings, numbers, functions or names it gives."""
+    """Return the fields that a query reads, without strings, numbers, functions and aliases."""
     text = re.sub(r'"[^"]*"', "", query)
     given = set(re.findall(r"\bas (\w+)", text))
     names = re.findall(r"(?<![\w.@])[@A-Za-z_][\w.]*\b(?!\()", text)
@@ -212,8 +212,8 @@ def test_fields_of_a_query() -> None:
     assert ["@timestamp", "a.0", "b", "e", "g"] == fields(query)
 
 
-def test_all_three_environments_live_in_one_account(watched: Machine) -> None:
-    """Side by side, with a trail each for once; no name is taken."""
+def test_all_three_environments_can_share_one_account(watched: Machine) -> None:
+    """Here, each has its own trail; no names collide."""
     quiet = {"Triggers": "DISABLED", "CreateTrail": "true"}
     others = [
         watched.standin.deploy(environment=name, parameters=quiet) for name in ("dev", "staging")

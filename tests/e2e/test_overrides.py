@@ -1,4 +1,4 @@
-"""The table of rules through the deployed machine: one organization has every case of it."""
+"""All cases of overrides through the deployed machine, in one organization."""
 
 from collections import Counter
 from typing import Any
@@ -21,12 +21,12 @@ UNITS = [unit for case in CASES for unit in case.units()]
 
 
 def at(step: int, what: str) -> list[Any]:
-    """Return the accounts or overrides of every case at a step, or at its last."""
+    """Return the accounts or overrides of every case at a step, or at its last step."""
     return [one for case in CASES for one in getattr(case, what)(min(step, len(case.steps) - 1))]
 
 
 def expected(step: int) -> dict[str, dict[str, str]]:
-    """Return what every account gets that is not the source's, by contact type."""
+    """Return the contacts of every account that do not come from the source, by contact type."""
     return {
         account_id: gets
         for case in CASES
@@ -43,12 +43,12 @@ def wanted(before: Json, gets: dict[str, str], name: str) -> Json:
 
 
 def check(machine: Machine, before: dict[str, Json], step: int) -> dict[str, Json]:
-    """Compare every contact of every account; return what the accounts have."""
+    """Check every contact of every account; return them."""
     now: dict[str, Json] = machine.organization.world()["contacts"]
     for account_id, gets in expected(step).items():
         for name in TYPES:
-            told = f"{account_id} {name} in step {step}"
-            assert wanted(before[account_id], gets, name) == now[account_id][name.upper()], told
+            where = f"{account_id} {name} in step {step}"
+            assert wanted(before[account_id], gets, name) == now[account_id][name.upper()], where
     return now
 
 
@@ -56,7 +56,7 @@ def check(machine: Machine, before: dict[str, Json], step: int) -> dict[str, Jso
 @pytest.mark.rule(11)
 @pytest.mark.rule(12)
 @pytest.mark.parametrize("has_paths", [True, False], ids=["with paths", "without"])
-def test_each_account_gets_what_its_rules_say_before_and_after_they_change(
+def test_each_account_gets_the_contacts_of_its_rules_before_and_after_a_change(
     machine: Machine, *, has_paths: bool
 ) -> None:
     accounts = at(0, "accounts")
@@ -70,10 +70,10 @@ def test_each_account_gets_what_its_rules_say_before_and_after_they_change(
     assert "SUCCEEDED" == first.status(), first.describe()
     has = check(machine, contacts, 0)
     item = machine.run_item(first)
-    told = Counter(gets.get("security", "source") for gets in expected(0).values())
+    counts = Counter(gets.get("security", "source") for gets in expected(0).values())
     counted = {which: sum(some.values()) for which, some in item["sets"]["security"].items()}
     keeps_all = item["skipped"]["keeps its own contacts"]
-    assert {**told, "own": told["own"] - keeps_all} == counted
+    assert {**counts, "own": counts["own"] - keeps_all} == counted
     assert "v1" == item["versions"]["contacts"]
 
     for one in at(1, "accounts"):

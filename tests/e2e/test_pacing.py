@@ -12,7 +12,7 @@ from support.machine import Machine
 SHARE = 0.5
 SPEED = 10.0
 RATE, BURST = DEFAULT_QUOTAS["PutAlternateContact"]
-# How much later than another one a call may be counted, in seconds of AWS.
+# How much longer one call may take to arrive than another, in seconds of AWS.
 ON_THE_WAY = 2.0
 
 
@@ -25,7 +25,7 @@ def machine() -> Iterator[Machine]:
 
 
 @pytest.mark.case("C")
-def test_a_share_of_the_quota_is_kept_whatever_the_api_would_allow(machine: Machine) -> None:
+def test_the_functions_stay_within_their_share_of_the_quota(machine: Machine) -> None:
     machine.reset(drifted_world(30, missing=0))
 
     assert "SUCCEEDED" == machine.run().status()

@@ -1,4 +1,4 @@
-"""Broken configurations and broken inputs: a named error, and nothing written to any account."""
+"""Invalid configurations and inputs cause a named error and no write."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ INPUTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("item", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
-def test_a_broken_configuration_is_named_and_nothing_is_written(
+def test_an_invalid_configuration_is_a_named_error_and_nothing_is_written(
     machine: Machine, item: dict[str, Any] | None
 ) -> None:
     machine.reset(drifted_world(2))
@@ -46,7 +46,7 @@ def test_a_broken_configuration_is_named_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("execution_input", INPUTS.values(), ids=INPUTS)
-def test_a_broken_input_is_named_and_nothing_is_written(
+def test_an_invalid_input_is_a_named_error_and_nothing_is_written(
     machine: Machine, execution_input: Any
 ) -> None:
     machine.reset(drifted_world(2), contact_types=TYPES)
@@ -80,13 +80,13 @@ def test_an_organization_that_cannot_be_synced_is_an_error_with_the_remedy(
     assert error in machine.messages()[0].body
 
 
-def test_no_member_listed_is_never_a_success(machine: Machine) -> None:
+def test_a_run_without_members_fails(machine: Machine) -> None:
     machine.reset(drifted_world(0))
 
     assert "NoMemberAccountsError" == machine.run().describe()["error"]
 
 
-def test_no_active_member_is_never_a_success(machine: Machine) -> None:
+def test_a_run_without_active_members_fails(machine: Machine) -> None:
     machine.reset(drifted_world(2, states={"SUSPENDED": 2}))
 
     execution = machine.run()
@@ -95,7 +95,7 @@ def test_no_active_member_is_never_a_success(machine: Machine) -> None:
     assert "2 SUSPENDED" in execution.describe()["cause"]
 
 
-def test_a_contact_that_members_refuse_is_left_out_and_the_others_are_synced(
+def test_an_invalid_contact_is_left_out_and_the_others_are_synced(
     machine: Machine,
 ) -> None:
     world = drifted_world(2)

@@ -1,4 +1,4 @@
-"""The rules as they are deployed: what matches them, and what they do about a failed recovery."""
+"""The deployed rules: the events that they match, and their response to a failed recovery."""
 
 import json
 from typing import Any
@@ -19,14 +19,14 @@ RECOVERY = {
 
 @pytest.fixture(scope="module", name="resources")
 def _resources(machine: Machine) -> dict[str, str]:
-    """Return the physical ids of the stack's resources."""
+    """Return the physical IDs of the stack's resources."""
     client = machine.standin.client("cloudformation")
     found = client.describe_stack_resources(StackName=machine.stack.name)["StackResources"]
     return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
 
 
 def here(event: dict[str, Any], resources: dict[str, str]) -> str:
-    """Return the event as this stack would get it."""
+    """Return the event with the names of this stack."""
     text = json.dumps(event).replace("aws-contact-sync-prod", "aws-contact-sync-staging")
     text = text.replace("aws-contact-sync-dev", "aws-contact-sync-prod")
     for role in ("AlternateContactProcessorRole", "PrimaryContactProcessorRole"):
@@ -52,12 +52,12 @@ def test_a_deployed_rule_matches_exactly_its_events(
     assert MATCHING[rule_id] == matched
 
 
-def test_a_recovery_that_fails_says_so_once_and_is_not_recovered_from(machine: Machine) -> None:
+def test_a_failed_recovery_is_reported_once_and_starts_no_recovery(machine: Machine) -> None:
     machine.reset(machine.organization.world())
     started = len(machine.stack.executions())
 
     failed = machine.run({"trigger": RECOVERY, "unknown": 1})
-    # By the end of a later failure and its recovery, the first one would have had its own.
+    # Once a later failure's recovery has ended, any recovery of the first has begun.
     later = machine.run({"unknown": 1})
     machine.await_recoveries()
 
@@ -68,5 +68,5 @@ def test_a_recovery_that_fails_says_so_once_and_is_not_recovered_from(machine: M
         if execution.arn not in (failed.arn, later.arn)
     ]
     assert later.arn == recovery.input()["trigger"]["execution_arn"]
-    (told,) = [message.body for message in machine.messages() if failed.name in message.body]
-    assert told.startswith(f"Status: failure\nRun: {failed.name}\nError: InvalidRequestError")
+    (body,) = [message.body for message in machine.messages() if failed.name in message.body]
+    assert body.startswith(f"Status: failure\nRun: {failed.name}\nError: InvalidRequestError")

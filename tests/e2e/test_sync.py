@@ -1,4 +1,4 @@
-"""What the product promises, through its public face: the deployed template in the stand-in."""
+"""The product's promises, checked on the template deployed to the stand-in."""
 
 import json
 import time
@@ -16,12 +16,12 @@ INACTIVE = {"SUSPENDED": 2, "PENDING_CLOSURE": 2, "CLOSED": 2}
 SPEED = 100
 SUCCESS = {"notify_on_success": True}
 
-# Every value that a contact had in any of these tests: none may be stored anywhere.
+# All contact values of these tests: none may be stored anywhere.
 seen_values: set[str] = set()
 
 
 def arrange(machine: Machine, accounts: int, *, config: Any = None, **world: Any) -> dict[str, Any]:
-    """Begin with a drifted organization; remember its contacts' values."""
+    """Set a drifted organization; remember its contact values."""
     made = drifted_world(accounts, **world)
     seen_values.update(contact_values(made))
     machine.reset(made, **(config or {}))
@@ -42,7 +42,7 @@ def members(world: dict[str, Any], state: str = "ACTIVE") -> list[str]:
 
 
 def agrees(machine: Machine, account_ids: list[str]) -> bool:
-    """Tell whether the accounts' contacts equal the source's, field by field."""
+    """Tell whether the accounts' contacts equal the source's."""
     source = machine.organization.contacts("999999999999")
     return all(source == machine.organization.contacts(account_id) for account_id in account_ids)
 
@@ -57,7 +57,7 @@ def is_free(machine: Machine) -> bool:
 
 
 def since(machine: Machine, started: int) -> list[Execution]:
-    """Wait until all is quiet; return the executions after the first `started`."""
+    """Wait until nothing runs; return the executions after the first `started`."""
     machine.await_recoveries()
     return machine.stack.executions()[started:]
 
@@ -68,7 +68,7 @@ def reach(execution: Execution, state: str) -> None:
         assert "RUNNING" == execution.status()
 
 
-def test_a_full_resync_writes_what_differs_where_it_may_and_nothing_twice(machine: Machine) -> None:
+def test_a_full_run_writes_only_contacts_in_scope_that_differ(machine: Machine) -> None:
     world = arrange(machine, 60, states=INACTIVE)
     excluded, *included = members(world)
     machine.configure(excluded_accounts=[excluded])
@@ -101,7 +101,7 @@ def test_a_full_resync_writes_what_differs_where_it_may_and_nothing_twice(machin
     )
 
 
-def test_retry_config_is_obeyed_and_visible_in_the_history(machine: Machine) -> None:
+def test_retry_config_determines_the_attempts_and_waits(machine: Machine) -> None:
     world = arrange(machine, 2)
     throttled = members(world)[0]
     machine.configure(retry_config={"max_attempts": 5, "base_delay": 1, "max_delay": 4})
@@ -118,20 +118,20 @@ def test_retry_config_is_obeyed_and_visible_in_the_history(machine: Machine) -> 
 
     child = next(c for c in execution.children() if c.input()["account_id"] == throttled)
     assert 5 == child.states().count("SyncAlternateContacts")
-    # A wait of n seconds takes n / SPEED here; at least d/2 of d = 1, 2, 4, 4 seconds is waited.
+    # Jitter leaves at least half of the delays: 1, 2, 4 and 4 seconds, divided by SPEED here.
     shortest = [timedelta(seconds=seconds / SPEED) for seconds in (1, 1, 2, 2)]
     assert all(wait >= least for wait, least in zip(waits(child), shortest, strict=True))
 
 
 def waits(execution: Execution) -> list[timedelta]:
-    """Return how long each Wait state of an execution took."""
+    """Return the duration of each Wait state of an execution."""
     times = [
         event["timestamp"] for event in execution.history() if event["type"].startswith("WaitState")
     ]
     return [end - start for start, end in zip(times[::2], times[1::2], strict=True)]
 
 
-def test_one_denied_account_fails_alone_and_is_named_everywhere(machine: Machine) -> None:
+def test_only_a_denied_account_fails_and_every_report_names_it(machine: Machine) -> None:
     world = arrange(machine, 6)
     denied, *others = members(world)
     machine.organization.reset({**world, "denied_accounts": [denied]})
@@ -170,7 +170,7 @@ def test_with_every_account_denied_the_run_fails(machine: Machine) -> None:
     assert "SyncFailedError" == machine.run().describe()["error"]
 
 
-def test_what_comes_during_a_run_is_done_by_one_run_after_it(machine: Machine) -> None:
+def test_requests_during_a_run_are_done_by_one_later_run(machine: Machine) -> None:
     world = arrange(machine, 12)
     slow = {"operation": "GetContactInformation", "error": "slow", "delay": 8, "times": 1}
     machine.organization.add_fault({**slow, "account_id": members(world)[5]})
@@ -206,7 +206,7 @@ def name_of(execution: Execution) -> str:
     return execution.name
 
 
-def test_an_aborted_run_writes_nothing_more_and_what_waited_for_it_is_done(
+def test_an_aborted_run_stops_writing_and_queued_requests_are_done(
     machine: Machine,
 ) -> None:
     """The aborted run's function reads a contact until long after another run has the lock."""
@@ -261,7 +261,7 @@ def wait_for_digit(machine: Machine, execution: Execution, digit: int) -> None:
         assert time.monotonic() < deadline, found
 
 
-def test_a_timed_out_run_is_followed_by_one_over_every_account(machine: Machine) -> None:
+def test_a_timed_out_run_is_followed_by_a_full_run(machine: Machine) -> None:
     world = arrange(machine, 6)
     slow = {"operation": "GetAlternateContact", "error": "slow", "delay": 9, "times": 1}
     machine.organization.add_fault({**slow, "account_id": members(world)[0]})
@@ -278,7 +278,7 @@ def test_a_timed_out_run_is_followed_by_one_over_every_account(machine: Machine)
     assert is_free(machine)
 
 
-def test_a_lock_that_is_not_freed_is_freed_by_the_recovery(machine: Machine) -> None:
+def test_a_recovery_frees_the_lock_if_the_run_could_not(machine: Machine) -> None:
     world = arrange(machine, 6)
     refused = {"service": "dynamodb", "operation": "UpdateItem", "error": "AccessDeniedException"}
     machine.standin.set_faults([{**refused, "match": "REMOVE holder, since", "times": 1}])
@@ -296,7 +296,7 @@ def test_a_lock_that_is_not_freed_is_freed_by_the_recovery(machine: Machine) -> 
 
 
 class shorter_timeout:  # noqa: N801 - reads as a statement where it is used
-    """Give the machine another timeout for the executions started in the block."""
+    """Shorten the machine's timeout for executions that start in the block."""
 
     def __init__(self, machine: Machine, seconds: int) -> None:
         self._client = machine.standin.client("stepfunctions")
@@ -314,7 +314,7 @@ class shorter_timeout:  # noqa: N801 - reads as a statement where it is used
         self._client.update_state_machine(stateMachineArn=self._arn, definition=self._definition)
 
 
-def test_services_that_refuse_once_stop_nothing(machine: Machine) -> None:
+def test_temporary_failures_of_services_do_not_fail_a_run(machine: Machine) -> None:
     world = arrange(machine, 6, config={"notification_settings": SUCCESS})
     once = {"times": 1}
     slow_down = {"service": "s3", "error": "SlowDown", "status": 503, **once}
@@ -336,7 +336,7 @@ def test_services_that_refuse_once_stop_nothing(machine: Machine) -> None:
     assert 1 == len(machine.messages())
 
 
-def test_a_contact_changed_event_syncs_what_changed_and_looks_again(machine: Machine) -> None:
+def test_a_changed_contact_is_synced_and_the_source_is_checked_again(machine: Machine) -> None:
     world = arrange(machine, 6)
     machine.run()
     machine.organization.clear_calls()
@@ -357,8 +357,8 @@ def test_a_contact_changed_event_syncs_what_changed_and_looks_again(machine: Mac
     assert all(wait >= each for wait, each in zip(waits(execution), least, strict=True))
 
 
-def test_a_source_that_goes_on_changing_is_followed_three_times(machine: Machine) -> None:
-    """Each run finds that the source is not what it read, as where the first read was stale."""
+def test_a_source_that_keeps_changing_is_followed_three_times(machine: Machine) -> None:
+    """Each run finds that the source differs from its first read, as after a stale read."""
     world = arrange(machine, 4)
     started = len(machine.stack.executions())
     machine.standin.put_event(event("put-alternate-contact"))
@@ -381,7 +381,9 @@ def test_a_source_that_goes_on_changing_is_followed_three_times(machine: Machine
     assert "Security Name 2" == written
 
 
-def test_a_deleted_source_contact_is_deleted_where_we_wrote_it(machine: Machine) -> None:
+def test_a_contact_deleted_in_the_source_is_deleted_only_where_a_run_wrote_it(
+    machine: Machine,
+) -> None:
     world = arrange(machine, 4, config={"on_source_deleted": "delete"})
     first, *others = members(world)
     machine.run()
@@ -396,7 +398,7 @@ def test_a_deleted_source_contact_is_deleted_where_we_wrote_it(machine: Machine)
     assert not [one for one in others if "BILLING" in machine.organization.contacts(one)]
 
 
-def test_a_dry_run_reports_the_drift_beside_a_run_and_writes_nothing(machine: Machine) -> None:
+def test_a_dry_run_during_a_run_reports_drift_and_writes_nothing(machine: Machine) -> None:
     world = arrange(machine, 4, config={"notification_settings": SUCCESS})
     first, *others = members(world)
     slow = {"operation": "GetContactInformation", "error": "slow", "delay": 3, "times": 1}
@@ -416,7 +418,7 @@ def test_a_dry_run_reports_the_drift_beside_a_run_and_writes_nothing(machine: Ma
     assert "SUCCEEDED" == running.wait().status
 
 
-def test_only_what_failed_is_repeated(machine: Machine) -> None:
+def test_a_retry_syncs_only_failed_accounts(machine: Machine) -> None:
     world = arrange(machine, 6)
     denied, *_ = members(world)
     machine.organization.reset({**world, "denied_accounts": [denied]})
@@ -430,7 +432,7 @@ def test_only_what_failed_is_repeated(machine: Machine) -> None:
     assert agrees(machine, [denied])
 
 
-def test_hundreds_of_accounts_pass_within_every_limit(machine: Machine) -> None:
+def test_hundreds_of_accounts_exceed_no_limit(machine: Machine) -> None:
     world = arrange(machine, 300, config={"notification_settings": SUCCESS})
 
     execution = machine.run()
@@ -445,6 +447,6 @@ def test_hundreds_of_accounts_pass_within_every_limit(machine: Machine) -> None:
 
 
 def test_no_contact_value_is_stored_anywhere(machine: Machine) -> None:
-    """Look through all that the tests of this folder have left."""
+    """Search everything that the tests of this folder stored."""
     assert seen_values
     assert [] == search(machine.standin, seen_values)

@@ -1,4 +1,4 @@
-"""Events on the bus, as AWS puts them there: each starts the run that it should, and no other."""
+"""Each event, as AWS sends it, starts exactly the run that it should."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ MANAGEMENT, JOINED, OTHER = "999999999999", "100000000001", "100000000002"
 
 @pytest.fixture(name="started")
 def _started(machine: Machine) -> int:
-    """Begin with a drifted organization; return how many executions there were before."""
+    """Set a drifted organization; return the number of executions so far."""
     machine.reset(drifted_world(4, missing=0))
     return len(machine.stack.executions())
 
 
 def since(machine: Machine, started: int, count: int) -> list[Execution]:
-    """Wait until that many executions have started since, and all have ended; return them."""
+    """Wait until `count` more executions have started, and all have ended; return them."""
     return machine.stack.wait_for_executions(started + count, timeout=120)[started:]
 
 
@@ -33,7 +33,7 @@ def since(machine: Machine, started: int, count: int) -> list[Execution]:
         ("account-joined-organization-unnamed", "schedule"),
     ],
 )
-def test_a_change_starts_a_run_over_every_account(
+def test_a_change_starts_a_run_for_every_account(
     machine: Machine, started: int, name: str, source: str
 ) -> None:
     machine.standin.put_event(event(name))
@@ -53,7 +53,7 @@ def test_a_change_starts_a_run_over_every_account(
         "move-account",
     ],
 )
-def test_a_new_or_moved_account_starts_a_run_for_itself(
+def test_a_new_or_moved_account_starts_a_run_for_that_account_only(
     machine: Machine, started: int, name: str
 ) -> None:
     machine.standin.put_event(event(name))
@@ -63,8 +63,8 @@ def test_a_new_or_moved_account_starts_a_run_for_itself(
     assert {JOINED} == {call["account_id"] for call in machine.writes()}
 
 
-def test_a_new_account_is_awaited_without_the_lock(machine: Machine, started: int) -> None:
-    """The API denies a new account for a while, and nothing else has to wait for it."""
+def test_a_run_waits_for_a_new_account_without_the_lock(machine: Machine, started: int) -> None:
+    """The API temporarily denies a new account's contacts; no other run has to wait for it."""
     machine.organization.reset({**machine.organization.world(), "denied_accounts": [JOINED]})
     machine.standin.put_event(event("create-account-result"))
     joined = machine.stack.wait_until_started(started + 1)
@@ -82,7 +82,7 @@ def test_a_new_account_is_awaited_without_the_lock(machine: Machine, started: in
 
 
 @pytest.mark.parametrize("name", ["account-departed-organization-left", "close-account-result"])
-def test_an_account_that_left_keeps_its_state_for_a_while(
+def test_the_state_of_an_account_that_left_gets_an_expiry_time(
     machine: Machine, started: int, name: str
 ) -> None:
     machine.run()
@@ -96,7 +96,7 @@ def test_an_account_that_left_keeps_its_state_for_a_while(
     assert "left_at" not in machine.account(OTHER)
 
 
-def test_an_account_that_leaves_during_a_run_is_skipped_by_name(
+def test_an_account_that_leaves_during_a_run_is_reported_as_skipped(
     machine: Machine, started: int
 ) -> None:
     slow = {"operation": "GetContactInformation", "error": "slow", "delay": 6, "times": 1}
@@ -115,21 +115,23 @@ def test_an_account_that_leaves_during_a_run_is_skipped_by_name(
     assert f"skipped: {JOINED}, left the organization" in message.body
 
 
-def test_a_runs_own_writes_start_nothing(machine: Machine, started: int) -> None:
+def test_the_writes_of_a_run_start_no_run(machine: Machine, started: int) -> None:
     machine.run()
     writes = [call for call in machine.writes() if call["outcome"] == "ok"]
 
     for number, write in enumerate(writes):
         machine.standin.put_event(own_write(write, number))
 
-    machine.standin.put_event(event("put-alternate-contact"))  # by its run the others are seen
+    machine.standin.put_event(
+        event("put-alternate-contact")
+    )  # any other run would start before its end
     since(machine, started, 2)
     assert 16 == len(writes)
     assert started + 2 == len(machine.stack.executions())
 
 
 def own_write(write: dict[str, Any], number: int) -> dict[str, Any]:
-    """Return the CloudTrail event of one of our writes; live events use both casings."""
+    """Return the CloudTrail event of a run's write; live events use both casings."""
     primary = write["operation"] == "PutContactInformation"
     kind = "put-contact-information" if primary else "put-alternate-contact"
     sent = event(f"{kind}-member-pascal" if number % 2 else f"{kind}-member")
@@ -139,8 +141,10 @@ def own_write(write: dict[str, Any], number: int) -> dict[str, Any]:
     return sent
 
 
-def test_a_burst_of_changes_during_a_run_is_one_run_more(machine: Machine, started: int) -> None:
-    # Long enough for all of the burst to find a run under way, as within the half minute of Settle.
+def test_a_burst_of_changes_during_a_run_causes_one_more_run(
+    machine: Machine, started: int
+) -> None:
+    # Slow enough for the whole burst to arrive during the run, as in Settle's half minute.
     for operation in ("DescribeOrganization", "ListAWSServiceAccessForOrganization"):
         slow = {"operation": operation, "error": "slow", "delay": 8, "times": 1}
         machine.organization.add_fault(slow)
@@ -155,7 +159,7 @@ def test_a_burst_of_changes_during_a_run_is_one_run_more(machine: Machine, start
         sent = event("put-alternate-contact")
         sent["detail"]["eventID"] = f"{sent['detail']['eventID'][:-4]}{number:04}"
         machine.standin.put_event(sent)
-        # One after the other: twenty functions starting at once would outlast the run under way.
+        # One at a time: twenty functions that start at once would outlast the run.
         machine.stack.wait_until_started(started + number + 2).wait()
 
     executions = since(machine, started, 22)

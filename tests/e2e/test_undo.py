@@ -1,4 +1,4 @@
-"""A run undone, in the stand-in: accounts have their former contacts, a repeat does nothing."""
+"""An undo restores the accounts' former contacts; a repeated undo does nothing."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def test_a_run_over_300_drifted_accounts_is_undone(machine: Machine) -> None:
     assert now == contacts(machine, accounts)
 
 
-def test_an_undo_may_be_narrowed_tried_first_and_undone_itself(machine: Machine) -> None:
+def test_an_undo_can_be_narrowed_run_dry_and_undone(machine: Machine) -> None:
     world = drifted_world(4)
     machine.reset(world, notification_settings={"notify_on_success": True})
     first, *others = members(world)
@@ -85,7 +85,7 @@ def test_an_undo_may_be_narrowed_tried_first_and_undone_itself(machine: Machine)
     assert synced == contacts(machine, [first, *others])
 
 
-def test_where_nothing_can_be_stored_no_account_is_written(machine: Machine) -> None:
+def test_no_account_is_written_if_replaced_contacts_cannot_be_stored(machine: Machine) -> None:
     world = drifted_world(3)
     machine.reset(world)
     former = contacts(machine, members(world))
