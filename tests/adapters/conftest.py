@@ -44,21 +44,21 @@ def _bucket(_aws: None) -> Any:
 
 @pytest.fixture
 def state_table(_state_table: Any) -> Any:
-    """Return a client of the state table, which is empty: making it anew is slow."""
+    """Return a client of the state table, emptied: creating it again is slow."""
     empty(_state_table, STATE_TABLE)
     return _state_table
 
 
 @pytest.fixture
 def config_table(_config_table: Any) -> Any:
-    """Return a client of the configuration table, which is empty."""
+    """Return a client of the configuration table, emptied."""
     empty(_config_table, CONFIG_TABLE)
     return _config_table
 
 
 @pytest.fixture
 def bucket(_bucket: Any) -> Any:
-    """Return a client of the runs bucket, which is empty."""
+    """Return a client of the runs bucket, emptied."""
     for item in _bucket.list_objects_v2(Bucket=BUCKET).get("Contents", []):
         _bucket.delete_object(Bucket=BUCKET, Key=item["Key"])
     return _bucket
@@ -78,7 +78,7 @@ def organization(_server: OrganizationServer) -> OrganizationClient:
 
 @pytest.fixture
 def client_of(organization: OrganizationClient) -> Iterator[Callable[[str], Any]]:
-    """Make clients of the stand-in that do not repeat, so that nothing waits."""
+    """Make clients of the stand-in without retries, so that nothing waits."""
     clients: list[Any] = []
 
     def make(service: str) -> Any:

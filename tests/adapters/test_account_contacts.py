@@ -59,7 +59,7 @@ def test_a_contact_that_is_not_set_is_none(
 def test_the_source_is_read_without_an_account_id(
     contact_type: ContactType, contacts: AccountContactsClient, organization: OrganizationClient
 ) -> None:
-    """With its own id the management account is denied, as it is by AWS."""
+    """Like AWS, the stand-in denies a call with the management account's own ID."""
     organization.set_contact(MANAGEMENT, contact_type.upper(), API_FIELDS[contact_type.upper()])
     assert make_contact(contact_type) == contacts.get(None, contact_type)
     with pytest.raises(AccessDeniedError):
@@ -67,7 +67,7 @@ def test_the_source_is_read_without_an_account_id(
 
 
 @pytest.mark.parametrize("contact_type", list(ContactType))
-def test_a_written_contact_is_read_back_the_same(
+def test_a_written_contact_is_read_unchanged(
     contact_type: ContactType, contacts: AccountContactsClient, organization: OrganizationClient
 ) -> None:
     contacts.put(MEMBER, make_contact(contact_type))
@@ -83,7 +83,7 @@ def test_a_contact_is_deleted(
     assert {} == organization.contacts(MEMBER)
 
 
-def test_a_contact_that_is_not_there_is_deleted(contacts: AccountContactsClient) -> None:
+def test_deleting_a_missing_contact_is_not_an_error(contacts: AccountContactsClient) -> None:
     contacts.delete(MEMBER, BILLING)
 
 
@@ -108,7 +108,7 @@ CALLS: dict[str, Call] = {
     ],
 )
 @pytest.mark.parametrize("operation", CALLS)
-def test_a_refusal_is_raised_by_our_name(
+def test_a_refusal_becomes_a_named_error(
     operation: str,
     fault: str,
     error: type[SyncError],
@@ -131,7 +131,7 @@ def test_a_refusal_is_raised_by_our_name(
         (make_contact("primary", StateOrRegion=None), "ContactInformation.StateOrRegion"),
     ],
 )
-def test_a_refused_value_names_the_fields_and_never_the_value(
+def test_the_error_of_a_refused_value_names_the_fields_but_not_the_value(
     contact: Contact, fields: str, contacts: AccountContactsClient
 ) -> None:
     with pytest.raises(ContactRefusedError) as caught:

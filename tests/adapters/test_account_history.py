@@ -1,4 +1,4 @@
-"""One account through attempts and runs: what one records, the next one knows."""
+"""One account through attempts and runs: each uses what earlier ones recorded."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ THEIRS = make_contact(PhoneNumber="+1 555-0199")
 
 
 class History:
-    """A member account, its state and the lock, and a clock that stands still between runs."""
+    """A member account, its state, the lock, and a clock that only the test moves."""
 
     def __init__(self, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.contacts = FakeContacts()
@@ -37,7 +37,7 @@ class History:
         self.contacts.contacts[MEMBER, BILLING] = THEIRS
 
     def plan(self, *names: ContactType) -> AccountTask:
-        """Let the next run take the lock and plan, in place of whichever run held it."""
+        """Let the next run take the lock from the current holder, and plan."""
         self._runs += 1
         sync_id, planned_at = f"run-{self._runs}", self.now.isoformat(timespec="microseconds")
         self._lock.release(self._lock.read().holder or "")
@@ -94,12 +94,12 @@ def test_a_contact_that_is_set_back_is_contested_in_the_third_run_in_a_row(
         history.sets_back()
         digits.append(history.run())
         history.now += timedelta(days=1)
-    # The first run writes over what it never wrote itself.
+    # The first run overwrites a contact that no run wrote.
     assert ["1", "1", "1", "ContestedError", "ContestedError", "ContestedError"] == digits
     assert 6 == len(history.contacts.writes)
 
 
-def test_attempts_and_runs_within_an_hour_of_our_write_count_once(history: History) -> None:
+def test_attempts_and_runs_within_an_hour_of_a_write_count_once(history: History) -> None:
     history.run()
     for _ in range(2):
         history.now += timedelta(days=1)

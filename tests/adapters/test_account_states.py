@@ -1,4 +1,4 @@
-"""The account items: what a later run must know, the fence's read, and batches by the hundred."""
+"""The account items: what later runs must know, the fence's read, and batches."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -43,7 +43,7 @@ def states(state_table: Any) -> AccountStatesTable:
 
 @pytest.fixture
 def put(state_table: Any) -> Callable[..., None]:
-    """Put an account's state as somebody else does."""
+    """Put an account's state directly."""
 
     def make(**values: Any) -> None:
         item = {**keys.account_state(MEMBER), **values}
@@ -70,10 +70,10 @@ def known(states: AccountStatesTable, name: ContactType = BILLING) -> KnownConta
     return states.read(MEMBER).contacts[name]
 
 
-# The fence and what is known, in one read
+# The fence and the known state, in one read
 
 
-def test_of_an_unknown_account_nothing_is_known_and_the_lock_is_free(
+def test_an_account_without_an_item_is_unknown_and_the_lock_is_free(
     states: AccountStatesTable,
 ) -> None:
     assert AccountState(dict.fromkeys(ContactType, UNKNOWN), None, None) == states.read(MEMBER)
@@ -126,7 +126,7 @@ def test_an_intention_is_known_until_its_result_is_recorded(states: AccountState
         (ContactResult(Status.CONTESTED, "X"), False),
     ],
 )
-def test_an_intention_stays_known_as_long_as_it_may_have_been_carried_out(
+def test_an_intention_is_kept_while_it_may_have_taken_effect(
     result: ContactResult, states: AccountStatesTable, *, is_kept: bool
 ) -> None:
     states.intend(make_task(), {BILLING: WRITE, SECURITY: WRITE})
@@ -136,7 +136,7 @@ def test_an_intention_stays_known_as_long_as_it_may_have_been_carried_out(
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_what_was_written_is_known_until_something_else_is(
+def test_the_last_write_is_known_until_the_next_write(
     status: Status, states: AccountStatesTable
 ) -> None:
     record(states, {BILLING: UPDATED})
@@ -154,7 +154,7 @@ def test_what_was_written_is_known_until_something_else_is(
         (Status.UPDATED, 1, (1, LATER_PLAN)),
         (Status.UNCHANGED, 0, (0, LATER_PLAN)),
         (Status.DELETED, 0, (0, LATER_PLAN)),
-        # A run that compared nothing neither counts nor ends the row.
+        # A run that compared nothing leaves the count unchanged.
         (Status.FAILED, 0, (3, PLANNED_AT)),
         (Status.SKIPPED, 0, (3, PLANNED_AT)),
     ],
@@ -172,7 +172,7 @@ def in_sync(since: datetime) -> ContactResult:
     return ContactResult(Status.UNCHANGED, in_sync=InSync(since, WRITE.digest))
 
 
-def test_an_item_tells_when_a_contact_was_last_equal_and_since_when(
+def test_an_item_records_when_a_contact_was_last_equal_and_since_when(
     states: AccountStatesTable,
 ) -> None:
     record(states, {BILLING: in_sync(NOW)})
@@ -184,7 +184,7 @@ def test_an_item_tells_when_a_contact_was_last_equal_and_since_when(
 
 
 @pytest.mark.parametrize("differs", [True, False])
-def test_both_times_survive_failures_but_a_difference_ends_the_unbroken_time(
+def test_a_failure_keeps_both_times_but_a_difference_ends_the_time_in_sync(
     states: AccountStatesTable, *, differs: bool
 ) -> None:
     record(states, {BILLING: in_sync(NOW)})
@@ -201,7 +201,7 @@ def test_an_unreadable_time_is_unknown(
     assert UNKNOWN == known(states)
 
 
-def test_a_drifted_contact_is_known_as_such_until_the_next_result(
+def test_drift_is_known_until_the_next_result(
     states: AccountStatesTable,
 ) -> None:
     record(states, {BILLING: ContactResult(Status.FAILED, "X", drifted=True)})
@@ -241,7 +241,7 @@ def test_a_result_names_its_run_its_plan_and_its_error(states: AccountStatesTabl
         ContactResult(Status.FAILED, "ThrottledError"),
     ],
 )
-def test_an_account_that_is_back_is_kept_again(
+def test_an_account_that_is_back_loses_its_expiry_time(
     result: ContactResult, states: AccountStatesTable, put: Callable[..., None]
 ) -> None:
     put(left_at=NOW.isoformat(), expires_at=17)
@@ -250,10 +250,10 @@ def test_an_account_that_is_back_is_kept_again(
 
 
 @pytest.mark.parametrize("reason", ["not in the organization", "CLOSED"])
-def test_an_account_that_left_while_a_run_worked_on_it_stays_marked(
+def test_an_account_that_left_during_a_run_stays_marked(
     reason: str, states: AccountStatesTable, put: Callable[..., None]
 ) -> None:
-    """Its item would be kept for ever."""
+    """Otherwise, its item would never expire."""
     put(left_at=NOW.isoformat(), expires_at=17)
     record(states, {BILLING: UPDATED, SECURITY: ContactResult(Status.SKIPPED, reason)})
     assert (NOW.isoformat(), 17) == (item_of(states)["left_at"], item_of(states)["expires_at"])
@@ -267,7 +267,7 @@ def test_an_account_that_left_while_a_run_worked_on_it_stays_marked(
     ("stored", "is_recorded"),
     [(None, True), (EARLIER_PLAN, True), (PLANNED_AT, True), (LATER_PLAN, False)],
 )
-def test_a_late_attempt_changes_nothing_where_a_newer_run_was(
+def test_a_late_attempt_changes_nothing_after_a_newer_run(
     stored: str | None, states: AccountStatesTable, put: Callable[..., None], *, is_recorded: bool
 ) -> None:
     put(sync_id="newer", **({"planned_at": stored} if stored else {}))
@@ -332,14 +332,14 @@ WRITTEN = {
         {"billing_intent": {**WRITTEN, "digest": "a" * 64}},
     ],
 )
-def test_what_another_release_wrote_otherwise_is_unknown(
+def test_values_in_another_releases_format_are_unknown(
     foreign: dict[str, Any], states: AccountStatesTable, put: Callable[..., None]
 ) -> None:
     put(planned_at=PLANNED_AT, **foreign)
     assert UNKNOWN == known(states)
 
 
-def test_what_another_release_added_is_ignored(
+def test_keys_added_by_another_release_are_ignored(
     states: AccountStatesTable, put: Callable[..., None]
 ) -> None:
     put(
@@ -360,7 +360,7 @@ def test_what_another_release_added_is_ignored(
 # Batches
 
 
-def test_accounts_are_read_by_the_hundred_in_order(
+def test_accounts_are_read_in_batches_in_order(
     states: AccountStatesTable, state_table: Any
 ) -> None:
     ids = [str(100_000_000_000 + n) for n in range(205)]
@@ -372,7 +372,7 @@ def test_accounts_are_read_by_the_hundred_in_order(
     assert ids[::2] == [item["sync_id"] for _, item in found if item]
 
 
-def test_items_of_a_run_are_written_by_25(state_table: Any) -> None:
+def test_items_of_a_run_are_written_in_batches_of_25(state_table: Any) -> None:
     ids = [str(100_000_000_000 + n) for n in range(60)]
     sizes = []
 
@@ -390,7 +390,7 @@ def test_items_of_a_run_are_written_by_25(state_table: Any) -> None:
     assert [25, 25, 10] == sizes
 
 
-def test_nothing_to_write_calls_nothing() -> None:
+def test_nothing_to_write_makes_no_call() -> None:
     AccountStatesTable(None, STATE_TABLE).write_runs([])  # type: ignore[arg-type]
 
 
@@ -413,7 +413,7 @@ def put_request(*items: dict[str, Any]) -> dict[str, Any]:
     return {STATE_TABLE: [{"PutRequest": {"Item": to_item(item)}} for item in items]}
 
 
-def test_items_left_unprocessed_are_written_again_after_a_while(time: FakeTime) -> None:
+def test_unprocessed_items_are_written_again_after_a_delay(time: FakeTime) -> None:
     client: Any = boto3.client("dynamodb")
     with Stubber(client) as stub:
         left = {"UnprocessedItems": put_request(ITEMS[1])}
@@ -424,7 +424,7 @@ def test_items_left_unprocessed_are_written_again_after_a_while(time: FakeTime) 
     assert [0.1] == time.slept
 
 
-def test_keys_that_stay_unprocessed_are_throttling(time: FakeTime) -> None:
+def test_keys_that_stay_unprocessed_are_a_throttling_error(time: FakeTime) -> None:
     client: Any = boto3.client("dynamodb")
     with Stubber(client) as stub:
         for _ in range(8):
@@ -435,7 +435,7 @@ def test_keys_that_stay_unprocessed_are_throttling(time: FakeTime) -> None:
     assert [0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0] == time.slept
 
 
-def test_items_that_stay_unprocessed_are_throttling(time: FakeTime) -> None:
+def test_items_that_stay_unprocessed_are_a_throttling_error(time: FakeTime) -> None:
     client: Any = boto3.client("dynamodb")
     with Stubber(client) as stub:
         for _ in range(8):
@@ -451,7 +451,7 @@ def test_items_that_stay_unprocessed_are_throttling(time: FakeTime) -> None:
 UNDO = make_task(is_undo=True, planned_at=LATER_PLAN)
 
 
-def test_an_undo_ends_what_we_wrote_the_contested_count_and_the_time_in_sync(
+def test_an_undo_clears_the_last_write_the_contested_count_and_the_time_in_sync(
     states: AccountStatesTable,
 ) -> None:
     record(states, {BILLING: ContactResult(Status.UPDATED, write=WRITE, contested=2)})
@@ -472,7 +472,7 @@ def test_an_undo_ends_what_we_wrote_the_contested_count_and_the_time_in_sync(
 
 
 @pytest.mark.parametrize(("is_refused", "is_kept"), [(True, False), (False, True)])
-def test_an_undo_that_was_refused_put_nothing_back(
+def test_a_refused_undo_has_restored_nothing(
     states: AccountStatesTable, *, is_refused: bool, is_kept: bool
 ) -> None:
     states.intend(UNDO, {BILLING: WRITE})
@@ -481,7 +481,7 @@ def test_an_undo_that_was_refused_put_nothing_back(
     assert is_kept == (known(states).undoing is not None)
 
 
-def test_the_next_write_ends_what_was_put_back(states: AccountStatesTable) -> None:
+def test_the_next_write_clears_the_record_of_the_undo(states: AccountStatesTable) -> None:
     record(states, {BILLING: ContactResult(Status.UPDATED, write=WRITE)}, UNDO)
     states.intend(UNDO, {BILLING: WRITE})
     record(states, {BILLING: UPDATED}, make_task(planned_at=LATER_PLAN))

@@ -1,4 +1,4 @@
-"""Clients made one way; refusals become errors by our name, without what was sent."""
+"""All clients have the same settings; refusals become named errors without the request."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def client_error(
 def test_a_client_has_explicit_retries_and_timeouts(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the defaults are where it runs."""
+    """They do not depend on the environment's defaults."""
     monkeypatch.setenv("AWS_RETRY_MODE", "legacy")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "9")
     config = client(service).meta.config
@@ -82,7 +82,7 @@ def test_a_client_has_explicit_retries_and_timeouts(
         (NoCredentialsError(), ServiceUnavailableError),
     ],
 )
-def test_a_refusal_gets_our_name_and_never_repeats_what_was_sent(
+def test_a_refusal_becomes_a_named_error_without_the_request(
     error: ClientError | BotoCoreError, expected: type[SyncError]
 ) -> None:
     with pytest.raises(expected) as caught, named_errors("doing something"):
@@ -113,12 +113,12 @@ def test_only_the_account_api_refuses_contacts(operation: str, expected: type[Sy
     assert type(caught.value) is expected
 
 
-def test_a_denied_call_comes_with_its_remedy() -> None:
+def test_the_error_of_a_denied_call_names_the_remedy() -> None:
     with pytest.raises(AccessDeniedError, match="Check trusted access"), named_errors("x"):
         raise client_error("AccessDeniedException")
 
 
-def test_refused_fields_are_named_each_once() -> None:
+def test_refused_fields_are_named_once_each() -> None:
     fields = [
         {"name": "PhoneNumber", "message": SECRET_VALUES[1]},
         {"name": "Name", "message": SECRET_VALUES[0]},
@@ -143,17 +143,17 @@ WAITED = "wait for PutAlternateContact"
 
 
 class CountingPacer(Pacer):
-    """Keeps what happened."""
+    """Records waits and refusals."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
 
     def wait(self, operation: str) -> None:
-        """Keep that a call waited."""
+        """Record a wait."""
         self.seen.append(f"wait for {operation}")
 
     def refused(self, operation: str) -> None:
-        """Keep that a call was refused."""
+        """Record a refusal."""
         self.seen.append(f"{operation} refused")
 
 
@@ -167,7 +167,7 @@ class CountingPacer(Pacer):
         ("drop_connection", [WAITED, WAITED]),
     ],
 )
-def test_every_attempt_waits_and_reports_that_it_was_refused(
+def test_every_attempt_waits_and_reports_its_refusal(
     fault: str | None,
     seen: list[str],
     organization: OrganizationClient,

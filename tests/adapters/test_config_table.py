@@ -1,4 +1,4 @@
-"""The configuration is read from its table, anew each time."""
+"""The configuration is read from its table each time."""
 
 from typing import Any
 

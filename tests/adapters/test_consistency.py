@@ -1,4 +1,4 @@
-"""What decides about writes is never read from a table's stale copy."""
+"""Reads that decide about writes are strongly consistent."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +38,7 @@ def test_items_are_read_strongly_consistent(
     asked: list[dict[str, Any]] = []
 
     def note(params: dict[str, Any], **_: Any) -> None:
-        if "IndexName" not in params:  # an index is never consistent; what it finds is read again
+        if "IndexName" not in params:  # an index has no consistent reads; its items are read again
             asked.append(params.get("RequestItems", {}).get(STATE_TABLE, params))
 
     client: Any = boto3.client("dynamodb")

@@ -1,4 +1,4 @@
-"""Which contact each account gets, for every case of the table, with and without paths."""
+"""The contacts that each account gets, in all cases of overrides, with and without Paths."""
 
 import random
 from collections.abc import Callable
@@ -36,7 +36,7 @@ Make = Callable[[str], Any]
 def given_contacts(
     organization: Organization, scope: Scope, types: tuple[ContactType, ...] = TYPES
 ) -> dict[str, ContactSet]:
-    """Return what the accounts get that a run of the scope would list."""
+    """Return the contacts of the accounts that a run of the scope would list."""
     accounts = list(organization.accounts())
     check_overrides(accounts, scope.overrides.units, organization.missing_units)
     sets = RunSets(scope, types, organization.depths)
@@ -48,13 +48,13 @@ def given_contacts(
 @pytest.mark.rule(11)
 @pytest.mark.parametrize("without_paths", ["none", "some", "all"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_each_account_gets_what_the_most_specific_rule_says(
+def test_each_account_gets_the_contact_of_its_most_specific_rule(
     case: Case, without_paths: str, organization: OrganizationClient, client_of: Make
 ) -> None:
     for step in range(len(case.steps)):
         accounts = case.accounts(step)
         ids = [one["id"] for one in accounts]
-        some = random.Random(case.number).sample(ids, 2)  # noqa: S311 - to be repeatable
+        some = random.Random(case.number).sample(ids, 2)  # noqa: S311 - repeatable, not for security
         omitted = {"none": [], "some": some, "all": ids}[without_paths]
         organization.reset(
             make_world(*accounts, organizational_units=case.units(), omit_paths=omitted)
@@ -100,7 +100,7 @@ def test_the_time_of_a_run_follows_from_what_each_account_gets() -> None:
     assert pytest.approx(0.5) == sets.seconds
 
 
-def test_an_account_with_nothing_to_sync_is_skipped_and_says_why() -> None:
+def test_an_account_with_nothing_to_sync_is_skipped_with_a_reason() -> None:
     overrides = Overrides({MEMBER: {SECURITY: "own"}, OTHER: {SECURITY: "payments"}})
     scope = make_scope(overrides=overrides, left_out={SECURITY: "not set"})
     sets = RunSets(scope, [SECURITY], lambda *_: {})
@@ -109,7 +109,7 @@ def test_an_account_with_nothing_to_sync_is_skipped_and_says_why() -> None:
     ]
 
 
-def test_a_type_of_which_nobody_gets_the_sources_is_unused() -> None:
+def test_a_type_whose_source_contact_no_account_gets_is_unused() -> None:
     overrides = Overrides({MEMBER: {SECURITY: "own"}})
     sets = RunSets(
         make_scope(overrides=overrides, left_out={SECURITY: "x"}), [BILLING], lambda *_: {}
@@ -121,7 +121,7 @@ def test_a_type_of_which_nobody_gets_the_sources_is_unused() -> None:
 
 
 @pytest.mark.rule(4)
-def test_a_run_in_which_everyone_gets_an_invalid_contact_is_an_error() -> None:
+def test_a_run_in_which_every_account_gets_an_invalid_contact_is_an_error() -> None:
     scope = make_scope(left_out={SECURITY: f"{INVALID}security.Name is not set", BILLING: "no"})
     sets = RunSets(scope, [SECURITY], lambda *_: {})
     sets.check_any({})
@@ -130,7 +130,7 @@ def test_a_run_in_which_everyone_gets_an_invalid_contact_is_an_error() -> None:
         sets.check_any({LEFT_OUT: 1})
 
 
-def test_units_at_equal_depth_by_two_paths_are_of_equal_rank() -> None:
+def test_units_at_equal_depth_on_two_paths_have_equal_rank() -> None:
     overrides = Overrides(units={UNIT: {SECURITY: "own"}, OTHER_UNIT: {SECURITY: "payments"}})
     paths = tuple(f"o-exampleorg1/r-exam/{unit}/{MEMBER}/" for unit in (UNIT, OTHER_UNIT))
     account = Account(MEMBER, "ACTIVE", paths)
@@ -140,7 +140,7 @@ def test_units_at_equal_depth_by_two_paths_are_of_equal_rank() -> None:
 
 
 @pytest.mark.rule(4)
-def test_a_rule_of_a_unit_that_does_not_exist_is_refused_by_name(
+def test_an_override_for_an_unknown_unit_is_refused_and_names_it(
     organization: OrganizationClient, client_of: Make
 ) -> None:
     organization.reset(make_world({"id": MEMBER, "parent": INNER_UNIT}))

@@ -20,6 +20,6 @@ def test_the_key_is_read_from_its_secret(secrets: Any) -> None:
     assert b"the key itself" == load_digest_key(secrets, SECRET)
 
 
-def test_a_secret_that_is_not_there_is_an_error(secrets: Any) -> None:
+def test_a_missing_secret_is_an_error(secrets: Any) -> None:
     with pytest.raises(ApiRefusedError, match="read the digest key"):
         load_digest_key(secrets, "nowhere")

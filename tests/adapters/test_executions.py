@@ -1,4 +1,4 @@
-"""Executions of this machine: alive or dead, how they ended, and whether they were dry."""
+"""Executions of this machine: alive or dead, how they ended, and whether they were dry runs."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -50,13 +50,13 @@ def refused(code: str) -> Execution:
         ("ABORTED", False),
     ],
 )
-def test_alive_is_running_or_about_to_be(status: str, *, is_alive: bool) -> None:
+def test_an_execution_that_runs_or_is_about_to_is_alive(status: str, *, is_alive: bool) -> None:
     execution = describe(status=status)
     assert (status, is_alive) == (execution.status, execution.is_alive)
 
 
 @pytest.mark.parametrize("hours", [0, 2, -8])
-def test_the_start_is_written_as_the_state_machine_has_it(hours: int) -> None:
+def test_the_start_time_has_the_format_of_the_state_machine(hours: int) -> None:
     started = STARTED.astimezone(timezone(timedelta(hours=hours)))
     assert "2026-01-05T10:00:00.123Z" == describe(startDate=started).started_at
 
@@ -67,7 +67,7 @@ def test_an_execution_that_ended_has_its_error() -> None:
     assert describe().error is None
 
 
-def test_a_redrive_is_known_by_its_time() -> None:
+def test_a_redrive_is_recognized_by_its_time() -> None:
     redriven = describe(redriveDate=STARTED, redriveCount=1, redriveStatus="NOT_REDRIVABLE")
     assert STARTED == redriven.redriven_at
     assert describe().redriven_at is None
@@ -81,16 +81,16 @@ def test_a_redrive_is_known_by_its_time() -> None:
         ({}, False),
         ([], False),
         ("dry_run", False),
-        # Refused for its type, but certainly not meant to write.
+        # Refused for its type, but certainly not intended to write.
         ({"dry_run": "yes"}, True),
     ],
 )
-def test_a_dry_run_is_known_by_its_input(execution_input: Any, *, is_dry_run: bool) -> None:
+def test_a_dry_run_is_recognized_by_its_input(execution_input: Any, *, is_dry_run: bool) -> None:
     assert is_dry_run == describe(input=json.dumps(execution_input)).is_dry_run
 
 
-def test_an_execution_that_the_service_does_not_know_is_neither_alive_nor_dry() -> None:
-    """Whether it is dead depends on its age: the answers are eventually consistent."""
+def test_an_unknown_execution_is_neither_alive_nor_dry() -> None:
+    """Whether it is dead depends on its age: DescribeExecution is eventually consistent."""
     execution = refused("ExecutionDoesNotExist")
     assert ("UNKNOWN", None, False, False) == (
         execution.status,

@@ -1,4 +1,4 @@
-"""The lock and its queue: every change of the lock is conditional, the queue loses nothing."""
+"""The lock and its queue: every change of the lock is conditional, and no request is lost."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from support.moto_stack import STATE_TABLE
 LATER = NOW + timedelta(minutes=2)
 HELD = {"billing": "1:digest", "configuration": "digest"}
 REQUEST = RunRequest(account_ids=[MEMBER], reasons=["why"])
-# What version 1 queued: `settle`, `only_if_changed` and `must_exist` are gone.
+# A request queued by version 1; `settle`, `only_if_changed` and `must_exist` no longer exist.
 PENDING = {"account_ids": [OTHER], "settle": True, "must_exist": False}
 
 
@@ -29,7 +29,7 @@ def lock(state_table: Any) -> LockTable:
 
 @pytest.fixture
 def put(state_table: Any) -> Callable[..., None]:
-    """Put the lock item as somebody else does."""
+    """Put the lock item directly."""
 
     def make(**values: Any) -> None:
         state_table.put_item(TableName=STATE_TABLE, Item=to_item({**keys.LOCK, **values}))
@@ -72,7 +72,7 @@ def test_a_lock_is_read_as_it_was_written(lock: LockTable) -> None:
         {"since": "2026-01-05T10:00:00", "held": "billing"},
     ],
 )
-def test_what_another_release_wrote_otherwise_is_ignored(
+def test_values_in_another_releases_format_are_ignored(
     foreign: dict[str, Any], lock: LockTable, put: Callable[..., None]
 ) -> None:
     put(holder="run-1", planned_at=PLANNED_AT, **foreign)
@@ -83,20 +83,20 @@ def test_what_another_release_wrote_otherwise_is_ignored(
 
 
 @pytest.mark.rule(7)
-def test_a_free_lock_is_taken_and_stays_free_of_others(lock: LockTable) -> None:
+def test_a_lock_that_is_taken_cannot_be_taken_by_another_run(lock: LockTable) -> None:
     assert lock.take("run-1", NOW)
     assert not lock.take("run-2", LATER)
     assert ("run-1", NOW) == (lock.read().holder, lock.read().since)
 
 
 @pytest.mark.rule(15)
-def test_taking_it_again_is_harmless_and_keeps_the_time(lock: LockTable) -> None:
+def test_the_holder_can_take_the_lock_again_and_keeps_its_time(lock: LockTable) -> None:
     assert lock.take("run-1", NOW)
     assert lock.take("run-1", LATER)
     assert NOW == lock.read().since
 
 
-def test_a_taken_lock_keeps_what_the_runs_before_left(
+def test_taking_the_lock_keeps_the_values_of_earlier_runs(
     lock: LockTable, put: Callable[..., None], item: Callable[[], dict[str, Any]]
 ) -> None:
     left = {
@@ -120,7 +120,7 @@ def test_a_plan_whose_answer_was_lost_is_recorded_again(lock: LockTable) -> None
     assert lock.record_plan("run-1", PLANNED_AT, HELD)
 
 
-def test_the_end_of_a_run_sets_what_is_held_and_removes_what_version_1_queued(
+def test_the_end_of_a_run_sets_held_and_removes_the_request_of_version_1(
     lock: LockTable, put: Callable[..., None]
 ) -> None:
     put(holder="run-1", planned_at=PLANNED_AT, held={}, pending=PENDING)
@@ -129,7 +129,7 @@ def test_the_end_of_a_run_sets_what_is_held_and_removes_what_version_1_queued(
     assert Lock("run-1", planned_at=PLANNED_AT, held=HELD) == lock.read()
 
 
-def test_what_version_1_queued_can_be_forgotten(lock: LockTable, put: Callable[..., None]) -> None:
+def test_the_request_of_version_1_can_be_removed(lock: LockTable, put: Callable[..., None]) -> None:
     put(holder="run-1", planned_at=PLANNED_AT, held=HELD, pending=PENDING)
     for _ in range(2):
         assert lock.forget_pending("run-1")
@@ -164,7 +164,7 @@ FORGET: Change = lambda lock: lock.forget_pending("run-1")  # noqa: E731
         (FORGET, {"holder": "run-2", "pending": PENDING}),
     ],
 )
-def test_nobody_changes_the_lock_of_another_or_of_another_plan(
+def test_only_the_holder_with_its_current_plan_changes_the_lock(
     change: Change,
     found: dict[str, Any],
     lock: LockTable,
@@ -192,7 +192,7 @@ def queued(name: str, at: datetime = NOW, request: RunRequest = REQUEST) -> Queu
     return QueuedRequest(name, STARTED_AT, at, request)
 
 
-def test_requests_come_back_as_they_were_queued_the_oldest_first(lock: LockTable) -> None:
+def test_requests_are_read_unchanged_oldest_first(lock: LockTable) -> None:
     late, early, full = queued("a", LATER), queued("c"), queued("b", request=RunRequest())
     for one in (late, early, full):
         lock.queue(one)
@@ -249,7 +249,7 @@ def test_a_queued_undo_names_the_dead_run_that_it_continues(lock: LockTable) -> 
         {"request": {"unheard_of": True}, "priority": "high"},
     ],
 )
-def test_a_request_that_cannot_be_read_asks_for_everything_and_can_be_removed(
+def test_an_unreadable_request_means_a_full_run_and_can_be_removed(
     stored: dict[str, Any], lock: LockTable, state_table: Any
 ) -> None:
     item = to_item({**keys.queued("run-1"), **stored})
@@ -262,7 +262,7 @@ def test_a_request_that_cannot_be_read_asks_for_everything_and_can_be_removed(
 
 
 @pytest.mark.rule(7)
-def test_a_request_or_what_version_1_queued_waits_for_a_run(
+def test_a_request_of_either_version_counts_as_queued(
     lock: LockTable, put: Callable[..., None]
 ) -> None:
     assert not lock.has_queued()

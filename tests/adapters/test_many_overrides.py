@@ -1,4 +1,4 @@
-"""Many overrides in a large organization: what they add to listing it."""
+"""Many overrides add little to listing a large organization."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from standin.organization import OrganizationClient
 from support.builders import make_config, make_scope, make_world
 
 ACCOUNTS, UNITS, RULES = 10_000, 200, 500
-# Of the time that listing takes without overrides.
+# A fraction of the listing's time without overrides.
 MOST_ADDED = 0.1
 
 
@@ -30,7 +30,7 @@ def test_500_rules_add_little_to_listing_10_000_accounts(
     organization.reset(
         make_world(
             *({"id": one, "parent": units[n % UNITS]} for n, one in enumerate(ids)),
-            # Ten branches, each of which goes down by twenty.
+            # Ten branches, each 20 levels deep.
             organizational_units=[
                 {"id": one, "name": one, "parent": units[n - 10] if n >= 10 else "r-exam"}
                 for n, one in enumerate(units)

@@ -1,4 +1,4 @@
-"""The organization, against the strict stand-in: empty pages, State alone, no Paths."""
+"""The organization, against the strict stand-in: empty pages, State without Status, no Paths."""
 
 from collections.abc import Callable
 from typing import Any
@@ -73,7 +73,7 @@ def test_an_organization_that_can_be_synced_passes(listing: Listing) -> None:
         ),
     ],
 )
-def test_what_keeps_members_from_being_written_is_an_error_with_the_remedy(
+def test_a_setting_that_prevents_writes_is_an_error_with_the_remedy(
     settings: dict[str, Any], error: type[SyncError], remedy: str, listing: Listing
 ) -> None:
     with pytest.raises(error, match=remedy):
@@ -132,7 +132,7 @@ def test_an_account_has_its_state_and_its_paths(listing: Listing) -> None:
         ({}, "UNKNOWN"),
     ],
 )
-def test_state_wins_over_status_and_neither_is_not_active(
+def test_state_takes_precedence_over_status_and_neither_means_inactive(
     described: dict[str, str], state: str
 ) -> None:
     client: Any = boto3.client("organizations")
@@ -152,7 +152,7 @@ def test_a_refusal_on_a_later_page_is_never_a_shorter_list(
         list(accounts)
 
 
-def test_an_account_that_is_not_in_the_organization_is_no_error(listing: Listing) -> None:
+def test_an_account_outside_the_organization_is_not_an_error(listing: Listing) -> None:
     assert Account(STRANGER, "not in the organization") == listing(MEMBER).account(STRANGER)
 
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_looked_up_is_not_taken_for_missing(
         ([MEMBER, STRANGER, OTHER, THIRD], [STRANGER, THIRD]),
     ],
 )
-def test_missing_accounts_are_those_that_the_organization_does_not_have(
+def test_missing_accounts_are_those_outside_the_organization(
     accounts: list[str], missing: list[str], listing: Listing
 ) -> None:
     assert missing == listing(MEMBER, {"id": OTHER, "state": "SUSPENDED"}).missing_accounts(
@@ -242,7 +242,7 @@ def test_an_account_under_an_excluded_unit_is_never_selected(
 
 
 @pytest.mark.rule(11)
-def test_units_are_listed_only_where_an_account_lacks_its_paths_and_only_once(
+def test_units_are_listed_once_and_only_if_an_account_lacks_paths(
     listing: Listing, organization: OrganizationClient
 ) -> None:
     listed = listing(*ACCOUNTS)
@@ -257,7 +257,7 @@ def test_units_are_listed_only_where_an_account_lacks_its_paths_and_only_once(
 
 @pytest.mark.rule(11)
 @pytest.mark.parametrize("operation", ["ListAccountsForParent", "ListOrganizationalUnitsForParent"])
-def test_a_unit_that_cannot_be_listed_is_an_error_and_never_no_exclusion(
+def test_a_unit_that_cannot_be_listed_is_an_error_and_never_ignored(
     operation: str, listing: Listing, organization: OrganizationClient
 ) -> None:
     listed = listing(*ACCOUNTS, omit_paths=[MEMBER])
@@ -267,7 +267,7 @@ def test_a_unit_that_cannot_be_listed_is_an_error_and_never_no_exclusion(
         select_accounts(listed.accounts(), scope, listed.in_units)
 
 
-def test_a_unit_that_vanished_since_it_was_checked_is_an_error(listing: Listing) -> None:
+def test_a_unit_deleted_after_its_check_is_an_error(listing: Listing) -> None:
     listed = listing(*ACCOUNTS, omit_paths=[MEMBER])
     scope = make_scope(excluded_organizational_units=[MISSING_UNIT])
     with pytest.raises(ApiRefusedError, match="ParentNotFoundException"):

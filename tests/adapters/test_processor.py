@@ -1,4 +1,4 @@
-"""What a processor keeps between accounts: its source, a lost lock, and the calls refused."""
+"""What a processor keeps between accounts: the source, a lost lock, and refused calls."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -43,7 +43,7 @@ class Setting:
         self.store(SOURCE_KEY, BILLING)
 
     def store(self, key: str, *types: ContactType) -> None:
-        """Store what a run of these types has for its processors."""
+        """Store the source and the contact sets of a run of these types."""
         self.bucket.store_source(key, make_source(types))
         self.bucket.store_sets(beside(key, SETS), [same_for_all(types)])
 
@@ -85,7 +85,7 @@ def test_only_types_of_both_the_run_and_the_processor_are_synced(setting: Settin
     assert [f"GetAlternateContact {MEMBER}", f"PutAlternateContact {MEMBER}"] == setting.calls
 
 
-def test_a_processor_with_nothing_to_do_asks_nobody_not_even_for_the_lock(
+def test_a_processor_with_nothing_to_do_makes_no_call(
     setting: Setting,
 ) -> None:
     setting.store(LATER, ContactType.PRIMARY)
@@ -93,7 +93,7 @@ def test_a_processor_with_nothing_to_do_asks_nobody_not_even_for_the_lock(
     assert [] == setting.calls
 
 
-def test_a_runs_source_is_loaded_once_and_the_next_runs_anew(setting: Setting) -> None:
+def test_the_source_is_loaded_once_per_run(setting: Setting) -> None:
     assert UPDATED_DIGIT == setting.handle()
     setting.bucket.delete(SOURCE_KEY)
     assert UPDATED_DIGIT == setting.handle(OTHER)
@@ -101,7 +101,7 @@ def test_a_runs_source_is_loaded_once_and_the_next_runs_anew(setting: Setting) -
         setting.handle_later()
 
 
-def test_a_run_that_lost_its_lock_costs_no_further_call_and_the_next_one_works(
+def test_a_run_that_lost_its_lock_makes_no_more_calls_and_the_next_run_works(
     setting: Setting,
 ) -> None:
     setting.hold("run-2", LATER_PLAN)
@@ -122,7 +122,7 @@ def test_an_account_that_denies_access_is_looked_up(setting: Setting) -> None:
 def test_every_refused_call_is_counted_once(
     times: int, refused: list[int], setting: Setting, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Those that the client repeats by itself, and those that it gives up on."""
+    """Both those that the client retries, and those on which it gives up."""
     if times:
         setting.organization.add_fault(
             {

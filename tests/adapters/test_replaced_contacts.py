@@ -1,4 +1,4 @@
-"""What a run replaced: stored once, under the run, the account and the contact type."""
+"""Replaced contacts: each is stored once, by run, account and contact type."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ def stored(bucket: Any) -> Any:
     return json.loads(bucket.get_object(Bucket=BUCKET, Key=KEY)["Body"].read())
 
 
-def test_an_object_has_the_contact_and_the_digest_of_what_is_written(
+def test_an_object_has_the_contact_and_the_digest_of_the_new_one(
     replaced: ReplacedContactsBucket, bucket: Any
 ) -> None:
     replaced.store(SYNC_ID, MEMBER, BILLING, REPLACED)
@@ -50,7 +50,7 @@ def test_a_repeated_attempt_does_not_hide_the_original(
         ("ConditionalRequestConflict", 409, ApiRefusedError),
     ],
 )
-def test_a_refusal_is_named_without_the_contact(
+def test_the_error_of_a_refusal_omits_the_contact(
     code: str, status: int, error: type[SyncError]
 ) -> None:
     client: Any = boto3.client("s3")
@@ -68,20 +68,20 @@ def test_a_refusal_is_named_without_the_contact(
     assert not any(value in str(caught.value) for value in ALTERNATE_FIELDS.values())
 
 
-def test_nothing_is_stored_where_that_is_switched_off(bucket: Any) -> None:
+def test_nothing_is_stored_if_storing_is_disabled(bucket: Any) -> None:
     ReplacedContactsBucket(bucket, BUCKET, keeps=False).store(SYNC_ID, MEMBER, BILLING, REPLACED)
     assert 0 == bucket.list_objects_v2(Bucket=BUCKET)["KeyCount"]
 
 
 @pytest.mark.parametrize("contact", [make_contact(), None])
-def test_what_was_replaced_comes_back_the_same(
+def test_a_replaced_contact_is_read_unchanged(
     contact: Contact | None, replaced: ReplacedContactsBucket
 ) -> None:
     replaced.store(SYNC_ID, MEMBER, BILLING, Replaced(contact, "1:new"))
     assert Replaced(contact, "1:new") == replaced.load(SYNC_ID, MEMBER, BILLING)
 
 
-def test_what_a_run_replaced_is_found_without_that_of_others(
+def test_only_contacts_that_the_run_replaced_are_found(
     replaced: ReplacedContactsBucket,
 ) -> None:
     for sync_id, account_id, name in (
@@ -94,11 +94,10 @@ def test_what_a_run_replaced_is_found_without_that_of_others(
     assert [] == list(replaced.of_run("run"))
 
 
-def test_what_has_expired_is_named(replaced: ReplacedContactsBucket, bucket: Any) -> None:
-    """No account denied it: S3 says so of a missing object to a role that may not list.
-
-    (aws-facts.md §8, S3; moto answers NoSuchKey to everybody.)
-    """
+def test_the_error_of_an_expired_contact_says_so(
+    replaced: ReplacedContactsBucket, bucket: Any
+) -> None:
+    """S3 denies access to a missing object if the role may not list; moto returns NoSuchKey."""
     with Stubber(bucket) as stub:
         stub.add_client_error("get_object", "AccessDenied", http_status_code=403)
         with pytest.raises(ApiRefusedError, match=f"load {KEY}: AccessDenied: it has expired"):

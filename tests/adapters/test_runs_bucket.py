@@ -18,7 +18,7 @@ def runs(bucket: Any) -> RunsBucket:
     return RunsBucket(bucket, BUCKET)
 
 
-def test_a_repeated_plan_has_other_objects() -> None:
+def test_a_repeated_plan_has_new_objects() -> None:
     keys = {object_key("run-1", at, "source") for at in ("10:00", "10:01")}
     assert {"runs/run-1/10:00/source.json", "runs/run-1/10:01/source.json"} == keys
 
@@ -35,12 +35,12 @@ def test_a_repeated_plan_has_other_objects() -> None:
         ),
     ],
 )
-def test_a_scope_comes_back_the_same(scope: Scope, runs: RunsBucket) -> None:
+def test_a_scope_is_read_unchanged(scope: Scope, runs: RunsBucket) -> None:
     runs.store_scope("scope.json", scope)
     assert scope == runs.load_scope("scope.json")
 
 
-def test_a_source_comes_back_the_same(runs: RunsBucket) -> None:
+def test_a_source_is_read_unchanged(runs: RunsBucket) -> None:
     source = make_source(
         [ContactType.PRIMARY, ContactType.SECURITY], insisted=[OTHER, MEMBER], security=None
     )
@@ -50,9 +50,7 @@ def test_a_source_comes_back_the_same(runs: RunsBucket) -> None:
     assert source == runs.load_source("source.json")
 
 
-def test_a_manifest_is_an_array_of_what_the_map_gives_to_children(
-    runs: RunsBucket, bucket: Any
-) -> None:
+def test_a_manifest_is_an_array_of_the_childrens_inputs(runs: RunsBucket, bucket: Any) -> None:
     accounts = [ListedAccount(OTHER, 1), ListedAccount(MEMBER, 0)]
     runs.store_manifest("manifest.json", accounts)
     assert accounts == runs.load_manifest("manifest.json")
@@ -60,7 +58,7 @@ def test_a_manifest_is_an_array_of_what_the_map_gives_to_children(
     assert {"account_id": OTHER, "contact_set": 1} == json.loads(body)[0]
 
 
-def test_contact_sets_come_back_the_same_and_lie_beside_the_source(runs: RunsBucket) -> None:
+def test_contact_sets_are_read_unchanged_and_stored_beside_the_source(runs: RunsBucket) -> None:
     sets = [{ContactType.BILLING: "source", ContactType.SECURITY: "own"}, {}]
     key = beside(object_key("run-1", "10:00", SOURCE), SETS)
     assert object_key("run-1", "10:00", SETS) == key

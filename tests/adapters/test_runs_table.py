@@ -1,4 +1,4 @@
-"""The runs' items: updated piece by piece, found by name, and ended once."""
+"""The runs' items: updated incrementally, found by name, and ended once."""
 
 from typing import Any
 
@@ -36,12 +36,12 @@ def put_account(client: Any, account_id: str, status: str, sync_id: str = SYNC_I
     client.put_item(TableName=STATE_TABLE, Item=to_item(item))
 
 
-def test_a_run_that_is_not_there_is_empty(runs: RunsTable) -> None:
+def test_a_missing_run_is_empty(runs: RunsTable) -> None:
     assert {} == runs.read(STARTED_AT, SYNC_ID)
     assert runs.find(SYNC_ID) is None
 
 
-def test_a_run_is_updated_piece_by_piece(runs: RunsTable) -> None:
+def test_a_run_is_updated_incrementally(runs: RunsTable) -> None:
     runs.update(STARTED_AT, SYNC_ID, {"planned_at": "now", "failed": 2})
     runs.update(STARTED_AT, SYNC_ID, {"failed": 0, "error": None})
     expected = {**COMMON, "planned_at": "now", "failed": 0, "error": None}
@@ -57,19 +57,19 @@ def test_a_run_is_found_by_its_name_alone(runs: RunsTable, state_table: Any) -> 
     assert (SYNC_ID, 2) == (found["sync_id"], found["failed"])
 
 
-def test_how_a_run_ended_is_recorded_once(runs: RunsTable) -> None:
+def test_the_end_of_a_run_is_recorded_once(runs: RunsTable) -> None:
     runs.update(STARTED_AT, SYNC_ID, {"failed": 0})
     assert runs.record_end(STARTED_AT, SYNC_ID, ENDED)
     assert not runs.record_end(STARTED_AT, SYNC_ID, {**ENDED, "status": "failure"})
     assert {**COMMON, "failed": 0, **ENDED} == runs.read(STARTED_AT, SYNC_ID)
 
 
-def test_how_a_run_ended_is_recorded_even_if_it_had_no_item(runs: RunsTable) -> None:
+def test_the_end_of_a_run_without_an_item_is_recorded(runs: RunsTable) -> None:
     assert runs.record_end(STARTED_AT, SYNC_ID, ENDED)
     assert {**COMMON, **ENDED} == runs.find(SYNC_ID)
 
 
-def test_failed_accounts_are_those_of_the_run_alone_over_all_pages(
+def test_failed_accounts_of_only_this_run_are_read_from_all_pages(
     runs: RunsTable, state_table: Any
 ) -> None:
     ids = [str(100_000_000_000 + n) for n in range(80)]
@@ -91,7 +91,7 @@ def test_failed_accounts_are_those_of_the_run_alone_over_all_pages(
         ("update_item", lambda runs: runs.record_end(STARTED_AT, SYNC_ID, ENDED)),
     ],
 )
-def test_a_refused_call_is_an_error_and_never_an_empty_answer(operation: str, use: Any) -> None:
+def test_a_refused_call_is_an_error_and_never_an_empty_result(operation: str, use: Any) -> None:
     client: Any = boto3.client("dynamodb")
     with Stubber(client) as stub:
         stub.add_client_error(operation, "ThrottlingException")

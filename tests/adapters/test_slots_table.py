@@ -1,4 +1,4 @@
-"""State table: time slots that all processes take from one place."""
+"""Time slots in the state table, shared by all processes."""
 
 from typing import Any
 
@@ -31,20 +31,22 @@ def processes(state_table: Any) -> list[SlotsTable]:
     return [SlotsTable(state_table, STATE_TABLE, QUOTAS) for _ in range(3)]
 
 
-def test_processes_take_one_slot_after_the_other(processes: list[SlotsTable]) -> None:
+def test_processes_take_consecutive_slots(processes: list[SlotsTable]) -> None:
     taken = [slot for _ in range(10) for one in processes for slot in one.take(GET, 1)]
     first = pacing.now() - UNUSED
     assert [first + n * SECOND // 10 for n in range(30)] == taken
 
 
-def test_slots_are_taken_by_operation_and_several_at_once(processes: list[SlotsTable]) -> None:
+def test_each_operation_has_its_slots_and_several_can_be_taken_at_once(
+    processes: list[SlotsTable],
+) -> None:
     first = pacing.now() - UNUSED
     idle, following = processes[0].take(GET, 5), processes[1].take(GET, 5)
     assert [first + n * SECOND // 10 for n in range(10)] == [*idle, *following]
     assert [pacing.now() - 5 * SECOND // 5] == [*processes[0].take("PutAlternateContact", 1)]
 
 
-def test_an_idle_time_saves_no_more_than_the_burst(
+def test_idle_time_saves_no_more_than_the_burst(
     processes: list[SlotsTable], time: FakeTime
 ) -> None:
     for pause in (60, 0.05, 3600, 0.05):
@@ -55,7 +57,7 @@ def test_an_idle_time_saves_no_more_than_the_burst(
 
 
 @pytest.mark.parametrize("ahead", [-1, 1])
-def test_a_slot_of_a_wrong_clock_is_not_waited_for(
+def test_a_slot_of_a_wrong_clock_is_ignored(
     ahead: int, processes: list[SlotsTable], state_table: Any
 ) -> None:
     wrong = pacing.now() + ahead * 2 * MAX_AHEAD
@@ -65,14 +67,14 @@ def test_a_slot_of_a_wrong_clock_is_not_waited_for(
 
 
 @pytest.mark.rule(19)
-def test_slots_are_never_given_away_twice_however_many_are_waited_for(
+def test_no_slot_is_taken_twice_however_many_are_taken(
     processes: list[SlotsTable],
 ) -> None:
     taken = [slot for _ in range(2) for one in processes for slot in one.take(GET, 1000)]
     assert taken == [*range(taken[0], taken[0] + 600 * SECOND, SECOND // 10)]
 
 
-def test_another_process_may_be_faster_each_time(state_table: Any) -> None:
+def test_losing_every_attempt_to_other_processes_is_a_throttling_error(state_table: Any) -> None:
     slots = SlotsTable(state_table, STATE_TABLE, QUOTAS)
     with Stubber(state_table) as stubber:
         for _ in range(ATTEMPTS):
@@ -81,7 +83,7 @@ def test_another_process_may_be_faster_each_time(state_table: Any) -> None:
             slots.take(GET, 1)
 
 
-def test_a_refusal_has_its_name(state_table: Any) -> None:
+def test_a_refusal_of_the_table_becomes_a_named_error(state_table: Any) -> None:
     slots = SlotsTable(state_table, STATE_TABLE, QUOTAS)
     with Stubber(state_table) as stubber:
         stubber.add_client_error("update_item", "AccessDeniedException", http_status_code=400)
