@@ -1,4 +1,4 @@
-"""The functions as Lambda loads them: moto behind them, and the strict stand-in for accounts."""
+"""The functions as Lambda loads them, with moto, and the strict stand-in for accounts."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def _server() -> Iterator[OrganizationServer]:
 
 @pytest.fixture(scope="module")
 def _cloud(_server: OrganizationServer) -> Iterator[Cloud]:
-    """Make clients and tables once per file: they take longer than the tests."""
+    """Create clients and tables once per file: this takes longer than the tests."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         patch.setenv("AWS_ENDPOINT_URL_ACCOUNT", _server.url)
         patch.setenv("AWS_ENDPOINT_URL_ORGANIZATIONS", _server.url)

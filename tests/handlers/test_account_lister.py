@@ -1,4 +1,4 @@
-"""account-lister: the accounts of a run are listed, or one account is looked up."""
+"""account-lister: lists the accounts of a run, or looks up one account."""
 
 from typing import Any
 
@@ -113,7 +113,7 @@ def test_a_repeated_attempt_keeps_the_sets_that_children_may_have_read(cloud: Cl
 
 
 @pytest.mark.rule(11)
-def test_each_listing_sees_where_accounts_are_now(cloud: Cloud) -> None:
+def test_each_listing_uses_the_current_units_of_accounts(cloud: Cloud) -> None:
     world = make_world(*ACCOUNTS, omit_paths=[MEMBER, OTHER, THIRD])
     cloud.organization.reset(world)
     lists(cloud, organizational_units=[OTHER_UNIT])
@@ -134,7 +134,7 @@ def check(cloud: Cloud, account_id: str = MEMBER) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("state", ["ACTIVE", "SUSPENDED", "PENDING_CLOSURE", "CLOSED"])
-def test_an_account_in_a_lasting_state_is_not_waited_for(state: str, cloud: Cloud) -> None:
+def test_an_account_in_a_permanent_state_counts_as_ready(state: str, cloud: Cloud) -> None:
     cloud.organization.reset(make_world({"id": MEMBER, "state": state}))
     assert {"is_ready": True} == check(cloud)
 
@@ -142,7 +142,7 @@ def test_an_account_in_a_lasting_state_is_not_waited_for(state: str, cloud: Clou
 @pytest.mark.parametrize(
     ("account_id", "state"), [(MEMBER, "PENDING_ACTIVATION"), (STRANGER, "ACTIVE")]
 )
-def test_an_account_that_is_yet_to_become_active_is_waited_for(
+def test_an_account_that_is_not_yet_active_is_not_ready(
     account_id: str, state: str, cloud: Cloud
 ) -> None:
     cloud.organization.reset(make_world({"id": MEMBER, "state": state}))
@@ -150,7 +150,7 @@ def test_an_account_that_is_yet_to_become_active_is_waited_for(
 
 
 @pytest.mark.parametrize("operation", ["GetAlternateContact", "GetContactInformation"])
-def test_an_active_account_that_denies_some_contacts_is_waited_for(
+def test_an_active_account_that_denies_some_contacts_is_not_ready(
     operation: str, cloud: Cloud
 ) -> None:
     cloud.organization.reset(make_world(MEMBER))
@@ -173,7 +173,7 @@ def test_an_account_that_cannot_be_looked_up_is_an_error(operation: str, cloud: 
 # An undo
 
 
-def test_an_undo_lists_what_the_runs_wrote_the_later_run_first(cloud: Cloud) -> None:
+def test_an_undo_lists_the_writes_of_its_runs_latest_first(cloud: Cloud) -> None:
     cloud.organization.reset(make_world(*ACCOUNTS))
     replaced = ReplacedContactsBucket(cloud.s3, BUCKET, keeps=True)
     for run, account_id in (("late", OTHER), ("early", OTHER), ("early", THIRD)):

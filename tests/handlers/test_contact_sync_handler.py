@@ -1,4 +1,4 @@
-"""contact-sync-handler: one action in, what its state needs out."""
+"""contact-sync-handler: takes an action, and returns what the calling state needs."""
 
 import re
 from collections.abc import Callable
@@ -110,7 +110,7 @@ def source(cloud: Cloud) -> Cloud:
         ),
     ],
 )
-def test_each_kind_of_request_goes_its_own_way(
+def test_each_kind_of_request_takes_its_own_path(
     execution_input: dict[str, Any], kind: str, account_id: str | None, do: Do
 ) -> None:
     answer = {"kind": kind, "account_id": account_id}
@@ -126,7 +126,7 @@ def test_a_wrong_request_is_refused_and_counted_before_anything_is_read(
     assert [{"HandlerErrors": 1}] == emf.values(capsys.readouterr().out)
 
 
-def test_what_a_person_names_and_does_not_exist_is_refused_by_name(source: Cloud, do: Do) -> None:
+def test_unknown_names_in_a_manual_request_are_refused_and_listed(source: Cloud, do: Do) -> None:
     put_config(source, contact_types=["billing"])
     wrong = {
         "account_ids": [MEMBER, STRANGER],
@@ -143,7 +143,7 @@ def test_what_a_person_names_and_does_not_exist_is_refused_by_name(source: Cloud
 
 
 @pytest.mark.usefixtures("source")
-def test_what_a_person_names_and_exists_is_accepted(do: Do) -> None:
+def test_existing_names_in_a_manual_request_are_accepted(do: Do) -> None:
     named = {
         "account_ids": [MEMBER, OTHER],
         "organizational_units": [UNIT],
@@ -158,7 +158,7 @@ def test_what_a_trigger_names_is_not_looked_up(source: Cloud, do: Do) -> None:
     assert [] == source.organization.calls()
 
 
-def test_of_very_many_names_the_first_500_are_looked_up_and_paced(
+def test_only_the_first_500_names_are_looked_up_with_pacing(
     cloud: Cloud, do: Do, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits = 0
@@ -179,7 +179,7 @@ def test_of_very_many_names_the_first_500_are_looked_up_and_paced(
 
 
 @pytest.mark.parametrize(("days", "is_refused"), [("30", False), ("0", True)])
-def test_what_is_not_configured_any_more_can_be_undone_while_it_is_kept(
+def test_a_type_no_longer_configured_can_be_undone_while_its_contacts_are_kept(
     days: str, source: Cloud, do: Do, monkeypatch: pytest.MonkeyPatch, *, is_refused: bool
 ) -> None:
     monkeypatch.setenv("KEEP_REPLACED_DAYS", days)
@@ -224,7 +224,7 @@ def recovery(cloud: Cloud, name: str, status: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("waits", [[], ["waits"]])
-def test_an_aborted_execution_leaves_what_was_queued_behind_it(
+def test_requests_queued_behind_an_aborted_execution_are_kept(
     waits: list[str], cloud: Cloud, do: Do, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arn = cloud.start_execution("first")
@@ -270,7 +270,7 @@ def plan(do: Do, **execution_input: Any) -> dict[str, Any]:
     return do("plan_run", execution_input, missing=None)
 
 
-def test_a_plan_is_what_the_runs_states_need(source: Cloud, do: Do) -> None:
+def test_a_plan_contains_what_the_states_of_the_run_need(source: Cloud, do: Do) -> None:
     planned = plan(do)
     assert planned["planned_at"] == read(source, keys.LOCK)["planned_at"]
     assert 1 == planned["max_concurrency"]
@@ -279,7 +279,7 @@ def test_a_plan_is_what_the_runs_states_need(source: Cloud, do: Do) -> None:
     assert [SYNC_ID] == run_item(source)["taken"] == waiting(source)
 
 
-def test_a_plan_takes_the_contacts_that_rules_use(source: Cloud, do: Do) -> None:
+def test_a_plan_stores_the_contacts_that_overrides_use(source: Cloud, do: Do) -> None:
     put_config(source, overrides=[{"account_ids": [MEMBER], "security": "payments"}])
     book = {"config_key": "contacts", "contacts": {"payments": ALTERNATE_FIELDS}}
     source.dynamodb.put_item(TableName=CONFIG_TABLE, Item=to_item(book))
@@ -290,7 +290,7 @@ def test_a_plan_takes_the_contacts_that_rules_use(source: Cloud, do: Do) -> None
 @pytest.mark.parametrize(
     ("partition", "kept"), [("aws", ()), ("aws-cn", ("CountryCode", "CompanyName"))]
 )
-def test_a_plan_keeps_what_the_partition_does_not_change(
+def test_a_plan_keeps_the_fields_that_the_partition_cannot_change(
     source: Cloud, do: Do, monkeypatch: pytest.MonkeyPatch, partition: str, kept: tuple[str, ...]
 ) -> None:
     put_config(source)
@@ -308,7 +308,7 @@ def test_a_deletion_is_planned_after_a_second_reading(source: Cloud, do: Do) -> 
 
 
 @pytest.mark.rule(1)
-def test_each_plan_reads_configuration_and_source_anew(source: Cloud, do: Do) -> None:
+def test_each_plan_reads_configuration_and_source_again(source: Cloud, do: Do) -> None:
     plan(do)
     put_config(source, contact_types=["billing", "security"])
     source.organization.set_contact(MANAGEMENT, "SECURITY", None)
@@ -345,7 +345,7 @@ def changed(hop: int = 0) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("source")
-def test_a_source_that_is_still_what_was_planned_has_settled(do: Do) -> None:
+def test_a_source_equal_to_the_plan_has_settled(do: Do) -> None:
     plan(do, **changed())
     settled = {"settled": True, "next_name": None, "next_input": None}
     assert settled == do("check_source", changed())
@@ -353,7 +353,7 @@ def test_a_source_that_is_still_what_was_planned_has_settled(do: Do) -> None:
 
 @pytest.mark.rule(9)
 @pytest.mark.parametrize("hop", [0, 1, 2])
-def test_a_source_that_differs_starts_the_change_again_one_hop_further(
+def test_a_source_that_differs_repeats_the_change_with_the_next_hop(
     hop: int, source: Cloud, do: Do
 ) -> None:
     plan(do, **changed(hop))
@@ -368,14 +368,14 @@ def test_a_source_that_differs_starts_the_change_again_one_hop_further(
 
 
 @pytest.mark.rule(7)
-def test_a_source_that_differs_after_the_last_hop_starts_nothing(source: Cloud, do: Do) -> None:
+def test_a_source_that_differs_after_the_last_hop_starts_no_run(source: Cloud, do: Do) -> None:
     plan(do, **changed(3))
     source.organization.set_contact(MANAGEMENT, "SECURITY", None)
     with pytest.raises(SourceNotSettledError, match="each of 4 runs for one change"):
         do("check_source", changed(3))
 
 
-def test_a_run_that_took_a_new_change_with_an_old_one_counts_from_the_new_one(
+def test_a_run_for_an_old_and_a_new_change_counts_hops_from_the_new_one(
     source: Cloud, do: Do
 ) -> None:
     do("take_lock", changed(), sync_id="newer")

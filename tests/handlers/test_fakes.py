@@ -1,4 +1,4 @@
-"""The stand-ins of the unit tests answer as the state table does."""
+"""The unit tests' fakes behave like the state table."""
 
 import random
 from collections.abc import Callable
@@ -29,7 +29,7 @@ RUNS = (SYNC_ID, "run-2")
 
 
 def lock_steps(choose: random.Random) -> list[Callable[[Any], Any]]:
-    """Draw operations on the lock; each returns what is to be compared."""
+    """Draw operations on the lock; each returns a value to compare."""
     name = choose.choice(RUNS)
     plan = choose.choice([EARLIER_PLAN, PLANNED_AT, LATER_PLAN])
     later = NOW + timedelta(minutes=choose.randrange(3))
@@ -47,8 +47,8 @@ def lock_steps(choose: random.Random) -> list[Callable[[Any], Any]]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_lock_of_the_unit_tests_is_the_lock_of_the_table(seed: int, cloud: Cloud) -> None:
-    choose = random.Random(seed)  # noqa: S311 - repeatable, not secret
+def test_the_fake_lock_behaves_like_the_table(seed: int, cloud: Cloud) -> None:
+    choose = random.Random(seed)  # noqa: S311 - repeatable, not for security
     table, fake = LockTable(cloud.dynamodb, STATE_TABLE), FakeLock()
     if seed % 2:
         fake.item = {"pending": {"account_ids": [MEMBER]}}
@@ -62,7 +62,7 @@ def test_the_lock_of_the_unit_tests_is_the_lock_of_the_table(seed: int, cloud: C
         assert table.has_queued() is fake.has_queued()
 
 
-def test_the_runs_of_the_unit_tests_are_the_runs_of_the_table(cloud: Cloud) -> None:
+def test_the_fake_runs_behave_like_the_table(cloud: Cloud) -> None:
     table, fake = RunsTable(cloud.dynamodb, STATE_TABLE), FakeRuns()
     for runs in (table, fake):
         runs.update(STARTED_AT, SYNC_ID, {"taken": ["one"]})

@@ -1,4 +1,4 @@
-"""Both account processors: a child's input in, its account's digit out."""
+"""Both account processors: each takes a child's input, and returns its account's digit."""
 
 import json
 import traceback
@@ -87,7 +87,7 @@ def test_the_primary_contact_is_synced(member: Cloud) -> None:
 
 
 @pytest.mark.parametrize(("days", "kept"), [("30", 3), ("0", 0)])
-def test_what_is_replaced_is_stored_unless_that_is_switched_off(
+def test_replaced_contacts_are_stored_unless_storing_is_disabled(
     days: str, kept: int, member: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEEP_REPLACED_DAYS", days)
@@ -111,7 +111,7 @@ def test_every_call_of_the_account_api_is_paced(
 
 
 @pytest.mark.parametrize("function", PROCESSORS)
-def test_a_synced_account_is_logged_by_its_ids(
+def test_a_synced_account_is_logged_with_its_ids(
     function: str, member: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     member.load(function)(make_child_input())
@@ -122,7 +122,7 @@ def test_a_synced_account_is_logged_by_its_ids(
 
 
 @pytest.mark.rule(12)
-def test_neither_errors_nor_output_nor_items_hold_a_contact_value(
+def test_neither_errors_nor_output_nor_items_contain_a_contact_value(
     member: Cloud, capfd: pytest.CaptureFixture[str]
 ) -> None:
     broken = make_contact("billing", EmailAddress="trials-example.com")

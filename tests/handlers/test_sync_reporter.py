@@ -1,4 +1,4 @@
-"""sync-reporter: how a run ended in; its message, and how the execution goes on, out."""
+"""sync-reporter: takes the end of a run, and returns its message and how to continue."""
 
 import importlib
 from typing import Any
@@ -53,7 +53,7 @@ def reporter(cloud: Cloud) -> Invoke:
 
 
 class Bed:
-    """A run that holds the lock and has planned, with what its children leave."""
+    """A run that holds the lock and has planned, with the records of its children."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.dynamodb = cloud.dynamodb
@@ -135,7 +135,7 @@ def test_a_run_is_counted_recorded_and_handed_on(reporter: Invoke, bed: Bed, clo
 
 
 @pytest.mark.parametrize("how", [{}, DRY_RUN, {**PLAN_ERROR, "error": {"name": "X", "cause": "y"}}])
-def test_repeating_a_record_whose_answer_was_lost_gives_the_same_answer_and_state(
+def test_a_record_repeated_after_a_lost_response_gives_the_same_result_and_state(
     how: dict[str, Any], reporter: Invoke, bed: Bed
 ) -> None:
     bed.children(dry_run=how is DRY_RUN)
