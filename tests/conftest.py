@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.rules import listed
 
-pytest.register_assert_rewrite("support.ways")
+pytest.register_assert_rewrite("support.situations")
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the image of the stand-in: on a public Python image or, where no registry answers, on the
-# same Python from Debian 12's packages.
+# Builds the stand-in's image: on a public Python image or, if no registry is reachable, on the same
+# Python from Debian 12's packages.
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/lib/common.sh"
@@ -32,18 +32,18 @@ main() {
   WORK=$(mktemp -d)
   trap 'rm -rf "$WORK"' EXIT
   docker image inspect "$base" >/dev/null 2>&1 || docker pull --quiet "$base" >/dev/null 2>&1 || {
-    log "No registry gives $base; using Debian's packages"
+    log "Cannot pull $base; using Debian's packages"
     base="$DEBIAN_BASE"
     docker image inspect "$base" >/dev/null 2>&1 || import_debian_base
   }
   make_context "$WORK/context"
-  # The classic builder also finds a base that is only here.
+  # The classic builder also finds a base image that exists only locally.
   DOCKER_BUILDKIT=0 docker build --quiet --build-arg "BASE=$base" --tag "$image" \
     --file "$REPOSITORY/tests/container/Dockerfile" "$WORK/context" >/dev/null
   log "Built $image on $base"
 }
 
-# The engine's dependencies for the image's Python, not for the one that installs them.
+# Installs the dependencies for the image's Python and machine, not for the local ones.
 make_context() {
   local machine
   case "$(docker version --format '{{.Server.Arch}}')" in
@@ -76,7 +76,7 @@ import_debian_base() {
   tar -c -C "$root" . | docker import - "$DEBIAN_BASE" >/dev/null
 }
 
-# Package names are words. An old package list names files that are gone.
+# Splits the package names at spaces. An old package list may name files that no longer exist.
 download_packages() {
   # shellcheck disable=SC2086
   apt-get download -qq $DEBIAN_PACKAGES 2>/dev/null ||

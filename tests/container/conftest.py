@@ -1,4 +1,4 @@
-"""The stand-in as a container, where a Docker engine answers."""
+"""The stand-in as a container, if a Docker engine is available."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ IMAGE = "aws-contact-sync-standin:latest"
 AWS, ORGANIZATION = 4566, 5599
 MOUNTED = "/mock_config.json"
 
-# Its watchdog is one more image to pull; the fixture stops the container itself.
+# The watchdog needs another image; the fixture stops the container itself.
 testcontainers_config.ryuk_disabled = True
 
 
@@ -47,7 +47,7 @@ def _container_standin() -> Iterator[RunningStandin]:
 
 def _require_engine() -> None:
     if shutil.which("docker") is None:
-        pytest.skip("no Docker: its command is not installed")
+        pytest.skip("Docker is not installed")
     asked = subprocess.run(["docker", "version"], check=False, capture_output=True, text=True)
     if asked.returncode:
-        pytest.skip(f"no Docker engine answers: {asked.stderr.strip()}")
+        pytest.skip(f"no Docker engine is available: {asked.stderr.strip()}")

@@ -1,6 +1,6 @@
-"""The product's public face with the stand-in in a container: tests of other suites, run there.
+"""Tests of other suites, run against the stand-in in a container.
 
-Those that look at a process of this machine, or take minutes, are left out.
+Tests that inspect a local process, or take minutes, are left out.
 """
 
 import os
@@ -10,14 +10,14 @@ import sys
 import pytest
 from container.test_mock_config import (  # noqa: F401 - imported tests are collected here
     _machine_arn,
-    test_a_case_takes_its_way,
+    test_a_case_takes_its_path,
     test_the_case_with_a_distributed_map,
 )
 from standin.running import RunningStandin
 from support.stack import ROOT
 
 SYNC = "tests/e2e/test_sync.py"
-WAY = "tests/statemachine/test_paths.py"
+PATHS = "tests/statemachine/test_paths.py"
 TESTS = {
     "the deployed product": [
         f"{SYNC}::test_a_contact_deleted_in_the_source_is_deleted_only_where_a_run_wrote_it",
@@ -27,10 +27,10 @@ TESTS = {
         f"{SYNC}::test_retry_config_determines_the_attempts_and_waits",
         f"{SYNC}::test_temporary_failures_of_services_do_not_fail_a_run",
     ],
-    "the machine's ways": [
-        f"{WAY}::test_a_way[{way}]"
-        for way in (
-            "good path",
+    "the machine": [
+        f"{PATHS}::test_a_situation[{situation}]"
+        for situation in (
+            "success",
             "dry run",
             "text",
             "account joined, ready a minute later",
@@ -50,7 +50,7 @@ def _endpoint(container_standin: RunningStandin) -> RunningStandin:
 
 
 @pytest.mark.parametrize("which", TESTS)
-def test_they_pass_in_the_container(container_standin: RunningStandin, which: str) -> None:
+def test_other_suites_pass_in_the_container(container_standin: RunningStandin, which: str) -> None:
     tests = TESTS[which]
     standin = {
         "STANDIN_URL": container_standin.endpoint_url,

@@ -1,8 +1,8 @@
-"""The machine alone, each of its tasks answered by mock_config.json.
+"""The machine alone, with its tasks mocked by mock_config.json.
 
 The machine runs in a stand-in, or at any endpoint compatible with Step Functions Local that was
-started with the same file: `SFN_ENDPOINT_URL=http://127.0.0.1:8083`. That one needs JSONata; the
-one case with a Distributed Map, which Step Functions Local does not have, is left out there.
+started with the same file: `SFN_ENDPOINT_URL=http://127.0.0.1:8083`. Such an endpoint must support
+JSONata; the case with a Distributed Map, which Step Functions Local lacks, is skipped there.
 """
 
 import json
@@ -18,13 +18,13 @@ from standin.running import RunningStandin
 from standin.standin import Execution, Standin
 from support import asl
 from support.mocked import CASES, MACHINE, MOCK_CONFIG, RESPONSES
-from support.ways import END, FAILURE, LOCK, PLAN, PUBLISH, RECORD, RELEASE, START
+from support.situations import END, FAILURE, LOCK, PLAN, PUBLISH, RECORD, RELEASE, START
 
 BUCKET = "runs-bucket"
 STATES = asl.states(asl.load())
 SERVICE_ERRORS = ("DynamoDB.", "SNS.")
 
-# case -> the states that it enters, and the error that it ends with.
+# case -> its states, and its error
 EXPECTED: dict[str, tuple[str, str | None]] = {
     "RequestRefused": (f"CheckRequest {RECORD} {FAILURE}", "InvalidRequestError"),
     "DeletionConfirmed": (
@@ -46,7 +46,7 @@ MAP_CASE = "ThreeAccountsUpdated"
 
 
 class Endpoint(RunningStandin):
-    """Any Step Functions endpoint; of a stand-in's faces it has no other."""
+    """Any Step Functions endpoint; a stand-in has more APIs."""
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
         make: Any = boto3.client
@@ -64,7 +64,7 @@ def _endpoint() -> Iterator[RunningStandin]:
 
 @pytest.fixture(scope="module", name="machine_arn")
 def _machine_arn(endpoint: RunningStandin) -> Iterator[str]:
-    """Make the machine of the real definition, with names for what a deployment fills in."""
+    """Create the machine from the real definition, with placeholders filled in."""
     client = endpoint.client("stepfunctions")
     answer = client.create_state_machine(
         name=MACHINE,
@@ -89,7 +89,7 @@ def start(endpoint: RunningStandin, machine_arn: str, case: str) -> Execution:
 
 
 @pytest.mark.parametrize("case", EXPECTED)
-def test_a_case_takes_its_way(endpoint: RunningStandin, machine_arn: str, case: str) -> None:
+def test_a_case_takes_its_path(endpoint: RunningStandin, machine_arn: str, case: str) -> None:
     states, error = EXPECTED[case]
 
     execution = start(endpoint, machine_arn, case)
@@ -129,11 +129,11 @@ def test_each_mocked_state_is_a_task_of_the_machine() -> None:
     assert not [state for state in mocked if STATES.get(state, {}).get("Type") != "Task"]
 
 
-def test_each_response_is_used_and_each_used_one_is_there() -> None:
+def test_each_response_is_used_and_each_used_one_exists() -> None:
     assert set(RESPONSES) == {name for case in CASES.values() for name in case.values()}
 
 
-def test_each_error_is_one_that_its_task_can_end_with() -> None:
+def test_each_error_is_one_of_the_product_or_of_a_service() -> None:
     ours = {name for name, one in vars(errors).items() if isinstance(one, type)}
     thrown = {
         attempt["Throw"]["Error"]

@@ -1,4 +1,4 @@
-"""One stand-in for the whole folder; rules are off, so that a test's executions are its own."""
+"""One stand-in for the whole folder, with rules disabled, so that only tests start executions."""
 
 from collections.abc import Iterator
 

@@ -3,7 +3,7 @@
 const fs = require("node:fs");
 const jsonata = require("jsonata");
 
-// $random() is bound to its bounds, so that a result between the two is as good as another.
+// $random() returns one of its bounds; any result between those of both bounds is correct.
 async function evaluate({ expression, bindings }, random) {
   try {
     const parsed = jsonata(expression);

@@ -1,8 +1,8 @@
-"""JSONata's reference implementation, which is another than the one that runs the machine.
+"""JSONata's reference implementation, independent of the one that runs the machine.
 
-Where the two differ, of what the definition uses: nothing that a run has shown. Of what it does
-not use: MiniStack's `$replace` and `$toMillis` are wrapped to fail where the reference does, and
-`$partition $range $hash $uuid $parse` are Step Functions' own, which the reference lacks.
+In what the definition uses, no run has shown a difference. In what it does not use: MiniStack's
+`$replace` and `$toMillis` are wrapped to fail where the reference does, and only Step Functions
+has `$partition $range $hash $uuid $parse`.
 """
 
 import json
@@ -16,7 +16,7 @@ NODE = Path(__file__).parents[2] / ".build/node"
 
 
 def evaluate(expression: str, **bindings: Any) -> Any:
-    """Evaluate one expression; raise ValueError where Step Functions would fail the state."""
+    """Evaluate one expression; raise ValueError if Step Functions would fail the state."""
     ((result, _),) = _bounds([{"expression": expression, "bindings": bindings}])
     if "error" in result:
         raise ValueError(result["error"])
@@ -46,7 +46,7 @@ def run_node(script: str, *arguments: object, text: str = "") -> Any:
 
 
 def _bounds(evaluations: list[Json]) -> list[tuple[Json, Json]]:
-    """Evaluate each with the least and the greatest that `$random()` returns."""
+    """Evaluate each with the smallest and the largest value of `$random()`."""
     return run_node("evaluate.js", text=json.dumps(evaluations))
 
 

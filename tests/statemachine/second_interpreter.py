@@ -1,15 +1,15 @@
 """The machine in moto, whose interpreter shares no code with MiniStack's; functions run in process.
 
-It looks to tests as the other one does: the same Machine, Stack and Execution, at moto's clients.
+Tests use it like the other one: the same Machine, Stack and Execution, with moto's clients.
 
-What moto lacks is put in: JSONata, Lambda, nested starts, planned faults, and a Fail that ends with
-an error of `States.`. Waits and retries take no time. Where moto differs from Step Functions:
-- It evaluates no tolerance of a Map, takes `ToleratedFailurePercentage` only as a float, knows no
-  limit of payloads, and takes a minute for an input that is near Step Functions' limit.
-- It shows neither Map Runs nor the histories of children, so that all histories are taken where
+Patches add what moto lacks: JSONata, Lambda, nested starts, planned faults, and a Fail that ends
+with an error of `States.`. Waits and retries take no time. Where moto differs from Step Functions:
+- It ignores a Map's failure tolerance, accepts `ToleratedFailurePercentage` only as a float, has
+  no payload limit, and takes a minute for an input near Step Functions' limit.
+- It shows neither Map Runs nor the histories of children, so that all histories are recorded when
   they are written; a stopped execution stays RUNNING in a Map.
-- It needs a name for each execution.
-- It is the stricter one in one point: a child may not assign a variable of its parent's name.
+- It requires a name for each execution.
+- It is stricter in one respect: a child may not assign a variable with a name of its parent's.
 """
 
 import json
@@ -73,19 +73,19 @@ SERVICES = {
 
 
 class MotoStandin:
-    """What Machine, Stack and Execution ask of a stand-in."""
+    """The interface of a stand-in that Machine, Stack and Execution use."""
 
     def __init__(self, organization: OrganizationClient) -> None:
         self.organization = organization
         self.histories: dict[int, list[Json]] = {}
-        self._managers: list[EventManager] = []  # kept, so that an id stays that of one
+        self._managers: list[EventManager] = []  # kept, so that no id is reused
         self._clients: dict[str, Any] = {}
         self._faults: list[Json] = []
         cloud = Cloud(organization)
         self._handlers = {name: cloud.load(name.replace("-", "_")) for name in FUNCTIONS.values()}
 
     def client(self, service: str) -> Any:
-        """Return a client of moto; it names executions that have no name."""
+        """Return a client of moto, which names executions without a name."""
         if service not in self._clients:
             make: Any = boto3.client
             self._clients[service] = client = make(service, region_name=REGION)
@@ -112,9 +112,9 @@ class MotoStandin:
         return [{"Body": message.body} for message in queue._messages]
 
     def taken(self) -> set[asl.Edge]:
-        """Return every way that executions and children took."""
+        """Return every transition that executions and children took."""
         edges = (edge for history in self.histories.values() for edge in asl.taken(history))
-        # The children of one worker share a history: from the end of one to the next is no way.
+        # The children of a worker share a history: from the end of one to the next is no transition.
         return {edge for edge in edges if edge.target != FIRST_OF_CHILD or edge.source not in ENDS}
 
     def _fault(self, request: Any, **where: str) -> str | None:
@@ -127,13 +127,13 @@ class MotoStandin:
         return None
 
     def _invoke(self, env: Any, parameters: Json, **_: Any) -> None:
-        """Stand for Lambda: a function's exception has its class's name."""
+        """Replace Lambda, which reports a function's exception by its class name."""
         name = parameters["FunctionName"].rpartition(":")[2]
         payload = json.loads(parameters["Payload"])
         error, message = self._fault(payload, function=name), "planned fault"
         try:
             answer = None if error else self._handlers[name](payload)
-        except Exception as failure:  # noqa: BLE001 - Lambda reports any
+        except Exception as failure:  # noqa: BLE001 - Lambda reports any exception
             error, message = type(failure).__name__, str(failure)
         if error:
             report = json.dumps({"errorType": error, "errorMessage": message})
@@ -141,7 +141,7 @@ class MotoStandin:
         env.stack.append({"StatusCode": 200, "Payload": answer})
 
     def _faulty(self, service: str, original: Any) -> Any:
-        # moto appends it to the API's code.
+        # moto appends this to the API's error code.
         suffix = "Exception" if service == "states" else ""
 
         def call(task: Any, env: Any, **options: Any) -> Any:
@@ -157,7 +157,7 @@ class MotoStandin:
         return call
 
     def _start_execution(self, _task: Any, env: Any, **options: Any) -> None:
-        """Stand for `states:startExecution`, whose parameters moto does not translate."""
+        """Replace `states:startExecution`, whose parameters moto does not translate."""
         given = options["normalised_parameters"]
         parameters = {f"{name[0].lower()}{name[1:]}": value for name, value in given.items()}
         answer = self.client("stepfunctions").start_execution(**parameters)
@@ -186,7 +186,7 @@ class MotoStandin:
 
     @contextmanager
     def patched(self) -> Iterator[None]:
-        """Put in what moto lacks."""
+        """Patch in what moto lacks."""
         exec_state = f"{ASL}.component.state.exec.state_task"
         wait = f"{ASL}.component.state.wait.wait_function.wait_function.WaitFunction"
         reader = f"{ResourceEvalS3.__module__}.{ResourceEvalS3.__name__}"
@@ -219,7 +219,7 @@ class MotoStandin:
 
 @contextmanager
 def second_machine(organization: OrganizationClient) -> Iterator[Machine]:
-    """Make the machine; the environment names the organization and the machine to functions."""
+    """Create the machine; environment variables tell functions the organization and the machine."""
     with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         standin: Any = MotoStandin(organization)
         topic = standin.client("sns").create_topic(Name="notifications")["TopicArn"]
@@ -250,7 +250,7 @@ def second_machine(organization: OrganizationClient) -> Iterator[Machine]:
 
 
 def _exclusive(lock: threading.Lock, original: Any) -> Any:
-    """Let nobody describe an execution that has its status already, and not yet its output."""
+    """Prevent descriptions of an execution that has its final status, but not yet its output."""
 
     def call(*arguments: Any) -> Any:
         with lock:

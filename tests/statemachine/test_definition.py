@@ -1,4 +1,4 @@
-"""The definition's structure: what no validator sees, and what the rules of the product ask."""
+"""The definition's structure: what validators do not check, and what the product's rules need."""
 
 import json
 import re
@@ -17,9 +17,9 @@ TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task
 PARENT = DEFINITION["States"]
 SYNC_ACCOUNTS = PARENT["SyncAccounts"]
 CHILD = SYNC_ACCOUNTS["ItemProcessor"]
-# Names that the services give; every other name is a class of ours.
+# Error names of services; every other name is a class of the product.
 SERVICE_ERRORS = ("States.", "Lambda.", "DynamoDB.", "StepFunctions.", "Runtime.", "Sandbox.")
-# The longest line of a retrier or catcher; a longer one is spread over lines of its own.
+# The longest line of a retrier or catcher; a longer one spans several lines.
 MAX_COLUMNS = 250
 PAYLOAD_LIMIT = 256 * 1024
 
@@ -66,12 +66,14 @@ def test_the_language_is_jsonata_throughout() -> None:
 
 
 def test_no_expression_uses_the_context_value() -> None:
-    """Step Functions has none: `$` and `$$` are refused where an expression is evaluated."""
+    """Step Functions has none: it rejects `$` and `$$` when it evaluates an expression."""
     assert [] == [one for one in asl.expressions(DEFINITION) if re.search(r"\$(?![A-Za-z{])", one)]
 
 
 @pytest.mark.parametrize("machine", list(asl.machines(DEFINITION)), ids=["parent", "child"])
-def test_every_way_leads_to_a_state_and_every_state_is_reached(machine: dict[str, Any]) -> None:
+def test_every_transition_has_a_target_and_every_state_is_reachable(
+    machine: dict[str, Any],
+) -> None:
     assert set(machine["States"]) == reachable(machine["States"], machine["StartAt"])
 
 
@@ -80,13 +82,13 @@ def test_state_names_are_unique_across_parent_and_children() -> None:
 
 
 @pytest.mark.parametrize("machine", list(asl.machines(DEFINITION)), ids=["parent", "child"])
-def test_every_variable_is_assigned_on_every_way_to_its_use(machine: dict[str, Any]) -> None:
-    """Reading another one is an error, which a Choice cannot catch."""
+def test_every_variable_is_assigned_on_every_path_to_its_use(machine: dict[str, Any]) -> None:
+    """Reading an unassigned variable is an error, which a Choice cannot catch."""
     assert set() == asl.unassigned(machine)
 
 
 def test_a_map_reads_no_variable() -> None:
-    """Step Functions lets a Distributed Map refer to none of an outer scope."""
+    """In Step Functions, a Distributed Map cannot use variables of an outer scope."""
     own = {key: value for key, value in SYNC_ACCOUNTS.items() if key != "Catch"}
     assert set() == asl.variables(own)
     assert set() == {name for state in CHILD["States"].values() for name in asl.variables(state)}
@@ -98,26 +100,26 @@ def test_the_machine_and_every_task_have_a_timeout() -> None:
     assert not [name for name, task in TASKS.items() if "TimeoutSeconds" not in task]
 
 
-def test_every_task_of_one_integration_repeats_alike_and_catches_every_error() -> None:
+def test_tasks_of_one_integration_have_the_same_retry_and_catch_every_error() -> None:
     retries: dict[str, list[Any]] = {}
     for task in TASKS.values():
         retries.setdefault(task["Resource"], []).append(task["Retry"])
 
     assert {1} == {len({json.dumps(one) for one in blocks}) for blocks in retries.values()}
     assert all(task["Catch"][-1]["ErrorEquals"] == ["States.ALL"] for task in TASKS.values())
-    # With ALL, a lasting error would be repeated for minutes; a repeated Map starts every child.
+    # With ALL, a permanent error would be retried for minutes; a retried Map starts every child.
     assert "States.ALL" not in json.dumps(retries)
     assert "Retry" not in SYNC_ACCOUNTS
 
 
 @pytest.mark.case("D1")
-def test_every_integration_is_named_for_the_partition_that_it_runs_in() -> None:
+def test_every_integrations_arn_has_the_stacks_partition() -> None:
     resources = [state["Resource"] for state in (*TASKS.values(), SYNC_ACCOUNTS["ItemReader"])]
     assert all(one.startswith("arn:${Partition}:states:::") for one in resources)
     assert TEXT.count("arn:") == len(resources)
 
 
-def test_every_error_named_is_a_class_of_ours_or_a_service_error() -> None:
+def test_every_named_error_is_a_class_of_the_product_or_a_service_error() -> None:
     named = {
         name
         for state in STATES.values()
@@ -129,9 +131,9 @@ def test_every_error_named_is_a_class_of_ours_or_a_service_error() -> None:
     assert ours == {error.__name__ for error in repeated}
 
 
-def test_waits_are_a_minute_or_what_a_function_says() -> None:
+def test_waits_take_a_minute_or_the_time_that_a_function_returns() -> None:
     waits = {name: state["Seconds"] for name, state in STATES.items() if state["Type"] == "Wait"}
-    del waits["WaitBeforeAttempt"]  # below
+    del waits["WaitBeforeAttempt"]  # tested below
     assert waits == {
         "AwaitAccount": 60,
         "ConfirmDeletion": 60,
@@ -141,7 +143,7 @@ def test_waits_are_a_minute_or_what_a_function_says() -> None:
 
 
 @pytest.mark.parametrize(("attempt", "least", "most"), [(1, 2, 3), (2, 3, 6), (4, 10, 20)])
-def test_a_repeated_account_waits_longer_each_time(attempt: int, least: int, most: int) -> None:
+def test_each_attempt_at_an_account_waits_longer(attempt: int, least: int, most: int) -> None:
     retry = {"base_delay": 3, "max_delay": 20}
     evaluation = {
         "expression": _expression(STATES["WaitBeforeAttempt"]["Seconds"]),
@@ -155,20 +157,20 @@ def test_a_repeated_account_waits_longer_each_time(attempt: int, least: int, mos
 
 
 @pytest.mark.rule(16)
-def test_no_way_from_the_lock_to_the_message_keeps_it() -> None:
-    # TookLock passes by who never took it.
+def test_every_path_from_the_lock_to_the_message_releases_the_lock() -> None:
+    # After TookLock, an execution without the lock skips ReleaseLock.
     without = frozenset({"ReleaseLock", "TookLock"})
     assert "ShouldPublish" not in reachable(PARENT, "TakeLock", without)
 
 
 @pytest.mark.rule(16)
-def test_no_way_to_failure_passes_the_record_by() -> None:
+def test_every_path_to_failure_records_the_run() -> None:
     assert "SyncFailed" not in reachable(PARENT, "CheckRequest", frozenset({"RecordRun"}))
 
 
 @pytest.mark.rule(6)
 @pytest.mark.rule(10)
-def test_the_map_is_distributed_explicit_and_tolerant() -> None:
+def test_the_map_is_explicitly_distributed_and_tolerates_failures() -> None:
     assert CHILD["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     assert SYNC_ACCOUNTS["Label"] == "SyncAccounts"
     assert SYNC_ACCOUNTS["MaxConcurrency"] == "{% $states.input.max_concurrency %}"
@@ -178,8 +180,8 @@ def test_the_map_is_distributed_explicit_and_tolerant() -> None:
 
 
 @pytest.mark.rule(10)
-def test_the_good_path_of_a_child_costs_three_state_transitions() -> None:
-    """The start of the child is the third."""
+def test_the_success_path_of_a_child_costs_three_state_transitions() -> None:
+    """The third is the child's start."""
     good = {
         name: {key: value for key, value in state.items() if key != "Catch"}
         for name, state in CHILD["States"].items()
@@ -190,7 +192,7 @@ def test_the_good_path_of_a_child_costs_three_state_transitions() -> None:
 
 @pytest.mark.rule(6)
 @pytest.mark.rule(10)
-def test_every_end_of_a_child_is_a_digit() -> None:
+def test_every_child_returns_a_digit() -> None:
     ends = {
         name: _expression(state["Output"])
         for name, state in CHILD["States"].items()
@@ -211,7 +213,7 @@ LETTERS = {"ASCII": ("a", 120_000), "another": ("é", 20_000)}
 
 @pytest.mark.rule(10)
 @pytest.mark.parametrize("letters", LETTERS)
-def test_the_largest_input_that_is_passed_on(letters: str) -> None:
+def test_no_larger_input_is_passed_on_than_documented(letters: str) -> None:
     letter, most = LETTERS[letters]
     expression = _expression(PARENT["CheckRequest"]["Arguments"]["Payload"]["input"])
 
@@ -226,7 +228,7 @@ def test_the_largest_input_that_is_passed_on(letters: str) -> None:
 
 
 def test_the_largest_payload_fits() -> None:
-    """More ends an execution at once, past every Catch, and so with its lock."""
+    """A larger one would end the execution at once, without any Catch, and keep the lock."""
     values = {
         "sync_id": "s" * 80,
         "started_at": "2026-11-26T10:00:00.000Z",

@@ -1,6 +1,6 @@
-"""Every way through the machine, with the deployed functions behind it.
+"""Every path through the machine, with the deployed functions.
 
-The last tests look at what all of the others have left.
+The last tests check the executions of all other tests.
 """
 
 import pytest
@@ -8,7 +8,7 @@ from standin.organization.worlds import drifted_world
 from standin.standin import Execution
 from support import asl, mocked
 from support.machine import Machine
-from support.ways import (
+from support.situations import (
     ALTERNATE,
     CONFIG,
     FIRST,
@@ -18,7 +18,7 @@ from support.ways import (
     PRIMARY,
     REPORTER,
     SECOND,
-    WAYS,
+    SITUATIONS,
     crash,
     late_request,
     start_and_hold,
@@ -32,9 +32,9 @@ AGAIN = "MayRepeat WaitBeforeAttempt RepeatAttempt"
 RECORDED = "MayRepeat RecordFailure HasPrimaryLeft"
 
 
-# What becomes of the first account's child in some of them.
+# In some situations: the states and the output of the first account's child.
 CHILDREN = {
-    "good path": ("SyncAlternateContacts SyncPrimaryContact", "1"),
+    "success": ("SyncAlternateContacts SyncPrimaryContact", "1"),
     "attempt is repeated": (
         f"SyncAlternateContacts {AGAIN} SyncAlternateContacts"
         f" SyncPrimaryContact {AGAIN} SyncPrimaryContact",
@@ -46,11 +46,11 @@ CHILDREN = {
         "2",
     ),
     "function dies": (f"SyncAlternateContacts {RECORDED} SyncPrimaryContact", "2"),
-    "function dies, and that cannot be recorded": (
+    "function dies, and its failure cannot be recorded": (
         f"SyncAlternateContacts SyncPrimaryContact {RECORDED} AccountFailed",
         "2",
     ),
-    "function dies, and a newer run was here": (
+    "function dies after a newer run": (
         f"SyncAlternateContacts SyncPrimaryContact {RECORDED} AccountFailed",
         "4",
     ),
@@ -64,10 +64,10 @@ CHILDREN = {
 taken: set[str] = set()
 
 
-@pytest.fixture(name="all_ways")
-def _all_ways() -> None:
-    if taken != set(WAYS):
-        pytest.skip("looks at what all ways have left: needs them in one process (loadfile)")
+@pytest.fixture(name="all_situations")
+def _all_situations() -> None:
+    if taken != set(SITUATIONS):
+        pytest.skip("needs the executions of all situations, in one process (loadfile)")
 
 
 @pytest.mark.rule(4)
@@ -75,29 +75,29 @@ def _all_ways() -> None:
 @pytest.mark.rule(6)
 @pytest.mark.rule(7)
 @pytest.mark.rule(16)
-@pytest.mark.parametrize("way", WAYS)
-def test_a_way(machine: Machine, way: str) -> None:
-    execution = WAYS[way].take(machine)
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_situation(machine: Machine, situation: str) -> None:
+    execution = SITUATIONS[situation].take(machine)
 
-    taken.add(way)
-    if way in CHILDREN:
-        states, digit = CHILDREN[way]
+    taken.add(situation)
+    if situation in CHILDREN:
+        states, digit = CHILDREN[situation]
         children = {child.input()["account_id"]: child for child in execution.children()}
         assert states.split() == children[FIRST].states()
         assert digit == children[FIRST].describe()["output"]
-        # An account of which nothing failed costs three state transitions, its start included.
+        # An account without failures costs three state transitions, including the child's start.
         events = [event["type"] for event in children[SECOND].history()]
         assert ["ExecutionStarted", "TaskStateEntered", "TaskStateEntered"] == [
             name for name in events if name.endswith(("Entered", "ExecutionStarted"))
         ]
 
 
-# What passes, as Lambda and as our functions name it; each is caught by another retrier.
+# Transient errors, by their names in Lambda and in the functions; each has another retrier.
 TRANSIENT = ("Lambda.TooManyRequestsException", "Runtime.ExitError", "ThrottledError")
 
 
-def test_every_task_outlives_its_transient_errors(machine: Machine) -> None:
-    """One run that queued another, a joined account and one that left use every task."""
+def test_every_task_retries_transient_errors(machine: Machine) -> None:
+    """A run with a queued request, an account that joined and one that left use every task."""
     machine.reset(drifted_world(2, missing=0), **CONFIG | {"retry_config": PATIENT})
     tasks = [
         *((HANDLER, f'"{name}"') for name in "check_request take_lock plan_run".split()),
@@ -127,8 +127,8 @@ def test_every_task_outlives_its_transient_errors(machine: Machine) -> None:
     assert {0} == {fault["times"] for fault in machine.standin.faults()}
 
 
-@pytest.mark.usefixtures("all_ways")
-def test_every_way_was_taken(machine: Machine) -> None:
+@pytest.mark.usefixtures("all_situations")
+def test_every_transition_was_taken(machine: Machine) -> None:
     wanted = {edge for name, state in STATES.items() for edge in asl.edges(name, state)}
     found: set[asl.Edge] = set()
     for one in every_execution(machine):
@@ -138,8 +138,10 @@ def test_every_way_was_taken(machine: Machine) -> None:
     assert set() == found - wanted
 
 
-@pytest.mark.usefixtures("all_ways")
-def test_the_reference_implementation_evaluates_each_expression_alike(machine: Machine) -> None:
+@pytest.mark.usefixtures("all_situations")
+def test_the_reference_implementation_gives_the_same_result_for_each_expression(
+    machine: Machine,
+) -> None:
     evaluations = machine.standin.evaluations()
 
     evaluated = {one["expression"] for one in evaluations}
@@ -147,7 +149,7 @@ def test_the_reference_implementation_evaluates_each_expression_alike(machine: M
     assert [] == reference.differences(evaluations)
 
 
-@pytest.mark.usefixtures("all_ways")
+@pytest.mark.usefixtures("all_situations")
 def test_every_mocked_response_has_the_shape_of_a_real_one(machine: Machine) -> None:
     real: set[tuple[str, str]] = set()
     for one in every_execution(machine):

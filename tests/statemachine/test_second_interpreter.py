@@ -1,4 +1,4 @@
-"""The ways through the machine, on an interpreter that shares no code with the other one's."""
+"""The paths through the machine, in an interpreter that shares no code with MiniStack's."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pytest
 from standin.organization import OrganizationClient, OrganizationServer, drifted_world
 from support import asl
 from support.machine import Machine
-from support.ways import TOO_LARGE, WAYS
+from support.situations import SITUATIONS, TOO_LARGE
 
 from statemachine import second_interpreter
 
@@ -26,19 +26,19 @@ def _machine() -> Iterator[Machine]:
             yield machine
 
 
-HERE = [way for way in WAYS if way != TOO_LARGE]
+HERE = [situation for situation in SITUATIONS if situation != TOO_LARGE]
 taken: set[str] = set()
 
 
-@pytest.mark.parametrize("way", HERE)
-def test_a_way(machine: Machine, way: str) -> None:
-    WAYS[way].take(machine)
-    taken.add(way)
+@pytest.mark.parametrize("situation", HERE)
+def test_a_situation(machine: Machine, situation: str) -> None:
+    SITUATIONS[situation].take(machine)
+    taken.add(situation)
 
 
-def test_no_other_way_is_left_out(machine: Machine) -> None:
+def test_every_transition_was_taken_here_too(machine: Machine) -> None:
     if taken != set(HERE):
-        pytest.skip("looks at what all ways have left: needs them in one process (loadfile)")
+        pytest.skip("needs the executions of all situations, in one process (loadfile)")
     states = asl.states(asl.load())
     wanted = {edge for name, state in states.items() for edge in asl.edges(name, state)}
 

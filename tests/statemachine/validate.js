@@ -1,4 +1,4 @@
-// Prints, as JSON, what the ASL validator and JSONata's reference parser find wrong in a definition.
+// Prints, as JSON, a definition's errors according to the ASL validator and JSONata's reference parser.
 // Usage: NODE_PATH=<node_modules> node validate.js <definition.asl.json>
 const fs = require("node:fs");
 const validate = require("asl-validator");
@@ -26,7 +26,7 @@ const definition = JSON.parse(text);
 const found = expressions(definition);
 console.log(
   JSON.stringify({
-    // The validator changes what it is given, so it has a copy of its own.
+    // The validator changes its input, so it gets a copy.
     structure: validate(JSON.parse(text)).errors.map((error) => error.Message),
     expressions: found.length,
     faults: found.flatMap(fault),

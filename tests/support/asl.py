@@ -68,16 +68,16 @@ def edges(name: str, state: Mapping[str, Any]) -> set[Edge]:
 def unassigned(machine: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Return (state, variable) for each variable that is not assigned on every path to its use."""
     states = machine["States"]
-    ways = [
+    transitions = [
         (name, target, set(rule.get("Assign", ())))
         for name, state in states.items()
         for rule, _ in _rules(state)
         if (target := rule.get("Next") or rule.get("Default"))
     ]
-    every = set().union(*(assigned for _, _, assigned in ways))
+    every = set().union(*(assigned for _, _, assigned in transitions))
     known = dict.fromkeys(states, every) | {machine["StartAt"]: set()}
     for _ in states:  # each pass propagates missing variables by one state
-        for name, target, assigned in ways:
+        for name, target, assigned in transitions:
             known[target] = known[target] & (known[name] | assigned)
     return {(name, used) for name in states for used in variables(states[name]) - known[name]}
 
@@ -94,8 +94,8 @@ def variables(state: Mapping[str, Any]) -> set[str]:
 
 def _rules(state: Mapping[str, Any]) -> list[tuple[Json, bool]]:
     """Return the transitions from a state, with their Assign, and whether an error leads there."""
-    ways = [state, *state.get("Choices", ())]
-    return [(way, False) for way in ways] + [(way, True) for way in state.get("Catch", ())]
+    rules = [state, *state.get("Choices", ())]
+    return [(rule, False) for rule in rules] + [(rule, True) for rule in state.get("Catch", ())]
 
 
 def taken(history: list[Json]) -> set[Edge]:

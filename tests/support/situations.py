@@ -39,7 +39,7 @@ CHANGE = f"{START} {LOCK} Settle {PLAN} {SYNC} {RECORD} {RELEASE} {PUBLISH} Awai
 
 
 @dataclass(frozen=True)
-class Way:
+class Situation:
     """A situation and its result.
 
     `arrange` prepares it; `during` runs while the Map runs. `message` is part of the last message;
@@ -71,9 +71,9 @@ class Way:
         assert self.states.split() == execution.states()
         assert self.error == outcome.error
         if self.message:
-            told = machine.messages()[-1]
-            assert self.message in told.body
-            assert not (self.error and told.attributes["status"] == "success")
+            last = machine.messages()[-1]
+            assert self.message in last.body
+            assert not (self.error and last.attributes["status"] == "success")
         holds = machine.lock().get("holder") == execution.name
         assert holds == ("ReleaseLock ShouldPublish" in self.states)
         if self.look:
@@ -206,9 +206,9 @@ def nothing_was_written(machine: Machine, _: Execution) -> None:
     assert [] == machine.writes()
 
 
-def wrong(execution_input: Any, message: str = "execution input: ") -> Way:
+def wrong(execution_input: Any, message: str = "execution input: ") -> Situation:
     states = f"CheckRequest {RECORD} {FAILURE}"
-    return Way(
+    return Situation(
         states, "InvalidRequestError", execution_input, message=message, look=nothing_was_written
     )
 
@@ -218,13 +218,13 @@ CHANGED = trigger("contact_changed")
 PARTIAL = (f"{RUN} {FAILURE}", "PartialSyncError")
 TOO_LARGE = "input of 255 KB"
 
-WAYS = {
-    "good path": Way(f"{RUN} {PUBLISH} {END}"),
-    "a success that nobody wants to hear of": Way(
+SITUATIONS = {
+    "success": Situation(f"{RUN} {PUBLISH} {END}"),
+    "success without notification": Situation(
         f"{RUN} ShouldPublish MustCheckSource {END}",
         config={"notification_settings": {"notify_on_success": False}},
     ),
-    "dry run": Way(
+    "dry run": Situation(
         f"{START} {PLAN} {SYNC} {RECORD} {PUBLISH} {END}",
         input={"dry_run": True},
         look=nothing_was_written,
@@ -234,117 +234,117 @@ WAYS = {
     "a list": wrong([]),
     "text": wrong("text"),
     TOO_LARGE: wrong({"account_ids": [FIRST] * 17_400}, "at most 120,000 characters"),
-    "repeats an unknown run": wrong({"retry_of": "no-such-run"}, "run no-such-run not found"),
-    "account joined": Way(
+    "retry of an unknown run": wrong({"retry_of": "no-such-run"}, "run no-such-run not found"),
+    "account joined": Situation(
         f"{START} CheckAccount IsAccountReady {RUN.removeprefix(START)} {PUBLISH} {END}",
         input=JOINED,
     ),
-    "account joined, ready a minute later": Way(
+    "account joined, ready a minute later": Situation(
         f"{START} CheckAccount IsAccountReady AwaitAccount CheckAccount IsAccountReady"
         f" {RUN.removeprefix(START)} {PUBLISH} {END}",
         input=JOINED,
         arrange=unready_for_a_minute,
     ),
-    "account joined, never ready": Way(
+    "account joined, never ready": Situation(
         f"{START} CheckAccount IsAccountReady {'AwaitAccount CheckAccount IsAccountReady ' * 30}"
         f"{LOCK} {PLAN} ListAccounts HasAccounts {RECORD} {RELEASE} {PUBLISH} {END}",
         input=trigger("account_joined", account_id=UNKNOWN),
         message=f"{UNKNOWN}, not in the organization",
     ),
-    "account joined, cannot be checked": Way(
+    "account joined, but cannot be checked": Situation(
         f"{START} CheckAccount {RUN.removeprefix(START)} {PUBLISH} {END}",
         input=JOINED,
         faults=[crash(LISTER, "check_account")],
     ),
-    "account left": Way(f"{START} MarkLeft", input=LEFT, look=account_has_left),
-    "account left, cannot be marked": Way(
+    "account left": Situation(f"{START} MarkLeft", input=LEFT, look=account_has_left),
+    "account left, cannot be marked": Situation(
         f"{START} MarkLeft {RECORD} {FAILURE}",
         "DynamoDB.AccessDeniedException",
         LEFT,
         faults=[refused("dynamodb", "UpdateItem", "left_at", times=9)],
     ),
-    "nothing to do": Way(f"{START} {LOCK} NothingToDo", input=trigger("continuation")),
-    "lock cannot be taken": Way(
+    "nothing to do": Situation(f"{START} {LOCK} NothingToDo", input=trigger("continuation")),
+    "lock cannot be taken": Situation(
         f"{START} TakeLock {RECORD} {RELEASE} {FAILURE}",
         "CrashError",
         faults=[crash(HANDLER, "take_lock")],
     ),
-    "dead holder": Way(
+    "dead holder": Situation(
         f"{START} {LOCK} Settle {RUN.partition(LOCK)[2]} {PUBLISH} {END}", arrange=dead_holder
     ),
-    "second run is queued": Way(
+    "second run is queued": Situation(
         f"{RUN} StartNext {PUBLISH} {END}", during=second_run_is_queued, look=next_run_does_it
     ),
-    "next run was started before": Way(
+    "next run already started": Situation(
         f"{RUN} StartNext {PUBLISH} {END}",
         during=late_request,
         faults=[
             {**refused("states", "StartExecution"), "error": "ExecutionAlreadyExistsException"}
         ],
     ),
-    "next run cannot be started": Way(
+    "next run cannot be started": Situation(
         f"{RUN} StartNext {FAILURE}",
         "StepFunctions.AccessDeniedException",
         during=late_request,
         faults=[refused("states", "StartExecution", times=9)],
         message="The next execution does them.",
     ),
-    "wrong configuration": Way(
+    "invalid configuration": Situation(
         f"{START} {LOCK} PlanRun {RECORD} {RELEASE} {FAILURE}",
         "InvalidConfigError",
         config={"contact_types": ["fax"]},
     ),
-    "nothing to sync": Way(
+    "nothing to sync": Situation(
         f"{START} {LOCK} {PLAN} {RECORD} {RELEASE} {PUBLISH} {END}",
         input={"contact_types": ["security"]},
         arrange=source_without_security,
     ),
-    "deletion is confirmed": Way(
+    "deletion is confirmed": Situation(
         f"{START} {LOCK} {PLAN} ConfirmDeletion {RUN.partition(LOCK)[2]} {PUBLISH} {END}",
         config={"on_source_deleted": "delete"},
         arrange=source_without_security,
     ),
-    "accounts cannot be listed": Way(
+    "accounts cannot be listed": Situation(
         f"{START} {LOCK} {PLAN} ListAccounts {RECORD} {RELEASE} {FAILURE}",
         "CrashError",
         faults=[crash(LISTER, "list_accounts")],
     ),
-    "no account in scope": Way(
+    "no account in scope": Situation(
         f"{START} {LOCK} {PLAN} ListAccounts HasAccounts {RECORD} {RELEASE} {PUBLISH} {END}",
         input={"account_ids": [FIRST]},
         config={"excluded_accounts": [FIRST]},
     ),
-    "manifest cannot be read": Way(
+    "manifest cannot be read": Situation(
         f"{RUN} {FAILURE}",
         "States.ItemReaderFailed",
         faults=[refused("s3", "GetObject", "manifest")],
         look=lambda machine, _: machine.lock()["quiet_until"],
     ),
-    "run cannot be recorded": Way(
+    "run cannot be recorded": Situation(
         f"{RUN} {FAILURE}",
         "CrashError",
         faults=[crash(REPORTER)],
         message="ended with CrashError; sync-reporter could not add details.\nNext: bash scripts/",
     ),
-    "neither planned nor recorded": Way(
+    "neither planned nor recorded": Situation(
         f"{START} {LOCK} PlanRun {RECORD} {RELEASE} {FAILURE}",
         "FirstError",
         faults=[crash(HANDLER, "plan_run", "FirstError"), crash(REPORTER)],
         message="ended with FirstError",
     ),
-    "lock cannot be freed": Way(
+    "lock cannot be freed": Situation(
         f"{RUN.removesuffix(' HasNext')} {FAILURE}",
         "CrashError",
         config={"notification_settings": {"notify_on_success": False}},
         faults=[crash(HANDLER, "release_lock")],
         message="The next execution frees it.",
     ),
-    "result cannot be published": Way(
+    "result cannot be published": Situation(
         f"{RUN} {FAILURE}",
         "SNS.AccessDeniedException",
         faults=[refused("sns", "Publish", times=13)],
     ),
-    "recovery, result cannot be published": Way(
+    "recovery, result cannot be published": Situation(
         f"{START} TakeLock {RECORD} {RELEASE} {FAILURE}",
         "NotPublishedError",
         trigger(
@@ -353,14 +353,14 @@ WAYS = {
         ),
         faults=[refused("sns", "Publish", times=13)],
     ),
-    "change": Way(f"{CHANGE} IsSourceSettled {END}", input=CHANGED),
-    "change, and the source differs after it": Way(
+    "change": Situation(f"{CHANGE} IsSourceSettled {END}", input=CHANGED),
+    "change, and the source differs after it": Situation(
         f"{CHANGE} IsSourceSettled RepeatChange {END}",
         input=CHANGED,
         during=source_changes,
         look=change_is_repeated,
     ),
-    "change, repeated before": Way(
+    "change, already repeated": Situation(
         f"{CHANGE} IsSourceSettled RepeatChange {END}",
         input=CHANGED,
         during=source_changes,
@@ -368,7 +368,7 @@ WAYS = {
             {**refused("states", "StartExecution"), "error": "ExecutionAlreadyExistsException"}
         ],
     ),
-    "change, cannot be repeated": Way(
+    "change, cannot be repeated": Situation(
         f"{CHANGE} IsSourceSettled RepeatChange PublishResult MustCheckSource"
         " HowDidItEnd SyncFailed",
         "StepFunctions.AccessDeniedException",
@@ -377,7 +377,7 @@ WAYS = {
         faults=[refused("states", "StartExecution", times=9)],
         message="check of the source failed: StepFunctions.AccessDeniedException",
     ),
-    "change, and the source differs after the last hop": Way(
+    "change, and the source differs after the last hop": Situation(
         f"{CHANGE} PublishResult MustCheckSource HowDidItEnd SyncFailed",
         "SourceNotSettledError",
         trigger("contact_changed", hop=3),
@@ -385,31 +385,31 @@ WAYS = {
         message="check of the source failed: SourceNotSettledError",
     ),
     # The children.
-    "attempt is repeated": Way(f"{RUN} {PUBLISH} {END}", arrange=throttled_once),
-    "account stays throttled": Way(
+    "attempt is repeated": Situation(f"{RUN} {PUBLISH} {END}", arrange=throttled_once),
+    "account stays throttled": Situation(
         *PARTIAL,
         arrange=throttled,
         look=lambda machine, _: machine.account(FIRST)["primary_failure"]["error"],
     ),
-    "function dies": Way(
+    "function dies": Situation(
         *PARTIAL,
         faults=[dies(ALTERNATE, FIRST)],
         message="Runtime.ExitError",
         look=alternates_failed("Runtime.ExitError"),
     ),
-    "function dies, and that cannot be recorded": Way(
+    "function dies, and its failure cannot be recorded": Situation(
         *PARTIAL,
         faults=[dies(PRIMARY, FIRST), refused("dynamodb", "UpdateItem", "#failure", times=9)],
         message="NotRecordedError",
     ),
-    "function dies, and a newer run was here": Way(
+    "function dies after a newer run": Situation(
         *PARTIAL,
         faults=[dies(PRIMARY, FIRST)],
         arrange=newer_run,
         message="NotRecordedError",
         look=newer_record_stays,
     ),
-    "function dies in a dry run": Way(
+    "function dies in a dry run": Situation(
         f"{START} {PLAN} {SYNC} {RECORD} {PUBLISH} {END}",
         input={"dry_run": True},
         faults=[dies(ALTERNATE, FIRST)],
