@@ -114,7 +114,7 @@ class MotoStandin:
     def taken(self) -> set[asl.Edge]:
         """Return every transition that executions and children took."""
         edges = (edge for history in self.histories.values() for edge in asl.taken(history))
-        # The children of a worker share a history: from the end of one to the next is no transition.
+        # Children of one worker share a history; between two children, there is no transition.
         return {edge for edge in edges if edge.target != FIRST_OF_CHILD or edge.source not in ENDS}
 
     def _fault(self, request: Any, **where: str) -> str | None:

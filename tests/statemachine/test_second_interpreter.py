@@ -36,7 +36,7 @@ def test_a_situation(machine: Machine, situation: str) -> None:
     taken.add(situation)
 
 
-def test_every_transition_was_taken_here_too(machine: Machine) -> None:
+def test_every_transition_was_taken(machine: Machine) -> None:
     if taken != set(HERE):
         pytest.skip("needs the executions of all situations, in one process (loadfile)")
     states = asl.states(asl.load())

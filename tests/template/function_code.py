@@ -1,4 +1,4 @@
-"""What a function's code names, its own modules of contact_sync included: read from the source."""
+"""The settings and packages that a function's code uses, according to the source."""
 
 import ast
 import sys
@@ -21,7 +21,7 @@ def settings_read(handler: str) -> set[str]:
 
 
 def packages() -> set[str]:
-    """Return the packages of others that the code imports at run time."""
+    """Return the third-party packages that the code imports at run time."""
     ours = {path.name for path in FUNCTIONS.iterdir()}
     found: set[str] = set()
     for file in FUNCTIONS.rglob("*.py"):
@@ -41,7 +41,7 @@ def packages() -> set[str]:
 
 
 def _nodes(handler: str) -> list[ast.AST]:
-    """Return the syntax of the Handler's file and of what it imports, step by step."""
+    """Return the syntax of the handler's file and of all files that it imports."""
     folder, module, _ = handler.split(".")
     found: dict[Path, ast.Module] = {}
     waiting = [FUNCTIONS / folder / f"{module}.py"]

@@ -1,11 +1,11 @@
-"""What an update must not change: of each resource with a fixed name, what only its creation sets.
+"""What an update must not change: the create-only properties of each resource with a fixed name.
 
-CloudFormation replaces a resource whose create-only property changes, or whose logical ID does. It
-makes the new one first, and fails because the name is taken.
+CloudFormation replaces a resource if a create-only property or its logical ID changes. It creates
+the new one first, and fails because the name is taken.
 
     PYTHONPATH=tests:functions AWS_DEFAULT_REGION=us-east-1 python -m template.kept
 
-writes the template down as the last release.
+records the template as the last release.
 """
 
 import json
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def named_resources(*stacks: Stack) -> dict[str, Json]:
-    """Return by its type and name each resource's logical ID and create-only properties."""
+    """Return each resource's logical ID and create-only properties, by type and name."""
     found: dict[str, Json] = {}
     for stack in stacks:
         for logical_id, resource in stack.deployed()["Resources"].items():
@@ -33,7 +33,7 @@ def named_resources(*stacks: Stack) -> dict[str, Json]:
 
 
 def create_only(kind: str) -> list[str]:
-    """Return the paths of the properties that only creation sets, or may be."""
+    """Return the paths of the properties that are, or can be, create-only."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema
     keys = ("createOnlyProperties", "conditionalCreateOnlyProperties")
     paths = {path for key in keys for path in schema.get(key, [])}
@@ -47,7 +47,7 @@ def value_at(properties: Any, path: str) -> Any:
 
 
 def stacks() -> list[Stack]:
-    """Return a deployment with everything that has a name."""
+    """Return the stacks with all named resources."""
     main = Stack(expand(source_template()), CreateTrail="true", NotificationEmail="a@example.com")
     forwarding = Stack(forwarding_template(), HomeRegion="eu-west-1", Kind="Both")
     forwarding.values["AWS::StackName"] = f"{main.name}-forwarding"

@@ -1,4 +1,4 @@
-"""What is kept is under the one key, the stack's own trail included."""
+"""Everything stored is encrypted with the stack's key, including its own trail."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from support.stack import Stack
 
 class TestKey:
     @pytest.mark.rule(14)
-    def test_encrypts_everything_that_is_kept(self, stack: Stack) -> None:
-        """Tables, bucket, topic, queue and digest key are under the one key."""
+    def test_encrypts_everything_that_is_stored(self, stack: Stack) -> None:
+        """Tables, bucket, topic, queue and digest key use the same key."""
         key = stack.arn("Key")
         tables = stack.of_type("AWS::DynamoDB::Table").values()
         [encryption] = stack.properties("RunsBucket")["BucketEncryption"][
@@ -27,14 +27,14 @@ class TestKey:
 
 
 class TestTrail:
-    """The stack's own trail, where it has one."""
+    """The stack's own trail, if it has one."""
 
     @pytest.fixture(name="trailed")
     def _trailed(self, expanded: dict[str, Any]) -> Stack:
         return Stack(expanded, CreateTrail="true")
 
-    def test_only_where_asked_for(self, stack: Stack, trailed: Stack) -> None:
-        """Without it there is neither trail nor bucket, and the key knows nothing of it."""
+    def test_only_if_requested(self, stack: Stack, trailed: Stack) -> None:
+        """By default, there is neither trail nor bucket, nor are they in the key's policy."""
         assert {} == stack.of_type("AWS::CloudTrail::Trail")
         assert ["RunsBucket"] == list(stack.of_type("AWS::S3::Bucket"))
         assert ["RunsBucketPolicy"] == list(stack.of_type("AWS::S3::BucketPolicy"))
@@ -42,7 +42,7 @@ class TestTrail:
         assert {"Trail"} == trailed.of_type("AWS::CloudTrail::Trail").keys()
 
     def test_logs_management_events_of_all_regions(self, trailed: Stack) -> None:
-        """It is on, logs global services too, can be validated, and is encrypted."""
+        """It is enabled, includes global services and validation of files, and is encrypted."""
         trail = trailed.properties("Trail")
 
         assert {
@@ -57,7 +57,7 @@ class TestTrail:
         assert "TrailBucketPolicy" == trailed.template["Resources"]["Trail"]["DependsOn"]
 
     def test_bucket(self, trailed: Stack) -> None:
-        """It is encrypted, closed to the public, forgets like the logs, and blocks no new one."""
+        """It is encrypted and private, expires objects like the logs, and has no fixed name."""
         bucket = trailed.properties("TrailBucket")
         [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         [rule] = bucket["LifecycleConfiguration"]["Rules"]

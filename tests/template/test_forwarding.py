@@ -1,4 +1,4 @@
-"""The forwarding stack sends home the events that start something there, and little else."""
+"""The forwarding stack forwards the events that start runs in the home Region, and little else."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from support.stack import ACCOUNT, REGION, Stack, forwarding_template
 HOME = "eu-west-1"
 HOME_BUS = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"
 MATCHING = {
-    # Which roles are the stack's own is known only in its region.
+    # Only the home Region knows the stack's roles, whose masked writes cannot be excluded here.
     "ContactChangedRule": CONTACT_CHANGES | MASKED_CONTACT_CHANGES,
     "BillingContactChangedRule": OTHER_CONTACT_CHANGES | OTHER_MASKED_CONTACT_CHANGES,
     "OrganizationRule": {
@@ -77,14 +77,16 @@ class TestRules:
     def test_rule_matches_exactly_its_events(
         self, forwarding: Stack, rule_id: str, matcher: str
     ) -> None:
-        """Own writes, reads, other accounts' and other regions' events stay where they are."""
+        """Own writes, reads, and events of other accounts and Regions are not forwarded."""
         pattern = forwarding.properties(rule_id)["EventPattern"]
 
         assert MATCHING[rule_id] == matched(pattern, MATCHERS[matcher])
 
     @pytest.mark.rule(18)
-    def test_whatever_starts_a_run_is_forwarded_once(self, stack: Stack, forwarding: Stack) -> None:
-        """Each event of this region that a rule of the stack matches is forwarded, by one rule."""
+    def test_every_event_that_starts_a_run_is_forwarded_once(
+        self, stack: Stack, forwarding: Stack
+    ) -> None:
+        """Each event of this Region that a rule of the stack matches is forwarded, by one rule."""
         wanted = {
             name
             for rule in stack.of_type("AWS::Events::Rule").values()
@@ -102,7 +104,7 @@ class TestRules:
         assert len(forwarded) == len(set(forwarded))
 
     def test_event_is_sent_home_unchanged(self, forwarding: Stack, rule_id: str) -> None:
-        """The home region's default bus gets the event itself, or the queue keeps it."""
+        """The home Region's default bus gets the event itself, or the queue keeps it."""
         [target] = forwarding.properties(rule_id)["Targets"]
 
         assert {
@@ -115,7 +117,7 @@ class TestRules:
     @pytest.mark.rule(18)
     @pytest.mark.parametrize("kind", KINDS)
     def test_kind_chooses_the_rules(self, forwarding_template: dict[str, Any], kind: str) -> None:
-        """A region forwards only what it has."""
+        """A Region forwards only the kinds of events that it has."""
         stack = Stack(forwarding_template, HomeRegion=HOME, Kind=kind)
 
         assert KINDS[kind] == set(stack.of_type("AWS::Events::Rule"))
@@ -123,15 +125,15 @@ class TestRules:
     def test_nothing_is_forwarded_to_the_same_bus(
         self, forwarding_template: dict[str, Any]
     ) -> None:
-        """Deployed to the home region by mistake, it has no rule that would feed itself."""
+        """If deployed to the home Region by mistake, it has no rule, which would cause a loop."""
         stack = Stack(forwarding_template, HomeRegion=REGION, Kind="Both")
 
         assert {} == stack.of_type("AWS::Events::Rule")
 
 
 class TestSurroundings:
-    def test_alarm_tells_a_topic_of_its_region(self, forwarding: Stack) -> None:
-        """An event that could not be forwarded is told, by a topic that alarms can publish to."""
+    def test_alarm_notifies_a_topic_in_its_region(self, forwarding: Stack) -> None:
+        """An event that could not be forwarded raises an alarm in its own Region."""
         [alarm] = forwarding.of_type("AWS::CloudWatch::Alarm").values()
 
         assert ("ApproximateNumberOfMessagesVisible", "GreaterThanThreshold", 0) == (

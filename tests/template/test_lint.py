@@ -1,4 +1,4 @@
-"""Linters have nothing to say about the templates, as written and as SAM expands them."""
+"""Linters find nothing in the templates, as written and as SAM expands them."""
 
 import copy
 import json
@@ -23,12 +23,12 @@ def test_forwarding_template_is_clean() -> None:
 
 
 def test_expansion_is_clean(expanded: dict[str, Any]) -> None:
-    """What CloudFormation gets has no finding, circular dependencies included."""
+    """The expanded template has no finding, including circular dependencies."""
     assert [] == findings(json.dumps(expanded))
 
 
 def test_role_that_refers_to_its_machine_is_found(expanded: dict[str, Any]) -> None:
-    """The lint of the expansion sees the circle that the lint of the template does not."""
+    """Linting the expansion finds the circular dependency that linting the template misses."""
     circular = copy.deepcopy(expanded)
     role = circular["Resources"]["ContactSyncStateMachineRole"]["Properties"]
     role["Policies"][0]["PolicyDocument"]["Statement"][1]["Resource"] = {

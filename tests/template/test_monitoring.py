@@ -1,4 +1,4 @@
-"""Alarms, dashboard and queries: what they watch exists, and costs nothing."""
+"""Alarms, dashboard and queries: what they use exists, and they are free."""
 
 import json
 import re
@@ -24,7 +24,7 @@ ALARMS = {
     "no-full-run": ("FullRuns", "LessThanThreshold", "breaching"),
     "recoveries": ("Recoveries", "GreaterThanOrEqualToThreshold", "notBreaching"),
 }
-# Always free, each month: alarms, custom metrics, and metrics of a dashboard.
+# Free each month, without time limit: alarms, custom metrics, and metrics of a dashboard.
 FREE_ALARMS, FREE_METRICS, FREE_DASHBOARD_METRICS = 10, 10, 50
 HOUR, DAY = 3600, 86400
 
@@ -39,21 +39,21 @@ def _alarms(stack: Stack) -> dict[str, dict[str, Any]]:
 
 class TestAlarms:
     def test_each_watches_its_metric(self, alarms: dict[str, dict[str, Any]]) -> None:
-        """The guide's three, and those of runs; only a missing full run is an alarm itself."""
+        """The guide's three, and those of runs; missing data raises only the one for full runs."""
         assert ALARMS == {
             name: (alarm["MetricName"], alarm["ComparisonOperator"], alarm["TreatMissingData"])
             for name, alarm in alarms.items()
         }
 
-    def test_each_tells_the_topic(self, stack: Stack, alarms: dict[str, dict[str, Any]]) -> None:
-        """And says what it means."""
+    def test_each_notifies_the_topic(self, stack: Stack, alarms: dict[str, dict[str, Any]]) -> None:
+        """And its description is a sentence."""
         for alarm in alarms.values():
             assert [stack.arn("NotificationTopic")] == alarm["AlarmActions"]
             assert alarm["AlarmDescription"].endswith(".")
 
-    def test_commands_that_they_name_exist(self, alarms: dict[str, dict[str, Any]]) -> None:
-        told = " ".join(alarm["AlarmDescription"] for alarm in alarms.values())
-        commands = re.findall(r"'bash scripts/(\S+)\.sh (.+?)'", told)
+    def test_commands_in_their_descriptions_exist(self, alarms: dict[str, dict[str, Any]]) -> None:
+        descriptions = " ".join(alarm["AlarmDescription"] for alarm in alarms.values())
+        commands = re.findall(r"'bash scripts/(\S+)\.sh (.+?)'", descriptions)
 
         assert {"deploy", "redrive-dlq", "resync"} == {name for name, _ in commands}
         for name, options in commands:
@@ -62,7 +62,7 @@ class TestAlarms:
     def test_metrics_are_those_that_the_functions_write(
         self, stack: Stack, alarms: dict[str, dict[str, Any]]
     ) -> None:
-        """Under their namespace and dimension, which is what the functions are called."""
+        """With their namespace, and their service as the dimension."""
         own = [alarm for alarm in alarms.values() if alarm["Namespace"] == NAMESPACE]
         services = {
             each["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
@@ -74,10 +74,10 @@ class TestAlarms:
         assert [OWN] * 4 == [alarm["Dimensions"] for alarm in own]
         assert {STACK} == services
 
-    def test_kept_events_are_those_of_the_queue(
+    def test_dead_letters_are_those_of_the_queue(
         self, stack: Stack, alarms: dict[str, dict[str, Any]]
     ) -> None:
-        """The first one is told."""
+        """The first one raises the alarm."""
         alarm = alarms["dlq-messages"]
         queue = stack.properties("DeadLetterQueue")["QueueName"]
 
@@ -89,14 +89,14 @@ class TestAlarms:
         )
 
     def test_none_counts_attempts(self, alarms: dict[str, dict[str, Any]]) -> None:
-        """Lambda counts each throttled attempt as an error, although it is repeated."""
+        """Lambda counts each throttled attempt as an error, although it is retried."""
         assert "AWS/Lambda" not in {alarm["Namespace"] for alarm in alarms.values()}
 
     @pytest.mark.parametrize("name", ["failed-runs", "many-executions"])
     def test_executions_are_those_of_the_machine(
         self, stack: Stack, alarms: dict[str, dict[str, Any]], name: str
     ) -> None:
-        """Not of its children, whose metrics have another dimension."""
+        """Not those of its children, whose metrics have another dimension."""
         machine = stack.arn("ContactSyncStateMachine")
 
         assert [{"Name": "StateMachineArn", "Value": machine}] == alarms[name]["Dimensions"]
@@ -104,7 +104,7 @@ class TestAlarms:
     def test_many_executions_are_more_than_twenty_an_hour(
         self, alarms: dict[str, dict[str, Any]]
     ) -> None:
-        """Each event starts two executions at most, so these are those of ten events."""
+        """Each event starts at most two executions, so these come from more than ten events."""
         alarm = alarms["many-executions"]
 
         assert ("AWS/States", "Sum", HOUR, 1, 20) == (
@@ -116,20 +116,18 @@ class TestAlarms:
         )
 
     @pytest.mark.parametrize("hours", [1, 25, 168])
-    def test_no_alarm_looks_back_further_than_it_may(
+    def test_no_alarm_exceeds_the_longest_evaluation_range(
         self, expanded: dict[str, Any], hours: int
     ) -> None:
-        """A week at most, and a day where a period is shorter than an hour."""
+        """A week at most, or a day if the period is shorter than an hour."""
         stack = Stack(expanded, MostHoursWithoutRun=hours)
 
         for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
             longest = 7 * DAY if alarm["Period"] >= HOUR else DAY
             assert alarm["Period"] * int(alarm["EvaluationPeriods"]) <= longest
 
-    def test_a_missing_run_is_one_of_a_day_and_an_hour(
-        self, alarms: dict[str, dict[str, Any]]
-    ) -> None:
-        """The schedule is daily, and a run takes its time."""
+    def test_a_run_is_missing_after_25_hours(self, alarms: dict[str, dict[str, Any]]) -> None:
+        """The schedule is daily, and a run takes some time."""
         alarm = alarms["no-full-run"]
 
         assert 25 * HOUR == alarm["Period"] * int(alarm["EvaluationPeriods"])
@@ -139,17 +137,17 @@ class TestAlarms:
         "parameters",
         [{"Triggers": "DISABLED"}, {"ScheduleExpression": ""}, {"MostHoursWithoutRun": 0}],
     )
-    def test_nobody_waits_for_a_run_that_nothing_starts(
+    def test_no_alarm_expects_a_run_without_a_schedule(
         self, expanded: dict[str, Any], parameters: dict[str, Any]
     ) -> None:
-        """Where the schedule is off, only the other alarms are there."""
+        """Without a schedule, only the other alarms exist."""
         alarms = Stack(expanded, **parameters).of_type("AWS::CloudWatch::Alarm")
 
         assert len(ALARMS) - 1 == len(alarms)
         assert "FullRunAlarm" not in alarms
 
     def test_everything_is_free(self, stack: Stack, alarms: dict[str, dict[str, Any]]) -> None:
-        """Alarms and custom metrics stay within what CloudWatch never bills."""
+        """Alarms and custom metrics stay within what is free in CloudWatch."""
         metrics = [metric for widget in widgets(stack) for metric in widget["metrics"]]
 
         assert len(alarms) <= FREE_ALARMS
@@ -164,7 +162,7 @@ def widgets(stack: Stack) -> list[dict[str, Any]]:
 
 class TestDashboard:
     def test_every_own_metric_is_shown(self, stack: Stack) -> None:
-        """No metric is written that nobody sees, and none is shown that is not written."""
+        """The dashboard shows exactly the metrics that the functions write."""
         shown = {
             metric[1]
             for widget in widgets(stack)
@@ -190,7 +188,7 @@ class TestDashboard:
 
 class TestQueries:
     def test_each_reads_logs_of_the_stack(self, stack: Stack) -> None:
-        """Only functions write what they ask for."""
+        """Only functions write the fields that the queries read."""
         groups = {
             each["LogGroupName"]
             for each in stack.of_type("AWS::Logs::LogGroup").values()

@@ -1,4 +1,4 @@
-"""Deployed to any partition, the stacks name nothing of another."""
+"""Deployed to any partition, the stacks contain no name of another partition."""
 
 import json
 import re
@@ -11,16 +11,16 @@ from support.stack import ROOT, Stack, forwarding_template
 
 Json = dict[str, Any]
 
-# Of each partition a region that has no events of accounts where it has two, and the suffix of
-# its hosts (botocore's partitions.json).
+# For each partition, a Region (without the events of accounts, if it has several), and the suffix
+# of its hosts (botocore's partitions.json).
 REGIONS = {
     "aws": ("eu-west-1", "amazonaws.com"),
     "aws-cn": ("cn-north-1", "amazonaws.com.cn"),
     "aws-us-gov": ("us-gov-east-1", "amazonaws.com"),
     "aws-eusc": ("eusc-de-east-1", "amazonaws.eu"),
 }
-# A service has this name in every partition, for trust policies, for events and for trusted
-# access. A region in it is another matter: where there is one, the suffix is the partition's.
+# The name of a service in every partition, in trust policies, events and trusted access. Names that
+# contain a Region have the partition's suffix.
 SERVICE = r"[a-z]+\.amazonaws\.com"
 
 
@@ -32,7 +32,7 @@ def _partition(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(name="texts")
 def _texts(expanded: Json, partition: str) -> list[str]:
-    """Return all that the stack and the forwarding stack have, each as one text."""
+    """Return the full text of the stack and of the forwarding stack."""
     own = {"AWS::Region": REGIONS[partition][0]}
     everything = {"NotificationEmail": "admin@example.com", "CreateTrail": "true"}
     stack = Stack(expanded, "prod", partition, **own, **everything)
@@ -59,7 +59,7 @@ def test_arns(texts: list[str], partition: str) -> None:
 
 
 def test_regions(texts: list[str], partition: str) -> None:
-    """Only the stack's own region, and that of its events, are named."""
+    """Only the stack's own Region, and that of its events, occur."""
     own = {REGIONS[partition][0], PARTITIONS[partition][0]}
     for text in texts:
         found = set(re.findall(r"\b(?:us|eu|cn|us-gov|eusc-de)-[a-z]+-\d\b", text))
@@ -67,7 +67,7 @@ def test_regions(texts: list[str], partition: str) -> None:
 
 
 def test_hosts(texts: list[str], partition: str) -> None:
-    """A service is named as it is everywhere; every other host is of the partition."""
+    """Services have the same names everywhere; every other host belongs to the partition."""
     console = PARTITIONS[partition][1]
     suffix = REGIONS[partition][1]
     for text in texts:
@@ -78,7 +78,7 @@ def test_hosts(texts: list[str], partition: str) -> None:
 
 
 def test_consoles(expanded: Json) -> None:
-    """The commands and the stack know the same consoles."""
+    """The commands and the stack use the same consoles."""
     known = {
         name: each["ConsoleDomain"] for name, each in expanded["Mappings"]["Partitions"].items()
     }
@@ -88,10 +88,10 @@ def test_consoles(expanded: Json) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(REGIONS.keys() - {"aws-us-gov"}))
-def test_the_events_are_where_the_account_api_is(name: str) -> None:
-    """botocore's endpoint of the Account API is in the region that has the partition's events.
+def test_account_events_are_in_the_region_of_the_account_api(name: str) -> None:
+    """botocore's endpoint of the Account API is in the Region with the partition's events.
 
-    For GovCloud it lists none, and makes one up of any region.
+    For GovCloud, it lists none, and constructs one from any Region.
     """
     region, suffix = PARTITIONS[name][0], REGIONS[name][1]
     client = boto3.client("account", region_name=REGIONS[name][0])

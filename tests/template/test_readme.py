@@ -1,4 +1,4 @@
-"""The tables of scripts/README.md say what the template says."""
+"""The tables in scripts/README.md match the template."""
 
 import re
 from typing import Any
@@ -26,7 +26,7 @@ ROWS = {
 
 
 def table(section: str, number: int = 0) -> list[list[str]]:
-    """Return the cells of a table of a section, without its head."""
+    """Return the cells of a table in a section, without its header."""
     body = section_of(OPERATING, section)
     found = re.findall(r"(?:^\|.*\n)+", body, flags=re.MULTILINE)[number]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found.splitlines()]
@@ -38,7 +38,7 @@ def plain(value: Any) -> str:
 
 
 def test_every_difference_between_environments_has_its_row(template: dict[str, Any]) -> None:
-    """Each key of the mapping in the words of the table, and no row but these."""
+    """Each key of the mapping has a row, and each row a key."""
     mapping = template["Mappings"]["Environments"]
     expected = {
         ROWS[key]: [plain(mapping[environment][key]) for environment in ENVIRONMENTS]
@@ -51,20 +51,20 @@ def test_every_difference_between_environments_has_its_row(template: dict[str, A
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_every_difference_is_in_the_mapping(expanded: dict[str, Any], environment: str) -> None:
-    """Nothing else in the template asks which environment it is; only its name is passed on."""
+    """No condition of the template depends on the environment's name."""
     text = str(expanded["Conditions"])
 
     assert environment not in re.findall(r"'(\w+)'", text)
 
 
 def test_every_parameter_has_its_row(template: dict[str, Any]) -> None:
-    """With the default that it has; rows of two parameters have both."""
-    told = {}
+    """With its default; rows of two parameters have both."""
+    documented = {}
     for names, _, defaults in table("SAM Template Parameters"):
-        told |= dict(zip(re.findall(r"`(\w+)`", names), defaults.split(", "), strict=True))
+        documented |= dict(zip(re.findall(r"`(\w+)`", names), defaults.split(", "), strict=True))
     expected = {name: _default(parameter) for name, parameter in template["Parameters"].items()}
 
-    assert expected == {name: value.strip("`") for name, value in told.items()}
+    assert expected == {name: value.strip("`") for name, value in documented.items()}
 
 
 def _default(parameter: dict[str, Any]) -> str:
@@ -83,9 +83,9 @@ def test_every_alarm_has_its_row(stack: Stack) -> None:
 
 
 def test_every_metric_has_its_row() -> None:
-    told = {name for row in table("Monitoring", 1) for name in re.findall(r"`(\w+)`", row[0])}
+    names = {name for row in table("Monitoring", 1) for name in re.findall(r"`(\w+)`", row[0])}
 
-    assert set(Metric) == told
+    assert set(Metric) == names
 
 
 def test_every_query_has_its_row(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""The template agrees with the names others use, the guide's numbers and the files it deploys."""
+"""The template matches the names that others use, the guide's numbers and the deployed files."""
 
 import json
 import re
@@ -19,7 +19,7 @@ FUNCTIONS = {
     "PrimaryContactProcessorFunction": "primary-contact-processor",
     "SyncReporterFunction": "sync-reporter",
 }
-# Read by Powertools, not by our settings.
+# Read by Powertools, not by the functions' settings.
 POWERTOOLS_VARIABLES = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
 
 
@@ -64,13 +64,13 @@ class TestParameters:
     def test_patterns(
         self, template: dict[str, Any], name: str, good: list[str], bad: list[str]
     ) -> None:
-        """A pattern accepts what is meant and refuses what is not."""
+        """A pattern accepts valid values and refuses invalid ones."""
         pattern = template["Parameters"][name]["AllowedPattern"]
 
         assert good == [value for value in good + bad if re.fullmatch(pattern, value)]
 
     def test_only_the_accounts_identity_is_required(self, template: dict[str, Any]) -> None:
-        """Everything has a default but the two ids that only the caller knows."""
+        """Everything has a default, except the two IDs that only the caller knows."""
         required = {name for name, each in template["Parameters"].items() if "Default" not in each}
 
         assert {"ManagementAccountId", "OrganizationId"} == required
@@ -99,7 +99,7 @@ class TestNames:
         assert expected == handlers
 
     def test_outputs(self, stack: Stack) -> None:
-        """Scripts find what they need, under the names of the design."""
+        """Scripts find what they need, under the names in the design."""
         outputs = {
             "StateMachineArn": stack.arn("ContactSyncStateMachine"),
             "StateMachineName": "aws-contact-sync-dev-contact-sync",
@@ -118,14 +118,14 @@ class TestNames:
 
 
 class TestBoundary:
-    """An organization may demand a permissions boundary of every role."""
+    """An organization may require a permissions boundary for every role."""
 
     BOUNDARY = "arn:aws:iam::999999999999:policy/boundary"
 
     @pytest.mark.case("E9")
     @pytest.mark.parametrize("boundary", [BOUNDARY, ""])
     def test_every_role(self, expanded: dict[str, Any], boundary: str) -> None:
-        """Also those that SAM makes for rules, and the forwarding stack's."""
+        """Including the roles that SAM creates for rules, and the forwarding stack's."""
         stacks = [
             Stack(expanded, PermissionsBoundary=boundary),
             Stack(forwarding_template(), HomeRegion="eu-west-1", PermissionsBoundary=boundary),
@@ -139,8 +139,8 @@ class TestBoundary:
 
 class TestRules:
     @pytest.mark.case("D9")
-    def test_what_starts_the_machine_is_written_as_its_events(self) -> None:
-        """SAM makes rule, target and role of an event."""
+    def test_rules_that_start_the_machine_are_its_events(self) -> None:
+        """SAM creates rule, target and role from an event."""
         rules = [
             name
             for name, resource in source_template()["Resources"].items()
@@ -155,8 +155,8 @@ class TestReplacement:
     HOLDS_DATA = ("DynamoDB::Table", "S3::Bucket", "SecretsManager::Secret", "SQS::Queue")
 
     @pytest.mark.case("E10")
-    def test_is_kept_when_it_is_replaced(self, expanded: dict[str, Any]) -> None:
-        """An update that replaces what holds data, or its key, leaves the old one behind."""
+    def test_a_replaced_resource_with_data_is_retained(self, expanded: dict[str, Any]) -> None:
+        """An update that replaces a resource with data, or its key, retains the old one."""
         kinds = {f"AWS::{kind}" for kind in (*self.HOLDS_DATA, "KMS::Key")}
         policies = {
             (name, resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
@@ -171,7 +171,7 @@ class TestReplacement:
 
 class TestEnvironments:
     def test_each_has_its_values(self, expanded: dict[str, Any], environment: str) -> None:
-        """What the mapping says, as scripts/README.md does, is what is deployed."""
+        """The deployed values are those of the mapping, which scripts/README.md lists."""
         values = expanded["Mappings"]["Environments"][environment]
         stack = Stack(expanded, environment)
         logs = stack.of_type("AWS::Logs::LogGroup").values()
@@ -212,7 +212,7 @@ class TestEnvironments:
 
         for numbers in (memory, concurrency):
             assert sorted(set(numbers)) == numbers
-        assert concurrency[-1] < 10, "accounts exist whose Lambda concurrency limit is 10"
+        assert concurrency[-1] < 10, "some accounts have a Lambda concurrency limit of 10"
 
     def test_no_concurrency_is_reserved(self, stack: Stack) -> None:
         """A reservation fails to deploy in accounts whose concurrency limit is 10."""
@@ -221,7 +221,7 @@ class TestEnvironments:
         assert not [each for each in functions if "ReservedConcurrentExecutions" in each]
 
     def test_tracing(self, expanded: dict[str, Any], environment: str) -> None:
-        """Functions and machine are traced, and may send traces, in all but production."""
+        """Functions and machine are traced, and may send traces, except in production."""
         is_traced = environment != "prod"
         stack = Stack(expanded, environment)
         modes = {
@@ -235,7 +235,7 @@ class TestEnvironments:
         assert is_traced == bool(stack.of_type("AWS::IAM::ManagedPolicy"))
 
     def test_default_configuration(self, expanded: dict[str, Any], environment: str) -> None:
-        """It is the guide's, dev hears of successes too, and the functions accept it."""
+        """It is the guide's; dev also reports successes; and the functions accept it."""
         notify_on_success = environment == "dev"
         item = json.loads(Stack(expanded, environment).output("DefaultConfiguration"))
         guide = {
@@ -283,9 +283,9 @@ class TestFunctions:
         required = re.findall(
             r"^([\w-]+)==", (ROOT / "functions/requirements.txt").read_text(), re.MULTILINE
         )
-        brought = {"botocore", "pydantic_core"}  # by boto3 and pydantic, of the versions they need
+        pinned = {"botocore", "pydantic_core"}  # by boto3 and pydantic
 
-        assert {name.replace("-", "_") for name in required} | brought == function_code.packages()
+        assert {name.replace("-", "_") for name in required} | pinned == function_code.packages()
 
     def test_each_logs_to_its_own_group(self, stack: Stack) -> None:
         """No two functions share a log group, and every group is the template's."""
@@ -299,7 +299,7 @@ class TestFunctions:
 
 class TestStateMachine:
     def test_substitutions_are_the_placeholders(self, stack: Stack) -> None:
-        """Every placeholder of the definition is substituted, and no substitution is idle."""
+        """Every placeholder of the definition is substituted, and every substitution is used."""
         properties = stack.properties("ContactSyncStateMachine")
         placeholders = set(re.findall(r"\$\{(\w+)\}", asl.DEFINITION.read_text()))
 
@@ -334,14 +334,14 @@ class TestStateMachine:
 
 class TestData:
     def test_state_expires(self, stack: Stack) -> None:
-        """By the attribute that the functions set."""
+        """Items expire by the attribute that the functions set."""
         expiry = stack.properties("StateTable")["TimeToLiveSpecification"]
 
         assert {"AttributeName": "expires_at", "Enabled": True} == expiry
 
     @pytest.mark.rule(16)
     def test_objects_outlive_the_longest_run(self, stack: Stack) -> None:
-        """A run may last as long as the machine; what a dead one leaves is gone soon after."""
+        """A run may last until the machine's timeout; a dead run's objects expire soon after."""
         rule, _ = stack.properties("RunsBucket")["LifecycleConfiguration"]["Rules"]
         longest_run = timedelta(seconds=asl.load()["TimeoutSeconds"])
         kept = timedelta(days=rule["ExpirationInDays"])
@@ -350,21 +350,19 @@ class TestData:
         assert longest_run + timedelta(days=1) < kept <= longest_run + timedelta(days=3)
 
     @pytest.mark.parametrize(("days", "kept"), [(30, 30), (7, 7), (0, 1)])
-    def test_what_runs_replaced_expires(
-        self, expanded: dict[str, Any], days: int, kept: int
-    ) -> None:
-        """With 0 nothing is stored, and what was stored before goes at once."""
+    def test_replaced_contacts_expire(self, expanded: dict[str, Any], days: int, kept: int) -> None:
+        """With 0, nothing is stored, and what was stored before expires as soon as possible."""
         stack = Stack(expanded, KeepReplacedDays=days)
         _, rule = stack.properties("RunsBucket")["LifecycleConfiguration"]["Rules"]
         functions = stack.of_type("AWS::Lambda::Function").values()
-        told = [one["Environment"]["Variables"].get("KEEP_REPLACED_DAYS") for one in functions]
+        values = [one["Environment"]["Variables"].get("KEEP_REPLACED_DAYS") for one in functions]
 
         assert ("Enabled", "replaced/", kept) == (
             rule["Status"],
             rule["Prefix"],
             int(rule["ExpirationInDays"]),
         )
-        assert 3 == told.count(str(days))
+        assert 3 == values.count(str(days))
 
     def test_nothing_is_left_to_block_the_next_deployment(self, expanded: dict[str, Any]) -> None:
         """No resource with a fixed name outlives its stack, and no rollback is refused."""
@@ -388,7 +386,7 @@ class TestData:
 
 
 def test_no_iam_resource_has_a_name(stack: Stack) -> None:
-    """Two environments of one account cannot collide, and CAPABILITY_IAM is enough."""
+    """Two environments in one account cannot collide, and CAPABILITY_IAM is enough."""
     forwarding = Stack(forwarding_template(), HomeRegion="eu-west-1", Kind="Both")
     resources = [
         each

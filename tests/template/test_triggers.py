@@ -1,4 +1,4 @@
-"""The triggers react to what matters, hand on nothing but identifiers, and lose nothing."""
+"""The triggers match the right events, pass on nothing but identifiers, and lose no event."""
 
 import copy
 import json
@@ -40,13 +40,13 @@ def _rule(stack: Stack, rule_id: str) -> dict[str, Any]:
 
 
 def execution_inputs(stack: Stack, rule_id: str) -> dict[str, Any]:
-    """Return what the rule's target gets for each event that the rule matches."""
+    """Return the input of the rule's target for each event that the rule matches."""
     [target] = stack.properties(rule_id)["Targets"]
     return {name: transform(target["InputTransformer"], EVENTS[name]) for name in MATCHING[rule_id]}
 
 
 def trigger_of(execution_input: Any) -> Trigger:
-    """Return the trigger that the state machine's first function finds in its input."""
+    """Return the trigger that the state machine's first function parses from its input."""
     trigger = parse_request(execution_input, ACCOUNT).trigger
     assert trigger is not None
     return trigger
@@ -54,7 +54,7 @@ def trigger_of(execution_input: Any) -> Trigger:
 
 class TestPatterns:
     def test_every_rule_is_tested(self, stack: Stack) -> None:
-        """No rule escapes the tests of this file."""
+        """The tests of this file cover each rule."""
         assert set(MATCHING) == set(stack.of_type("AWS::Events::Rule"))
 
     @pytest.mark.rule(7)
@@ -64,7 +64,7 @@ class TestPatterns:
     def test_rule_matches_exactly_its_events(
         self, rule: dict[str, Any], rule_id: str, matcher: str
     ) -> None:
-        """Own writes, failed calls, reads, other accounts and other machines start nothing."""
+        """Own writes, failed calls, reads, other accounts and other machines start no run."""
         assert MATCHING[rule_id] == matched(rule["EventPattern"], MATCHERS[matcher])
 
     def test_no_event_starts_two_executions(self, stack: Stack) -> None:
@@ -80,8 +80,8 @@ class TestPatterns:
 
         assert len(started) == len(set(started))
 
-    def test_one_event_is_either_recovered_from_or_told(self, stack: Stack) -> None:
-        """Of what ends without success, only a recovery that told of itself is passed over."""
+    def test_each_failed_execution_is_either_recovered_or_reported(self, stack: Stack) -> None:
+        """Of failed executions, only a recovery that published its own message matches no rule."""
         machine = stack.arn("ContactSyncStateMachine")
         ended = {
             name
@@ -97,8 +97,8 @@ class TestPatterns:
             assert (trigger.get("source") != "recovery") == (name in recovered)
 
     @pytest.mark.rule(7)
-    def test_recovery_input_is_what_both_rules_look_for(self, stack: Stack) -> None:
-        """An execution that Recovery starts is one that, when it fails, Recovery leaves out."""
+    def test_both_rules_recognize_the_input_of_a_recovery(self, stack: Stack) -> None:
+        """If an execution that Recovery started fails, Recovery ignores it."""
         for started in execution_inputs(stack, event_rule("Recovery")).values():
             for status in ("FAILED", "ABORTED", "TIMED_OUT"):
                 event = copy.deepcopy(EVENTS["execution-failed"])
@@ -114,13 +114,13 @@ class TestPatterns:
 
     @pytest.mark.rule(18)
     def test_region_does_not_matter(self, rule: dict[str, Any]) -> None:
-        """An event that was forwarded keeps the region it comes from, and matches all the same."""
+        """A forwarded event keeps its original Region, and still matches."""
         assert not {"region"} & rule["EventPattern"].keys()
         assert not {"awsRegion"} & rule["EventPattern"]["detail"].keys()
 
     @pytest.mark.rule(1)
     def test_paths_are_required_by_the_pattern(self, rule: dict[str, Any]) -> None:
-        """The transformer uses no path that an event which matches may lack."""
+        """The transformer uses only paths that each matching event has."""
         [target] = rule["Targets"]
         paths = set(target["InputTransformer"]["InputPathsMap"].values())
 
@@ -130,7 +130,7 @@ class TestPatterns:
 class TestExecutionInputs:
     @pytest.mark.parametrize("rule_id", SOURCES)
     def test_event_becomes_a_request(self, stack: Stack, rule_id: str) -> None:
-        """The execution learns which event it was and of which account, and nothing else of it."""
+        """The input contains identifiers of the event and its account, and nothing else of it."""
         source = SOURCES[rule_id]
         about = {"account_id": MEMBER} if source in ABOUT_ONE_ACCOUNT else {}
         beside = {"reason"} if rule_id == event_rule("UnnamedAccountJoined") else set()
@@ -148,16 +148,16 @@ class TestExecutionInputs:
             assert about.get("account_id") == trigger_of(execution_input).account_id
             assert {"trigger"} | beside == execution_input.keys()
 
-    def test_unnamed_account_becomes_a_full_compare(self, stack: Stack) -> None:
-        """An event that does not say who joined has every account compared, and says why."""
+    def test_unnamed_account_becomes_a_full_run(self, stack: Stack) -> None:
+        """If the event does not name the account, the run compares every account, with a reason."""
         [execution_input] = execution_inputs(stack, event_rule("UnnamedAccountJoined")).values()
         request = parse_request(execution_input, ACCOUNT)
 
         assert "an account joined, and its event does not name it" == request.reason
         assert request.account_ids is None
 
-    def test_death_becomes_a_request(self, stack: Stack) -> None:
-        """The execution that recovers learns whose death it was, and how it died."""
+    def test_dead_execution_becomes_a_request(self, stack: Stack) -> None:
+        """The input of the recovery names the dead execution and how it ended."""
         for name, execution_input in execution_inputs(stack, event_rule("Recovery")).items():
             event = EVENTS[name]
 
@@ -172,8 +172,8 @@ class TestExecutionInputs:
             } == execution_input
             assert trigger_of(execution_input)
 
-    def test_stopped_execution_becomes_a_line(self, stack: Stack) -> None:
-        """Who is subscribed reads what was dropped, what will be done, and what to type."""
+    def test_stopped_execution_becomes_a_message(self, stack: Stack) -> None:
+        """Subscribers read what was dropped, what will be done, and what to type."""
         for name, message in execution_inputs(stack, STOPPED).items():
             detail = EVENTS[name]["detail"]
 
@@ -185,8 +185,8 @@ class TestExecutionInputs:
                 f"({detail['executionArn']})"
             ) == message
 
-    def test_line_names_a_command_that_exists(self, expanded: dict[str, Any]) -> None:
-        """It is that of the stack's own environment, with options that the script has."""
+    def test_message_names_a_command_that_exists(self, expanded: dict[str, Any]) -> None:
+        """The command is for the stack's own environment, and the script has its options."""
         for environment in ("dev", "staging", "prod"):
             stack = Stack(expanded, environment)
             [target] = stack.properties(STOPPED)["Targets"]
@@ -199,8 +199,8 @@ class TestExecutionInputs:
             options = resync.parser().format_usage()
             assert all(option in options for option in ("--environment", command[4]))
 
-    def test_schedule_is_a_full_compare(self, stack: Stack) -> None:
-        """Scheduler fills in which invocation it is; every account is compared."""
+    def test_schedule_starts_a_full_run(self, stack: Stack) -> None:
+        """Scheduler fills in the invocation; the run compares every account."""
         text = stack.properties("Schedule")["Target"]["Input"]
         filled = text.replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3").replace(
             "<aws.scheduler.scheduled-time>", "2026-11-25T03:00:00Z"
@@ -218,10 +218,10 @@ class TestExecutionInputs:
 
 class TestDelivery:
     @pytest.mark.rule(15)
-    def test_rule_repeats_and_then_keeps_the_event(
+    def test_rule_retries_and_then_keeps_the_event(
         self, stack: Stack, rule: dict[str, Any], rule_id: str
     ) -> None:
-        """A rule's one target is tried for a day, EventBridge's default; then it is kept."""
+        """EventBridge retries for a day, by default; then the event becomes a dead letter."""
         [target] = rule["Targets"]
         expected = "NotificationTopic" if rule_id == STOPPED else "ContactSyncStateMachine"
 
@@ -229,8 +229,8 @@ class TestDelivery:
         assert {"Arn": stack.arn("DeadLetterQueue")} == target["DeadLetterConfig"]
         assert "RetryPolicy" not in target
 
-    def test_schedule_repeats_and_then_keeps_its_input(self, stack: Stack) -> None:
-        """So does the schedule."""
+    def test_schedule_retries_and_then_keeps_its_input(self, stack: Stack) -> None:
+        """The schedule does the same."""
         target = stack.properties("Schedule")["Target"]
 
         assert stack.arn("ContactSyncStateMachine") == target["Arn"]
@@ -239,8 +239,8 @@ class TestDelivery:
 
 
 class TestSchedule:
-    def test_runs_daily_in_a_group_of_its_own(self, stack: Stack) -> None:
-        """Without being asked for, every account is compared once a day."""
+    def test_runs_daily_in_its_own_group(self, stack: Stack) -> None:
+        """By default, every account is compared once a day."""
         schedule = stack.properties("Schedule")
 
         assert "cron(0 3 * * ? *)" == schedule["ScheduleExpression"]
@@ -248,8 +248,8 @@ class TestSchedule:
         assert "aws-contact-sync-dev" == schedule["GroupName"]
         assert {"ScheduleGroup"} == set(stack.of_type("AWS::Scheduler::ScheduleGroup"))
 
-    def test_another_rhythm_can_be_chosen(self, expanded: dict[str, Any]) -> None:
-        """The parameter is the schedule's expression."""
+    def test_another_expression_can_be_chosen(self, expanded: dict[str, Any]) -> None:
+        """A parameter sets the schedule's expression."""
         stack = Stack(expanded, ScheduleExpression="rate(12 hours)")
 
         assert "rate(12 hours)" == stack.properties("Schedule")["ScheduleExpression"]
@@ -266,7 +266,7 @@ class TestSchedule:
 @pytest.mark.rule(19)
 @pytest.mark.parametrize("state", ["ENABLED", "DISABLED"])
 def test_triggers_can_be_turned_off(expanded: dict[str, Any], state: str) -> None:
-    """Triggers turns every rule and the schedule on and off."""
+    """The parameter Triggers enables or disables every rule and the schedule."""
     stack = Stack(expanded, Triggers=state)
     triggers = {
         **stack.of_type("AWS::Events::Rule"),
