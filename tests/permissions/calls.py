@@ -1,6 +1,6 @@
-"""What each role calls: its IAM actions on resources, from recorded calls and from the template.
+"""The calls of each role: IAM actions on resources, from recorded calls and the template.
 
-Functions' calls are recorded; those of the state machine follow from its definition, those of
+The functions' calls are recorded. Those of the state machine come from its definition, those of
 rules and the schedule from their targets, and those that an AWS service makes on behalf of a role
 (logs, traces, encryption) from the template's properties.
 """
@@ -17,17 +17,17 @@ from support.stack import ACCOUNT, ORGANIZATION, REGION, Stack
 
 Json = dict[str, Any]
 
-# What every request of this stack brings with it: botocore and AWS's services use TLS alone.
+# The context of every request of this stack: botocore and AWS services always use TLS.
 OVER_TLS = {"aws:SecureTransport": "true"}
 
-# The services as IAM, KMS and the clients name them.
+# The names of services in IAM, where they differ from the clients' names.
 IAM_NAMES = {"stepfunctions": "states"}
 
-# What DynamoDB's guide lists for who uses a table under a customer managed key (under "Using a
-# customer managed key"), without what only the creation of a table needs.
+# The permissions that DynamoDB's guide lists for using a table with a customer managed key (under
+# "Using a customer managed key"), without those for creating a table.
 READS_TABLE = ("kms:Decrypt", "kms:DescribeKey")
 WRITES_TABLE = (*READS_TABLE, "kms:Encrypt", "kms:GenerateDataKey")
-# What the guides of the other services say of a resource under a customer managed key.
+# The permissions that each call needs on the customer managed key, from the services' guides.
 KEY_USE = {
     "dynamodb:BatchGetItem": READS_TABLE,
     "dynamodb:BatchWriteItem": WRITES_TABLE,
@@ -48,9 +48,9 @@ KEY_USE = {
 
 @dataclass(frozen=True)
 class Call:
-    """What a role does: one action on one resource, "*" for an action that takes none.
+    """A role's action on a resource; the resource is "*" for an action without one.
 
-    `prefix` is what the names of listed objects begin with.
+    `prefix` is the prefix of listed objects.
     """
 
     role: str
@@ -60,7 +60,7 @@ class Call:
     prefix: str | None = None
 
     def request(self, stack: Stack) -> Request:
-        """Return the call as IAM sees it."""
+        """Return the request that IAM evaluates."""
         identity = Principal(arn=stack.arn(self.role))
         via = {"kms:ViaService": f"{self.via}.{REGION}.amazonaws.com"} if self.via else {}
         listed = {"s3:prefix": self.prefix} if self.prefix else {}
@@ -70,9 +70,9 @@ class Call:
 def of_functions(
     recorded: Iterable[Json], stack: Stack, logical_ids: Mapping[str, str]
 ) -> set[Call]:
-    """Return what the functions' recorded calls, and their logs and traces, come to.
+    """Return the calls of the functions: the recorded ones, and those for logs and traces.
 
-    `logical_ids` are those of resources whose names CloudFormation makes up.
+    `logical_ids` are those of resources whose names CloudFormation generates.
     """
     functions = stack.of_type("AWS::Lambda::Function")
     owners = {one["FunctionName"]: one for one in functions.values()}
@@ -88,9 +88,9 @@ def of_functions(
 
 
 def of_machine(stack: Stack, manifest_keys: Iterable[str]) -> set[Call]:
-    """Return what the definition makes the state machine call.
+    """Return the calls of the state machine, from its definition.
 
-    `manifest_keys` are those that the account lister wrote: the definition reads them by an
+    `manifest_keys` are those that the account lister wrote, because the definition has only an
     expression.
     """
     machine = stack.properties("ContactSyncStateMachine")
@@ -105,7 +105,7 @@ def of_machine(stack: Stack, manifest_keys: Iterable[str]) -> set[Call]:
 
 
 def of_triggers(stack: Stack) -> set[Call]:
-    """Return what rules and the schedule do by their roles."""
+    """Return the calls that rules and the schedule make with their roles."""
     calls: set[Call] = set()
     for rule in stack.of_type("AWS::Events::Rule").values():
         for target in rule["Targets"]:
@@ -120,8 +120,8 @@ def of_triggers(stack: Stack) -> set[Call]:
     return calls
 
 
-# Lambda and Step Functions send traces by the role's permission; Lambda takes no sampling rules,
-# but X-Ray's guides name the four actions together.
+# Lambda and Step Functions send traces with the role's permissions. Lambda uses no sampling rules,
+# but X-Ray's guides list the four actions together.
 SENDS_TRACES = (
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
@@ -131,7 +131,7 @@ SENDS_TRACES = (
 
 
 def key_of(stack: Stack, resource: str) -> str | None:
-    """Return the ARN of the customer managed key that a resource is encrypted under."""
+    """Return the ARN of the customer managed key that encrypts a resource."""
     table = resource.split("/index/", maxsplit=1)[0]
     bucket = resource.split("/", maxsplit=1)[0]
     return _keys(stack).get(table) or _keys(stack).get(bucket)
@@ -139,7 +139,7 @@ def key_of(stack: Stack, resource: str) -> str | None:
 
 @cache
 def _keys(stack: Stack) -> dict[str, str]:
-    """Return the keys of everything that holds data, by ARN."""
+    """Return the keys of all resources with data, by the resource's ARN."""
     found = {}
     for resource_type, key in (
         ("AWS::DynamoDB::Table", lambda one: one["SSESpecification"]["KMSMasterKeyId"]),
@@ -159,7 +159,7 @@ def _bucket_key(bucket: Json) -> str:
 
 
 def _with_key(stack: Stack, call: Call) -> Iterator[Call]:
-    """Yield the call, and what its service does with the resource's key on behalf of the role."""
+    """Yield the call, and its service's calls of the resource's key on behalf of the role."""
     yield call
     key = key_of(stack, call.resource)
     if key is not None:
@@ -184,7 +184,7 @@ def _role_of(stack: Stack, arn: str) -> str:
 
 
 def _actions(call: Json, stack: Stack, logical_ids: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield (action, resource) of a recorded call; raise KeyError for one that is not known."""
+    """Yield (action, resource) of a recorded call; raise KeyError for an unknown call."""
     service, operation, parameters = call["service"], call["operation"], call["parameters"]
     if service == "dynamodb":
         yield from _of_dynamodb(operation, parameters)
@@ -208,7 +208,7 @@ def _actions(call: Json, stack: Stack, logical_ids: Mapping[str, str]) -> Iterat
 
 
 def _contacts_of(account_id: str | None) -> str:
-    """Return whose contacts a call is about: a member's, or without an id the caller's own."""
+    """Return the account of a call's contacts: a member, or the caller's own without an ID."""
     own = f"arn:aws:account::{ACCOUNT}:account"
     return f"{own}/{ORGANIZATION}/{account_id}" if account_id else own
 
@@ -264,9 +264,9 @@ def _of_state(
 def _of_map(
     state: Json, stack: Stack, machine: Json, manifest_keys: list[str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield what Step Functions' guide says that a Distributed Map does by the machine's role.
+    """Yield the calls of a Distributed Map with the machine's role, from Step Functions' guide.
 
-    The guide has the ARNs of executions for children, which have been seen to have others.
+    In the guide, children have ARNs like other executions, but other ARNs have been observed.
     """
     name = machine["StateMachineName"]
     yield "states:StartExecution", stack.arn("ContactSyncStateMachine")
@@ -290,6 +290,6 @@ def _substituted(arguments: Json, machine: Json) -> Json:
 
 
 def _target(arn: str) -> tuple[str, str]:
-    """Return what a rule or schedule does with its target by a role."""
+    """Return the action and target of a rule or schedule with a role."""
     kind = arn.split(":", 5)[2]
     return {"states": "states:StartExecution", "events": "events:PutEvents"}[kind], arn

@@ -1,4 +1,4 @@
-"""The stack as the template makes it, and one stand-in that writes down what is called."""
+"""The stacks of the templates, and a stand-in that records calls."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from support.stack import Stack, expand, forwarding_template, source_template
 
 @pytest.fixture(scope="session", name="stack")
 def _stack() -> Stack:
-    """Return the development stack: the one that is traced."""
+    """Return the development stack, which has tracing."""
     return Stack(expand(source_template()), "dev")
 
 
 @pytest.fixture(scope="session", name="trailed")
 def _trailed(stack: Stack) -> Stack:
-    """Return the stack with a trail of its own."""
+    """Return the stack with its own trail."""
     return Stack(stack.template, CreateTrail="true")
 
 

@@ -1,4 +1,4 @@
-"""What the policies of a stack's roles grant."""
+"""The permissions that a stack's roles grant."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """One action on one resource, as a role's policy has it."""
+    """One action on one resource, as written in a role's policy."""
 
     role: str
     action: str
@@ -20,7 +20,7 @@ class Grant:
 
 @cache
 def documents(stack: Stack, role: str) -> list[Json]:
-    """Return every policy of a role, attached ones included."""
+    """Return every policy of a role, including attached ones."""
     managed = {
         stack.arn(logical_id): properties["PolicyDocument"]
         for logical_id, properties in stack.of_type("AWS::IAM::ManagedPolicy").items()
@@ -44,5 +44,5 @@ def granted(stack: Stack) -> set[Grant]:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return a policy element that may be one value or several as several."""
+    """Return a policy element, which may be one value or several, as a list."""
     return value if isinstance(value, list) else [value]

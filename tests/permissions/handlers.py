@@ -1,12 +1,12 @@
-"""Writes down what CloudFormation calls to make, change and delete resources of each type.
+"""Records what CloudFormation calls to create, update and delete resources of each type.
 
     pip download --no-deps --dest .build/handlers localstack-core==2026.3.0
     python -m zipfile -e .build/handlers/localstack_core-*.whl .build/handlers
     export PYTHONPATH=tests:functions AWS_DEFAULT_REGION=us-east-1
     python -m permissions.handlers .build/handlers
 
-LocalStack's wheel ships CloudFormation's schemas with the permissions of their handlers, which
-cfn-lint's copies leave out.
+LocalStack's wheel contains CloudFormation's schemas with the permissions of their handlers, which
+cfn-lint's copies lack.
 """
 
 import json
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def permissions_of(schemas: Iterable[Path]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each type of the stacks that the schemas have handlers of, with their permissions."""
+    """Yield each type of the stacks that has handlers in the schemas, with their permissions."""
     wanted = types()
     for path in schemas:
         schema: dict[str, Any] = json.loads(path.read_text())
@@ -48,7 +48,7 @@ def permissions_of(schemas: Iterable[Path]) -> Iterator[tuple[str, list[str]]]:
 
 
 def stacks(partition: str) -> Iterator[Stack]:
-    """Yield the stack of each environment and the forwarding stack, with all they can have."""
+    """Yield each environment's stack and the forwarding stack, with all optional resources."""
     email = {"NotificationEmail": "admin@example.com"}
     expanded = expand(source_template())
     for name in ("dev", "staging", "prod"):
@@ -58,7 +58,7 @@ def stacks(partition: str) -> Iterator[Stack]:
 
 
 def types() -> set[str]:
-    """Return the types of resources that the stacks have."""
+    """Return the types of the stacks' resources."""
     return {
         each["Type"] for stack in stacks("aws") for each in stack.deployed()["Resources"].values()
     }

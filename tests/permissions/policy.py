@@ -1,7 +1,7 @@
-"""Decides requests by IAM policies, as far as this project's policies go.
+"""Evaluates IAM policies, as far as this project's policies need it.
 
-Whatever is not known here (an element, an operator, a variable, a way to name a principal) is an
-error, and never "allowed".
+Anything unknown (an element, an operator, a variable, a kind of principal) is an error, never
+"allowed".
 """
 
 import re
@@ -26,20 +26,20 @@ _ELEMENTS = {
 
 
 class UnknownPolicyError(Exception):
-    """The policy says something that this evaluation does not know."""
+    """The policy contains something that this evaluation does not support."""
 
 
 class Decision(StrEnum):
-    """What the policies say of a request; only ALLOW lets it pass."""
+    """The decision of policies about a request."""
 
     ALLOW = "allow"
     DENY = "explicit deny"
-    NOTHING = "nothing said"
+    NOTHING = "implicit deny"
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks: an AWS service, or an identity of an account; ANYONE has neither."""
+    """The caller: an AWS service, or an identity of an account; ANYONE is neither."""
 
     service: str | None = None
     arn: str | None = None
@@ -50,7 +50,7 @@ ANYONE = Principal()
 
 @dataclass(frozen=True)
 class Request:
-    """One action on one resource ("*" for an action that takes none), and what is known of it."""
+    """One action on one resource ("*" for an action without one), with its context."""
 
     action: str
     resource: str
@@ -59,7 +59,7 @@ class Request:
 
 
 def decide(documents: Iterable[Json], request: Request) -> Decision:
-    """Return what the policy documents together say of the request."""
+    """Return the decision of all policy documents together."""
     effects = {
         statement["Effect"]
         for document in documents
@@ -72,7 +72,7 @@ def decide(documents: Iterable[Json], request: Request) -> Decision:
 
 
 def applies(statement: Json, request: Request) -> bool:
-    """Tell whether a statement is about the request; every part of it is looked at."""
+    """Tell whether a statement applies to the request; check every element for support."""
     if unknown := statement.keys() - _ELEMENTS:
         raise UnknownPolicyError(f"elements {sorted(unknown)} of {statement}")
     if statement["Effect"] not in ("Allow", "Deny"):
@@ -87,12 +87,12 @@ def applies(statement: Json, request: Request) -> bool:
 
 
 def action_matches(pattern: str, action: str) -> bool:
-    """Tell whether a policy's action, in any case and with wildcards, is the action."""
+    """Tell whether a policy's action, in any case and with wildcards, matches the action."""
     return _glob(pattern.lower(), action.lower())
 
 
 def resource_matches(pattern: str, resource: str) -> bool:
-    """Tell whether a policy's resource is the resource; a wildcard stays within its ARN part."""
+    """Tell whether a policy's resource matches; a wildcard stays within its part of the ARN."""
     if "${" in pattern:
         raise UnknownPolicyError(f"policy variable in {pattern}")
     if pattern == "*":
@@ -107,14 +107,14 @@ def _names(statement: Json, element: str, value: str, matches: Any) -> bool:
     if f"Not{element}" in statement:
         patterns = _listed(statement[f"Not{element}"])
         return not any(matches(pattern, value) for pattern in patterns)
-    # A trust policy is about its own role.
+    # A trust policy applies to its own role.
     if element == "Resource" and "Principal" in statement:
         return True
     raise UnknownPolicyError(f"no {element} in {statement}")
 
 
 def _names_principal(statement: Json, principal: Principal) -> bool:
-    """Tell whether the statement is about the principal; an identity's own names none."""
+    """Tell whether the statement applies to the principal; identity policies name none."""
     if "Principal" not in statement:
         return True
     named = statement["Principal"]
@@ -129,7 +129,7 @@ def _names_principal(statement: Json, principal: Principal) -> bool:
 
 
 def _is_identity(named: str, principal: Principal) -> bool:
-    """Tell whether an account (by its root), everyone, or an identity names the principal."""
+    """Tell whether an account (by its root), "*", or an identity includes the principal."""
     if principal.arn is None:
         return named == "*"
     if named.endswith(":root"):
@@ -142,7 +142,7 @@ def _conditions(conditions: Json, context: Mapping[str, str]) -> Iterable[bool]:
         if operator not in _OPERATORS:
             raise UnknownPolicyError(f"condition operator {operator}")
         for key, values in keys.items():
-            # Keys are the same in any case; a key that the request lacks fulfils nothing.
+            # Keys are case-insensitive; a key that the request lacks matches nothing.
             given = next((v for k, v in context.items() if k.lower() == key.lower()), None)
             compare = _OPERATORS[operator]
             yield given is not None and any(compare(str(v), given) for v in _listed(values))
@@ -159,8 +159,8 @@ def _like(wanted: str, given: str) -> bool:
 _OPERATORS = {
     "StringEquals": str.__eq__,
     "StringLike": _like,
-    "ForAnyValue:StringEquals": str.__eq__,  # a request here has one value of each key
-    "ArnEquals": resource_matches,  # takes wildcards, just as ArnLike
+    "ForAnyValue:StringEquals": str.__eq__,  # a request here has one value per key
+    "ArnEquals": resource_matches,  # accepts wildcards, like ArnLike
     "ArnLike": resource_matches,
     "Bool": _is_bool,
 }

@@ -1,7 +1,7 @@
-"""Writes what the security scan reads: each stack as CloudFormation would have it.
+"""Writes the input of the security scan: each stack as CloudFormation resolves it.
 
-Conditions, mappings and references are resolved, because a scanner takes what it cannot resolve
-for anything or for nothing.
+Conditions, mappings and references are resolved, because scanners guess or ignore what they cannot
+resolve.
 """
 
 import json
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def stacks() -> dict[str, Stack]:
-    """Return every environment's stack and the forwarding stack, with all that they can have."""
+    """Return each environment's stack and the forwarding stack, with all optional resources."""
     expanded = expand(source_template())
     address = {"NotificationEmail": "admin@example.com"}
     everything = {**address, "CreateTrail": "true"}

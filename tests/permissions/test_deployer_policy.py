@@ -1,6 +1,6 @@
-"""The deployer's policy lets CloudFormation do what its handlers do to this product's resources.
+"""The deployer's policy allows what CloudFormation's handlers call for this product's resources.
 
-`handlers.json` says what they call (handlers.py, the command); what it lacks is below.
+`handlers.json` lists these calls (handlers.py generates it); what it lacks is below.
 """
 
 import json
@@ -25,8 +25,8 @@ STACK = "aws-contact-sync-prod"
 
 WHEEL: dict[str, list[str]] = json.loads(FIXTURE.read_text())["types"]
 
-# The schemas that CloudFormation publishes, as github.com/pulumi/pulumi-aws-native keeps them in
-# aws-cloudformation-schema; read on 2026-11-27. Types that the wheel lacks, or has older.
+# From the schemas that CloudFormation publishes, copied in github.com/pulumi/pulumi-aws-native,
+# aws-cloudformation-schema; read on 2026-11-27. For types that the wheel lacks, or has older.
 PUBLISHED = {
     "AWS::CloudTrail::Trail": (
         "cloudtrail:AddTags cloudtrail:CreateTrail cloudtrail:DeleteTrail "
@@ -65,33 +65,33 @@ PUBLISHED = {
         "states:TagResource"
     ),
 }
-# No schema with handlers says it: each with its reason.
+# Calls that no schema with handlers lists, each with its reason.
 ASSUMED = {
     "AWS::Events::Rule": (
-        # The operations that its properties and tags are made of; no schema has handlers of it.
+        # The operations for its properties and tags; no schema has its handlers.
         "events:DeleteRule events:DescribeRule events:ListTagsForResource events:ListTargetsByRule "
         "events:PutRule events:PutTargets events:RemoveTargets events:TagResource "
         "events:UntagResource iam:PassRole"
     ),
     "AWS::SNS::Subscription": (
-        # The schema in CloudFormation's own repository, which was never released.
+        # From the schema in CloudFormation's own repository, which was never released.
         "sns:GetSubscriptionAttributes sns:GetTopicAttributes sns:SetSubscriptionAttributes "
         "sns:Subscribe sns:Unsubscribe"
     ),
     "AWS::DynamoDB::Table": (
-        # DynamoDB's guide, of who makes a table under a customer managed key.
+        # From DynamoDB's guide, for creating a table with a customer managed key.
         "kms:CreateGrant kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:ReEncrypt*"
     ),
     "AWS::Logs::LogGroup": (
-        # People who drift detection and stack updates failed for without it.
+        # From users whose drift detection and stack updates failed without it.
         "logs:DescribeIndexPolicies"
     ),
     "AWS::SecretsManager::Secret": (
-        # Secrets Manager's guide, of who makes a secret under a customer managed key.
+        # From Secrets Manager's guide, for creating a secret with a customer managed key.
         "kms:Decrypt kms:GenerateDataKey"
     ),
 }
-# What handlers can call and never do here, with the reason.
+# What handlers can call, but never call here, with the reason.
 NOT_CALLED = {
     "dynamodb:*Import*": "no table is imported",
     "dynamodb:*Kinesis*": "no table streams to Kinesis",
@@ -119,13 +119,13 @@ NOT_CALLED = {
     "s3:ListTagsForResource": "buckets have tags of their own kind",
     "s3tables:*": "no bucket has a metadata table",
 }
-# Of no service: misspelled in the schemas, or of an interface other than IAM's.
+# Actions that do not exist in IAM: misspelled in the schemas, or names of API operations.
 NO_ACTIONS = {
     "logs:DescribeQueryDefinition": "logs:DescribeQueryDefinitions",
     "logs:TagLogGroup": "logs:TagResource",
     "logs:UntagLogGroup": "logs:UntagResource",
 }
-# An example of each kind of resource that the service authorization reference names.
+# An example ARN for each resource type in the service authorization reference.
 KINDS = {
     "cloudtrail trail": f"cloudtrail:{HERE}:trail/{STACK}-trail",
     "cloudwatch alarm": f"cloudwatch:{HERE}:alarm:{STACK}-dlq-messages",
@@ -157,7 +157,7 @@ PASSED_TO = {
 
 @cache
 def actions() -> dict[str, list[str]]:
-    """Return the kinds of resource of every action of every service, in small letters."""
+    """Return the resource types of every action of every service, in lower case."""
     reference = load_resource(AdditionalSpecs, "Policies.json")
     return {
         f"{service}:{name}": [f"{service} {kind}".lower() for kind in about.get("Resources", [])]
@@ -167,7 +167,7 @@ def actions() -> dict[str, list[str]]:
 
 
 def said_of(kind: str) -> set[str]:
-    """Return what the sources say that the handlers of a type call."""
+    """Return the calls of a type's handlers according to the sources."""
     return {
         *WHEEL.get(kind, []),
         *PUBLISHED.get(kind, "").split(),
@@ -176,7 +176,7 @@ def said_of(kind: str) -> set[str]:
 
 
 def spelled_out(said: set[str]) -> set[str]:
-    """Return actions in small letters, without wildcards."""
+    """Return actions in lower case, with wildcards expanded."""
     named = {NO_ACTIONS.get(action, action).lower() for action in said}
     return {
         one
@@ -188,7 +188,7 @@ def spelled_out(said: set[str]) -> set[str]:
 
 @cache
 def called_for(kind: str) -> set[str]:
-    """Return what the handlers of a type call here, in small letters."""
+    """Return what the handlers of a type call here, in lower case."""
     return {action for action in spelled_out(said_of(kind)) if not is_not_called(action)}
 
 
@@ -197,7 +197,7 @@ def is_not_called(action: str) -> bool:
 
 
 def refused(kind: str, partition: str) -> Iterator[str]:
-    """Yield what CloudFormation would be refused for a resource of the type."""
+    """Yield the calls for a resource of the type that the policy does not allow."""
     context = {
         "aws:CalledVia": "cloudformation.amazonaws.com",
         "iam:PassedToService": PASSED_TO.get(kind, ""),
@@ -205,7 +205,7 @@ def refused(kind: str, partition: str) -> Iterator[str]:
     for action in sorted(called_for(kind)):
         if action == "iam:passrole" and kind not in PASSED_TO:
             continue  # it has no role
-        # An action of a bucket that the reference does not know is a bucket's all the same.
+        # The reference lacks some actions on buckets.
         kinds = actions().get(action, ["s3 bucket"] if action.startswith("s3:") else [])
         on = [f"arn:{partition}:{KINDS[each]}" for each in kinds if each in KINDS]
         for arn in on or ["*"]:
@@ -220,14 +220,14 @@ TYPES = sorted(types())
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.case("D4")
 @pytest.mark.rule(13)
-def test_every_resource_can_be_made_changed_and_deleted(kind: str, partition: str) -> None:
-    """A type that is new to a template needs its handlers here, and its permissions there."""
+def test_every_resource_can_be_created_updated_and_deleted(kind: str, partition: str) -> None:
+    """A new type in a template needs its handlers here, and its permissions in the policy."""
     assert called_for(kind), "run handlers.py again, or add to PUBLISHED or ASSUMED"
     assert [] == list(refused(kind, partition))
 
 
-def test_no_exception_is_idle() -> None:
-    """What no handler says any more needs no exception."""
+def test_every_exception_is_needed() -> None:
+    """An exception without a handler's call must be removed."""
     said = {action for kind in TYPES for action in said_of(kind)}
     every = spelled_out(said)
 
@@ -240,7 +240,7 @@ def test_no_exception_is_idle() -> None:
     ]
 
 
-# What takes over an account, or its data, or destroys them.
+# Actions that can take over or destroy an account or its data.
 DANGEROUS = {
     "iam:AttachRolePolicy": "iam role",
     "iam:CreatePolicyVersion": "iam policy",
@@ -257,7 +257,7 @@ DANGEROUS = {
 
 
 @pytest.mark.parametrize("action", DANGEROUS)
-def test_what_is_dangerous_goes_through_cloudformation_alone(action: str) -> None:
+def test_dangerous_actions_are_allowed_only_through_cloudformation(action: str) -> None:
     request = Request(action, f"arn:aws:{KINDS[DANGEROUS[action]]}")
     through = Request(**{**vars(request), "context": {"aws:CalledVia": "s3.amazonaws.com"}})
 

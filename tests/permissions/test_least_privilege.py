@@ -1,7 +1,7 @@
-"""Every call that is made is allowed, and everything that is allowed is needed.
+"""Every call is allowed, and everything that is allowed is needed.
 
-The scenarios run once and touch every call of every function; what they called is then compared
-with what the roles' policies grant, in both directions.
+The scenarios run once, and make every call of every function. The tests compare these calls with
+the roles' policies, in both directions.
 """
 
 import ast
@@ -24,11 +24,11 @@ from support.stack import ACCOUNT, ORGANIZATION, REGION, ROOT, Stack
 FIRST, SECOND, THIRD = "100000000001", "100000000002", "100000000003"
 MANAGEMENT = "999999999999"
 UNIT = "ou-exam-workloads"
-# As the stand-in counts requests of services that botocore names otherwise.
+# The stand-in's names for services and operations, where they differ from botocore's.
 COUNTED_AS = {"stepfunctions": "states", "ListObjectsV2": "ListObjects"}
 
-# What Step Functions needs for the machine's log, which the stand-in has not. Its guide lists
-# these, and CreateLogStream and PutLogEvents as well; but the log is delivered by CloudWatch Logs.
+# What Step Functions needs for the machine's log, which the stand-in lacks. Its guide also lists
+# CreateLogStream and PutLogEvents, but CloudWatch Logs delivers the log.
 MACHINE_LOG = (
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
@@ -39,9 +39,9 @@ MACHINE_LOG = (
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
 )
-# What is granted and not called, each with its reason.
+# What is granted, but not called, with the reason.
 NOT_CALLED = {
-    ("ContactSyncStateMachineRole", action): "Step Functions delivers the machine's log by it"
+    ("ContactSyncStateMachineRole", action): "Step Functions needs it for the machine's log"
     for action in MACHINE_LOG
 }
 
@@ -60,7 +60,7 @@ def slow(machine: Machine, account_id: str) -> None:
 
 
 def syncing(machine: Machine, execution_input: Any = None) -> Execution:
-    """Return an execution that is in the middle of its accounts."""
+    """Return an execution that is syncing accounts."""
     execution = machine.stack.start(execution_input)
     while "SyncAccounts" not in execution.states():
         assert "RUNNING" == execution.status()
@@ -179,7 +179,7 @@ def _made(machine: Machine, recorded: list[dict[str, Any]], stack: Stack) -> set
 
 
 def test_no_call_is_missed(machine: Machine, recorded: list[dict[str, Any]]) -> None:
-    """Whatever a function asked of either server was recorded."""
+    """Every request of a function to either server was recorded."""
     asked = {
         (request["caller"], request["service"], request["operation"])
         for request in machine.standin.usage()["requests"]
@@ -202,7 +202,7 @@ def test_no_call_is_missed(machine: Machine, recorded: list[dict[str, Any]]) -> 
 
 @pytest.mark.rule(13)
 def test_every_call_of_the_code_is_made(recorded: list[dict[str, Any]]) -> None:
-    """No scenario is missing for a method of a client, and none is left over."""
+    """The scenarios call exactly the client methods that the code uses."""
     trees = [ast.parse(file.read_text()) for file in (ROOT / "functions").rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
@@ -220,14 +220,14 @@ def test_every_call_of_the_code_is_made(recorded: list[dict[str, Any]]) -> None:
 @pytest.mark.rule(13)
 @pytest.mark.rule(14)
 def test_every_call_is_allowed(made: set[Call], stack: Stack) -> None:
-    """Each role's policies, and the key's, let it do what it does."""
+    """Each role's policies, and the key's, allow the role's calls."""
     refused = [call for call in made if not is_allowed(call, stack)]
 
     assert [] == refused
 
 
 def is_allowed(call: Call, stack: Stack) -> bool:
-    """Tell whether a role may; a key wants its own policy to let the account's roles in, too."""
+    """Tell whether the role may make the call; a key's own policy must allow it, too."""
     request = call.request(stack)
     verdicts = [decide(documents(stack, call.role), request)]
     if call.action.startswith("kms:"):
@@ -237,8 +237,8 @@ def is_allowed(call: Call, stack: Stack) -> bool:
 
 @pytest.mark.rule(13)
 @pytest.mark.rule(14)
-def test_everything_granted_is_called_or_has_its_reason(made: set[Call], stack: Stack) -> None:
-    """No role may do more than it does."""
+def test_everything_granted_is_called_or_has_a_reason(made: set[Call], stack: Stack) -> None:
+    """No role is allowed more than it calls."""
     idle = {grant for grant in granted(stack) if not any(is_use(call, grant) for call in made)}
 
     assert set(NOT_CALLED) == {(grant.role, grant.action) for grant in idle}
@@ -257,7 +257,7 @@ def test_no_action_is_a_wildcard(stack: Stack, forwarding: Stack) -> None:
 
 
 @pytest.mark.rule(13)
-def test_a_pattern_names_only_what_has_no_name_yet(stack: Stack, forwarding: Stack) -> None:
+def test_patterns_match_only_what_has_no_fixed_name(stack: Stack, forwarding: Stack) -> None:
     """Members, units, a run's objects, executions and log streams."""
     machine = f"{stack.name}-contact-sync"
     executions = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine}"
@@ -278,7 +278,9 @@ def test_a_pattern_names_only_what_has_no_name_yet(stack: Stack, forwarding: Sta
 
 @pytest.mark.case("D8")
 @pytest.mark.parametrize("action", ["states:DescribeExecution", "states:StopExecution"])
-def test_a_map_reaches_its_children_by_both_forms_of_their_name(stack: Stack, action: str) -> None:
+def test_a_map_can_access_its_children_by_both_forms_of_their_arn(
+    stack: Stack, action: str
+) -> None:
     executions = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{stack.name}-contact-sync"
     forms = {f"{executions}:*", f"{executions}/SyncAccounts:*"}
     roles = {
@@ -295,7 +297,7 @@ def test_a_map_reaches_its_children_by_both_forms_of_their_name(stack: Stack, ac
 
 
 @pytest.mark.rule(13)
-def test_nobody_writes_to_the_management_account(stack: Stack) -> None:
+def test_no_role_writes_to_the_management_account(stack: Stack) -> None:
     """Its contacts are the source."""
     own = f"arn:aws:account::{ACCOUNT}:account"
     writes = [g for g in granted(stack) if g.action.startswith(("account:Put", "account:Delete"))]
@@ -304,10 +306,10 @@ def test_nobody_writes_to_the_management_account(stack: Stack) -> None:
     assert [] == [grant for grant in writes if resource_matches(grant.resource, own)]
 
 
-def test_only_actions_without_resource_are_allowed_on_everything(
+def test_only_actions_without_a_resource_type_are_allowed_on_everything(
     stack: Stack, forwarding: Stack
 ) -> None:
-    """As the service authorization reference has it, which cfn-lint ships."""
+    """According to the service authorization reference in cfn-lint."""
     reference = load_resource(AdditionalSpecs, "Policies.json")
 
     def takes_resource(action: str) -> bool:

@@ -1,4 +1,4 @@
-"""The evaluation of policies: what IAM says is allowed, denied, or not spoken of."""
+"""The evaluation of policies: allowed, explicitly denied, or implicitly denied, as in IAM."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def test_nothing_is_allowed_without_a_statement() -> None:
     assert Decision.NOTHING == verdict()
 
 
-def test_denial_wins_wherever_it_stands() -> None:
+def test_a_denial_overrides_in_any_order() -> None:
     assert Decision.DENY == verdict(allow(), allow(Effect="Deny"), allow())
 
 
@@ -63,7 +63,7 @@ def test_resources(resource: str | list[str], expected: Decision) -> None:
     assert expected == verdict(allow(Resource=resource))
 
 
-def test_a_wildcard_reaches_over_what_stands_after_the_account() -> None:
+def test_a_wildcard_matches_everything_after_the_account() -> None:
     group = "arn:aws:logs:us-east-1:999999999999:log-group:name"
     request = Request("logs:PutLogEvents", f"{group}:log-stream:2026/11/24")
 
@@ -72,7 +72,7 @@ def test_a_wildcard_reaches_over_what_stands_after_the_account() -> None:
     )
 
 
-def test_what_is_not_named_is_meant_by_a_statement_that_excludes() -> None:
+def test_a_statement_with_exclusions_applies_to_everything_else() -> None:
     others = {"Effect": "Allow", "NotAction": "s3:*", "NotResource": "arn:aws:s3:::bucket"}
 
     assert Decision.ALLOW == verdict(others)
@@ -149,11 +149,11 @@ def test_principals(named: Any, who: Principal, expected: Decision) -> None:
         {"Effect": "Maybe"},
     ],
 )
-def test_what_is_not_known_is_an_error(elements: dict[str, Any]) -> None:
+def test_unknown_elements_are_an_error(elements: dict[str, Any]) -> None:
     with pytest.raises(UnknownPolicyError):
         verdict(allow(**elements))
 
 
-def test_a_statement_about_no_resource_is_an_error() -> None:
+def test_a_statement_without_a_resource_is_an_error() -> None:
     with pytest.raises(UnknownPolicyError):
         verdict({"Effect": "Allow", "Action": "*"})

@@ -1,4 +1,4 @@
-"""Key, topic, queue and bucket let in whom they must, and refuse everybody else."""
+"""The policies of key, topic, queue and bucket allow the necessary callers, and no others."""
 
 from typing import Any, ClassVar
 
@@ -48,23 +48,19 @@ class TestKey:
 
     @pytest.mark.rule(14)
     @pytest.mark.parametrize("action", USE_KEY)
-    def test_events_use_it_whatever_they_tell_of_themselves(
-        self, either: Stack, action: str
-    ) -> None:
+    def test_events_use_it_without_source_conditions(self, either: Stack, action: str) -> None:
         assert Decision.ALLOW == self.decide(either, action, EVENTS, {})
 
     @pytest.mark.rule(14)
     @pytest.mark.parametrize("action", USE_KEY)
-    def test_alarms_of_this_account_alone_use_it(self, either: Stack, action: str) -> None:
+    def test_only_alarms_of_this_account_use_it(self, either: Stack, action: str) -> None:
         assert Decision.ALLOW == self.decide(either, action, ALARMS, OWN)
         assert Decision.NOTHING == self.decide(either, action, ALARMS, ANOTHERS)
         assert Decision.NOTHING == self.decide(either, action, ALARMS, {})
 
     @pytest.mark.parametrize("action", MANAGE_KEY)
     @pytest.mark.parametrize("who", [EVENTS, ALARMS])
-    def test_services_do_no_more_than_use_it(
-        self, either: Stack, who: Principal, action: str
-    ) -> None:
+    def test_services_can_only_use_it(self, either: Stack, who: Principal, action: str) -> None:
         assert Decision.NOTHING == self.decide(either, action, who, OWN)
 
     def test_the_rest_is_left_to_the_accounts_own_policies(self, stack: Stack) -> None:
@@ -88,15 +84,15 @@ class TestTopic:
         assert [either.arn("NotificationTopic")] == policy["Topics"]
 
     @pytest.mark.rule(14)
-    def test_events_publish_whatever_they_tell_of_themselves(self, stack: Stack) -> None:
-        """Where a rule has the topic as its target."""
+    def test_events_publish_without_source_conditions(self, stack: Stack) -> None:
+        """A rule has the topic as its target."""
         assert Decision.ALLOW == self.decide(stack, EVENTS, {})
 
-    def test_events_publish_nothing_where_no_rule_does(self, forwarding: Stack) -> None:
+    def test_events_publish_nothing_if_no_rule_does(self, forwarding: Stack) -> None:
         assert Decision.NOTHING == self.decide(forwarding, EVENTS, OWN)
 
     @pytest.mark.rule(14)
-    def test_alarms_of_this_account_alone_publish(self, either: Stack) -> None:
+    def test_only_alarms_of_this_account_publish(self, either: Stack) -> None:
         assert Decision.ALLOW == self.decide(either, ALARMS, OWN)
         assert Decision.NOTHING == self.decide(either, ALARMS, ANOTHERS)
         assert Decision.NOTHING == self.decide(either, ALARMS, {})
@@ -119,7 +115,7 @@ class TestQueue:
         policy = policy_of(stack, "AWS::SQS::QueuePolicy")
         return decide([policy], Request(action, queue, who, context))
 
-    def test_every_rule_sends_what_it_could_not_deliver(self, either: Stack) -> None:
+    def test_every_rule_sends_undelivered_events(self, either: Stack) -> None:
         rules = either.of_type("AWS::Events::Rule")
 
         assert rules
@@ -156,7 +152,7 @@ class TestQueue:
 
         assert Decision.NOTHING == self.decide(stack, ALARMS, source)
 
-    def test_the_schedule_sends_by_its_role_and_over_tls(self, stack: Stack) -> None:
+    def test_the_schedule_sends_with_its_role_over_tls(self, stack: Stack) -> None:
         policies = [
             *documents(stack, "ScheduleRole"),
             policy_of(stack, "AWS::SQS::QueuePolicy"),
@@ -194,7 +190,7 @@ class TestBucket:
         for context, verdict in ((OWN, Decision.NOTHING), (WITHOUT_TLS, Decision.DENY)):
             assert verdict == decide([policy], Request(action, asked + resource, who, context))
 
-    def test_whom_the_roles_let_in_needs_tls(self, stack: Stack) -> None:
+    def test_roles_with_access_need_tls(self, stack: Stack) -> None:
         bucket = policy_of(stack, "AWS::S3::BucketPolicy")
         users = {(g.role, g.action, g.resource) for g in granted(stack) if g.action[:3] == "s3:"}
 
@@ -202,14 +198,14 @@ class TestBucket:
         for role, action, objects in users:
             policies = [*documents(stack, role), bucket]
             who, source = Principal(arn=stack.arn(role)), objects.replace("*", "sync-id/1/any")
-            # What is asked of the bucket itself is asked of one prefix.
+            # Requests about the bucket itself are for one prefix.
             prefix = {"s3:prefix": "replaced/sync-id/"} if action == "s3:ListBucket" else {}
             for given, verdict in ((OVER_TLS, Decision.ALLOW), (WITHOUT_TLS, Decision.DENY)):
                 assert verdict == decide(policies, Request(action, source, who, given | prefix))
 
 
 class TestTrail:
-    """The stack's own trail, where it has one, uses key and bucket; no other trail does.
+    """The stack's own trail, if it has one, can use key and bucket; no other trail can.
 
     The calls are those of CloudTrail's guide, in its pages on key and bucket policies.
     """
@@ -238,7 +234,7 @@ class TestTrail:
     @pytest.mark.parametrize(
         ("action", "key"),
         [
-            # Of a bucket with a Bucket Key, when the trail is made.
+            # For a bucket with a Bucket Key, when the trail is created.
             ("kms:Decrypt", ""),
             ("kms:DescribeKey", ""),
             ("kms:GenerateDataKey", ""),
@@ -246,7 +242,7 @@ class TestTrail:
             ("s3:PutObject", f"/AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/1.json.gz"),
         ],
     )
-    def test_what_a_trail_does(self, trailed: Stack, action: str, key: str) -> None:
+    def test_the_trail_can_deliver(self, trailed: Stack, action: str, key: str) -> None:
         assert Decision.ALLOW == self.decide(trailed, action, self.TRAIL, self.OURS, key)
         for who, context in ((self.TRAIL, self.OTHERS), (OUTSIDER, self.OURS)):
             assert Decision.NOTHING == self.decide(trailed, action, who, context, key)
@@ -259,7 +255,7 @@ class TestTrail:
             ("s3:PutObject", f"/AWSLogs/{OTHER_ACCOUNT}/1"),
         ],
     )
-    def test_it_does_nothing_else(self, trailed: Stack, action: str, key: str) -> None:
+    def test_the_trail_can_do_nothing_else(self, trailed: Stack, action: str, key: str) -> None:
         assert Decision.NOTHING == self.decide(trailed, action, self.TRAIL, self.OURS, key)
 
     def test_nobody_uses_its_bucket_without_tls(self, trailed: Stack) -> None:
@@ -270,7 +266,7 @@ class TestTrail:
 
 class TestRoles:
     def owners(self, stack: Stack) -> dict[str, str]:
-        """Return which service takes each role, as the template's resources name it."""
+        """Return the service that assumes each role, from the template's resources."""
         found: dict[str, str] = {}
         for function in stack.of_type("AWS::Lambda::Function").values():
             found[function["Role"]] = "lambda"
@@ -290,9 +286,7 @@ class TestRoles:
         source = f"arn:aws:scheduler:{REGION}:{account}:schedule-group/{group}"
         return {"aws:SourceAccount": account, "aws:SourceArn": source}
 
-    def test_each_is_taken_by_the_service_of_its_owner_and_by_nobody_else(
-        self, either: Stack
-    ) -> None:
+    def test_only_the_owners_service_can_assume_each_role(self, either: Stack) -> None:
         owners = self.owners(either)
         context = self.schedule_group(ACCOUNT)
 
@@ -305,13 +299,13 @@ class TestRoles:
                 assert Decision.NOTHING == self.decide(either, role, other, context)
 
     @pytest.mark.rule(13)
-    def test_no_two_functions_share_one(self, stack: Stack) -> None:
+    def test_no_two_functions_share_a_role(self, stack: Stack) -> None:
         functions = stack.of_type("AWS::Lambda::Function").values()
 
         assert 5 == len(functions) == len({function["Role"] for function in functions})
 
     @pytest.mark.parametrize(("account", "group"), [(OTHER_ACCOUNT, None), (ACCOUNT, "another")])
-    def test_no_other_schedule_takes_the_role_of_this_one(
+    def test_no_other_schedule_can_assume_the_role(
         self, stack: Stack, account: str, group: str | None
     ) -> None:
         scheduler = Principal(service="scheduler.amazonaws.com")
@@ -320,8 +314,8 @@ class TestRoles:
         assert Decision.NOTHING == self.decide(stack, "ScheduleRole", scheduler, context)
 
 
-def test_no_policy_lets_in_anybody_else(either: Stack) -> None:
-    """This account, EventBridge and CloudWatch; the bucket's policy only refuses."""
+def test_no_policy_allows_another_principal(either: Stack) -> None:
+    """Only this account, EventBridge and CloudWatch; the bucket's policy only denies."""
     kinds = ("AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy")
     policies = [one["PolicyDocument"] for kind in kinds for one in either.of_type(kind).values()]
     let_in = {

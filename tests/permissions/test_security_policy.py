@@ -1,4 +1,4 @@
-"""SECURITY.md tells of every role what it may, and of every store."""
+"""SECURITY.md lists the permissions of every role, and every store."""
 
 import re
 
@@ -6,8 +6,8 @@ import pytest
 from permissions.grants import granted
 from support.stack import ROOT, Stack
 
-# What the page says of all roles at once.
-SAID_OF_ALL = ("kms:", "logs:", "xray:")
+# Actions that the page describes for all roles together.
+OF_ALL_ROLES = ("kms:", "logs:", "xray:")
 STORES = (
     "AWS::DynamoDB::Table",
     "AWS::Logs::LogGroup",
@@ -16,7 +16,7 @@ STORES = (
     "AWS::SQS::Queue",
     "AWS::SecretsManager::Secret",
 )
-# What else the templates have, and holds no data; of any other type the page may have to tell.
+# All other types in the templates, which hold no data; a new type may belong on the page.
 NO_STORES = {
     "AWS::CloudTrail::Trail",
     "AWS::CloudWatch::Alarm",
@@ -49,18 +49,18 @@ def table(heading: str) -> list[list[list[str]]]:
 
 @pytest.fixture(name="stacks")
 def _stacks(stack: Stack, forwarding: Stack) -> list[Stack]:
-    """Return both with all that they can have."""
+    """Return both stacks with all optional resources."""
     return [Stack(stack.template, "dev", CreateTrail="true"), forwarding]
 
 
 def test_it_names_each_roles_actions(stacks: list[Stack]) -> None:
-    told = {role: set(may) for roles, _, may, _ in table("Who can do what") for role in roles}
+    listed = {role: set(may) for roles, _, may, _ in table("Who can do what") for role in roles}
     allowed: dict[str, set[str]] = {role: set() for one in stacks for role in roles_of(one)}
     for grant in (grant for one in stacks for grant in granted(one)):
-        if not grant.action.startswith(SAID_OF_ALL):
+        if not grant.action.startswith(OF_ALL_ROLES):
             allowed[grant.role].add(grant.action)
 
-    assert allowed == told
+    assert allowed == listed
 
 
 def roles_of(stack: Stack) -> set[str]:
@@ -68,14 +68,14 @@ def roles_of(stack: Stack) -> set[str]:
 
 
 def test_it_names_each_store_and_its_key(stacks: list[Stack]) -> None:
-    told = {store: key for stores, _, key, _ in table("Where data is stored") for store in stores}
+    listed = {store: key for stores, _, key, _ in table("Where data is stored") for store in stores}
     stores = {store for one in stacks for kind in STORES for store in one.of_type(kind)}
 
-    assert stores == set(told)
-    assert {"LogGroup"} == {store[-8:] for store, key in told.items() if key != ["Key"]}
+    assert stores == set(listed)
+    assert {"LogGroup"} == {store[-8:] for store, key in listed.items() if key != ["Key"]}
 
 
-def test_it_knows_every_type_of_resource(stacks: list[Stack]) -> None:
+def test_every_type_of_resource_is_known(stacks: list[Stack]) -> None:
     types = {
         resource["Type"] for one in stacks for resource in one.deployed()["Resources"].values()
     }
