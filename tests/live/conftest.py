@@ -1,4 +1,4 @@
-"""An environment deployed in AWS, named by LIVE_ENVIRONMENT; without one, all is skipped."""
+"""An environment deployed in AWS, named by LIVE_ENVIRONMENT; without it, all tests are skipped."""
 
 import os
 from collections.abc import Callable
@@ -33,12 +33,12 @@ def _triggers(live: Environment) -> Environment:
 
 @pytest.fixture(name="saw")
 def _saw(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Put a text into the table; never a contact value."""
+    """Add a text to the table; never a contact value."""
     return lambda text: record_property("saw", text)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the table where there is an account."""
+    """Print the table if the tests have an environment."""
     if os.environ.get("LIVE_ENVIRONMENT"):
         reports = [
             report
@@ -46,6 +46,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             for report in terminalreporter.stats.get(outcome, [])
             if "live/test_" in report.nodeid
         ]
-        terminalreporter.section("results, fit for an issue")
+        terminalreporter.section("results for an issue")
         for line in table(reports):
             terminalreporter.write_line(line)

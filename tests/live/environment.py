@@ -1,4 +1,4 @@
-"""A deployed environment as the live tests see it: by boto3, with the caller's credentials."""
+"""A deployed environment, accessed by boto3 with the caller's credentials."""
 
 import json
 import os
@@ -17,16 +17,16 @@ Found = TypeVar("Found")
 
 POLL_SECONDS = float(os.environ.get("LIVE_POLL_SECONDS", "5"))
 MINUTE = 60
-# What MiniStack does not do: it enforces no policy, and makes no events of API calls.
+# MiniStack enforces no policies, and emits no events for API calls.
 ON_AWS = pytest.mark.skipif(
     "AWS_ENDPOINT_URL" in os.environ,
-    reason="the stand-in for AWS enforces no policy, and is not what is looked at",
+    reason="the stand-in enforces no policy, and emits no events for API calls",
 )
 ALTERNATES = ("SECURITY", "OPERATIONS", "BILLING")
 
 
 class Environment:
-    """The stack of one environment in the account and region that boto3 is signed in to."""
+    """The stack of one environment, in the account and Region of boto3's credentials."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -59,7 +59,7 @@ class Environment:
 
     @property
     def home_of_events(self) -> str:
-        """The region that has the events of accounts."""
+        """The Region with the events of accounts."""
         return PARTITIONS[self.machine.split(":")[1]][0]
 
     def start(self, execution_input: Json) -> str:
@@ -71,7 +71,7 @@ class Environment:
         return str(answer["executionArn"])
 
     def ended(self, execution: str, minutes: float = 60) -> Json:
-        """Wait for an execution's end; return it as DescribeExecution does."""
+        """Wait for an execution's end; return the result of DescribeExecution."""
         client = self.client("stepfunctions")
 
         def look() -> Json | None:
@@ -81,7 +81,7 @@ class Environment:
         return wait_for(f"the end of {execution}", look, minutes)
 
     def stop(self, execution: str) -> float:
-        """Stop an execution; return the seconds until DescribeExecution tells that it ended."""
+        """Stop an execution; return the seconds until DescribeExecution reports its end."""
         client = self.client("stepfunctions")
         with suppress(
             client.exceptions.ExecutionDoesNotExist, client.exceptions.ValidationException
@@ -93,7 +93,7 @@ class Environment:
         return time.monotonic() - began
 
     def contact_of(self, account_id: str) -> tuple[Any, Json, Json]:
-        """Return a client, and one alternate contact of a member: which it is, and its values."""
+        """Return a client, and an alternate contact of a member: its identity and its values."""
         if not account_id:
             pytest.skip("set LIVE_ACCOUNT to a member whose alternate contacts may be changed")
         client = self.client("account")
@@ -104,33 +104,33 @@ class Environment:
             except client.exceptions.ResourceNotFoundException:
                 continue
             return client, which, values_of(found)
-        pytest.skip("LIVE_ACCOUNT has no alternate contact: run test_member before")
+        pytest.skip("LIVE_ACCOUNT has no alternate contact: run test_member first")
 
     def executions(self) -> Iterator[tuple[str, Json]]:
         """Yield the latest executions with their inputs."""
         client = self.client("stepfunctions")
         answer = client.list_executions(stateMachineArn=self.machine, maxResults=20)
         for each in answer["executions"]:
-            told = client.describe_execution(executionArn=each["executionArn"])["input"]
-            yield each["executionArn"], json.loads(told)
+            found = client.describe_execution(executionArn=each["executionArn"])["input"]
+            yield each["executionArn"], json.loads(found)
 
     def started_by(self, what: str, matches: Callable[[Json], bool], minutes: float) -> str:
         """Wait for an execution whose trigger matches; return its ARN."""
 
         def look() -> str | None:
-            found = (arn for arn, told in self.executions() if matches(told.get("trigger", {})))
+            found = (arn for arn, one in self.executions() if matches(one.get("trigger", {})))
             return next(found, None)
 
         return wait_for(f"an execution by {what}", look, minutes)
 
 
 def values_of(contact: Json) -> Json:
-    """Return a contact as it can be put."""
+    """Return the fields of a contact for a Put operation."""
     return {name: contact[name] for name in ("Name", "Title", "EmailAddress", "PhoneNumber")}
 
 
 def wait_for(what: str, look: Callable[[], Found | None], minutes: float) -> Found:
-    """Look again and again until something is found."""
+    """Poll until something is found."""
     deadline = time.monotonic() + minutes * MINUTE
     while (found := look()) is None:
         assert time.monotonic() < deadline, f"waited {minutes} minutes for {what}"

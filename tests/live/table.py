@@ -1,4 +1,4 @@
-"""The results as a table that can be shown to anybody: no account id, no contact value."""
+"""The results as a table without account IDs and contact values, for anybody."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,9 +15,9 @@ HIDDEN = {
 
 
 def table(reports: Iterable[pytest.TestReport]) -> list[str]:
-    """Return the lines of a table: each test, its result, and what it saw or why it was skipped."""
+    """Return the lines of a table: tests, results, and what each saw or why it was skipped."""
     rows = [
-        f"| {_name(report)} | {report.outcome} | {_told(report)} |"
+        f"| {_name(report)} | {report.outcome} | {_seen(report)} |"
         for report in reports
         if report.when == "call" or not report.passed
     ]
@@ -25,7 +25,7 @@ def table(reports: Iterable[pytest.TestReport]) -> list[str]:
 
 
 def anonymous(text: str) -> str:
-    """Return a text without ids, addresses and numbers, fit for a cell."""
+    """Return a text for a cell, without IDs, addresses and numbers."""
     for pattern, name in HIDDEN.items():
         text = re.sub(pattern, name, text)
     return " ".join(text.replace("|", "/").split())
@@ -35,8 +35,8 @@ def _name(report: pytest.TestReport) -> str:
     return report.nodeid.rpartition("::test_")[2].replace("_", " ")
 
 
-def _told(report: pytest.TestReport) -> str:
-    """Return what the test saw; of a failure nothing, as an assertion shows values."""
+def _seen(report: pytest.TestReport) -> str:
+    """Return what the test saw, but not a failed assertion, which contains values."""
     return anonymous("; ".join(_parts(report)))
 
 

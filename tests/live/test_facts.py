@@ -1,6 +1,6 @@
-"""What AWS documents nowhere, and this product relies on: each fact is looked at, and written down.
+"""Undocumented facts of AWS on which the product relies: each test checks and reports one.
 
-A fact that differs fails its test. Each test says what it writes; what it changes, it puts back.
+A fact that differs fails its test. Each test says what it writes, and reverts what it changes.
 """
 
 import json
@@ -17,7 +17,7 @@ from live.environment import ON_AWS, Environment, Json, wait_for
 Saw = Callable[[str], None]
 
 STOPS = 10
-# As long as a processor takes a new account's denial for a new account's.
+# For this long, a processor attributes denials to the account being new.
 NEW_ACCOUNT_MINUTES = 30
 CONSOLE_NAMES = (
     "SetAdditionalContacts",
@@ -26,15 +26,15 @@ CONSOLE_NAMES = (
     "PutContactInformation",
 )
 DETAIL_TYPES = {"AwsServiceEvent": "AWS Service Event via CloudTrail"}
-# Of the recovery rule's pattern: what keeps it from its own executions.
+# The part of the recovery rule's pattern that excludes recoveries.
 RECOVERED = {"anything-but": {"wildcard": '*"execution_arn":*'}}
 WRITTEN = "+1 (206) 555-0100"
 
 
 def test_handlers(live: Environment, saw: Saw) -> None:
-    """CloudFormation was refused nothing that its handlers need. Writes nothing.
+    """CloudFormation was not refused any call of its handlers. Writes nothing.
 
-    It tells most where nobody but a role with the deployer's policy alone created the stack.
+    Most useful if a role with only the deployer's policy created the stack.
     """
     pages = live.client("cloudformation").get_paginator("describe_stack_events")
     events = [
@@ -44,7 +44,7 @@ def test_handlers(live: Environment, saw: Saw) -> None:
     ]
     reasons = " ".join(event.get("ResourceStatusReason", "") for event in events)
     refused = sorted(set(re.findall(r"not authorized to perform:? ([\w:*-]+)", reasons)))
-    with_role = "a role of its own" if live.described.get("RoleARN") else "its caller's permissions"
+    with_role = "its own role" if live.described.get("RoleARN") else "its caller's permissions"
     saw(f"{len(events)} events, with {with_role}; refused: {', '.join(refused) or 'nothing'}")
 
     assert [] == refused
@@ -53,7 +53,7 @@ def test_handlers(live: Environment, saw: Saw) -> None:
 def test_trail(live: Environment, saw: Saw) -> None:
     """The stack's own trail was created, and delivers into its bucket. Writes nothing."""
     if live.parameters["CreateTrail"] != "true":
-        pytest.skip("the stack has no trail of its own (CreateTrail)")
+        pytest.skip("the stack has no own trail (CreateTrail)")
     status = live.client("cloudtrail").get_trail_status(Name=f"{live.stack}-trail")
     saw(f"error of the latest delivery: {status.get('LatestDeliveryError') or 'none'}")
 
@@ -63,7 +63,7 @@ def test_trail(live: Environment, saw: Saw) -> None:
 
 @ON_AWS
 def test_event_of_a_member(live: Environment, saw: Saw) -> None:
-    """CloudTrail spells the id of a member in a way that the rules know. Writes nothing."""
+    """CloudTrail writes a member's ID in a form that the rules recognize. Writes nothing."""
     events = [event for event in named(live, "PutAlternateContact") if account_key(event)]
     if not events:
         pytest.skip("no call on a member in CloudTrail: run test_member, and this 15 minutes later")
@@ -83,7 +83,7 @@ def account_key(event: Json) -> str:
 
 @ON_AWS
 def test_console_edit(live: Environment, saw: Saw) -> None:
-    """A rule matches what CloudTrail has of an edit in the console. Writes nothing."""
+    """A rule matches CloudTrail's event of an edit in the console. Writes nothing."""
     events = [
         event
         for name in CONSOLE_NAMES
@@ -105,7 +105,7 @@ def test_console_edit(live: Environment, saw: Saw) -> None:
 
 @ON_AWS
 def test_joined_account(live: Environment, saw: Saw) -> None:
-    """A rule matches what CloudTrail has of an account that joined. Writes nothing."""
+    """A rule matches CloudTrail's event of an account that joined. Writes nothing."""
     events = named(live, "AccountJoinedOrganization")
     if not events:
         pytest.skip("no account joined in the last 90 days: run this after an invitation")
@@ -116,7 +116,7 @@ def test_joined_account(live: Environment, saw: Saw) -> None:
 
 
 def named(live: Environment, name: str) -> list[Json]:
-    """Return the latest events of a name, the newest first."""
+    """Return the latest events with this name, newest first."""
     attribute = {"AttributeKey": "EventName", "AttributeValue": name}
     client = live.client("cloudtrail", live.home_of_events)
     found = client.lookup_events(LookupAttributes=[attribute], MaxResults=50)["Events"]
@@ -155,7 +155,7 @@ def enveloped(detail: Json, detail_type: str, source: str, account: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "detail", "told"),
+    ("pattern", "detail", "expected"),
     [
         ({"parameters": {"id": [{"exists": False}]}}, {"parameters": None}, "True"),
         ({"parameters": {"id": [{"exists": False}]}}, {}, "True"),
@@ -164,21 +164,21 @@ def enveloped(detail: Json, detail_type: str, source: str, account: str) -> str:
     ],
     ids=["absent_under_null", "absent", "no_wildcard", "wildcard"],
 )
-def test_pattern(live: Environment, pattern: Json, detail: Json, told: str, saw: Saw) -> None:
-    """EventBridge reads a pattern as the rules' patterns are meant. Writes nothing."""
+def test_pattern(live: Environment, pattern: Json, detail: Json, expected: str, saw: Saw) -> None:
+    """EventBridge evaluates patterns as the rules expect. Writes nothing."""
     event = enveloped(detail, "Test", "test", live.account)
     client = live.client("events")
     found = client.test_event_pattern(EventPattern=json.dumps({"detail": pattern}), Event=event)
     saw(f"{json.dumps(pattern)} to {json.dumps(detail)}: {found['Result']}")
 
-    assert told == str(found["Result"])
+    assert expected == str(found["Result"])
 
 
 def test_stop_within_the_map(live: Environment, saw: Saw) -> None:
-    """A stopped run stops its children, whose ends are no events that a rule would take.
+    """A stopped run stops its children, whose ends match no rule.
 
-    Writes: a dry run that it stops, which subscribers get a message of, and for a minute a queue
-    with a rule.
+    Writes: a dry run that it stops, with a message to subscribers, and for a minute a queue with a
+    rule.
     """
     client = live.client("stepfunctions")
     with caught_events(live) as caught:
@@ -189,7 +189,7 @@ def test_stop_within_the_map(live: Environment, saw: Saw) -> None:
         stopped = live.stop(execution)
         ended = wait_for("the Map's end", lambda: map_that_ended(client, maps[0]["mapRunArn"]), 5)
         wait_for("the run's event", lambda: execution in caught() or None, 5)
-        time.sleep(30)  # for what comes later than the parent's
+        time.sleep(30)  # events of children may come after the parent's
         children = {arn: of for arn, of in caught().items() if "/" in arn}
     saw(
         f"Map {ended['status']}, {ended['executionCounts']['aborted']} children aborted; "
@@ -197,7 +197,7 @@ def test_stop_within_the_map(live: Environment, saw: Saw) -> None:
     )
 
     assert "ABORTED" == ended["status"]
-    # The rules take events of the machine itself.
+    # The rules match events of the machine itself.
     assert live.machine not in children.values()
 
 
@@ -210,7 +210,7 @@ def map_that_ended(client: Any, arn: str) -> Json | None:
 def caught_events(live: Environment) -> Iterator[Callable[[], dict[str, str]]]:
     """Send each status event of Step Functions to a queue.
 
-    Yields what returns the executions that it has so far, with their state machines.
+    Yields a function that returns the executions so far, with their state machines.
     """
     queues, events, name = live.client("sqs"), live.client("events"), f"{live.stack}-live"
     pattern = {"source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"]}
@@ -247,20 +247,20 @@ def caught_events(live: Environment) -> Iterator[Callable[[], dict[str, str]]]:
 
 
 def test_lag(live: Environment, saw: Saw) -> None:
-    """DescribeExecution knows of an end soon. Writes: ten dry runs that it stops."""
+    """DescribeExecution soon reports an end. Writes: ten dry runs that it stops."""
     if live.parameters["Triggers"] == "ENABLED":
         pytest.skip(f"subscribers would get {STOPS} messages: run this after deploy.sh --paused")
     seconds = [live.stop(live.start({"dry_run": True})) for _ in range(STOPS)]
     saw(f"{STOPS} stops known after {min(seconds):.1f} to {max(seconds):.1f} s")
 
-    # A recovery believes its event before that.
+    # Until then, a recovery relies on its event.
     assert max(seconds) < 60
 
 
 def test_phone_number(live: Environment, saw: Saw) -> None:
-    """The Account API keeps a phone number as it was written; else each run would write it again.
+    """The Account API stores a phone number unchanged; otherwise each run would write it again.
 
-    Writes: the phone number of one alternate contact of LIVE_ACCOUNT for a moment.
+    Writes: briefly, the phone number of one alternate contact of LIVE_ACCOUNT.
     """
     client, put, contact = live.contact_of(os.environ.get("LIVE_ACCOUNT", ""))
     client.put_alternate_contact(**put, **{**contact, "PhoneNumber": WRITTEN})
@@ -274,10 +274,10 @@ def test_phone_number(live: Environment, saw: Saw) -> None:
 
 
 def test_new_account(live: Environment, saw: Saw) -> None:
-    """A new account answers for its contacts within half an hour. Writes nothing."""
+    """A new account's contacts can be read within half an hour. Writes nothing."""
     account = os.environ.get("LIVE_NEW_ACCOUNT", "")
     if not account:
-        pytest.skip("set LIVE_NEW_ACCOUNT to an account that was created this minute")
+        pytest.skip("set LIVE_NEW_ACCOUNT to an account created within the last minute")
     client, began = live.client("account"), time.monotonic()
     denied: list[str] = []
 
@@ -289,6 +289,6 @@ def test_new_account(live: Environment, saw: Saw) -> None:
             return None
         return True
 
-    wait_for("an answer of the new account", look, NEW_ACCOUNT_MINUTES)
-    names = ", ".join(sorted(set(denied))) or "nothing"
-    saw(f"answered after {time.monotonic() - began:.0f} s; before that {names}")
+    wait_for("the new account's contacts", look, NEW_ACCOUNT_MINUTES)
+    names = ", ".join(sorted(set(denied))) or "no error"
+    saw(f"readable after {time.monotonic() - began:.0f} s; before that {names}")

@@ -1,6 +1,6 @@
-"""What only AWS itself can show, asked of a deployed environment; tests/README.md has the rest.
+"""Checks that need AWS itself, in a deployed environment; see tests/README.md.
 
-Each test says what it writes. What it changes, it puts back, whatever happens.
+Each test says what it writes, and reverts what it changes, even if it fails.
 """
 
 import os
@@ -17,9 +17,9 @@ from live.environment import ALTERNATES, ON_AWS, Environment, Json, values_of, w
 Saw = Callable[[str], None]
 
 REPOSITORY = Path(__file__).parents[2]
-# The scheduler looks once a minute.
+# The scheduler runs once a minute.
 SCHEDULE_SECONDS = float(os.environ.get("LIVE_SCHEDULE_SECONDS", "90"))
-# CloudTrail delivers most events within 5 minutes, and promises none.
+# CloudTrail delivers most events within 5 minutes, without a guarantee.
 TRAIL_MINUTES = 20
 
 
@@ -31,7 +31,7 @@ def _triggers(live: Environment) -> Environment:
 
 
 def test_validate(live: Environment) -> None:
-    """Every check passes. Writes: a rule of its own for a moment, and a test message."""
+    """Every check passes. Writes: briefly, a rule; and a test message."""
     command = ["bash", REPOSITORY / "scripts/validate.sh", "--environment", live.name, "--deep"]
 
     result = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -40,7 +40,7 @@ def test_validate(live: Environment) -> None:
 
 
 def test_accounts(live: Environment, saw: Saw) -> None:
-    """Organizations tells each account's State, and its Paths. Writes nothing."""
+    """Organizations returns each account's State and Paths. Writes nothing."""
     pages = live.client("organizations").get_paginator("list_accounts").paginate()
     accounts = [account for page in pages for account in page["Accounts"]]
     saw(f"{len(accounts)} accounts")
@@ -50,7 +50,7 @@ def test_accounts(live: Environment, saw: Saw) -> None:
 
 
 def test_map(live: Environment, saw: Saw) -> None:
-    """The Map ends well without a ResultWriter. Writes: a dry run's own items."""
+    """The Map succeeds without a ResultWriter. Writes: the items of a dry run."""
     execution = live.start({"dry_run": True})
 
     ended = live.ended(execution)
@@ -65,9 +65,9 @@ def test_map(live: Environment, saw: Saw) -> None:
 
 @ON_AWS
 def test_permissions(live: Environment) -> None:
-    """Only the two processors may write contacts, and nobody those of the management account.
+    """Only the two processors may write contacts, and no role those of the management account.
 
-    Writes nothing: IAM is asked what it would say.
+    Writes nothing: IAM simulates the calls.
     """
     partition = live.machine.split(":")[1]
     own = f"arn:{partition}:account::{live.account}:account"
@@ -109,7 +109,7 @@ def allowed(live: Environment, role: str, action: str, resource: str) -> bool:
 
 @ON_AWS
 def test_alarm(live: Environment, saw: Saw) -> None:
-    """An alarm may publish to the encrypted topic. Writes: an alarm's state; mails subscribers."""
+    """An alarm may publish to the encrypted topic. Writes: an alarm's state, messages."""
     client = live.client("cloudwatch")
     name = f"{live.stack}-dlq-messages"
     reason = {"AlarmName": name, "StateReason": "tests/live"}
@@ -156,7 +156,7 @@ def test_schedule(live: Environment) -> None:
         Target={**target, "Input": f'{{"dry_run": true, "trigger": {trigger}}}'},
     )
     try:
-        execution = live.started_by("a schedule", lambda told: told.get("event_id") == event_id, 5)
+        execution = live.started_by("a schedule", lambda one: one.get("event_id") == event_id, 5)
     finally:
         client.delete_schedule(**schedule)
 
@@ -164,15 +164,15 @@ def test_schedule(live: Environment) -> None:
 
 
 def test_stopped_execution(triggers: Environment) -> None:
-    """A run that is stopped is followed by a recovery, and what a rule cannot deliver is kept.
+    """A recovery follows a stopped run, and an undelivered event becomes a dead letter.
 
-    Writes: a target of a rule for a moment, two executions, a message that a run was stopped, and
-    a dead letter that it takes away again; the alarm of the dead letters may go off.
+    Writes: briefly, a target of a rule; two executions; a message that a run was stopped; and a
+    dead letter, which it deletes. The alarm for dead letters may be raised.
     """
     client = triggers.client("events")
     rule = f"{triggers.stack}-recovery"
     (target,) = client.list_targets_by_rule(Rule=rule)["Targets"]
-    # The role may not start it, and there is none.
+    # This machine does not exist, and the role may not start it.
     nobody = f"{triggers.machine}-nobody"
     broken = {key: target[key] for key in ("RoleArn", "DeadLetterConfig")}
     put = {"Rule": rule, "Targets": [{**broken, "Id": "live", "Arn": nobody, "Input": "{}"}]}
@@ -181,7 +181,7 @@ def test_stopped_execution(triggers: Environment) -> None:
         stopped = triggers.start({"dry_run": True})
         triggers.client("stepfunctions").stop_execution(executionArn=stopped, cause="tests/live")
         recovery = triggers.started_by(
-            "recovery", lambda told: told.get("execution_arn") == stopped, 10
+            "recovery", lambda one: one.get("execution_arn") == stopped, 10
         )
         letter = wait_for("a dead letter", lambda: dead_letter(triggers, nobody), 10)
     finally:
@@ -192,7 +192,7 @@ def test_stopped_execution(triggers: Environment) -> None:
 
 
 def dead_letter(live: Environment, target: str) -> Json | None:
-    """Take the message of a target from the queue; return its attributes, and leave the others."""
+    """Delete the message of a target from the queue; return its attributes; keep other messages."""
     client, queue = live.client("sqs"), live.outputs["DeadLetterQueueUrl"]
     found: Json | None = None
     answer = client.receive_message(
@@ -210,10 +210,10 @@ def dead_letter(live: Environment, target: str) -> Json | None:
 
 
 def test_contact_event(triggers: Environment, saw: Saw) -> None:
-    """A contact that is put in the management account starts a run, by CloudTrail and a rule.
+    """A Put of a contact in the management account starts a run, through CloudTrail and a rule.
 
-    Writes: one of the management account's own contacts, with the very values that it has. The run
-    that follows writes what any run does, where the contact differs from what was last synced.
+    Writes: one of the management account's own contacts, with its current values. The run writes
+    what any run would, in accounts where this contact differs.
     """
     client = triggers.client("account")
     kind, contact = own_contact(client)
@@ -224,8 +224,8 @@ def test_contact_event(triggers: Environment, saw: Saw) -> None:
     def look() -> str | None:
         found = (
             arn
-            for arn, told in triggers.executions()
-            if arn not in known and told.get("trigger", {}).get("source") == "contact_changed"
+            for arn, one in triggers.executions()
+            if arn not in known and one.get("trigger", {}).get("source") == "contact_changed"
         )
         return next(found, None)
 
@@ -235,7 +235,7 @@ def test_contact_event(triggers: Environment, saw: Saw) -> None:
 
 
 def own_contact(client: Any) -> tuple[str, Json]:
-    """Return one alternate contact of the management account, as it can be put."""
+    """Return one alternate contact of the management account: its type and its fields."""
     for kind in ALTERNATES:
         try:
             found = client.get_alternate_contact(AlternateContactType=kind)["AlternateContact"]
@@ -246,10 +246,10 @@ def own_contact(client: Any) -> tuple[str, Json]:
 
 
 def test_member(live: Environment) -> None:
-    """A contact that was changed inside a member is put right.
+    """A run corrects a contact that was changed in a member.
 
-    Writes: one alternate contact of the account LIVE_ACCOUNT, first its name, then the source's
-    values, which any run would write there.
+    Writes: one alternate contact of the account LIVE_ACCOUNT: first another name, then the source's
+    values, which any run would write.
     """
     member = os.environ.get("LIVE_ACCOUNT", "")
     if not member:
@@ -266,5 +266,5 @@ def test_member(live: Environment) -> None:
         client.put_alternate_contact(**put, **source)
 
     assert "SUCCEEDED" == ended["status"], ended.get("cause")
-    assert "queued_behind" not in ended["output"], "another run was under way: try again"
+    assert "queued_behind" not in ended["output"], "another run was running: try again"
     assert source == values_of(found)
