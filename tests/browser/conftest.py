@@ -1,4 +1,4 @@
-"""Pages in Debian's Chromium: nothing is asked of anywhere, and nothing is complained about."""
+"""Pages in Chromium; a request or a message in the console is an error."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,10 +11,10 @@ from browser.sample import sample_report
 from operate.report.page import page as report_page
 
 AXE = Path(__file__).parents[2] / ".build/node/node_modules/axe-core/axe.min.js"
-# A column of numbers and dates, and so the order of every sort, is the same wherever this runs.
+# Numbers, dates and the order of sorting are the same on every machine.
 ANYWHERE = {"locale": "en-US", "timezone_id": "UTC"}
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# What passes is not even described: that takes most of the time.
+# Describing what passes would take most of the time.
 AXE_OPTIONS = {"runOnly": STANDARDS, "resultTypes": ["violations"]}
 VIOLATIONS = (
     "found => found.violations.flatMap(one => one.nodes.map(node => `${one.id}: ${node.html}`))"
@@ -24,7 +24,7 @@ OpenPage = Callable[..., Any]
 
 @pytest.fixture(scope="session", name="chromium")
 def _chromium() -> Iterator[Any]:
-    # The driver's own event loop is left open when the tests have ended.
+    # The driver's event loop stays open after the tests.
     try:
         with chromium() as running:
             yield running
@@ -42,7 +42,7 @@ def _sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(name="open_page")
 def _open_page(chromium: Any, sample: Path) -> Iterator[OpenPage]:
-    """Opens the sample, or another file; what a page asks for or complains about is an error."""
+    """Opens the sample, or another file; a request or a message of the page is an error."""
     opened = []
 
     def open_page(
@@ -56,22 +56,22 @@ def _open_page(chromium: Any, sample: Path) -> Iterator[OpenPage]:
         page.on("console", lambda message: faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: faults.append(dialog.message))
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: requested.append(request.url))
         page.goto(f"{file.as_uri()}{where}")
         return page
 
     faults: list[str] = []
-    asked: list[str] = []
+    requested: list[str] = []
     yield open_page
     for context in opened:
         context.close()
     assert [] == faults
-    assert [] == [url for url in asked if not url.startswith(("file:", "data:"))]
+    assert [] == [url for url in requested if not url.startswith(("file:", "data:"))]
 
 
 @pytest.fixture(name="barriers")
 def _barriers() -> Callable[[Any], list[str]]:
-    """What axe-core finds on a page, which may have a policy against scripts."""
+    """Return axe-core's findings on a page, even if its policy forbids scripts."""
     if not AXE.exists():
         pytest.skip("no axe-core in .build/node: scripts/test.sh installs it")
     axe = AXE.read_text()

@@ -1,6 +1,6 @@
-"""What an auditor asks, and that the page alone answers it.
+"""An auditor's questions, which the page alone answers.
 
-The questions were written first, with the answers that the sample's story has.
+The questions were written before the page, with answers from the sample's history.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,14 @@ OpenPage = Callable[..., Any]
 
 
 def rows(page: Any) -> dict[str, str]:
-    """Return the accounts that are shown, with the text of their rows."""
+    """Return the visible accounts, with the text of their rows."""
     found = page.locator("#rows tr")
     ids = found.evaluate_all("rows => rows.map(row => row.id)")
     return dict(zip(ids, found.all_inner_texts(), strict=True))
 
 
 def test_which_accounts_lack_a_security_contact_in_sync(open_page: OpenPage) -> None:
-    """Two that failed, two new ones, three suspended, two excluded; and why."""
+    """Two that failed, two new, three suspended and two excluded ones; and why."""
     page = open_page()
     page.locator(".type", has_text="Security").get_by_role("link").click()
     page.locator(".shown", has_text="9 of 122 accounts").wait_for()
@@ -37,7 +37,7 @@ def test_which_accounts_lack_a_security_contact_in_sync(open_page: OpenPage) -> 
 
 
 def test_since_when_is_an_account_in_sync(open_page: OpenPage) -> None:
-    """Since the night in which its security contact was set back to what it should be."""
+    """Since the night when a run corrected its security contact."""
     page = open_page()
     page.fill("input[type=search]", "100000000001")
 
@@ -47,7 +47,7 @@ def test_since_when_is_an_account_in_sync(open_page: OpenPage) -> None:
 
 
 def test_what_changed_on_a_day_and_what_started_it(open_page: OpenPage) -> None:
-    """On 15 November: drift repaired at night, and one changed contact for every account."""
+    """On 15 November, drift was corrected at night, and every account got one changed contact."""
     page = open_page()
     runs = page.locator("details.run", has_text="2026-11-15")
     change, night = runs.nth(0), runs.nth(1)
@@ -55,9 +55,9 @@ def test_what_changed_on_a_day_and_what_started_it(open_page: OpenPage) -> None:
     assert 2 == runs.count()
     assert "contact changed 114 updated" in " ".join(change.inner_text().split())
     change.locator("summary").click()
-    told = change.inner_text()
+    text = change.inner_text()
     assert (
-        "contact changed: PutAlternateContact, event c0ffee00-0000-4000-8000-000000000012" in told
+        "contact changed: PutAlternateContact, event c0ffee00-0000-4000-8000-000000000012" in text
     )
     assert 114 == change.locator(".changed li").count()
     assert change.locator(".changed li").first.inner_text().endswith(" operations")
@@ -69,8 +69,10 @@ def test_what_changed_on_a_day_and_what_started_it(open_page: OpenPage) -> None:
 
 
 def test_what_failed_last_night_and_what_was_done(open_page: OpenPage) -> None:
-    """Two accounts; nothing was tried since, and the page says what to do. Those of 22 November
-    were set by a run that somebody started that morning."""
+    """Two accounts failed, without a later attempt, and the page says what to do.
+
+    A run that somebody started in the morning corrected those of 22 November.
+    """
     page = open_page()
     tables = page.locator("section", has=page.locator("#failures")).locator("table")
     now, history = (table.locator("tbody tr").all_inner_texts() for table in tables.all())
@@ -91,7 +93,7 @@ def test_what_failed_last_night_and_what_was_done(open_page: OpenPage) -> None:
 
 
 def test_do_the_accounts_pass_security_hub_and_cis(open_page: OpenPage) -> None:
-    """Each check says how many pass, on what, and of which accounts it is not known, and why."""
+    """Each check says how many accounts pass, on what basis, and which are unknown, and why."""
     page = open_page()
     checks = page.locator(".check")
 

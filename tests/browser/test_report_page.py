@@ -1,4 +1,4 @@
-"""The report in a browser: for the eye, the keyboard, a phone, paper, and without JavaScript."""
+"""The report in a browser: on screen, by keyboard, on a phone, on paper, without JavaScript."""
 
 import re
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from operate.report.page import page as report_page
 OpenPage = Callable[..., Any]
 Barriers = Callable[[Any], list[str]]
 
-ACCOUNTS, PAGE = 122, 50  # 120 members, the management account, and one that left
+ACCOUNTS, PAGE = 122, 50  # 120 members, the management account, and an account that left
 DENIED, CONTESTED = "100000000012", "100000000013"
 
 
 def ids(page: Any) -> list[str]:
-    """Return the accounts that are shown."""
+    """Return the visible accounts."""
     found: list[str] = page.eval_on_selector_all("#rows tr", "rows => rows.map(row => row.id)")
     return found
 
@@ -31,7 +31,7 @@ def shown(page: Any) -> str:
 
 
 def wait_for_count(page: Any, count: int) -> None:
-    """Wait until so many accounts are found; a link filters, and a reset clears, a moment later."""
+    """Wait until the page shows this count; filtering and resetting take a moment."""
     ending = "" if count == ACCOUNTS else f"{count} of "
     expected = re.compile(rf"(^| of ){ending}{ACCOUNTS} accounts$")
     page.locator(".shown", has_text=expected).wait_for()
@@ -50,7 +50,7 @@ def choose(page: Any, **values: str) -> None:
 def test_no_barrier(
     open_page: OpenPage, barriers: Barriers, tmp_path: Path, how: dict[str, Any]
 ) -> None:
-    """axe-core finds none, with everything unfolded."""
+    """axe-core finds none, with all details open."""
     file = tmp_path / "small.html"
     file.write_text(report_page(sample_report(32)))
     page = open_page(file=file, **how)
@@ -60,7 +60,7 @@ def test_no_barrier(
 
 
 @pytest.mark.parametrize("width", [320, 360, 820, 1280])
-def test_no_sideways_scroll(open_page: OpenPage, width: int) -> None:
+def test_no_horizontal_scrolling(open_page: OpenPage, width: int) -> None:
     page = open_page(width=width)
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
 
@@ -71,7 +71,7 @@ def test_no_sideways_scroll(open_page: OpenPage, width: int) -> None:
     assert [] == page.eval_on_selector_all(".cards, figure, .check, .tile", too_wide)
 
 
-def test_what_needs_attention_is_first(open_page: OpenPage) -> None:
+def test_accounts_that_need_attention_are_first(open_page: OpenPage) -> None:
     page = open_page()
 
     assert [DENIED, CONTESTED] == ids(page)[:2]
@@ -90,7 +90,7 @@ def test_what_needs_attention_is_first(open_page: OpenPage) -> None:
     ],
 )
 def test_search(open_page: OpenPage, words: str, count: int | None) -> None:
-    """Every word is somewhere in the account's row, in whatever case."""
+    """Every word occurs in the account's row, in any case."""
     page = open_page()
     page.fill("input[type=search]", words)
 
@@ -139,7 +139,7 @@ def test_unit(open_page: OpenPage) -> None:
 
 
 def test_sort(open_page: OpenPage) -> None:
-    """A click sorts, the next one the other way round, the third as at first."""
+    """A click sorts, a second one reverses the order, a third one restores the first order."""
     page = open_page()
     header = page.locator(".accounts thead th").nth(0)
     before = ids(page)
@@ -171,7 +171,7 @@ def test_sort_by_contact(open_page: OpenPage) -> None:
 
 
 def test_sort_on_a_phone(open_page: OpenPage) -> None:
-    """Where there are no columns to click there is a list."""
+    """Without columns to click, the page has a list."""
     page = open_page(width=360)
     choose(page, order="Account")
 
@@ -179,7 +179,7 @@ def test_sort_on_a_phone(open_page: OpenPage) -> None:
 
 
 def test_pages(open_page: OpenPage) -> None:
-    """Every account is on one of the pages, once."""
+    """Every account is on exactly one page."""
     page = open_page()
     seen = ids(page)
     next_page = page.locator("button[name=next]")
@@ -194,7 +194,7 @@ def test_pages(open_page: OpenPage) -> None:
 
 
 def test_keyboard(open_page: OpenPage) -> None:
-    """Everything can be reached and used without a mouse, and where one is can be seen."""
+    """Everything can be used without a mouse, and the focus is visible."""
     page = open_page()
     page.keyboard.press("Tab")
     assert "Skip to the report" == page.evaluate("document.activeElement.textContent")
@@ -213,9 +213,9 @@ def test_keyboard(open_page: OpenPage) -> None:
 
 
 def test_tiles(open_page: OpenPage) -> None:
-    """The number of each tile is that of the list it leads to; those of states are all members.
+    """Each tile has the number of accounts in its list; the states' numbers add up to all members.
 
-    An account that fails is counted so alone, even where another of its contacts is its own.
+    A failing account is counted only as failing, even if another contact is its own.
     """
     page = open_page()
     page.evaluate(f"document.getElementById('{DENIED}').cells[2].className = 'o'")
@@ -231,7 +231,7 @@ def test_tiles(open_page: OpenPage) -> None:
 
 
 def test_links(open_page: OpenPage) -> None:
-    """A number leads to its accounts, an account to its row, a change to its run."""
+    """A number links to its accounts, an account to its row, a change to its run."""
     page = open_page()
     page.get_by_role("link", name="Failing").click()
     wait_for_count(page, 2)
@@ -255,7 +255,7 @@ def test_address_with_filter(open_page: OpenPage) -> None:
 
 
 def test_without_javascript(open_page: OpenPage) -> None:
-    """Everything is there, and nothing that would not work."""
+    """Everything is visible, except controls that would not work."""
     page = open_page(java_script_enabled=False)
 
     assert ACCOUNTS == page.locator("#rows tr").count()
@@ -268,7 +268,7 @@ def test_without_javascript(open_page: OpenPage) -> None:
 
 
 def test_print(open_page: OpenPage) -> None:
-    """On paper are summary and failures first, then the rest, and every account that was found."""
+    """A printout starts with the summary and failures, and has every account that was found."""
     page = open_page(width=794, height=1123)
     choose(page, state="In sync")
     page.emulate_media(media="print")
@@ -300,7 +300,7 @@ HOSTILE = (
 
 
 def test_hostile_names(open_page: OpenPage, tmp_path: Path) -> None:
-    """Whatever an account is called, its name is shown, and does nothing."""
+    """An account's name is shown literally, and has no effect."""
     accounts = {str(100_000_000_001 + number): name for number, name in enumerate(HOSTILE)}
     file = tmp_path / "hostile.html"
     file.write_text(report_page(sample_report(60, accounts)))
@@ -316,8 +316,8 @@ def test_hostile_names(open_page: OpenPage, tmp_path: Path) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_script_of_others_is_refused(chromium: Any, sample: Path, tmp_path: Path) -> None:
-    """Even if markup got into the page, its policy lets no script of it run, nor asks for it."""
+def test_injected_markup_is_blocked(chromium: Any, sample: Path, tmp_path: Path) -> None:
+    """If markup got into the page, the page's policy would block its scripts and requests."""
     file = tmp_path / "injected.html"
     injected = "<script>window.ran = 1</script><img src='https://example.com/x' onerror='ran = 1'>"
     file.write_text(sample.read_text().replace("<main", f"{injected}<main", 1))
