@@ -1,1 +1,1 @@
-"""The local stand-in for AWS: MiniStack with our hooks, and a strict organization beside it."""
+"""The local stand-in for AWS: MiniStack with our hooks, and a strict organization server."""

@@ -1,4 +1,4 @@
-"""Serve the stand-in until interrupted: `python -m standin --port 4566 --speed 10`."""
+"""Serves the stand-in until interrupted: `python -m standin --port 4566 --speed 10`."""
 
 import argparse
 import os
@@ -32,15 +32,17 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m standin", description=__doc__)
     mock_config = os.environ.get("SFN_MOCK_CONFIG")
     parser.add_argument("--host", default=LOOPBACK, help="address to listen on")
-    parser.add_argument("--port", type=int, default=4566, help="of AWS")
-    parser.add_argument("--organization-port", type=int, default=5599)
-    parser.add_argument("--accounts", type=int, default=20, help="members of the organization")
-    parser.add_argument("--speed", type=float, default=1.0, help="how much faster than AWS")
+    parser.add_argument("--port", type=int, default=4566, help="port of all other AWS services")
+    parser.add_argument(
+        "--organization-port", type=int, default=5599, help="port of Organizations and Account"
+    )
+    parser.add_argument("--accounts", type=int, default=20, help="number of member accounts")
+    parser.add_argument("--speed", type=float, default=1.0, help="speed relative to AWS")
     parser.add_argument(
         "--mock-config",
         type=Path,
         default=Path(mock_config) if mock_config else None,
-        help="answers for tasks in Step Functions Local's format (SFN_MOCK_CONFIG)",
+        help="file with mocked tasks, in Step Functions Local's format (SFN_MOCK_CONFIG)",
     )
     return parser.parse_args()
 

@@ -143,7 +143,7 @@ class RunningStandin:
         deadline = time.monotonic() + timeout
         while any((left := self.request("GET", "/_standin/in-flight")).values()):
             if time.monotonic() > deadline:
-                raise StandinError(f"still at work: {left}")
+                raise StandinError(f"still running: {left}")
             time.sleep(0.05)
 
     def queued_messages(self, queue_url: str) -> list[Json]:

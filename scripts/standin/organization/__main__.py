@@ -1,4 +1,4 @@
-"""Serve the organization alone: `python -m standin.organization --port 5599`."""
+"""Serves only the organization: `python -m standin.organization --port 5599`."""
 
 import argparse
 import json
@@ -30,19 +30,21 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m standin.organization", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, required=True, help="0 for a free one")
-    parser.add_argument("--accounts", type=int, default=60, help="members of the generated world")
+    parser.add_argument("--port", type=int, required=True, help="0 selects a free port")
+    parser.add_argument("--accounts", type=int, default=60, help="members in the generated world")
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated world")
     parser.add_argument(
         "--drift",
         type=float,
         default=1.0,
-        help="share whose contacts are not those of the management account",
+        help="share of members whose contacts differ from the management account's",
     )
-    parser.add_argument("--latency", type=float, default=0.08, help="seconds that each call takes")
-    parser.add_argument("--world", type=Path, help="JSON file of a world, instead of generating it")
-    parser.add_argument("--speed", type=float, default=1.0, help="how much faster than AWS")
-    parser.add_argument("--instance", default="", help="answer no call to another's /i-INSTANCE")
+    parser.add_argument("--latency", type=float, default=0.08, help="seconds per call")
+    parser.add_argument(
+        "--world", type=Path, help="JSON file with a world, instead of a generated one"
+    )
+    parser.add_argument("--speed", type=float, default=1.0, help="speed relative to AWS")
+    parser.add_argument("--instance", default="", help="refuse calls of other /i-INSTANCE paths")
     return parser.parse_args()
 
 

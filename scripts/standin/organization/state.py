@@ -113,7 +113,7 @@ class Organization:
         account = build_account({"parent": self._world.root_id, **document})
         with self._lock:
             if self.account(account.id):
-                raise WorldError(f"account {account.id} is there already")
+                raise WorldError(f"account {account.id} already exists")
             self._store_account(account)
             self._load_contacts(account.id, contacts)
 
