@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 DESCRIPTION = """\
-Runs the real template, state machine and functions in the local stand-in for AWS, under the request
-quotas that AWS documents, each time in a new one, and prints what a run took beside the least time
-that the quotas allow, and what it costs. Function processes share nothing, as in AWS.
+Runs the real template, state machine and functions in a local stand-in for AWS, with the request
+quotas that AWS documents, and a new stand-in for each run. Prints the time of each run, the least
+time that the quotas allow, and the cost. As in AWS, function processes share nothing.
 """
 EPILOGUE = """\
-Where several numbers are given, every combination is measured. A second and later speed checks that
-the ratio of run time to floor is that of the first. Exits with 0, with 1 where a run or a check
-failed, with 2 where an option is wrong.
+If options have several values, measures every combination. With several speeds, checks that the
+ratio of run time to floor is the same at each. Exits with 0, with 1 if a run or a check fails, or
+with 2 if an option is invalid.
 """
 
 TYPES = ("primary", "billing", "operations", "security")
@@ -158,8 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument(
         "--check",
         action="store_true",
-        help="measure what scripts/benchmark/bounds.json names for CI, and imports, and fail with "
-        "each figure that is off; takes seven minutes",
+        help="measure the runs for CI in scripts/benchmark/bounds.json, and imports, and fail with "
+        "each figure out of bounds; takes seven minutes",
     )
     mode.add_argument(
         "--long",
@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument(
         "--validation",
         action="store_true",
-        help="only measure validate.sh on a deployed stack, at 30 ms for each call of AWS",
+        help="only measure validate.sh on a deployed stack, with 30 ms for each AWS call",
     )
     mode.add_argument(
         "--page",
@@ -189,9 +189,9 @@ def _parser() -> argparse.ArgumentParser:
         type=_several(_readable),
         default=(),
         metavar="FILE[,FILE...]",
-        help="measure nothing, but show and draw the runs that --json wrote to these files",
+        help="measure nothing; show and draw the runs that --json wrote to these files",
     )
-    add("--json", type=Path, metavar="FILE", help="write every figure to this file, too")
+    add("--json", type=Path, metavar="FILE", help="also write every figure to this file")
     add("--plot", type=Path, metavar="FILE", help="draw time and cost over accounts, as SVG")
     add("--check-options", action="store_true", help="only check the options")
     return parser
@@ -224,19 +224,19 @@ def _add_scenario_options(parser: argparse.ArgumentParser) -> None:
         "--changed-types",
         type=_several(_contact_type),
         metavar="T[,T...]",
-        help="contact types in which drifted accounts differ (those that are synced)",
+        help="contact types in which drifted accounts differ (all synced types)",
     )
     add(
         "--speed",
         type=_several(_number(0.1, 1000)),
         default=(5.0,),
         metavar="X[,X...]",
-        help="times AWS's own speed, for quotas, latency and waits (5)",
+        help="speed relative to AWS, for quotas, latency and waits (5)",
     )
     add(
         "--warm",
         action="store_true",
-        help="let a dry run over a few accounts start the functions before",
+        help="first start the functions by a dry run over a few accounts",
     )
     add(
         "--driven",
@@ -256,7 +256,7 @@ def _add_latency_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("latency", "seconds at AWS's own speed")
     texts = {
         "api_call": "each call of the Account and Organizations APIs",
-        "function_start": "a new execution environment, before its imports, which take their time",
+        "function_start": "a new execution environment, before its imports, which take real time",
         "invocation": "each invocation, between state machine and handler",
         "child_start": "each child, before its first state",
     }
