@@ -22,7 +22,7 @@ ENVIRONMENT = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
     "NO_PROXY": "127.0.0.1,localhost",
-    # The functions' own, read when a handler is imported.
+    # The functions' variables, read when a handler is imported.
     "MANAGEMENT_ACCOUNT_ID": "999999999999",
     "CONFIG_TABLE_NAME": "config",
     "STATE_TABLE_NAME": "state",
@@ -42,7 +42,7 @@ os.environ.pop("AWS_PROFILE", None)
 os.environ.update(ENVIRONMENT)
 
 
-# A shell starts its background jobs deaf to Ctrl-C, and so would be what the tests start and stop.
+# In a shell's background job, the programs that tests start would ignore Ctrl-C, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -57,8 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.args = [str(Path(__file__).parent)]
 
 
-# Each takes minutes, most of them waiting: begun last, it would leave the other workers idle.
-# (pytest-xdist begins files with few tests last, unless told --no-loadscope-reorder.)
+# Each takes minutes, mostly waiting: if started last, it would leave the other workers idle.
+# (pytest-xdist starts files with few tests last, except with --no-loadscope-reorder.)
 LONGEST = {
     "test_in_process.py",
     "test_lifecycle.py",
@@ -80,7 +80,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 class NetworkBlockedError(Exception):
-    """A test tried to leave the machine."""
+    """A test tried to connect to another machine."""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -68,7 +68,7 @@ def make_contact(contact_type: str = "billing", **changes: str | None) -> Contac
 
 
 def make_contacts(**changes: Contact | None) -> dict[ContactType, Contact | None]:
-    """Build the four contacts of an account; None is one that is not set."""
+    """Build the four contacts of an account; None means not set."""
     contacts: dict[ContactType, Contact | None] = {name: make_contact(name) for name in ContactType}
     return contacts | {ContactType(name): contact for name, contact in changes.items()}
 
@@ -80,7 +80,7 @@ def make_source(
     primary_keeps: Sequence[str] = (),
     **contacts: Contact | None,
 ) -> Source:
-    """Build the source of a run from contacts by type; None is one that is not set."""
+    """Build the source of a run from contacts by type; None means not set."""
     return Source(
         started_at=STARTED_AT,
         digest_key=KEY,

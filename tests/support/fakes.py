@@ -180,7 +180,7 @@ class FakeLock:
         return True
 
     def record_end(self, sync_id: str, planned_at: str, held: Mapping[str, str]) -> bool:
-        """Store what the run tried in every account, and remove what version 1 queued."""
+        """Store what the run tried in every account, and remove the request of version 1."""
         self.before("record_end")
         if (self.item.get("holder"), self.item.get("planned_at")) != (sync_id, planned_at):
             return False
@@ -189,7 +189,7 @@ class FakeLock:
         return True
 
     def forget_pending(self, sync_id: str) -> bool:
-        """Remove what version 1 queued."""
+        """Remove the request of version 1."""
         self.before("forget_pending")
         if self.item.get("holder") != sync_id:
             return False

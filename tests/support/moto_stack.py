@@ -86,7 +86,7 @@ class Cloud:
         return str(answer["executionArn"])
 
     def load(self, function: str) -> Invoke:
-        """Load a function's code anew; return its handler."""
+        """Load a function's code again; return its handler."""
         module: ModuleType = importlib.import_module(f"{function}.handler")
         handler = importlib.reload(module).lambda_handler
 

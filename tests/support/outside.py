@@ -40,7 +40,7 @@ class Outside:
     def assert_unused(self) -> None:
         """Fail if there was any request since the last call."""
         requests, self.requests[:] = list(self.requests), []
-        assert not requests, f"asked of other machines: {requests}"
+        assert not requests, f"requests to other machines: {requests}"
 
 
 @cache

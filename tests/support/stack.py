@@ -65,7 +65,7 @@ def source_template() -> dict[str, Any]:
 
 
 def forwarding_template() -> dict[str, Any]:
-    """Return the template of the stack that forwards events from other regions."""
+    """Return the template of the stack that forwards events from other Regions."""
     template: dict[str, Any] = yaml_parse((ROOT / "scripts" / "forwarding.yaml").read_text())
     return template
 
@@ -111,7 +111,7 @@ class Stack:
         self.partition = partition
 
     def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
-        """Return the deployed resources of a type, by logical id."""
+        """Return the deployed resources of a type, by logical ID."""
         return {
             logical_id: self.resolve(resource.get("Properties", {}))
             for logical_id, resource in self._deployed()
