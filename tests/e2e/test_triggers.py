@@ -122,9 +122,8 @@ def test_the_writes_of_a_run_start_no_run(machine: Machine, started: int) -> Non
     for number, write in enumerate(writes):
         machine.standin.put_event(own_write(write, number))
 
-    machine.standin.put_event(
-        event("put-alternate-contact")
-    )  # any other run would start before its end
+    # Any other run would start before the end of this one.
+    machine.standin.put_event(event("put-alternate-contact"))
     since(machine, started, 2)
     assert 16 == len(writes)
     assert started + 2 == len(machine.stack.executions())
