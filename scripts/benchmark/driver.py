@@ -7,7 +7,6 @@ state machine around them.
 import json
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from threading import Thread
@@ -71,10 +70,9 @@ def _drive(stack: Stack, activity: str, speed: float) -> None:
     event = json.loads(task["input"])
     manifest = stack.client("s3").get_object(**event.pop("manifest"))["Body"]
     events = [{**event, **account} for account in json.load(manifest)]
-    with ProcessPoolExecutor(
-        PROCESSES, get_context("spawn"), _prepare, (_environment(stack, speed),)
-    ) as pool:
-        digits = list(pool.map(_sync, events, chunksize=100))
+    environment = _environment(stack, speed)
+    with get_context("spawn").Pool(PROCESSES, _prepare, (environment,)) as pool:
+        digits = pool.map(_sync, events, chunksize=100)
     states.send_task_success(taskToken=task["taskToken"], output=json.dumps(digits))
 
 

@@ -181,8 +181,10 @@ class _Session:
             return
         for one, run in pairs:
             yield from self._run_verdicts(one, run)
-        sizes = [run for one, run in pairs if one.shows == "size"]
-        yield from memory_verdicts(sizes, self.bounds["memory_ratio"])
+        smallest, *larger = (pair for pair in pairs if pair[0].shows == "size")
+        for one, run in larger:
+            bounds = {**self.bounds, **dict(one.bounds)}
+            yield from memory_verdicts([smallest[1], run], bounds["memory_ratio"])
         yield self._cost_verdict([run for one, run in pairs if one.shows == "time"])
 
     def _cost_verdict(self, runs: Sequence[Json]) -> Verdict:
