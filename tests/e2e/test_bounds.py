@@ -18,6 +18,15 @@ BROKEN: list[dict[str, Any]] = [
     {"service": "s3", "operation": "PutObject", "error": "AccessDenied", "status": 403},
 ]
 
+DEAD = "arn:aws:states:us-east-1:999999999999:execution:aws-contact-sync-prod-contact-sync:dead"
+RECOVERY = {
+    "source": "recovery",
+    "event_id": "315c1398-40ff-4850-b213-500000000101",
+    "event_name": "FAILED",
+    "event_time": "2026-11-24T08:11:00Z",
+    "execution_arn": DEAD,
+}
+
 
 def is_alarm(message: Message) -> bool:
     return message.body.startswith("{")
@@ -60,3 +69,23 @@ def test_an_event_causes_at_most_two_executions_and_three_messages(
     ]
     assert "holder" not in machine.lock()
     assert [] == machine.queue()
+
+
+def test_a_recovery_that_fails_says_so_once_and_is_not_recovered_from(machine: Machine) -> None:
+    machine.reset(machine.organization.world())
+    started = len(machine.stack.executions())
+
+    failed = machine.run({"trigger": RECOVERY, "unknown": 1})
+    # By the end of a later failure and its recovery, the first one would have had its own.
+    later = machine.run({"unknown": 1})
+    machine.await_recoveries()
+
+    assert ["FAILED", "FAILED"] == [each.status() for each in (failed, later)]
+    (recovery,) = [
+        execution
+        for execution in machine.stack.executions()[started:]
+        if execution.arn not in (failed.arn, later.arn)
+    ]
+    assert later.arn == recovery.input()["trigger"]["execution_arn"]
+    (told,) = [message.body for message in machine.messages() if failed.name in message.body]
+    assert told.startswith(f"Status: failure\nRun: {failed.name}\nError: InvalidRequestError")

@@ -138,35 +138,3 @@ def own_write(write: dict[str, Any], number: int) -> dict[str, Any]:
     sent["detail"]["requestParameters"][casing] = write["account_id"]
     sent["detail"]["eventID"] = f"{sent['detail']['eventID'][:-4]}{number:04}"
     return sent
-
-
-def test_a_burst_of_changes_during_a_run_causes_one_more_run(
-    machine: Machine, started: int
-) -> None:
-    # Slow enough for the whole burst to arrive during the run, as in Settle's half minute.
-    for operation in ("DescribeOrganization", "ListAWSServiceAccessForOrganization"):
-        slow = {"operation": operation, "error": "slow", "delay": 8, "times": 1}
-        machine.organization.add_fault(slow)
-    running = machine.stack.start()
-    while "ListAccounts" not in running.states():
-        assert "RUNNING" == running.status()
-    for number in range(20):
-        contact_type = ("BILLING", "OPERATIONS", "SECURITY")[number % 3]
-        contact = machine.organization.contacts(MANAGEMENT)[contact_type]
-        changed = {**contact, "Name": f"Name number {number}"}
-        machine.organization.set_contact(MANAGEMENT, contact_type, changed)
-        sent = event("put-alternate-contact")
-        sent["detail"]["eventID"] = f"{sent['detail']['eventID'][:-4]}{number:04}"
-        machine.standin.put_event(sent)
-        # One at a time: twenty functions that start at once would outlast the run.
-        machine.stack.wait_until_started(started + number + 2).wait()
-
-    executions = since(machine, started, 22)
-
-    assert 22 == len(executions)
-    assert 2 == sum("PlanRun" in execution.states() for execution in executions)
-    source = machine.organization.contacts(MANAGEMENT)
-    assert [source] * 4 == [
-        machine.organization.contacts(account["id"])
-        for account in machine.organization.world()["accounts"]
-    ]

@@ -83,30 +83,3 @@ def test_an_undo_can_be_narrowed_run_dry_and_undone(machine: Machine) -> None:
     machine.run({"undo": undo.name})
 
     assert synced == contacts(machine, [first, *others])
-
-
-def test_no_account_is_written_if_replaced_contacts_cannot_be_stored(machine: Machine) -> None:
-    world = drifted_world(3)
-    machine.reset(world)
-    former = contacts(machine, members(world))
-    fault = {"service": "s3", "operation": "PutObject", "match": "replaced/"}
-    refusal = {"error": "AccessDenied", "status": 403, "times": None}
-    machine.standin.set_faults([{**fault, **refusal}])
-
-    execution = machine.run()
-    machine.standin.clear_faults()
-
-    assert "FAILED" == execution.status()
-    assert [] == machine.writes()
-    assert former == contacts(machine, members(world))
-    assert "ReplacedNotStoredError" in machine.messages()[-1].body
-
-
-def test_what_cannot_be_undone_is_refused(machine: Machine) -> None:
-    machine.reset(drifted_world(1))
-
-    execution = machine.run({"undo": "no-such-run"})
-
-    described = execution.describe()
-    assert "InvalidRequestError" == described["error"]
-    assert "run no-such-run not found" in described["cause"]
