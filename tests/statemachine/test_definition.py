@@ -19,8 +19,6 @@ SYNC_ACCOUNTS = PARENT["SyncAccounts"]
 CHILD = SYNC_ACCOUNTS["ItemProcessor"]
 # Error names of services; every other name is a class of the product.
 SERVICE_ERRORS = ("States.", "Lambda.", "DynamoDB.", "StepFunctions.", "Runtime.", "Sandbox.")
-# The longest line of a retrier or catcher; a longer one spans several lines.
-MAX_COLUMNS = 250
 PAYLOAD_LIMIT = 256 * 1024
 
 
@@ -44,20 +42,8 @@ def test_the_asl_validator_and_the_reference_parser_accept_the_definition() -> N
 
 
 def test_the_definition_stays_readable() -> None:
-    rules = [
-        rule for state in STATES.values() for rule in (*state.get("Retry", ()), *_catchers(state))
-    ]
-    lines = TEXT.replace(" ", "").splitlines()
-    spread = [
-        rule
-        for rule in rules
-        if len(json.dumps(rule)) <= MAX_COLUMNS - 20
-        and not any(json.dumps(rule).replace(" ", "") in line for line in lines)
-    ]
-
-    assert [] == spread
     assert len(STATES) <= 40
-    assert len(lines) < 900
+    assert len(TEXT.splitlines()) < 900
 
 
 def test_the_language_is_jsonata_throughout() -> None:
@@ -112,14 +98,7 @@ def test_tasks_of_one_integration_have_the_same_retry_and_catch_every_error() ->
     assert "Retry" not in SYNC_ACCOUNTS
 
 
-@pytest.mark.case("D1")
-def test_every_integrations_arn_has_the_stacks_partition() -> None:
-    resources = [state["Resource"] for state in (*TASKS.values(), SYNC_ACCOUNTS["ItemReader"])]
-    assert all(one.startswith("arn:${Partition}:states:::") for one in resources)
-    assert TEXT.count("arn:") == len(resources)
-
-
-def test_every_named_error_is_a_class_of_the_product_or_a_service_error() -> None:
+def test_every_error_named_is_a_class_of_ours_or_a_service_error() -> None:
     named = {
         name
         for state in STATES.values()

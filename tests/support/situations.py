@@ -234,12 +234,8 @@ SITUATIONS = {
     "a list": wrong([]),
     "text": wrong("text"),
     TOO_LARGE: wrong({"account_ids": [FIRST] * 17_400}, "at most 120,000 characters"),
-    "retry of an unknown run": wrong({"retry_of": "no-such-run"}, "run no-such-run not found"),
-    "account joined": Situation(
-        f"{START} CheckAccount IsAccountReady {RUN.removeprefix(START)} {PUBLISH} {END}",
-        input=JOINED,
-    ),
-    "account joined, ready a minute later": Situation(
+    "repeats an unknown run": wrong({"retry_of": "no-such-run"}, "run no-such-run not found"),
+    "account joined, ready a minute later": Way(
         f"{START} CheckAccount IsAccountReady AwaitAccount CheckAccount IsAccountReady"
         f" {RUN.removeprefix(START)} {PUBLISH} {END}",
         input=JOINED,
