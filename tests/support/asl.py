@@ -113,23 +113,6 @@ def taken(history: list[Json]) -> set[Edge]:
     return found
 
 
-def retried(history: list[Json]) -> set[tuple[str, str]]:
-    """Return (state, error) for each error after which the same state's task ran again."""
-    found = set()
-    state, error = "", None
-    for event in history:
-        if "stateEnteredEventDetails" in event:
-            state, error = event["stateEnteredEventDetails"]["name"], None
-        elif event["type"] == "TaskFailed":
-            error = event["taskFailedEventDetails"]["error"]
-        elif event["type"] == "TaskTimedOut":
-            error = "States.Timeout"
-        elif event["type"] == "TaskScheduled" and error:
-            found.add((state, error))
-            error = None
-    return found
-
-
 def results(history: list[Json]) -> Iterator[tuple[str, Json]]:
     """Yield (state, result) for each task that succeeded."""
     state = ""

@@ -9,7 +9,7 @@ from typing import Any
 from standin.errors import StandinError
 from standin.organization.worlds import drifted_world
 from standin.running import RunningStandin
-from standin.stack import POLL_SECONDS, Execution, Outcome, Stack
+from standin.stack import POLL_SECONDS, Execution, Stack
 from standin.standin import Standin
 from standin.tables import Tables
 
@@ -84,10 +84,6 @@ class Machine(Tables):
         execution = self.stack.start(execution_input, name)
         execution.wait(RUN_SECONDS)
         return execution
-
-    def outcome(self, execution_input: Any = None) -> Outcome:
-        """Start an execution and return its outcome."""
-        return self.stack.start(execution_input).wait(RUN_SECONDS)
 
     def messages(self) -> list[Any]:
         """Return the messages published since the last reset."""
