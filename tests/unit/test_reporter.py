@@ -388,7 +388,7 @@ def test_a_dry_run_succeeds_whatever_it_finds() -> None:
     given = Given(**every(2, {"billing": failed()}))
     answer = given.ends(input={"dry_run": True}, may_hold_lock=False)
     assert ("partial", None) == (answer["status"], answer["error"])
-    assert "--retry-of run-1 --dry-run\n" in answer["message"]
+    assert "--environment test --retry-of run-1 --dry-run\n" in answer["message"]
 
 
 @pytest.mark.parametrize("execution_input", [[], {"dry_run": "yes"}, {}])
