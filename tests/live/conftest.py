@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from live.environment import Environment
-from live.table import table
+from support.smoke_table import table
 
 NAMES = ("dev", "staging", "prod")
 OUTCOMES = ("passed", "failed", "skipped", "error")

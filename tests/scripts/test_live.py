@@ -11,11 +11,11 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from live.table import table
 from standin.organization.worlds import drifted_world
 from support.cli import REPOSITORY, environment_at, environment_for
 from support.machine import Machine
 from support.machine import machine as started
+from support.smoke_table import table
 
 MANAGEMENT = "999999999999"
 MEMBER = "100000000001"

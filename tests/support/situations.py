@@ -235,7 +235,7 @@ SITUATIONS = {
     "text": wrong("text"),
     TOO_LARGE: wrong({"account_ids": [FIRST] * 17_400}, "at most 120,000 characters"),
     "repeats an unknown run": wrong({"retry_of": "no-such-run"}, "run no-such-run not found"),
-    "account joined, ready a minute later": Way(
+    "account joined, ready a minute later": Situation(
         f"{START} CheckAccount IsAccountReady AwaitAccount CheckAccount IsAccountReady"
         f" {RUN.removeprefix(START)} {PUBLISH} {END}",
         input=JOINED,
