@@ -133,8 +133,8 @@ class TestBoundary:
 
         roles = [role for stack in stacks for role in stack.of_type("AWS::IAM::Role").values()]
 
-        assert 19 == len(roles)
         assert {boundary} == {role.get("PermissionsBoundary", "") for role in roles}
+        assert 19 == len(roles)
 
 
 class TestRules:
