@@ -383,6 +383,27 @@ def test_a_bucket_that_fills_while_it_is_emptied(deployed: Project) -> None:
     assert (0, {}) == (told.returncode, deployed.stack()), told.stderr
 
 
+@pytest.mark.case("E9")
+def test_what_an_organization_demands_is_given(deployed: Project) -> None:
+    """Tags, a boundary for every role, a bucket for the code, and a role that deploys."""
+    statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    made = deployed.standin.client("iam").create_policy(
+        PolicyName="demanded-boundary", PolicyDocument=document
+    )
+    bucket, role = "own-bucket", f"arn:aws:iam::{ACCOUNT}:role/deployer"
+    deployed.standin.client("s3").create_bucket(Bucket=bucket)
+    options = ("--tags", "cost=1", "--s3-bucket", bucket, "--role-arn", role)
+    delete(deployed)
+
+    boundary = ("--permissions-boundary", made["Policy"]["Arn"])
+    told = run(deployed, "deploy", *DEPLOYMENT, *options, *boundary)
+
+    assert 0 == told.returncode, told.stderr
+    assert {"cost": "1"} == deployed.tags()
+    assert deployed.standin.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+
+
 def run(
     cloud: Project, name: str, *options: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
