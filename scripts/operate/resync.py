@@ -173,9 +173,13 @@ def _follow(aws: Aws, stack: Stack, name: str, options: Namespace) -> int:
 
 # After an undo; the dry run that is suggested next shows what would be overwritten.
 NOT_FOR_GOOD = (
-    "The next contact change or full run overwrites what was put back. To prevent that, correct "
-    "the source or the override, exclude the account, or give it an override with the value own."
+    "The next contact change or full run overwrites what was put back, except in accounts that are "
+    "excluded or have an override with the value own. To prevent it elsewhere, correct the source "
+    "or the override, or do one of these."
 )
+
+# What a request has that is not for every account.
+NARROW = {"account_ids", "organizational_units", "retry_of", "undo"}
 
 # What a dry run would change: contact types with `updated` or `deleted`, by account.
 Changes = dict[str, dict[str, str]]
@@ -246,6 +250,9 @@ def _show(ended: Ended, changes: Changes, following: str | None) -> None:
     out(f"{ended.name} {ended.status}{error}{f': {ended.told}' if ended.told else ''}")
     if ended.request.get("undo") and ended.succeeded:
         note(NOT_FOR_GOOD)
+    if following and ended.is_dry_run and len(changes) > 1 and not ended.request.keys() & NARROW:
+        one = f" --account {min(changes)} --follow"
+        note(f"To begin with one account: {following}".replace(" --follow", one))
     if following:
         note(f"Next: {following}")
 

@@ -389,7 +389,10 @@ class TestDryRun:
             "would change: 2 accounts (billing 1, primary 1, security 1)",
         ]
         command = "bash scripts/resync.sh --environment dev --type billing,primary,security"
-        assert told.err.endswith(f"Next: {command} --follow\n")
+        assert told.err.endswith(
+            f"To begin with one account: {command} --account {ACCOUNT} --follow\n"
+            f"Next: {command} --follow\n"
+        )
 
     def test_next_after_undo(self, resync: Resync) -> None:
         """What was tried of an undo is done by the same undo."""

@@ -101,9 +101,11 @@ def _during(deployed: Project) -> str:
     sam.chmod(0o755)
     options = ("--schedule", "rate(2 days)", "--log-level", "INFO")
     with running(deployed, "deploy", *DEPLOYMENT, *options) as deploying:
-        wait_until(packaged.exists)
-        under_way = start_slowly(deployed)
-        proceed.touch()
+        try:
+            wait_until(packaged.exists)
+            under_way = start_slowly(deployed)
+        finally:
+            proceed.touch()
         wait_until(lambda: is_updated() or "A run is in progress" in told_by(deployed))
         deployed.standin.organization.clear_faults()
         wait_until(is_updated)
