@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from demo import view as demo_view
+from demo.picture import picture
 from demo.report import PAGE
 from rich.console import Console
 
@@ -396,6 +397,19 @@ class TestProgress:
         assert "SyncAccounts" in shown
         assert "42/100" in shown
         assert "41 updated, 1 failed" in shown
+
+
+def test_picture() -> None:
+    """It has the output up to the links, and loads no font from elsewhere."""
+    lines = ["Starting ...\n", "\n", "Account 1\n", "security  Ann\n", "Execution: https://x\n"]
+
+    made = picture(lines)
+
+    text = [re.sub("&#160;", " ", one) for one in re.findall("<text[^>]*>([^<]+)</text>", made)]
+    assert ["Starting ...", "Account 1", "security  Ann"] == [
+        one for one in text[1:] if one.strip()
+    ]
+    assert "url(http" not in made
 
 
 def snapshot(done: int) -> demo_view.Snapshot:
