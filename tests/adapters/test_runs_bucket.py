@@ -73,6 +73,11 @@ def test_contact_sets_of_an_earlier_attempt_stay(runs: RunsBucket) -> None:
     assert sets == runs.load_sets("sets.json")
 
 
+def test_what_cannot_be_stored_is_an_error(bucket: Any) -> None:
+    with pytest.raises(ApiRefusedError, match=r"^store sets\.json: NoSuchBucket$"):
+        RunsBucket(bucket, "no-such-bucket").store_sets("sets.json", [])
+
+
 def test_an_object_is_deleted_whether_it_is_there_or_not(runs: RunsBucket) -> None:
     runs.store_manifest("manifest.json", [])
     runs.delete("manifest.json")

@@ -20,12 +20,12 @@ SYNC = "tests/e2e/test_sync.py"
 PATHS = "tests/statemachine/test_paths.py"
 TESTS = {
     "the deployed product": [
-        f"{SYNC}::test_a_contact_deleted_in_the_source_is_deleted_only_where_a_run_wrote_it",
+        f"{SYNC}::test_a_deleted_source_contact_is_deleted_where_we_wrote_it",
         f"{SYNC}::test_a_full_run_writes_only_contacts_in_scope_that_differ",
         f"{SYNC}::test_no_contact_value_is_stored_anywhere",
         f"{SYNC}::test_only_a_denied_account_fails_and_every_report_names_it",
         f"{SYNC}::test_retry_config_determines_the_attempts_and_waits",
-        f"{SYNC}::test_temporary_failures_of_services_do_not_fail_a_run",
+        f"{SYNC}::test_services_that_refuse_once_stop_nothing",
     ],
     "the machine": [
         f"{PATHS}::test_a_situation[{situation}]"

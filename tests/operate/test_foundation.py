@@ -106,8 +106,9 @@ def test_debug_shows_calls_only(
 
 
 ENDED = """\
-import runpy, sys, time
+import runpy, signal, sys, time
 import operate.backup
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
 def run(_):
     try:
         print("ready", flush=True)

@@ -15,7 +15,6 @@ MODULES = [
 # Calls for the first page alone, by module and operation, each with the reason.
 FIRST_PAGE = {
     ("change_sets", "describe_change_set"): "only its status; the changes are paged after",
-    ("checks_of_contacts", "query"): "the latest runs, with a limit",
     ("checks_of_events", "list_targets_by_rule"): "a rule has at most five targets",
     ("dead_letters", "list_targets_by_rule"): "a rule has at most five targets",
     ("deep_checks", "list_executions"): "the latest ones, with a limit",
