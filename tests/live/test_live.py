@@ -23,13 +23,6 @@ SCHEDULE_SECONDS = float(os.environ.get("LIVE_SCHEDULE_SECONDS", "90"))
 TRAIL_MINUTES = 20
 
 
-@pytest.fixture(name="triggers")
-def _triggers(live: Environment) -> Environment:
-    if live.parameters["Triggers"] != "ENABLED":
-        pytest.skip(f"Triggers of {live.stack} is {live.parameters['Triggers']}")
-    return live
-
-
 def test_validate(live: Environment) -> None:
     """Every check passes. Writes: briefly, a rule; and a test message."""
     command = ["bash", REPOSITORY / "scripts/validate.sh", "--environment", live.name, "--deep"]

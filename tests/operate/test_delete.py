@@ -177,7 +177,7 @@ class TestDelete:
 
     @pytest.mark.case("D5")
     def test_somebody_else_deletes_it_during_a_run(self, cloud: Deploying, delete: Delete) -> None:
-        """The machine stays DELETING until the run has ended (aws-facts.md §8, Step Functions)."""
+        """The machine stays DELETING until the run has ended (API_DeleteStateMachine)."""
         cloud.stack["StackStatus"] = "DELETE_IN_PROGRESS"
         run = {"executionArn": f"arn:aws:states:us-east-1:{ACCOUNT}:execution:m:daily"}
         stacks = cloud.account.stacks.stacks

@@ -115,7 +115,7 @@ class TestChecks:
 def test_quotas(
     cloud: Deploying, plan: Deploy, slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DescribeOrganization: two at once, then one a second (aws-facts.md §2), which is waited for.
+    """DescribeOrganization is paced: two at once, then one a second (quotas of AWS Organizations).
 
     Time passes only while the command waits, as if AWS answered at once.
     """
