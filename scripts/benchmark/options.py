@@ -164,8 +164,8 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument(
         "--long",
         action="store_true",
-        help="the same for 1,000 and 10,000 accounts, validate.sh and the report's page, whose "
-        "times need a quiet machine; takes forty minutes",
+        help="the same for 1,000 to 50,000 accounts, validate.sh and the report's page, whose "
+        "times need a quiet machine; takes an hour",
     )
     mode.add_argument(
         "--imports",
