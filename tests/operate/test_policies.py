@@ -103,8 +103,10 @@ BY_ADAPTERS = {
 
 # A transaction's writes are authorized as those that it consists of.
 AUTHORIZED_AS = {"dynamodb:TransactWriteItems": "dynamodb:PutItem"}
-# What the documents leave to deployers and to the organization's administrators.
+# What the documents leave to deployers and to the organization's administrators; and a member's
+# edit, which the reader makes in the stand-in.
 NOT_OPERATORS = {
+    "aws account put-alternate-contact",
     "aws cloudformation deploy",
     "aws events disable-rule",
     "aws organizations",
