@@ -34,6 +34,9 @@ THROTTLED = frozenset(
     }
 )
 CONTACT_OPERATIONS = ("AlternateContact", "ContactInformation")
+# S3's answer to a conditional write at the same moment as another one; its documentation says to
+# repeat it.
+CONFLICT = "ConditionalRequestConflict"
 DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
 
 
@@ -79,7 +82,7 @@ def _named(error: ClientError, subject: str) -> SyncError:
     status = error.response["ResponseMetadata"].get("HTTPStatusCode", 400)
     if code in THROTTLED or status == HTTPStatus.TOO_MANY_REQUESTS:
         return ThrottledError(f"{subject}: {code}")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or code == CONFLICT:
         return ServiceUnavailableError(f"{subject}: {code}")
     if (code, error.operation_name) == ("AccessDenied", "GetObject"):
         # What S3 answers of a missing object, too, to a role that may not list the bucket.
