@@ -71,8 +71,13 @@ def _drive(stack: Stack, activity: str, speed: float) -> None:
     manifest = stack.client("s3").get_object(**event.pop("manifest"))["Body"]
     events = [{**event, **account} for account in json.load(manifest)]
     environment = _environment(stack, speed)
-    with get_context("spawn").Pool(PROCESSES, _prepare, (environment,)) as pool:
-        digits = pool.map(_sync, events, chunksize=100)
+    try:
+        with get_context("spawn").Pool(PROCESSES, _prepare, (environment,)) as pool:
+            digits = pool.map(_sync, events, chunksize=100)
+    except Exception as error:
+        # Otherwise the benchmark would wait for the run until its patience ends.
+        states.send_task_failure(taskToken=task["taskToken"], error=type(error).__name__)
+        raise
     states.send_task_success(taskToken=task["taskToken"], output=json.dumps(digits))
 
 

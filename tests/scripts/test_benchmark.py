@@ -706,18 +706,33 @@ class TestRun:
         assert {} == document["months"]
 
     @pytest.mark.parametrize(
-        ("ratios", "shown"),
-        [((1.02, 1.03, 1.009), 1.009), ((1.03, 1.02, 1.04), 1.02), ((1.009,), 1.009)],
+        ("ratios", "refused", "shown"),
+        [
+            ((1.02, 1.03, 1.009), (0, 0, 0), 1.009),
+            ((1.03, 1.02, 1.04), (0, 0, 0), 1.02),
+            ((1.005, 1.009), (0.02, 0), 1.009),
+            ((1.009,), (0,), 1.009),
+        ],
+        ids=[
+            "the last one holds",
+            "none holds",
+            "a faster one is off otherwise",
+            "the first holds",
+        ],
     )
     def test_repeated(
         self,
         ratios: tuple[float, ...],
+        refused: tuple[float, ...],
         shown: float,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         """A run off its bounds is measured again: the first one within them counts."""
-        runs = iter(measured(sync_ratio=one, sync_seconds=one * 598.4) for one in ratios)
+        runs = iter(
+            measured(sync_ratio=ratio, sync_seconds=ratio * 598.4, refused_share=share)
+            for ratio, share in zip(ratios, refused, strict=True)
+        )
         monkeypatch.setattr(session, "_measure", lambda _: next(runs))
         options = parse_options(["--accounts", "1000"])
         assert options
@@ -725,4 +740,4 @@ class TestRun:
         run = session._Session(options)._measure(Planned(Scenario(1000), "time"))
 
         assert (shown, None) == (run["sync_ratio"], next(runs, None))
-        assert max(0, len(ratios) - 1) == capsys.readouterr().err.count("sync_ratio: 1.0")
+        assert len(ratios) - 1 == capsys.readouterr().err.count("because it is off: ")
