@@ -8,7 +8,12 @@ import pytest
 from botocore.stub import ANY, Stubber
 from contact_sync.aws.replaced_contacts import ReplacedContactsBucket
 from contact_sync.contacts import Contact, ContactType
-from contact_sync.errors import AccessDeniedError, ApiRefusedError, SyncError
+from contact_sync.errors import (
+    AccessDeniedError,
+    ApiRefusedError,
+    ServiceUnavailableError,
+    SyncError,
+)
 from contact_sync.undo import Replaced
 from support.builders import ALTERNATE_FIELDS, MEMBER, OTHER, SYNC_ID, make_contact
 from support.moto_stack import BUCKET
@@ -47,7 +52,7 @@ def test_a_repeated_attempt_does_not_hide_the_original(
     [
         ("AccessDenied", 403, AccessDeniedError),
         # Another request is storing the same object at this moment.
-        ("ConditionalRequestConflict", 409, ApiRefusedError),
+        ("ConditionalRequestConflict", 409, ServiceUnavailableError),
     ],
 )
 def test_the_error_of_a_refusal_omits_the_contact(
