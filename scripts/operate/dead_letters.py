@@ -81,11 +81,13 @@ class Rules:
         self._events = stack.aws.client("events")
         self._machine = stack.output("StateMachineArn")
         self._topic = stack.output("NotificationTopicArn")
-        self._forwarded = forwarded
         found = pages(self._events, "list_rules", "Rules", NamePrefix=f"{stack.name}-")
         # Somebody may have added a rule with a schedule instead, or a target of another kind.
         with_pattern = [one for one in found if "EventPattern" in one]
         self._patterns = {one["Name"]: one["EventPattern"] for one in with_pattern}
+        # Of the stack's own queue, a rule matched each event; a deleted one may have matched it.
+        missing = set(stack.names["AWS::Events::Rule"]) - self._patterns.keys()
+        self._may_drop = forwarded and not missing
 
     def plan(self, letter: Letter) -> Plan | None:
         """Return how to redrive the letter, None if that is not clear."""
@@ -103,7 +105,7 @@ class Rules:
         for name in [at] if at in self._patterns else self._patterns:
             if self._matches(name, event):
                 return self._plan_of(name, event)
-        if not self._forwarded or not event["detail"].keys() >= IDENTIFIED:
+        if not self._may_drop or not event["detail"].keys() >= IDENTIFIED:
             return None
         name = _identifier(event["detail"].get("eventName"))
         return Plan(name) if name else None

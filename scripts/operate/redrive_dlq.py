@@ -144,7 +144,10 @@ class Redrive:
         if not planned:
             # A message comes again if the others take longer than the visibility timeout.
             if letter.message_id not in self.left:
-                warn(f"message {letter.message_id} ({letter.origin}) is not understood; it stays")
+                warn(
+                    f"message {letter.message_id} ({letter.origin}) is not understood; it stays. "
+                    "See whether scripts/validate.sh names a deleted rule"
+                )
             self.left.add(letter.message_id)
             return
         did = self._do(planned)

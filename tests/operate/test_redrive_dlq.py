@@ -58,6 +58,9 @@ def _environment(account: Deployed, stack: Stack, deployed_rules: dict[str, Any]
         {"Name": name, "EventPattern": json.dumps(rule["EventPattern"])}
         for name, rule in deployed_rules.items()
     ]
+    account.stacks.resources[STACK_NAME] = [
+        {"ResourceType": "AWS::Events::Rule", "PhysicalResourceId": name} for name in deployed_rules
+    ]
     account.aws.answers |= {
         "events.ListRules": {"Rules": patterns},
         "events.ListTargetsByRule": lambda _, given: {
@@ -125,6 +128,15 @@ class TestMapping:
         denied = letter(EVENTS["set-contact-address-denied"])
 
         assert rules().plan(denied) is None
+
+    def test_forwarded_to_a_deleted_rule_stays(self, environment: Deployed) -> None:
+        """Whether it would have started an execution is not known until the rule is back."""
+        patterns = environment.aws.answers["events.ListRules"]["Rules"]
+        event = EVENTS["set-additional-contacts"]
+        rule = next(one for one in patterns if matches(json.loads(one["EventPattern"]), event))
+        patterns.remove(rule)
+
+        assert rules(forwarded=True).plan(letter(event)) is None
 
     @pytest.mark.parametrize("missing", ["eventID", "eventTime"])
     def test_incomplete_event_is_not_dropped(self, missing: str) -> None:
