@@ -13,12 +13,15 @@ from operate.reach import override_of
 
 
 def explained(aws: Aws, manager: str, config: SyncConfig, account_id: str) -> Iterator[str]:
-    """Yield a line about the account, and one for each contact type."""
+    """Yield a line about the account and, if runs write to it, one for each contact type."""
     organization = OrganizationClient(aws.client("organizations"))
     account = organization.account(account_id)
     units = {*config.overrides_by_subject.units, *config.excluded_organizational_units}
     depths = organization.depths(account, units)
-    yield f"{account_id}: {_standing(account, manager, config, set(depths))}"
+    if reason := _left_alone(account, manager, config, set(depths)):
+        yield f"{account_id}: {reason}"
+        return
+    yield f"{account_id}: {account.state}"
     for name in ContactType:
         if name not in config.contact_types:
             yield f"  {name:<10}  not synced: not in contact_types"
@@ -27,8 +30,8 @@ def explained(aws: Aws, manager: str, config: SyncConfig, account_id: str) -> It
         yield f"  {name:<10}  {_why(config, name, origin)}"
 
 
-def _standing(account: Account, manager: str, config: SyncConfig, above: set[str]) -> str:
-    """Return whether runs write to the account."""
+def _left_alone(account: Account, manager: str, config: SyncConfig, above: set[str]) -> str | None:
+    """Return why runs do not write to the account, None if they do."""
     excluded = {account.id, *above} & {
         *config.excluded_accounts,
         *config.excluded_organizational_units,
@@ -37,7 +40,7 @@ def _standing(account: Account, manager: str, config: SyncConfig, above: set[str
         return "the management account, which is the source and never written"
     if excluded:
         return f"excluded by {', '.join(sorted(excluded))}: never written"
-    return account.state if account.state == ACTIVE else f"{account.state}: not written"
+    return None if account.state == ACTIVE else f"{account.state}: not written"
 
 
 def _why(config: SyncConfig, name: ContactType, origin: Origin) -> str:

@@ -228,7 +228,7 @@ class TestExplain:
         self, account: Deployed, config: Config, account_id: str, more: Any, standing: str
     ) -> None:
         account.configure(overrides(**more))
-        assert config("explain", account_id).out.startswith(f"{account_id}: {standing}\n")
+        assert config("explain", account_id).out == f"{account_id}: {standing}\n"
 
     def test_an_account_that_cannot_be_looked_up_is_an_error(
         self, account: Deployed, config: Config
