@@ -50,10 +50,7 @@ def next_command(environment: str, report: RunReport) -> str | None:
 
 
 def _heading(environment: str, report: RunReport) -> str:
-    trigger, outcome = report.trigger, report.outcome
-    started_by = " ".join(
-        _one_line(str(trigger[name])) for name in ("source", "event_name") if name in trigger
-    )
+    outcome = report.outcome
     lines = [f"Status: {outcome.status}", f"Run: {report.sync_id}"]
     if outcome.error:
         lines.append(f"Error: {outcome.error}: {_one_line(outcome.cause)}")
@@ -67,9 +64,15 @@ def _heading(environment: str, report: RunReport) -> str:
         lines.append(f"Next: {command}")
     if report.dry_run:
         lines.append("Dry run: no account was written.")
-    lines.append(f"Started by: {started_by or 'unknown'}, {report.started_at}")
+    lines.append(f"Trigger: {_trigger(report.trigger)}, {report.started_at}")
     lines += [f"Reason: {_one_line(reason)}" for reason in report.reasons]
     return "\n".join(lines)
+
+
+def _trigger(trigger: Mapping[str, object]) -> str:
+    source = str(trigger.get("source", "unknown")).replace("_", " ")
+    event = f" ({trigger['event_name']})" if "event_name" in trigger else ""
+    return _one_line(source + event)
 
 
 def _result(report: RunReport) -> Iterable[str]:

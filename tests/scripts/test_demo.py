@@ -327,7 +327,7 @@ class TestRun:
 
         assert (0, "") == (result.returncode, result.stderr)
         assert "Changed the " in result.stdout
-        assert "Started by: contact_changed PutAlternateContact" in result.stdout
+        assert "Trigger: contact changed (PutAlternateContact)" in result.stdout
         assert "3 updated" in result.stdout
         assert re.search(r"(\w+ \w+) +\1 the Second\n", result.stdout)
 

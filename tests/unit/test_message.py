@@ -77,14 +77,14 @@ def test_a_text_names_who_started_the_run_when_and_why() -> None:
     )
     assert made.startswith(
         f"Status: success\nRun: {SYNC_ID}\n"
-        f"Started by: contact_changed Put AlternateContact, {STARTED_AT}\n"
+        f"Trigger: contact changed (Put AlternateContact), {STARTED_AT}\n"
         "Reason: moved office\n"
         "Reason: and again\n\n"
     )
 
 
 def test_a_text_about_a_run_of_an_unknown_trigger_says_so() -> None:
-    assert f"Started by: unknown, {STARTED_AT}\n" in text(trigger={})
+    assert f"Trigger: unknown, {STARTED_AT}\n" in text(trigger={})
 
 
 def test_a_text_names_the_error_and_its_cause_on_one_line() -> None:

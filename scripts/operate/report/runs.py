@@ -13,13 +13,6 @@ from operate.report.state import AccountState, mapping
 
 Json = Mapping[str, Any]
 
-TRIGGERS = {
-    "by_hand": "by hand",
-    "contact_changed": "contact changed",
-    "account_joined": "account joined",
-    "account_left": "account left",
-}
-
 
 @dataclass(frozen=True)
 class Changed:
@@ -138,7 +131,7 @@ def run_of(
         ended_at=item.get("ended_at"),
         status=item.get("status") or "in progress",
         dry_run=bool(item.get("dry_run")),
-        trigger=TRIGGERS.get(source, source),
+        trigger=source.replace("_", " "),
         event_name=trigger.get("event_name"),
         event_ids=tuple(dict.fromkeys(one for one in event_ids if one)),
         reasons=tuple(request.get("reasons", [])),
