@@ -263,3 +263,9 @@ def test_dangerous_actions_are_allowed_only_through_cloudformation(action: str) 
 
     assert Decision.NOTHING == decide([POLICY], request)
     assert Decision.NOTHING == decide([POLICY], through)
+
+
+def test_other_environments_can_be_looked_for() -> None:
+    """DescribeStacks without a name also needs ListStacks, on every stack (API_DescribeStacks)."""
+    for action in ("cloudformation:DescribeStacks", "cloudformation:ListStacks"):
+        assert Decision.ALLOW == decide([POLICY], Request(action, "*"))
