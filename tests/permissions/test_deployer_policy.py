@@ -265,7 +265,18 @@ def test_dangerous_actions_are_allowed_only_through_cloudformation(action: str) 
     assert Decision.NOTHING == decide([POLICY], through)
 
 
-def test_other_environments_can_be_looked_for() -> None:
-    """DescribeStacks without a name also needs ListStacks, on every stack (API_DescribeStacks)."""
-    for action in ("cloudformation:DescribeStacks", "cloudformation:ListStacks"):
-        assert Decision.ALLOW == decide([POLICY], Request(action, "*"))
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        # DescribeStacks without a name, for other environments (API_DescribeStacks).
+        ("cloudformation:DescribeStacks", "*"),
+        ("cloudformation:ListStacks", "*"),
+        # Why CloudFormation refused a change set.
+        (
+            "cloudformation:DescribeEvents",
+            f"arn:aws:cloudformation:{HERE}:changeSet/contact-sync-1/1",
+        ),
+    ],
+)
+def test_commands_can_ask_cloudformation(action: str, resource: str) -> None:
+    assert Decision.ALLOW == decide([POLICY], Request(action, resource))
