@@ -59,6 +59,9 @@ class TestParameters:
                     "at(2026-11-24T03:00)",
                 ],
             ),
+            # CloudFormation's numbers may have fractions, which alarm and bucket refuse.
+            ("MostHoursWithoutRun", ["0", "25", "168"], ["", "25.5", "169", "00"]),
+            ("KeepReplacedDays", ["0", "30", "400"], ["", "0.5", "401", "-1"]),
         ],
     )
     def test_patterns(
