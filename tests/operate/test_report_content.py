@@ -174,7 +174,9 @@ def test_undone() -> None:
     undone = {"security_undone": {"at": LATER, "planned_at": PLAN}}
 
     put_back = contact_of(record("updated") | undone)
-    equal_again = contact_of(record("unchanged") | undone | {"security_in_sync_with": "1:0f"})
+    equal = record("unchanged") | {"security_in_sync_with": "1:0f"}
+    equal_again = contact_of(equal | undone)
+    as_before = contact_of(equal, runs=[run_item(undoes=["run-0"])])
     failed = contact_of(record("failed", error="ThrottledError") | undone)
 
     assert (State.PUT_BACK, LATER, "run-1") == (
@@ -182,7 +184,8 @@ def test_undone() -> None:
         put_back.changed_at,
         put_back.changed_by,
     )
-    assert (Result.UNKNOWN, "put back: by an undo") == judge(put_back)
+    assert (Result.UNKNOWN, "put back: by an undo") == judge(put_back) == judge(as_before)
+    assert as_before.is_set is None
     assert [State.IN_SYNC, State.FAILED] == [equal_again.state, failed.state]
 
 

@@ -177,14 +177,17 @@ class _Reader:
 
     def _contact(self, member: Member, name: str, item: Json) -> ContactState:
         record = self._newest_record(name, item)
+        run = self._by_plan.get(record.get("planned_at"), {})
         undone = mapping(item.get(f"{name}_undone")) if f"{name}_in_sync_with" not in item else {}
         written = undone or mapping(item.get(f"{name}_written"))
         changed_by = self._by_plan.get(written.get("planned_at"), {}).get("sync_id")
         origin = self._knowledge.origin(member, name)
         contact = origin.which
-        is_set = self._is_set(name, record, item, contact)
+        is_set = _is_set(name, record, item, run, contact)
         found = self._left_alone(member, contact) or _recorded(record, is_set=is_set)
-        state, why = (State.PUT_BACK, "by an undo") if undone and found[0] in EQUAL else found
+        # An undo does not compare with the desired contact, also where it found nothing to do.
+        is_put_back = bool(undone or run.get("undoes")) and found[0] in EQUAL
+        state, why = (State.PUT_BACK, "by an undo") if is_put_back else found
         return ContactState(
             type=name,
             state=state,
@@ -220,19 +223,19 @@ class _Reader:
         found = {"status": Status.FAILED, "at": failure["planned_at"]}
         return {**found, "error": failure.get("error"), "sync_id": run.get("sync_id")}
 
-    def _is_set(self, name: str, record: Json, item: Json, contact: str) -> bool | None:
-        """Return whether the account has the contact, according to the last comparison."""
-        match record.get("status"):
-            case Status.UPDATED | Status.CONTESTED:
-                return True
-            case Status.DELETED:
-                return False
-            case Status.UNCHANGED:
-                run = self._by_plan.get(record.get("planned_at"), {})
-                source = run.get("source", {}).get(name) if contact == SOURCE else None
-                equal_to = item.get(f"{name}_in_sync_with") or source
-                return equal_to != ABSENT if equal_to else None
-        return None
+
+def _is_set(name: str, record: Json, item: Json, run: Json, contact: str) -> bool | None:
+    """Return whether the account has the contact, according to the last comparison, by the run."""
+    match record.get("status"):
+        case Status.UPDATED | Status.CONTESTED:
+            return True
+        case Status.DELETED:
+            return False
+        case Status.UNCHANGED if not run.get("undoes"):
+            source = run.get("source", {}).get(name) if contact == SOURCE else None
+            equal_to = item.get(f"{name}_in_sync_with") or source
+            return equal_to != ABSENT if equal_to else None
+    return None
 
 
 def _recorded(record: Json, *, is_set: bool | None) -> tuple[State, str]:
