@@ -94,15 +94,17 @@ def test_state(item: Json | None, state: State, why: str, *, is_set: bool | None
 
 
 def test_died_function() -> None:
-    """The error of a function that died counts if it is newer than what it recorded."""
+    """Its error counts if it is newer than what it recorded, for the types of its run."""
     failure = {"alternate_failure": {"planned_at": LATER, "error": "States.Timeout"}}
     runs = [run_item(), run_item(sync_id="run-2", planned_at=LATER)]
 
     newer = contact_of(record("unchanged") | failure, runs=runs)
+    runs[1]["contact_types"] = ["billing"]
+    other = contact_of(record("unchanged") | failure, runs=runs)
     older = contact_of(record("unchanged", planned_at="2026-11-29") | failure, runs=runs)
 
     assert (State.FAILED, "States.Timeout", "run-2") == (newer.state, newer.why, newer.attempted_by)
-    assert State.IN_SYNC == older.state
+    assert [State.IN_SYNC, State.IN_SYNC] == [older.state, other.state]
 
 
 @pytest.mark.parametrize(

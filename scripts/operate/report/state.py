@@ -220,6 +220,8 @@ class _Reader:
         if str(failure.get("planned_at", "")) <= str(record.get("planned_at", "")):
             return record
         run = self._by_plan.get(failure["planned_at"], {})
+        if name not in run.get("contact_types", [name]):
+            return record  # the run was for other types
         found = {"status": Status.FAILED, "at": failure["planned_at"]}
         return {**found, "error": failure.get("error"), "sync_id": run.get("sync_id")}
 
