@@ -459,14 +459,18 @@ def test_csv() -> None:
 
 
 def test_hostile_name() -> None:
-    """A name is text, and so is what it would hide: markup, script, template and control signs."""
-    name = "</bdi></title><script>alert(1)</script>{{ 7 * 7 }}\"'\u202e\x07"
+    """A name is text, and so is what it would hide: markup, script, template and control signs.
+
+    A script's own space and joiner hide nothing.
+    """
+    name = "</bdi></title><script>alert(1)</script>{{ 7 * 7 }}\"'\u202e\x07a\u3000b\u200dc"
     shown = page(report_of(accounts_of(record("updated"), member(name=name))))
 
     assert 1 == shown.count("<script>")
     assert "&lt;script&gt;alert(1)&lt;/script&gt;{{ 7 * 7 }}" in shown
     assert "\u202e" not in shown
     assert "\x07" not in shown
+    assert "a\u3000b\u200dc</bdi>" in shown
 
 
 def test_page_without_anything() -> None:

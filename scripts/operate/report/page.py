@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import category
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -33,6 +34,7 @@ LETTERS = {
     State.OWN: "o",
     State.SOURCE: "m",
 }
+JOINERS, REPLACEMENT = "\u200c\u200d", "\N{REPLACEMENT CHARACTER}"
 CHART_WIDTH, CHART_HEIGHT, CHART_GAP = 720, 96, 0.25
 
 
@@ -91,8 +93,14 @@ def page(report: Report) -> str:
 
 
 def plain(text: str) -> str:
-    """Return the text with unprintable characters replaced."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+    """Return the text with unprintable characters replaced, except spaces and joiners of scripts.
+
+    Names in Japanese, Persian or Hindi, and some emoji, have them.
+    """
+    return "".join(
+        one if one.isprintable() or one in JOINERS or category(one) == "Zs" else REPLACEMENT
+        for one in text
+    )
 
 
 def _columns_of(report: Report, types: Sequence[str]) -> str:
