@@ -1,6 +1,7 @@
 """What the report makes of the state table's items, without any service."""
 
 import csv
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -346,9 +347,12 @@ def test_drift(more: Json, drifted: int) -> None:
     """What a run recorded as drift, else what it changed although the source had not changed."""
     run = run_of(run_item(**more), [], Links(""), {}, "dev")
 
-    days = drift_by_day([run, run], date(2026, 11, 26), date(2026, 11, 28))
+    dry = replace(run, dry_run=True)
+    days = drift_by_day([run, dry, run, dry], date(2026, 11, 26), date(2026, 11, 28))
 
     assert [("2026-11-26", 0), ("2026-11-27", 2 * drifted), ("2026-11-28", 0)] == days
+    alone = drift_by_day([dry, dry], date(2026, 11, 27), date(2026, 11, 27))
+    assert [("2026-11-27", drifted)] == alone
 
 
 def test_drifted_accounts() -> None:

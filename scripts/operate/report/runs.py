@@ -153,10 +153,18 @@ def run_of(
 
 
 def drift_by_day(runs: Sequence[Run], first: date, last: date) -> list[tuple[str, int]]:
-    """Return how many drifted accounts each day's runs found."""
-    found = Counter[str]()
+    """Return how many drifted accounts each day's runs found.
+
+    What a dry run finds, the next run finds again: it counts on days on which it found more.
+    """
+    found, would_find = Counter[str](), Counter[str]()
     for run in runs:
-        found[run.started_at[:10]] += run.drifted
+        day = run.started_at[:10]
+        if run.dry_run:
+            would_find[day] = max(would_find[day], run.drifted)
+        else:
+            found[day] += run.drifted
+    found |= would_find
     days = (first + timedelta(days=number) for number in range((last - first).days + 1))
     return [(day.isoformat(), found[day.isoformat()]) for day in days]
 
