@@ -102,12 +102,20 @@ def faults(error: ValidationError, model: type[BaseModel], content: Any) -> str:
     """Name each fault by its place, with the allowed values; the input is not repeated."""
     if not isinstance(content, Mapping):
         return "expected an object, in braces, for example {}"
-    if dynamodb_keys := [key for key, value in content.items() if _has_dynamodb_json(value)]:
-        return (
-            f"{_shown(dynamodb_keys[0])}: this is DynamoDB JSON, with a type for each value; "
-            'use plain JSON, for example {"contact_types": ["security"]}'
-        )
+    if typed := dynamodb_json_in(content):
+        return typed
     return listed([_fault(fault, model) for fault in error.errors()], "; ")
+
+
+def dynamodb_json_in(content: Mapping[str, Any]) -> str | None:
+    """Return the fault of content in DynamoDB JSON, None if it is plain."""
+    typed = [_shown(key) for key, value in content.items() if _has_dynamodb_json(value)]
+    return (
+        f"{typed[0]}: this is DynamoDB JSON, with a type for each value; use plain JSON, for "
+        'example {"contact_types": ["security"]}'
+        if typed
+        else None
+    )
 
 
 def _fault(fault: Any, model: type[BaseModel]) -> str:

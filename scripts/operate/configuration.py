@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.config import CONFIG_KEY, SyncConfig, parse_config
 from contact_sync.errors import InvalidConfigError
+from contact_sync.validation import dynamodb_json_in
 
 from operate.aws import Aws
 from operate.console import OperateError
@@ -86,6 +87,8 @@ def read_json(path: Path) -> Json:
         raise fault(str(error)) from None
     if not isinstance(values, dict):
         raise fault("not a JSON object")
+    if typed := dynamodb_json_in(values):
+        raise fault(typed)
     return values
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contact_sync.aws.items import to_item
 from operate import configuration
 from support.aws import Operate, refusal
 from support.deployed import PRINCIPAL, STACK, Deployed
@@ -123,7 +124,7 @@ class TestValidate:
             ({**WHOLE, "config_key": "current"}, "config_key: expected `default`"),
             ({**WHOLE, "retry_config": {"max_attempts": 2.5}}, "retry_config.max_attempts: "),
             ({"contact_types": ["SECURITY"]}, "'SECURITY': use primary, billing, operations or"),
-            ({"contact_types": {"L": [{"S": "billing"}]}}, "this is DynamoDB JSON, with a type"),
+            (to_item(WHOLE), "config_key: this is DynamoDB JSON, with a type for each value"),
             ('{"contact_types": ["billing"]} // all', "JSON has no comments"),
             ('{"contact_types": ["billing",]}', "no trailing commas"),
             (

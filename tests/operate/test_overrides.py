@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from contact_sync.aws.items import to_item
 from support.aws import Operate
 from support.builders import ALTERNATE_FIELDS, PRIMARY_FIELDS
 from support.deployed import PRINCIPAL, Deployed
@@ -72,6 +73,7 @@ class TestAddressBook:
             ({"payments": {"Name": "A"}}, "payments.Title is not set"),
             ({"payments": {**PAYMENTS, "Mail": "x"}}, "payments.Mail: unknown field: use Name, "),
             ({"payments": {**PAYMENTS, "Title": 5}}, "payments.Title: expected text"),
+            (to_item({"payments": PAYMENTS}), "payments: this is DynamoDB JSON"),
             ({"payments": []}, "payments: expected an object with the fields of a contact"),
             ({"branch": {**PRIMARY_FIELDS, "StateOrRegion": ""}}, "branch.StateOrRegion is req"),
             ({"own": PAYMENTS}, "own: overrides reserve this name"),
