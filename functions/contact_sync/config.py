@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Mapping
 from enum import StrEnum
+from functools import cached_property
 from itertools import product
 from typing import Annotated, Any, Self
 
@@ -114,9 +115,9 @@ class SyncConfig(StrictModel):
         kept = list(dict.fromkeys([*self.primary_keeps, *fields]))
         return self.model_copy(update={"primary_keeps": kept})
 
-    @property
+    @cached_property
     def overrides_by_subject(self) -> Overrides:
-        """Return the overrides by account and by unit."""
+        """The overrides by account and by unit, built once: there may be thousands of them."""
         by_account: dict[str, dict[ContactType, str]] = {}
         by_unit: dict[str, dict[ContactType, str]] = {}
         for override in self.overrides:

@@ -115,9 +115,10 @@ def test_the_same_account_may_be_in_rules_for_other_types_and_twice_in_one() -> 
         {"account_ids": ["100000000001", "100000000001"], "billing": "own"},
         {"account_ids": ["100000000001"], "security": "payments"},
     ]
-    accounts = parse_config(make_config(overrides=overrides)).overrides_by_subject.accounts
+    config = parse_config(make_config(overrides=overrides))
     expected = {ContactType.BILLING: "own", ContactType.SECURITY: "payments"}
-    assert {"100000000001": expected} == accounts
+    assert {"100000000001": expected} == config.overrides_by_subject.accounts
+    assert config.overrides_by_subject is config.overrides_by_subject
 
 
 @pytest.mark.rule(12)
