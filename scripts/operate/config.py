@@ -190,7 +190,8 @@ def _show_effect(given: _Given, old: SyncConfig | None, new: SyncConfig) -> None
     """Show the effect of the old and new overrides, and check the names that they use."""
     if not new.overrides and not (old and old.overrides):
         return
-    if new.overrides_by_subject.names:
+    # A contact that became invalid fails its own accounts; it must not keep others from exclusion.
+    if given.options.command == "apply" and new.overrides_by_subject.names:
         book = address_book.contacts_of(address_book.read_item(given.aws, given.table))
         address_book.check_use(new, book)
     show_reach(given.aws, given.manager, old, new)

@@ -174,6 +174,14 @@ class TestEffect:
         assert fault in told.error
         assert 0 == account.aws.calls["dynamodb.TransactWriteItems"]
 
+    def test_an_account_is_excluded_whatever_the_address_book_has(
+        self, account: Deployed, config: Config
+    ) -> None:
+        """An entry that another tool made invalid fails some accounts; runs write the others."""
+        keep_book(account)
+        account.configure(overrides({**RULE, "security": "branch"}))
+        assert 0 == config("exclude", THIRD, "--yes").code
+
     def test_an_organization_that_cannot_be_listed_is_an_error(
         self, account: Deployed, config: Config, file: Any
     ) -> None:
