@@ -181,6 +181,7 @@ def test_undone() -> None:
     equal_again = contact_of(equal | undone)
     as_before = contact_of(equal, runs=[run_item(undoes=["run-0"])])
     failed = contact_of(record("failed", error="ThrottledError") | undone)
+    deleted = contact_of(record("deleted") | undone)
 
     assert (State.PUT_BACK, LATER, "run-1") == (
         put_back.state,
@@ -188,6 +189,7 @@ def test_undone() -> None:
         put_back.changed_by,
     )
     assert (Result.UNKNOWN, "put back: by an undo") == judge(put_back) == judge(as_before)
+    assert (Result.FAIL, "not set, read 2026-11-27 03:00") == judge(deleted)
     assert as_before.is_set is None
     assert [State.IN_SYNC, State.FAILED] == [equal_again.state, failed.state]
 

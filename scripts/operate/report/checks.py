@@ -105,7 +105,7 @@ def judge(contact: ContactState | None) -> tuple[Result, str]:
             return Result.PASS, f"set and equal, compared {when}"
         case State.SOURCE, True:
             return Result.PASS, f"source: set when the newest run read it, {when}"
-        case ((State.SOURCE | State.NOT_SET), False):
+        case ((State.SOURCE | State.NOT_SET | State.PUT_BACK), False):
             return Result.FAIL, f"not set, read {when}"
     return Result.UNKNOWN, _doubt(contact, when)
 
