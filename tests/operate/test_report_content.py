@@ -365,6 +365,7 @@ def test_drifted_accounts() -> None:
         return {"pk": f"ACCOUNT#{account}", "statuses": statuses, **records}
 
     drift = {"drifted": True}
+    skipped = {"account_id": "200000000002", "contact_types": ["security"]}
     both = run_item(drifted=2)
     first = [in_run(ID, security=drift, billing={}), in_run("200000000001", security=drift)]
     second = [in_run(ID, billing=drift)]
@@ -373,16 +374,19 @@ def test_drifted_accounts() -> None:
         run_of(item, some, Links(""), {}, "dev")
         for item, some in (
             (both, first),
-            (run_item(drifted=1), second),
+            (run_item(drifted=1, drifts=[skipped]), second),
             (run_item(drifted=0), none),
             (run_item(request={"is_change": True}, accounts={"updated": 1}), none),
         )
     ]
     report = report_of(accounts_of(None), tuple(runs))
 
-    assert [{ID: ("security",), "200000000001": ("security",)}, {ID: ("billing",)}, {}, {}] == [
-        {one.account_id: one.types for one in run.drifts} for run in runs
-    ]
+    assert [
+        {ID: ("security",), "200000000001": ("security",)},
+        {ID: ("billing",), "200000000002": ("security",)},
+        {},
+        {},
+    ] == [{one.account_id: one.types for one in run.drifts} for run in runs]
     assert {ID: ["security"]} == report.drifted
     assert {"security": 1} == report.document()["summary"]["drifted_by_type"]
 

@@ -197,11 +197,14 @@ def _drifts(item: Json, items: Iterable[Json]) -> Iterable[Changed]:
     if not isinstance(item.get("drifted"), int):
         yield from _changed(items) if _drifted(item) else ()
         return
+    # The index has no account that drifted and was skipped; the run's item has the first ones.
+    found = {one["account_id"]: tuple(one["contact_types"]) for one in item.get("drifts", [])}
     for one in items:
         records = {name: mapping(one.get(name)) for name in one.get("statuses", {})}
         types = tuple(name for name, record in records.items() if record.get("drifted"))
         if types:
-            yield Changed(_account_id(one), types)
+            found[_account_id(one)] = types
+    yield from (Changed(*one) for one in sorted(found.items()))
 
 
 def _failures(
