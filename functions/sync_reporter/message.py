@@ -117,7 +117,8 @@ def _not_put_back(report: RunReport) -> list[str]:
         f"{one.account_id}  {', '.join(f'{name}: {why}' for name, why in one.skips.items())}"
         for one in report.counts.partly_skipped.first
     ]
-    return lines + _more(report.counts.partly_skipped.count - len(lines))
+    # The index has only accounts that were changed or failed.
+    return lines + _more(report.counts.partly_skipped.count - len(lines), "")
 
 
 def _overwritten(environment: str, report: RunReport) -> str:
@@ -156,8 +157,8 @@ def _failures(report: RunReport) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _more(count: int) -> list[str]:
-    return [f"and {count} more; the state table's index lists all"] if count > 0 else []
+def _more(count: int, where: str = "; the state table's index lists all") -> list[str]:
+    return [f"and {count} more{where}"] if count > 0 else []
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

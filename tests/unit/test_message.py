@@ -262,9 +262,11 @@ def test_drifted_accounts_are_named_with_their_contacts(*, dry_run: bool) -> Non
     assert f"\n\nDrifted accounts:\n  {MEMBER}  billing, primary\n\n" in made
 
 
-def test_a_few_drifted_accounts_are_named_and_the_others_counted() -> None:
+def test_a_few_accounts_are_named_and_the_others_counted() -> None:
     made = text(*[drifted(str(100_000_000_001 + n)) for n in range(30)])
     assert "  and 5 more; the state table's index lists all\n\nExecution" in made
+    made = text(*many(30, billing="skipped"), undoes=["run-1"])
+    assert "  and 5 more\n\nExecution" in made
 
 
 # An undo
