@@ -75,6 +75,7 @@ def record(status: str, **more: Any) -> Json:
         ({}, State.NOT_COMPARED, "", None),
         ({"security": "of another release"}, State.NOT_COMPARED, "", None),
         (record("updated"), State.IN_SYNC, "", True),
+        (record("updated") | {"left_at": LATER}, State.NOT_COMPARED, "", None),
         (record("unchanged"), State.IN_SYNC, "", True),
         (record("unchanged", planned_at=LATER), State.IN_SYNC, "", None),
         (record("unchanged") | {"security_in_sync_with": "absent"}, State.NOT_SET, "", False),

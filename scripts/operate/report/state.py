@@ -176,7 +176,8 @@ class _Reader:
         return ContactState(name, State.SOURCE, "not read yet")
 
     def _contact(self, member: Member, name: str, item: Json) -> ContactState:
-        record = self._newest_record(name, item)
+        # An account that left and is back: the next record removes the mark.
+        record = {} if item.get("left_at") else self._newest_record(name, item)
         run = self._by_plan.get(record.get("planned_at"), {})
         undone = mapping(item.get(f"{name}_undone")) if f"{name}_in_sync_with" not in item else {}
         written = undone or mapping(item.get(f"{name}_written"))
