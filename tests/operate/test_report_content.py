@@ -404,8 +404,10 @@ def test_words_of_counts(more: Json, word: str) -> None:
     """A dry run only would change, and an undo puts back."""
     run = run_of(run_item(accounts={"updated": 2}, **more), [], Links(""), {}, "dev")
 
+    shown = page(report_of([], (run,)))
     assert {word: 2} == run.counts
-    assert f"2 {word}" in page(report_of([], (run,)))
+    assert f"2 {word}" in shown
+    assert run.dry_run == ("</a>, dry run, unknown" in shown)
 
 
 def report_of(accounts: list[AccountState], runs: tuple[Any, ...] = ()) -> Report:
