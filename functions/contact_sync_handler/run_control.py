@@ -110,8 +110,9 @@ class RunControl:
 
         Raises InvalidRequestError if `retry_of` cannot be repeated, or `undo` not undone.
         """
-        if run.request.undo:
-            check_undo(run.request.undo, self.runs, self.executions, keeps=self.keeps_replaced)
+        if undo := run.request.undo:
+            queued = [one.name for one in self.lock.queued()]
+            check_undo(undo, self.runs, self.executions, queued, keeps=self.keeps_replaced)
         return self._asked_by(run.request, frozenset({run.sync_id}))
 
     def _asked_by(self, request: "SyncRequest", runs: frozenset[str]) -> RunRequest | None:

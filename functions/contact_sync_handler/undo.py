@@ -1,6 +1,6 @@
 """Which runs an undo covers, and why a run cannot be undone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from contact_sync.aws.executions import UNKNOWN, Executions
@@ -20,8 +20,13 @@ def runs_to_undo(runs: RunsTable, sync_id: str) -> list[str]:
     return sorted(items, key=lambda one: str(items[one].get("planned_at", "")), reverse=True)
 
 
-def check_undo(sync_id: str, runs: RunsTable, executions: Executions, *, keeps: bool) -> None:
-    """Raise InvalidRequestError if the run cannot be undone; `keeps`: replaced contacts are."""
+def check_undo(
+    sync_id: str, runs: RunsTable, executions: Executions, queued: Collection[str], *, keeps: bool
+) -> None:
+    """Raise InvalidRequestError if the run cannot be undone.
+
+    `queued` are the executions whose requests wait; `keeps`: replaced contacts are kept.
+    """
     if not keeps:
         raise InvalidRequestError(
             "undo: the stack keeps no replaced contacts (KeepReplacedDays is 0)"
@@ -38,6 +43,12 @@ def check_undo(sync_id: str, runs: RunsTable, executions: Executions, *, keeps: 
             raise InvalidRequestError(
                 f"undo: run {name} was queued, and run {done_by} did everything in the queue; "
                 f"undo {done_by} instead"
+            )
+        # An undo goes first: the request would be done after it.
+        if name in queued and "planned_at" not in item:
+            raise InvalidRequestError(
+                f"undo: run {name} was queued, and its request is not done yet; "
+                "repeat this when it is"
             )
         if "ended_at" not in item and executions.describe(name).is_alive:
             raise InvalidRequestError(f"undo: run {name} is still running")

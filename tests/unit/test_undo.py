@@ -258,28 +258,29 @@ def test_a_run_and_the_one_that_continued_it_are_undone_together(named: str) -> 
         ({"dry_run": True}, "SUCCEEDED", "was a dry run"),
         ({"done_by": "two"}, "SUCCEEDED", "undo two"),
         ({"planned_at": PLANNED_AT}, "RUNNING", "still running"),
+        ({}, "SUCCEEDED", "its request is not done yet"),
     ],
 )
 def test_what_cannot_be_undone_is_refused(item: Any, status: str, fault: str) -> None:
     runs = Runs(one=item) if item else Runs()
     executions = FakeExecutions(make_execution(status, "one")) if status != "UNKNOWN" else None
     with pytest.raises(InvalidRequestError, match=fault):
-        check_undo("one", runs, executions or FakeExecutions(), keeps=True)  # type: ignore[arg-type]
+        check_undo("one", runs, executions or FakeExecutions(), ["one"], keeps=True)  # type: ignore[arg-type]
 
 
 def test_where_nothing_is_kept_nothing_is_undone() -> None:
     with pytest.raises(InvalidRequestError, match="KeepReplacedDays is 0"):
-        check_undo("one", Runs(one={}), FakeExecutions(), keeps=False)  # type: ignore[arg-type]
+        check_undo("one", Runs(one={}), FakeExecutions(), [], keeps=False)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     "item",
     [
-        {"ended_at": EARLIER},
+        {"planned_at": PLANNED_AT, "ended_at": EARLIER},
         {"planned_at": PLANNED_AT},
         {"planned_at": PLANNED_AT, "done_by": "its recovery"},
     ],
 )
 def test_a_run_that_has_ended_or_died_can_be_undone(item: Any) -> None:
     executions = FakeExecutions(make_execution("FAILED", "one"))
-    check_undo("one", Runs(one=item), executions, keeps=True)  # type: ignore[arg-type]
+    check_undo("one", Runs(one=item), executions, ["one"], keeps=True)  # type: ignore[arg-type]
