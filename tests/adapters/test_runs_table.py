@@ -9,7 +9,7 @@ from contact_sync.aws import keys
 from contact_sync.aws.items import to_item
 from contact_sync.aws.runs_table import RunsTable
 from contact_sync.errors import ThrottledError
-from support.builders import STARTED_AT, SYNC_ID
+from support.builders import EARLIER, STARTED_AT, SYNC_ID
 from support.moto_stack import STATE_TABLE
 
 COMMON = {
@@ -48,9 +48,10 @@ def test_a_run_is_updated_incrementally(runs: RunsTable) -> None:
     assert expected == runs.read(STARTED_AT, SYNC_ID)
 
 
-def test_a_run_is_found_by_its_name_alone(runs: RunsTable, state_table: Any) -> None:
+def test_the_latest_run_of_a_name_is_found_by_that_alone(runs: RunsTable, state_table: Any) -> None:
     put_account(state_table, "1", "failed")
     runs.update(STARTED_AT, "run-10", {"failed": 1})
+    runs.update(EARLIER, SYNC_ID, {"failed": 0})
     runs.update(STARTED_AT, SYNC_ID, {"failed": 2})
     found = runs.find(SYNC_ID)
     assert found is not None

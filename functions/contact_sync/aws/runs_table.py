@@ -28,10 +28,12 @@ class RunsTable:
         return self._get(keys.run(started_at, sync_id))
 
     def find(self, sync_id: str) -> dict[str, Any] | None:
-        """Return the run's item by its sync_id alone, None where there is no such run."""
-        for found in self._query(sync_id, "RUN"):
-            return self._get({"pk": found["pk"], "sk": found["sk"]})
-        return None
+        """Return the run's item by its sync_id alone, None where there is no such run.
+
+        Step Functions takes a name again after 90 days: the latest run has it.
+        """
+        found = max(self._query(sync_id, "RUN"), key=lambda one: str(one["sk"]), default=None)
+        return self._get({"pk": found["pk"], "sk": found["sk"]}) if found else None
 
     def failed_accounts(self, sync_id: str) -> list[str]:
         """Return the accounts that failed in the run."""
