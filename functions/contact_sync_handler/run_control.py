@@ -144,7 +144,11 @@ class RunControl:
                 f"retry_of: run {sync_id} was a dry run: add dry_run, or use account_ids"
             )
         asked = RunRequest.from_stored(item.get("request"))
-        if failed := self.runs.failed_accounts(sync_id):
+        failed, count = self.runs.failed_accounts(sync_id), item.get("failed", 0)
+        if len(failed) < count:  # the index is eventually consistent
+            shown = f"shows {len(failed)} of {count} failed accounts"
+            raise ServiceUnavailableError(f"retry_of: run {sync_id}: the index {shown}")
+        if failed:
             some = failed if len(failed) <= MAX_MERGED_ACCOUNTS else None
             if asked.undo:  # an undo must not do more than was asked
                 return (

@@ -485,6 +485,11 @@ def test_a_retry_of_a_run_that_failed_after_its_record_asks_for_the_same() -> No
     assert expected == retried(ended(given, **item), reason="again")
 
 
+def test_a_retry_waits_until_the_index_shows_every_account_that_failed() -> None:
+    with pytest.raises(ServiceUnavailableError, match="1 of 2 failed accounts"):
+        retried(ended(Given(), MEMBER, failed=2))
+
+
 def test_a_retry_of_an_unknown_run_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="run run-0 not found"):
         retried(Given())
