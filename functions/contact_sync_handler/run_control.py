@@ -194,6 +194,7 @@ class RunControl:
         own = own or RunRequest()
         has_settled = item.get("check_source_at") and _is_past(item["check_source_at"])
         return RunRequest(
+            insisted=own.insisted,
             is_change=own.is_change and not has_settled,
             hop=own.hop,
             reasons=[f"recovery of {dead.name}"],

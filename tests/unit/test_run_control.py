@@ -297,6 +297,14 @@ def test_a_recovery_does_not_check_a_source_that_has_settled(
     assert is_change is given.lock.requests["recovery-1"].request.is_change
 
 
+def test_a_recovery_insists_on_the_account_that_joined() -> None:
+    """A full run skips it without a word if it is not ready; no other run is to come."""
+    joined = {"trigger": make_trigger("account_joined", account_id=MEMBER)}
+    given = Given(None, make_execution(execution_input=joined))
+    given.control.take_lock(make_recovery_run())
+    assert [MEMBER] == given.lock.requests["recovery-1"].request.insisted
+
+
 def test_a_recovery_waits_behind_another_holder() -> None:
     given = Given("other", make_execution(), make_execution("RUNNING", "other"))
     assert Turn(LockDecision.QUEUED, "other") == given.control.take_lock(make_recovery_run())
