@@ -215,12 +215,12 @@ class RunControl:
     def _bury(self, dead: Execution) -> None:
         """Free the lock if the dead execution holds it, and record how it ended.
 
-        Abort means stop: what an aborted run had taken is dropped.
+        Abort means stop: an aborted run's own request is dropped, and what it had taken.
         """
         item = self.runs.find(dead.name) or {}
         if "ended_at" not in item:
             if dead.status == ABORTED:
-                self.lock.remove(item.get("taken", [dead.name]))
+                self.lock.remove([dead.name, *item.get("taken", [])])
             elif RunRequest.from_stored(item.get("request")).undo:
                 for name in item.get("taken", []):
                     self.lock.continue_undo(name, dead.name)

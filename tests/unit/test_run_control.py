@@ -147,6 +147,8 @@ def test_a_holder_that_is_not_known_for_an_hour_is_dead(item: dict[str, str]) ->
     ("status", "item", "waiting"),
     [
         ("ABORTED", {"taken": ["dead", "taken"]}, ["behind"]),
+        # An undo was before its own request.
+        ("ABORTED", {"taken": ["taken"]}, ["behind"]),
         # Aborted before its plan, it had taken its own request.
         ("ABORTED", None, ["behind", "taken"]),
         # Aborted after it recorded its end, it has nothing to drop.
