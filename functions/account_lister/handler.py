@@ -51,6 +51,10 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
     members.check(scope.management_account_id)
     scope, missing_units = check_units(scope, members.missing_units)
     accounts = list(members.accounts())
+    # A listing may lack an account that has just joined.
+    unlisted = set(scope.account_ids or ()) - {one.id for one in accounts}
+    looked_up = [members.account(one) for one in unlisted]
+    accounts += [one for one in looked_up if one.state != NOT_FOUND]
     types = [ContactType(name) for name in plan["contact_types"]]
     run_sets = RunSets(scope, types, members.depths)
     if scope.undoes:
