@@ -47,8 +47,6 @@ class ChangeSet:
     aws: Aws
     wanted: Wanted
     id: str
-    stack_id: str
-    is_new: bool
     changes: list[Json] = field(default_factory=list)
     is_empty: bool = False
     _executed: bool = False
@@ -84,7 +82,8 @@ class ChangeSet:
     def execute(self, token: str | None = None) -> None:
         """Execute it, and wait until it ends; raise unless the stack is deployed."""
         stack = find_stack(self.aws, self.wanted.name, self.wanted.region)
-        assert stack  # noqa: S101 - the change set belongs to it
+        if not stack:
+            raise OperateError(f"{self.wanted.name} was deleted meanwhile: run this command again")
         operation = Operation(stack)
         request = {"ClientRequestToken": token} if token else {}
         stack.client.execute_change_set(**self.address, **request)
@@ -96,13 +95,13 @@ class ChangeSet:
             )
 
     def discard(self) -> None:
-        """Delete it unless it was executed, with the stack if that exists only for it."""
-        client = self.aws.client("cloudformation", self.wanted.region)
-        if self._executed:
+        """Delete it unless it was executed, with the stack if nobody has deployed that."""
+        stack = find_stack(self.aws, self.wanted.name, self.wanted.region)
+        if self._executed or not stack:
             return
-        client.delete_change_set(**self.address)
-        if self.is_new:
-            client.delete_stack(StackName=self.stack_id)
+        stack.client.delete_change_set(**self.address)
+        if stack.status == "REVIEW_IN_PROGRESS":
+            stack.client.delete_stack(StackName=stack.id)
 
 
 @contextmanager
@@ -141,7 +140,7 @@ def _create(aws: Aws, wanted: Wanted) -> ChangeSet:
         **({"DeploymentMode": "REVERT_DRIFT"} if wanted.repair and not is_new else {}),
     }
     answer = aws.client("cloudformation", wanted.region).create_change_set(**request)
-    return ChangeSet(aws, wanted, answer["Id"], answer["StackId"], is_new)
+    return ChangeSet(aws, wanted, answer["Id"])
 
 
 def _wait(made: ChangeSet) -> None:

@@ -185,6 +185,33 @@ class TestFirst:
         assert (1, "error: sam build failed: see its output above") == (told.code, told.error)
         assert not nothing.sent("cloudformation.CreateChangeSet")
 
+    @pytest.mark.parametrize(
+        ("status", "answer", "complaint"),
+        [
+            ("CREATE_COMPLETE", "n\n", "not confirmed; nothing was changed"),
+            (None, "y\n", f"{STACK} was deleted meanwhile: run this command again"),
+        ],
+    )
+    def test_somebody_else_was_faster(
+        self, nothing: Deploying, deploy: Deploy, status: str | None, answer: str, complaint: str
+    ) -> None:
+        """What another operator deployed at the same time is not deleted."""
+        stacks = nothing.account.stacks.stacks
+        usual = nothing.aws.answers["cloudformation.DescribeChangeSet"]
+
+        def described(region: str, given: Any) -> Any:
+            stack = stacks.pop((region, STACK), {})
+            if status:
+                stacks[region, STACK] = {**stack, "StackStatus": status}
+            return usual(region, given)
+
+        nothing.aws.answers["cloudformation.DescribeChangeSet"] = described
+
+        told = deploy(yes=False, answer=answer)
+
+        assert (1, f"error: {complaint}") == (told.code, told.error)
+        assert bool(status) == (("us-east-1", STACK) in stacks)
+
     def test_remains_of_a_failure(self, nothing: Deploying, deploy: Deploy) -> None:
         """What a failed first deployment left is removed, and its parameters are kept."""
         stacks = nothing.account.stacks
