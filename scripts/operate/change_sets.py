@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from operate.aws import Aws, pages
 from operate.console import OperateError, note, warn
@@ -79,14 +80,16 @@ class ChangeSet:
             for change in self.changes
         ]
 
-    def execute(self, token: str | None = None) -> None:
-        """Execute it, and wait until it ends; raise unless the stack is deployed."""
+    def execute(self, prefix: str = "deploy-") -> None:
+        """Execute it, and wait until it ends; raise unless the stack is deployed.
+
+        The prefix begins the token of the operation's events. CloudFormation takes a token once.
+        """
         stack = find_stack(self.aws, self.wanted.name, self.wanted.region)
         if not stack:
             raise OperateError(f"{self.wanted.name} was deleted meanwhile: run this command again")
         operation = Operation(stack)
-        request = {"ClientRequestToken": token} if token else {}
-        stack.client.execute_change_set(**self.address, **request)
+        stack.client.execute_change_set(**self.address, ClientRequestToken=f"{prefix}{uuid4()}")
         self._executed = True
         status = operation.follow()
         if status not in DEPLOYED:

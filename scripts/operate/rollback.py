@@ -18,7 +18,7 @@ from operate.stacks import HALF, NEVER_DEPLOYED, Stack, find_stack, stack_name
 
 NOTHING_TO_DO = 3
 # Prefix of a ClientRequestToken: distinguishes an interrupted rollback from an update.
-TOKEN = "back-to-"  # noqa: S105
+TOKEN = "roll-back-"  # noqa: S105
 FREED = "UPDATE_ROLLBACK_COMPLETE"
 
 EPILOG = """\
@@ -197,7 +197,7 @@ def _go_to_release(aws: Aws, options: Namespace, stack: Stack) -> int:
             warn("a run is in progress: its remaining accounts may fail")
         _ask(aws, options, stack, f"Roll {stack.name} back to release {target}?")
         back_up(options, stack)
-        changes.execute(f"{TOKEN}{target}")
+        changes.execute(TOKEN)
     note(f"{stack.name} has release {target}; its tables are unchanged. Check it with:")
     note(f"  scripts/validate.sh --environment {options.environment} {aws.options()}")
     return _forget(releases, left)

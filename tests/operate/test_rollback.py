@@ -142,6 +142,15 @@ class TestRelease:
             f"{STACK} has only one release, {releases[0]}: nothing to roll back to." == told.error
         )
 
+    def test_twice_to_one_release(
+        self, cloud: Deploying, operate: Operate, rollback: Rollback, releases: list[str]
+    ) -> None:
+        for code in ("3", "4"):
+            assert 0 == rollback().code
+            assert releases[1] == cloud.running()
+            cloud.template = f"code: {code}\n"
+            operate("deploy", "--environment", "dev", "--account-id", ACCOUNT, "--yes")
+
     def test_paused_stays_paused(
         self, cloud: Deploying, operate: Operate, rollback: Rollback, releases: list[str]
     ) -> None:

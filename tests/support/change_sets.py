@@ -29,6 +29,7 @@ class FakeOperations:
     changes: list[Json] = field(default_factory=lambda: [FUNCTION])
     outcomes: list[str] = field(default_factory=list)
     sets: dict[str, Json] = field(default_factory=dict)
+    tokens: set[str] = field(default_factory=set)
     _numbers: "count[int]" = field(default_factory=count)
 
     def answers(self) -> dict[str, Answer]:
@@ -89,6 +90,10 @@ class FakeOperations:
         return {"Id": arn, "StackId": stack["StackId"]}
 
     def _execute(self, _: str, given: Json) -> Any:
+        token = given.get("ClientRequestToken", "")
+        if token in self.tokens:
+            return refusal("TokenAlreadyExistsException")
+        self.tokens |= {token} - {""}
         made = self.sets.pop(given["ChangeSetName"])
         name, region = made["given"]["StackName"], made["region"]
         stack = self.stacks.stacks[region, name]
@@ -101,7 +106,7 @@ class FakeOperations:
             stack["Outputs"] = [
                 {"OutputKey": key, "OutputValue": value} for key, value in self.outputs.items()
             ]
-        self.end(name, status, region, given.get("ClientRequestToken", ""))
+        self.end(name, status, region, token)
         return {}
 
     def _delete(self, region: str, given: Json) -> Any:
