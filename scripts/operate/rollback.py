@@ -85,25 +85,31 @@ def back_up(options: Namespace, stack: Stack) -> None:
 def _go_back(aws: Aws, options: Namespace) -> int:
     name = stack_name(options.environment)
     stack = find_stack(aws, name)
-    if stack and stack.status == "UPDATE_IN_PROGRESS" and not _is_going_back(stack):
+    is_update = stack and stack.is_changing and not _is_going_back(stack)
+    if stack and is_update and stack.status == "UPDATE_IN_PROGRESS":
         question = f"An update of {name} is in progress. Cancel it and roll it back?"
         return _free(aws, options, stack, question, stack.client.cancel_update_stack)
     stack = wait_until_idle(aws, name)
+    if stack and is_update and stack.status == FREED:
+        return _as_before(stack)
     if not stack or stack.status == "REVIEW_IN_PROGRESS":
         return nothing(
             f"There is no stack {name} in this account and region: nothing to roll back to."
         )
-    status = stack.status
-    if status == "UPDATE_FAILED":
-        question = f"The last update of {name} failed. Roll it back?"
-        return _free(aws, options, stack, question, stack.client.rollback_stack)
-    if status == "UPDATE_ROLLBACK_FAILED":
-        question = f"The last update of {name} failed, and so did its rollback. Try again?"
-        return _free(aws, options, stack, question, stack.client.continue_update_rollback)
-    if status in HALF + NEVER_DEPLOYED:
+    stuck = {
+        "UPDATE_FAILED": ("failed. Roll it back?", stack.client.rollback_stack),
+        "UPDATE_ROLLBACK_FAILED": (
+            "failed, and so did its rollback. Try again?",
+            stack.client.continue_update_rollback,
+        ),
+    }
+    if stack.status in stuck:
+        question, undo = stuck[stack.status]
+        return _free(aws, options, stack, f"The last update of {name} {question}", undo)
+    if stack.status in HALF + NEVER_DEPLOYED:
         return nothing(
-            f"{name} is {status}: it was never completely deployed, or is partly deleted. Nothing "
-            "to roll back to: delete it with --delete."
+            f"{name} is {stack.status}: it was never completely deployed, or is partly deleted. "
+            "Nothing to roll back to: delete it with --delete."
         )
     return _go_to_release(aws, options, stack)
 
@@ -137,6 +143,10 @@ def _free(
         status = _skip(aws, options, stack)
     if status != FREED:
         raise OperateError(f"{stack.name} is {status}: see its events in the console")
+    return _as_before(stack)
+
+
+def _as_before(stack: Stack) -> int:
     note(f"{stack.name} is as it was before the update")
     return OK
 

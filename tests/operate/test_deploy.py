@@ -388,7 +388,7 @@ class TestAgain:
     def test_it_waits_for_what_goes_on(
         self, cloud: Deploying, deploy: Deploy, slept: list[float]
     ) -> None:
-        cloud.update_meanwhile(slept)
+        cloud.change_meanwhile(cloud.stack, "UPDATE", slept)
 
         told = succeeded(deploy())
 

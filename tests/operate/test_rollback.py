@@ -186,7 +186,7 @@ class TestRelease:
         """Going back is not cancelled as an update would be: it waits for the end."""
         assert 0 == rollback().code
         before = cloud.parameters()
-        cloud.update_meanwhile(slept)
+        cloud.change_meanwhile(cloud.stack, "UPDATE", slept)
 
         told = rollback()
 
@@ -289,6 +289,17 @@ class TestStuck:
         assert question in told.err
         assert f"{STACK} is as it was before the update" in told.err
         assert 1 == len(cloud.sent(f"cloudformation.{operation}"))
+
+    def test_interrupted_and_again(
+        self, cloud: Deploying, rollback: Rollback, releases: list[str], slept: list[float]
+    ) -> None:
+        """An update that is already being rolled back: the release before it is not left, too."""
+        cloud.change_meanwhile(cloud.stack, "UPDATE_ROLLBACK", slept)
+
+        told = rollback()
+
+        assert (0, f"{STACK} is as it was before the update") == (told.code, told.error)
+        assert releases[2] == cloud.running()
 
     def test_ended_meanwhile(
         self, cloud: Deploying, rollback: Rollback, releases: list[str]

@@ -99,14 +99,14 @@ class Deploying:
         yield
         answers |= usual
 
-    def update_meanwhile(self, slept: list[float]) -> None:
-        """Let the stack be in an update that ends while somebody waits for it."""
+    def change_meanwhile(self, stack: Json, operation: str, slept: list[float]) -> None:
+        """Let the stack be in this operation, which ends while somebody waits for it."""
         usual = self.aws.answers["cloudformation.DescribeStacks"]
-        self.stack["StackStatus"] = "UPDATE_IN_PROGRESS"
+        stack["StackStatus"] = f"{operation}_IN_PROGRESS"
 
         def later(region: str, given: Json) -> Any:
-            if slept:
-                self.stack["StackStatus"] = "UPDATE_COMPLETE"
+            if slept and stack["StackStatus"] == f"{operation}_IN_PROGRESS":
+                stack["StackStatus"] = f"{operation}_COMPLETE"
             return usual(region, given)
 
         slept.clear()
