@@ -111,7 +111,7 @@ def _deploy(deployment: Deployment, folder: Path) -> int:
         _execute(deployment, changes)
     with going_on():
         stack = get_stack(aws, options.environment)
-        releases.complete(release, stack.parameters)
+        releases.complete(release, stack.parameters, running)
         _finish(deployment, stack)
     address = stack.output("DashboardUrl")
     _tell(deployment, address, changes=changes.document(), release=release, dashboard=address)

@@ -18,6 +18,7 @@ SAM_STACK = "aws-sam-cli-managed-default"
 KEPT = 10
 # Not part of a release: its own address, and the triggers, which a rollback does not change.
 APART = ("Release", "Triggers")
+EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def own_bucket(stack: Stack | None) -> str | None:
@@ -42,11 +43,11 @@ def name_release(template: str, parameters: dict[str, str], running: str) -> str
     own = {name: value for name, value in parameters.items() if name not in APART}
     content = template + json.dumps(own, sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-    return (
-        running
-        if running.endswith(f"-{digest}")
-        else f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{digest}"
-    )
+    if running.endswith(f"-{digest}"):
+        return running
+    # The clock of the machine that deployed the current one may have been ahead.
+    before = running.partition("-")[0]
+    return f"{max(f'{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}', before and f'{before}Z')}-{digest}"
 
 
 class Releases:
@@ -70,14 +71,20 @@ class Releases:
         """Store the template, before it is deployed."""
         self._put(name, "template.yaml", text)
 
-    def complete(self, name: str, parameters: dict[str, str]) -> None:
-        """Complete the release after its deployment, and delete the oldest ones."""
+    def complete(self, name: str, parameters: dict[str, str], before: str) -> None:
+        """Complete the release after its deployment, and delete the oldest ones.
+
+        Also delete those after `before`: a rollback from them was interrupted.
+        """
+        names = self.names()
+        for left in names[names.index(before) + 1 :] if before in names else []:
+            self.forget(left)
         lines = [f"{key}={value}\n" for key, value in sorted(parameters.items())]
         self._put(name, "parameters", "".join(lines))
-        for old in self.names(datetime.min.replace(tzinfo=UTC))[:-KEPT]:
+        for old in self.names()[:-KEPT]:
             self.forget(old)
 
-    def names(self, since: datetime) -> list[str]:
+    def names(self, since: datetime = EVER) -> list[str]:
         """Return the releases completed since then, oldest first."""
         place = {"Bucket": self.bucket, "Prefix": self._prefix}
         return sorted(

@@ -1,7 +1,9 @@
 """Going back to the previous release, and freeing a stack that is stuck: `rollback`."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -141,6 +143,36 @@ class TestRelease:
         assert (
             f"{STACK} has only one release, {releases[0]}: nothing to roll back to." == told.error
         )
+
+    @pytest.mark.case("E1")
+    def test_interrupted_then_deployed(
+        self, cloud: Deploying, operate: Operate, rollback: Rollback, releases: list[str]
+    ) -> None:
+        """The release that was bad never comes back, whatever follows."""
+        with cloud.interrupted():
+            rollback()
+        cloud.template = "code: 3\n"
+        operate("deploy", "--environment", "dev", "--account-id", ACCOUNT, "--yes")
+
+        assert 0 == rollback().code
+        assert (releases[1], releases[:2]) == (cloud.running(), cloud.releases())
+
+    def test_clock_behind(
+        self,
+        cloud: Deploying,
+        operate: Operate,
+        rollback: Rollback,
+        releases: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Releases are in the order of their deployments, not of the machines' clocks."""
+        late = SimpleNamespace(now=lambda _: datetime(2020, 1, 1, tzinfo=UTC))
+        monkeypatch.setattr("operate.releases.datetime", late)
+        cloud.template = "code: 3\n"
+        operate("deploy", "--environment", "dev", "--account-id", ACCOUNT, "--yes")
+
+        assert 0 == rollback().code
+        assert (releases[2], releases) == (cloud.running(), cloud.releases())
 
     def test_twice_to_one_release(
         self, cloud: Deploying, operate: Operate, rollback: Rollback, releases: list[str]
