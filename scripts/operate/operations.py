@@ -79,8 +79,10 @@ def delete_stack(stack: Stack) -> None:
     """Delete the stack and wait until it is gone; raise if the deletion fails."""
     operation = Operation(stack)
     stack.client.delete_stack(StackName=stack.id)
-    status = operation.follow()
-    if status != "DELETE_COMPLETE":
+    now = find_stack(stack.aws, stack.id, stack.region)
+    if not now or now.status == "DELETE_COMPLETE":
+        return  # perhaps by somebody else, so that no event follows
+    if (status := operation.follow()) != "DELETE_COMPLETE":
         raise OperateError(
             f"{stack.name} was not deleted; it is {status}: see the failed resources above"
         )

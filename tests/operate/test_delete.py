@@ -193,6 +193,15 @@ class TestDelete:
         assert 0 == told.code, told.err
         assert ["stepfunctions.StopExecution", "s3.DeleteObjects"] == order(cloud)
 
+    def test_somebody_else_was_faster(self, cloud: Deploying, delete: Delete) -> None:
+        """A stack that is deleted meanwhile has no event to wait for."""
+        usual = cloud.aws.answers["cloudformation.DeleteStack"]
+        cloud.aws.answers["s3.DeleteObjects"] = lambda *_: usual("us-east-1", {"StackName": STACK})
+
+        told = delete("--yes")
+
+        assert (0, f"Deleted {STACK}") == (told.code, told.error)
+
     def test_bucket_keeps_an_object(self, cloud: Deploying, delete: Delete) -> None:
         """What S3 refuses of many is in its answer, and no error of the call."""
         refused = {"Key": "AWSLogs/1", "Code": "AccessDenied", "Message": "Access Denied"}

@@ -111,7 +111,9 @@ class FakeOperations:
 
     def _delete(self, region: str, given: Json) -> Any:
         name = str(name_of(given))
-        stack = self.stacks.stacks[region, name]
+        stack = self.stacks.stacks.get((region, name))
+        if not stack:
+            return {}
         if stack.get("EnableTerminationProtection"):
             return refusal("ValidationError", "protected")
         status = self._next("DELETE_COMPLETE")
