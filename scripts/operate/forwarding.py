@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from operate.aws import Aws
 from operate.change_sets import Wanted, apply
 from operate.console import note
-from operate.operations import delete_stack
+from operate.operations import delete_stack, wait_until_idle
 from operate.parameters import ROOT
-from operate.stacks import Stack, find_stack
+from operate.stacks import HALF, Stack, find_stack
 
 TEMPLATE = ROOT / "scripts/forwarding.yaml"
 SHARED = ("ManagementAccountId", "NotificationEmail", "Triggers", "PermissionsBoundary")
@@ -35,9 +35,9 @@ def keep_forwarding(aws: Aws, stack: Stack, old_tower: str) -> None:
         parameters |= {"Kind": kind, "HomeRegion": aws.region}
         template = {"TemplateBody": TEMPLATE.read_text()}
         name = forwarding_stack(stack.name)
-        found = find_stack(aws, name, region)
-        if found and found.status == "ROLLBACK_COMPLETE":
-            delete_stack(found)  # it has no resources, and cannot be updated
+        found = wait_until_idle(aws, name, region)
+        if found and found.status in (*HALF, "ROLLBACK_COMPLETE"):
+            delete_stack(found)  # it is incomplete, and cannot be updated
         tags = (found.tags if found else {}) | stack.tags
         apply(aws, Wanted(name, template, parameters, tags, role_arn, region))
     former = set(regions_to_forward(aws, old_tower)) - set(wanted)

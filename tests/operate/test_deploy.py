@@ -834,16 +834,28 @@ class TestForwarding:
         assert {"owner": "jane", "a": "b"} == cloud.tags(name)
         assert role == cloud.account.stacks.stacks["ap-southeast-2", name]["RoleARN"]
 
-    def test_failed_before(self, cloud: Deploying, far: Deploy) -> None:
-        """What a failed first creation left is made anew."""
+    @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "DELETE_FAILED"])
+    def test_failed_before(self, cloud: Deploying, far: Deploy, status: str) -> None:
+        """What a failed creation or deletion left is made anew."""
         name = "aws-contact-sync-staging-forwarding"
         succeeded(far())
-        cloud.account.stacks.stacks["us-east-1", name]["StackStatus"] = "ROLLBACK_COMPLETE"
+        cloud.account.stacks.stacks["us-east-1", name]["StackStatus"] = status
 
         succeeded(far())
 
         stack = cloud.account.stacks.stacks["us-east-1", name]
         assert "CREATE_COMPLETE" == stack["StackStatus"]
+
+    def test_interrupted_before(self, cloud: Deploying, far: Deploy, slept: list[float]) -> None:
+        """What CloudFormation continued after Ctrl-C is waited for."""
+        name = "aws-contact-sync-staging-forwarding"
+        succeeded(far())
+        stack = cloud.account.stacks.stacks["us-east-1", name]
+        cloud.change_meanwhile(stack, "UPDATE", slept)
+
+        told = succeeded(far("--tags", "a=b"))
+
+        assert f"{name} is UPDATE_IN_PROGRESS: waiting until this ends" in told.err
 
     def test_deployed_elsewhere(self, far: Deploy, deploy: Deploy) -> None:
         succeeded(far())

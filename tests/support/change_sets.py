@@ -76,10 +76,10 @@ class FakeOperations:
             self.stacks.put(name, region=region, status="REVIEW_IN_PROGRESS")
             self.event(name, "REVIEW_IN_PROGRESS", region)
         stack = self.stacks.stacks[region, name]
-        if stack["StackStatus"] == "ROLLBACK_COMPLETE":
-            return refusal(
-                "ValidationError", "is in ROLLBACK_COMPLETE state and can not be updated"
-            )
+        status = stack["StackStatus"]
+        cannot = ("ROLLBACK_COMPLETE", "DELETE_FAILED", "UPDATE_IN_PROGRESS")
+        if status in cannot:
+            return refusal("ValidationError", f"is in {status} state and can not be updated")
         same = all(stack[key] == given[key] for key in ("Parameters", "Tags"))
         is_same = same and "DeploymentMode" not in given
         arn = f"arn:{given['ChangeSetName']}-{len(self.sets)}"
