@@ -7,7 +7,7 @@ from operate.change_sets import Wanted, apply
 from operate.console import note
 from operate.operations import delete_stack, wait_until_idle
 from operate.parameters import ROOT
-from operate.stacks import HALF, Stack, find_stack
+from operate.stacks import HALF, Stack
 
 TEMPLATE = ROOT / "scripts/forwarding.yaml"
 SHARED = ("ManagementAccountId", "NotificationEmail", "Triggers", "PermissionsBoundary")
@@ -49,6 +49,6 @@ def keep_forwarding(aws: Aws, stack: Stack, old_tower: str) -> None:
 def find_forwarding(aws: Aws, name: str, regions: set[str]) -> Iterator[Stack]:
     """Yield the forwarding stacks in these regions that forward to this region."""
     for region in sorted(regions):
-        found = find_stack(aws, forwarding_stack(name), region)
+        found = wait_until_idle(aws, forwarding_stack(name), region)
         if found and found.parameters.get("HomeRegion") == aws.region:
             yield found

@@ -193,6 +193,20 @@ class TestDelete:
         assert 0 == told.code, told.err
         assert ["stepfunctions.StopExecution", "s3.DeleteObjects"] == order(cloud)
 
+    def test_forwarding_stack_is_changing(
+        self, cloud: Deploying, delete: Delete, slept: list[float]
+    ) -> None:
+        """What CloudFormation continues after an interrupted deployment is waited for."""
+        parameters = {"ControlTowerRegion": "eu-west-1", "HomeRegion": "us-east-1"}
+        stacks = cloud.account.stacks
+        stacks.put(STACK, parameters=parameters)
+        forwarding = stacks.put(f"{STACK}-forwarding", region="eu-west-1", parameters=parameters)
+        cloud.change_meanwhile(forwarding, "UPDATE", slept)
+
+        told = delete("--yes")
+
+        assert (0, f"Deleted {STACK}") == (told.code, told.error)
+
     def test_somebody_else_was_faster(self, cloud: Deploying, delete: Delete) -> None:
         """A stack that is deleted meanwhile has no event to wait for."""
         usual = cloud.aws.answers["cloudformation.DeleteStack"]

@@ -114,8 +114,8 @@ class FakeOperations:
         stack = self.stacks.stacks.get((region, name))
         if not stack:
             return {}
-        if stack.get("EnableTerminationProtection"):
-            return refusal("ValidationError", "protected")
+        if stack.get("EnableTerminationProtection") or stack["StackStatus"] == "UPDATE_IN_PROGRESS":
+            return refusal("ValidationError", "cannot be deleted")
         status = self._next("DELETE_COMPLETE")
         self.end(name, status, region)
         if status == "DELETE_COMPLETE":
