@@ -11,7 +11,8 @@ from operate import backup
 from operate.aws import FAILURES, Aws, code_of, explain, open_aws
 from operate.change_sets import Wanted, change_set
 from operate.console import OK, OperateError, confirm, note, out, warn
-from operate.operations import Operation, wait_until_idle
+from operate.forwarding import keep_forwarding
+from operate.operations import Operation, going_on, wait_until_idle
 from operate.options import Parser, text
 from operate.releases import Releases, own_bucket, running_release, sam_bucket
 from operate.stacks import HALF, NEVER_DEPLOYED, Stack, find_stack, stack_name
@@ -187,7 +188,7 @@ def _go_to_release(aws: Aws, options: Namespace, stack: Stack) -> int:
         before, left = names[: names.index(running)], names[names.index(running) + 1 :]
         if left:
             note(f"{stack.name} is already rolled back to release {running}")
-            return _forget(releases, left)
+            return _finish(stack, releases, left)
         if not before:
             return nothing(
                 f"{stack.name} has only one release, {running}: nothing to roll back to."
@@ -210,7 +211,7 @@ def _go_to_release(aws: Aws, options: Namespace, stack: Stack) -> int:
         changes.execute(TOKEN)
     note(f"{stack.name} has release {target}; its tables are unchanged. Check it with:")
     note(f"  scripts/validate.sh --environment {options.environment} {aws.options()}")
-    return _forget(releases, left)
+    return _finish(stack, releases, left)
 
 
 def _show_difference(now: dict[str, str], then: dict[str, str]) -> None:
@@ -219,8 +220,13 @@ def _show_difference(now: dict[str, str], then: dict[str, str]) -> None:
             note(f"  {name}: {now.get(name, '')} -> {then.get(name, '')}")
 
 
-def _forget(releases: Releases, names: list[str]) -> int:
-    for name in names:
+def _finish(stack: Stack, releases: Releases, left: list[str]) -> int:
+    """Forward the events of the release's regions, then forget the releases that it replaces."""
+    before = releases.parameters(left[0]) if left else stack.parameters
+    with going_on():
+        if now := find_stack(stack.aws, stack.name):
+            keep_forwarding(stack.aws, now, before.get("ControlTowerRegion", ""))
+    for name in left:
         releases.forget(name)
     return OK
 

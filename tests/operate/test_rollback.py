@@ -183,6 +183,21 @@ class TestRelease:
             cloud.template = f"code: {code}\n"
             operate("deploy", "--environment", "dev", "--account-id", ACCOUNT, "--yes")
 
+    def test_forwarding(
+        self, cloud: Deploying, operate: Operate, rollback: Rollback, releases: list[str]
+    ) -> None:
+        """Events come from the regions of the release, also after an interruption."""
+        stacks, name = cloud.account.stacks.stacks, ("eu-west-1", f"{STACK}-forwarding")
+        for tower in ("eu-west-1", "none"):
+            words = ["--account-id", ACCOUNT, "--yes", "--control-tower-region", tower]
+            operate("deploy", "--environment", "dev", *words)
+
+        assert (0, True) == (rollback().code, name in stacks)
+        with cloud.interrupted():
+            rollback()
+        assert (0, False) == (rollback().code, name in stacks)
+        assert releases == cloud.releases()
+
     def test_paused_stays_paused(
         self, cloud: Deploying, operate: Operate, rollback: Rollback, releases: list[str]
     ) -> None:
