@@ -5,7 +5,7 @@ from collections.abc import Generator
 from operate.aws import each, pages
 from operate.checks import Check, Note, Notes, Site, fail, warn
 from operate.forwarding import forwarding_stack, regions_to_forward
-from operate.stacks import find_stack
+from operate.stacks import Stack, find_stack
 from operate.trails import find_trail
 
 FORWARDING_GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
@@ -94,6 +94,7 @@ def _forwarding_of(site: Site, region: str, kind: str) -> Generator[Note, None, 
                 f"{name} in {region} has {parameter} {value}, not {values[0]}: {site.deploy}"
             )
     yield from _forwarding_rules(site, region, name)
+    yield from _subscriptions(site, found)
 
 
 def _forwarding_rules(site: Site, region: str, name: str) -> Generator[Note, None, None]:
@@ -119,21 +120,29 @@ def topic(site: Site) -> Notes:
     attributes = client.get_topic_attributes(TopicArn=arn)["Attributes"]
     if attributes.get("KmsMasterKeyId", "").endswith("alias/aws/sns"):
         yield fail(f"alarms cannot publish, because its key is alias/aws/sns: {site.repair}")
-    found = pages(client, "list_subscriptions_by_topic", "Subscriptions", TopicArn=arn)
+    return (yield from _subscriptions(site, site.stack))
+
+
+def _subscriptions(site: Site, stack: Stack) -> Notes:
+    found, topic = stack.subscriptions(), f"{stack.name}-notifications"
     pending = sum(one["SubscriptionArn"] == "PendingConfirmation" for one in found)
-    email = site.stack.parameters.get("NotificationEmail", "")
+    email = stack.parameters.get("NotificationEmail", "")
     if pending:
         yield warn(
-            f"{pending} subscriptions are not confirmed: open the link in the e-mail from AWS; "
-            "after 48 hours, AWS deletes them"
+            f"{pending} subscriptions to {topic} are not confirmed: open the link in the e-mail "
+            "from AWS; after 48 hours, AWS deletes them"
         )
     elif email and email not in {one["Endpoint"] for one in found}:
         # AWS deletes unconfirmed subscriptions, which CloudFormation does not detect.
         yield warn(
-            f"the address of NotificationEmail is not subscribed: {site.deploy} subscribes it again"
+            f"the address of NotificationEmail is not subscribed to {topic}: {site.deploy} "
+            "subscribes it again"
         )
     elif not found:
-        yield warn("nobody is subscribed: deploy with --notification-email, or aws sns subscribe")
+        yield warn(
+            f"nobody is subscribed to {topic}: deploy with --notification-email, or use aws "
+            "sns subscribe"
+        )
     return f"{len(found) - pending} subscribed"
 
 

@@ -12,7 +12,7 @@ from contact_sync.aws.items import to_item
 from contact_sync.aws.organization import ACCOUNT_MANAGEMENT
 
 from operate import console
-from operate.aws import open_aws, pages
+from operate.aws import open_aws
 from operate.backup_files import check_origin
 from operate.change_sets import ChangeSet, Wanted, change_set
 from operate.configuration import read_item, write
@@ -177,8 +177,8 @@ def _finish(deployment: Deployment, stack: Stack) -> None:
         note("Termination protection is on")
     _write_configuration(deployment, stack)
     former = deployment.found.parameters.get("ControlTowerRegion", "") if deployment.found else ""
-    keep_forwarding(deployment.aws, stack, former)
-    _keep_subscription(stack)
+    for each in (stack, *keep_forwarding(deployment.aws, stack, former)):
+        _keep_subscription(each)
     _show_next(deployment)
 
 
@@ -197,21 +197,18 @@ def _write_configuration(deployment: Deployment, stack: Stack) -> None:
 
 def _keep_subscription(stack: Stack) -> None:
     """Subscribe again if a pending subscription has expired, as it does after two days."""
-    address = stack.parameters.get("NotificationEmail")
-    topic = stack.output("NotificationTopicArn")
-    client = stack.aws.client("sns")
-    found = pages(client, "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic)
+    address, found = stack.parameters.get("NotificationEmail"), stack.subscriptions()
     if address and address not in {one["Endpoint"] for one in found}:
-        note(
-            f"The subscription of {address} was never confirmed and has expired: subscribing again"
-        )
+        note(f"The subscription of {address} to {stack.name} has ended: subscribing again")
+        topic = stack.output("NotificationTopicArn")
+        client = stack.aws.client("sns", stack.region)
         client.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)
         found.append({"Endpoint": address, "SubscriptionArn": "PendingConfirmation"})
     waiting = [one["Endpoint"] for one in found if one["SubscriptionArn"] == "PendingConfirmation"]
     if waiting:
         note(
-            f"Not subscribed yet: {', '.join(waiting)} must open the link in the e-mail from AWS "
-            "Notifications to get messages"
+            f"Not subscribed to {stack.name} yet: {', '.join(waiting)} must open the link in the "
+            "e-mail from AWS Notifications to get messages"
         )
 
 

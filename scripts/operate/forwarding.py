@@ -25,8 +25,8 @@ def regions_to_forward(aws: Aws, tower: str) -> dict[str, str]:
     return {region: kind for region, kind in regions.items() if region != aws.region}
 
 
-def keep_forwarding(aws: Aws, stack: Stack, old_tower: str) -> None:
-    """Create or update the forwarding stacks, and delete that of a former region."""
+def keep_forwarding(aws: Aws, stack: Stack, old_tower: str) -> list[Stack]:
+    """Create or update the forwarding stacks and return them; delete that of a former region."""
     role_arn = stack.described.get("RoleARN")
     wanted = regions_to_forward(aws, stack.parameters["ControlTowerRegion"])
     for region, kind in wanted.items():
@@ -44,6 +44,7 @@ def keep_forwarding(aws: Aws, stack: Stack, old_tower: str) -> None:
     for found in find_forwarding(aws, stack.name, former):
         note(f"Deleting {found.name} in {found.region}")
         delete_stack(found)
+    return list(find_forwarding(aws, stack.name, set(wanted)))
 
 
 def find_forwarding(aws: Aws, name: str, regions: set[str]) -> Iterator[Stack]:

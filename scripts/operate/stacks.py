@@ -99,6 +99,16 @@ class Stack:
             raise
         return [str(one["executionArn"]) for one in found]
 
+    def subscriptions(self) -> list[dict[str, Any]]:
+        """Return the subscriptions of its topic; AWS lists an ended one for three more days."""
+        found = pages(
+            self.aws.client("sns", self.region),
+            "list_subscriptions_by_topic",
+            "Subscriptions",
+            TopicArn=self.output("NotificationTopicArn"),
+        )
+        return [one for one in found if one["SubscriptionArn"] != "Deleted"]
+
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield its events, newest first."""
         for page in self.client.get_paginator("describe_stack_events").paginate(StackName=self.id):

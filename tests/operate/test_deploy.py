@@ -682,8 +682,8 @@ class TestSubscription:
 
         found = client.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
         assert 1 == [each["Endpoint"] for each in found].count(email)
-        assert f"The subscription of {email} was never confirmed and has expired" in told.err
-        assert "vanished" not in again.err
+        assert f"The subscription of {email} to {STACK} has ended: subscribing again" in told.err
+        assert "subscribing again" not in again.err
 
 
 class TestRestore:
@@ -856,6 +856,16 @@ class TestForwarding:
         told = succeeded(far("--tags", "a=b"))
 
         assert f"{name} is UPDATE_IN_PROGRESS: waiting until this ends" in told.err
+
+    @pytest.mark.case("D7")
+    def test_vanished_subscription(self, cloud: Deploying, far: Deploy) -> None:
+        """The alarm of a forwarding stack has subscribers of its own."""
+        succeeded(far("--notification-email", EMAIL))
+
+        cloud.aws.sent.clear()
+        succeeded(far())
+
+        assert [EMAIL] * 2 == [one["Endpoint"] for one in cloud.sent("sns.Subscribe")]
 
     def test_deployed_elsewhere(self, far: Deploy, deploy: Deploy) -> None:
         succeeded(far())

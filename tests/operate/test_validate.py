@@ -271,13 +271,13 @@ class TestResources:
                 "sns.ListSubscriptionsByTopic",
                 {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation", "Endpoint": "x"}]},
                 "topic",
-                "warn 1 subscriptions are not confirmed: open the link in the e-mail",
+                f"warn 1 subscriptions to {STACK}-notifications are not confirmed: open",
             ),
             (
                 "sns.ListSubscriptionsByTopic",
-                {"Subscriptions": []},
+                {"Subscriptions": [{"SubscriptionArn": "Deleted", "Endpoint": "x"}]},
                 "topic",
-                "warn nobody is subscribed: deploy with",
+                f"warn nobody is subscribed to {STACK}-notifications: deploy with",
             ),
             (
                 "cloudwatch.DescribeAlarms",
@@ -364,7 +364,8 @@ class TestResources:
         told = site.told()["topic"]
 
         assert told == (
-            f"warn the address of NotificationEmail is not subscribed: {DEPLOY} subscribes it again"
+            f"warn the address of NotificationEmail is not subscribed to {STACK}-notifications: "
+            f"{DEPLOY} subscribes it again"
         )
 
 
@@ -484,7 +485,8 @@ class TestForwarding:
         site.set_parameter("ControlTowerRegion", "eu-north-1")
         for region, kind in (("us-east-1", "Account"), ("eu-north-1", "ControlTower")):
             parameters = {"HomeRegion": "eu-west-1", "Kind": kind, "Triggers": "ENABLED"}
-            stacks.put(f"{STACK}-forwarding", region=region, parameters=parameters)
+            name, outputs = f"{STACK}-forwarding", {"NotificationTopicArn": "arn:topic"}
+            stacks.put(name, region=region, parameters=parameters, outputs=outputs)
         bus = f"arn:aws:events:eu-west-1:{MANAGEMENT}:event-bus/default"
         site.answer("events.ListTargetsByRule", {"Targets": [{"Arn": bus}]})
 
@@ -534,6 +536,15 @@ class TestForwarding:
         site.answer("events.ListRules", {"Rules": []})
 
         assert f"{STACK}-forwarding in us-east-1 has no rules: delete" in self.told(site)
+
+    @pytest.mark.case("D7")
+    def test_not_subscribed(self, site: Healthy) -> None:
+        """Its dead letters raise an alarm of its own, which somebody must get."""
+        pending = {"SubscriptionArn": "PendingConfirmation", "Endpoint": "x"}
+        site.answer("sns.ListSubscriptionsByTopic", {"Subscriptions": [pending]})
+
+        expected = f"1 subscriptions to {STACK}-forwarding-notifications are not confirmed"
+        assert expected in self.told(site)
 
     def test_not_needed(self, site: Healthy) -> None:
         site.set_parameter("ControlTowerRegion", "")
