@@ -54,6 +54,8 @@ SIGNED_OUT = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+# How AWS's messages begin if the clock is wrong; the codes are those of wrong credentials.
+WRONG_CLOCK = ("Signature expired", "Signature not yet current", "The difference between")
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown"}
 UNREACHABLE = (botocore.ConnectionError, botocore.HTTPClientError)
@@ -184,6 +186,8 @@ def _explain_failure(error: BotoCoreError, profile: str | None) -> str:
 def _explain_refusal(error: ClientError, profile: str | None) -> str:
     code, message = code_of(error), error.response["Error"].get("Message", "")
     told = f"{error.operation_name}: {code}: {' '.join(message.split())}"
+    if message.startswith(WRONG_CLOCK):
+        return f"the clock of this computer is wrong: set it, then try again ({told})"
     if code in SIGNED_OUT:
         return (
             "the AWS credentials are expired or invalid: sign in again, for example with "

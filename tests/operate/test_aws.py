@@ -60,6 +60,12 @@ class TestErrors:
                 refusal("AccessDenied", "jane is not\nauthorized"),
                 "lack a permission: Any: AccessDenied",
             ),
+            (
+                refusal(
+                    "SignatureDoesNotMatch", "Signature expired: 20261128T0100Z is now earlier"
+                ),
+                "the clock of this computer is wrong",
+            ),
             (refusal("ThrottlingException"), "try again in a minute"),
             (hidden(refusal("ExpiredToken")), "sign in again, for example with"),
             (OrganizationNotInUseError("Deploy"), "Deploy (aws organizations describe-org"),
