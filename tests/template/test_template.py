@@ -56,6 +56,8 @@ class TestParameters:
                     "rate(0 days)",
                     "rate(1 week)",
                     "cron(0 3 * * *)",
+                    "cron(0 3 * * * *)",
+                    "cron(0 3 ? * ? *)",
                     "at(2026-11-24T03:00)",
                 ],
             ),
