@@ -1,8 +1,10 @@
 """The forwarding stack forwards the events that start runs in the home Region, and little else."""
 
+import re
 from typing import Any
 
 import pytest
+from operate import redrive_dlq
 from support.events import (
     CONTACT_CHANGES,
     EVENTS,
@@ -142,6 +144,9 @@ class TestSurroundings:
             alarm["Threshold"],
         )
         assert [forwarding.arn("NotificationTopic")] == alarm["AlarmActions"]
+        [options] = re.findall(r"'bash scripts/redrive-dlq\.sh (.+)'", alarm["AlarmDescription"])
+        given = redrive_dlq.parser().parse_args(options.replace("ENVIRONMENT", "dev").split())
+        assert (HOME, REGION) == (given.region, given.forwarding_region)
 
     def test_key_is_used_as_the_stacks_own(self, stack: Stack, forwarding: Stack) -> None:
         """Dead letters hold contact values: the key has the policy of the stack's key."""
