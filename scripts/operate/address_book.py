@@ -11,14 +11,20 @@ from contact_sync.address_book import CONTACTS_KEY, book_faults, parse_book, use
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.config import SyncConfig
 from contact_sync.contact_sets import OWN, SOURCE
-from contact_sync.contacts import ALTERNATE_RULES, PRIMARY_RULES, Contact, ContactType
+from contact_sync.contacts import (
+    ALTERNATE_RULES,
+    PRIMARY_RULES,
+    Contact,
+    ContactType,
+    shared_addresses,
+)
 from contact_sync.errors import InvalidConfigError
 from contact_sync.validation import CONTACT_NAME
 
 from operate import configuration
 from operate.aws import Aws
 from operate.configuration import Json
-from operate.console import OperateError
+from operate.console import OperateError, warn
 
 MASK = "********"
 Book = dict[str, dict[str, str]]
@@ -49,7 +55,10 @@ def item_of(book: Book) -> Json:
 
 
 def check_use(config: SyncConfig, book: Mapping[str, Mapping[str, str]]) -> None:
-    """Raise OperateError if an override uses a name that is missing or of another contact type."""
+    """Raise OperateError if an override uses a name that is missing or of another contact type.
+
+    Warns of overrides that give one e-mail address to several contacts.
+    """
     try:
         used_contacts(config.overrides_by_subject, book)
     except InvalidConfigError as error:
@@ -58,6 +67,14 @@ def check_use(config: SyncConfig, book: Mapping[str, Mapping[str, str]]) -> None
         ) from None
     if faults := book_faults(config.overrides_by_subject, book, config.primary_keeps):
         raise OperateError(f"an override uses a contact that AWS would refuse: {'; '.join(faults)}")
+    for number, override in enumerate(config.overrides):
+        named = {
+            name: Contact.from_api(name, book[which])
+            for name, which in override.contacts.items()
+            if which in book
+        }
+        for names in shared_addresses(named):
+            warn(f"overrides.{number}: {names} share one e-mail address: checks require several")
 
 
 def shown(book: Mapping[str, Mapping[str, str]], *, reveal: bool) -> str:

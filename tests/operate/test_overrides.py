@@ -174,6 +174,14 @@ class TestEffect:
         assert fault in told.error
         assert 0 == account.aws.calls["dynamodb.TransactWriteItems"]
 
+    @pytest.mark.case("B8")
+    def test_one_address_for_several_contacts(
+        self, account: Deployed, config: Config, file: Any
+    ) -> None:
+        keep_book(account)
+        told = config("apply", file(overrides({**RULE, "billing": "payments"})), "--yes")
+        assert "warning: overrides.0: billing and security share one e-mail address" in told.err
+
     def test_an_account_is_excluded_whatever_the_address_book_has(
         self, account: Deployed, config: Config
     ) -> None:
