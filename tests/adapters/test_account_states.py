@@ -320,8 +320,10 @@ WRITTEN = {
         {"billing": {"status": "improved"}},
         {"billing": {"status": ["updated"]}},
         {"billing_contested": 3},
+        {"billing_contested": {"count": None}},
         {"billing_written": {**WRITTEN, "at": "then"}},
         {"billing_written": {**WRITTEN, "at": None}},
+        {"billing_written": {**WRITTEN, "digest": 17}},
         {"billing_written": {"digest": WRITE.digest}},
         {"billing_written": [WRITE.digest]},
         # Of version 1.

@@ -227,7 +227,7 @@ def _stored(write: Write) -> dict[str, str]:
 def _known(item: Mapping[str, Any], name: ContactType) -> KnownContact:
     """Read what is known of a contact; another release's formats count as unknown."""
     record, contested = _map(item.get(name)), _map(item.get(f"{name}_contested"))
-    status = record.get("status")
+    status, count = record.get("status"), contested.get("count")
     return KnownContact(
         written=_write(item.get(f"{name}_written")),
         intended=_write(item.get(f"{name}_intent")),
@@ -235,7 +235,7 @@ def _known(item: Mapping[str, Any], name: ContactType) -> KnownContact:
         undoing=_write(item.get(f"{name}_undoing")),
         status=Status(status) if status in list(Status) else None,
         status_of=record.get("planned_at"),
-        contested=int(contested.get("count", 0)),
+        contested=count if isinstance(count, int) else 0,
         contested_of=contested.get("planned_at"),
         in_sync=_in_sync(item, name),
         drifted=record.get("drifted") is True,
@@ -258,9 +258,9 @@ def _write(stored: Any) -> Write | None:
             at=datetime.fromisoformat(stored["at"]),
             planned_at=stored["planned_at"],
         )
-    except (KeyError, TypeError, ValueError):
+        return write if is_comparable(write.digest) and is_comparable(write.replaced) else None
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    return write if is_comparable(write.digest) and is_comparable(write.replaced) else None
 
 
 def _map(stored: Any) -> Mapping[str, Any]:
