@@ -91,9 +91,10 @@ class LockTable:
         """Store the plan's time, the fence of its writes, and the entries that stay true."""
         return self._update(
             "SET planned_at = :planned_at, held = :held",
-            # Equal where the client repeats a call whose answer was lost.
-            "holder = :me AND (attribute_not_exists(planned_at) OR planned_at <= :planned_at)",
-            {":me": sync_id, ":planned_at": planned_at, ":held": dict(held)},
+            # Equal where the client repeats a call whose answer was lost; no time, if another
+            # release wrote it.
+            "holder = :me AND (NOT begins_with(planned_at, :century) OR planned_at <= :planned_at)",
+            {":me": sync_id, ":planned_at": planned_at, ":held": dict(held), ":century": "20"},
         )
 
     def record_end(self, sync_id: str, planned_at: str, held: Mapping[str, str]) -> bool:

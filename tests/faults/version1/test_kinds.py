@@ -66,7 +66,7 @@ def test_a_dead_continuation_adds_no_request(bench: Bench) -> None:
     "item",
     [
         {"sk": "QUEUE#x", "started_at": None, "queued_at": None, "request": None},
-        {"sk": "LOCK", "planned_at": "1767607205"},
+        {"sk": "LOCK", "planned_at": "Mon, 05 Jan 2026 10:00:05 GMT"},
     ],
 )
 def test_an_unreadable_item_fails_no_run(bench: Bench, item: dict[str, Any]) -> None:
