@@ -51,9 +51,9 @@ def list_accounts(event: dict[str, Any]) -> dict[str, Any]:
     members.check(scope.management_account_id)
     scope, missing_units = check_units(scope, members.missing_units)
     accounts = list(members.accounts())
-    # A listing may lack an account that has just joined.
-    unlisted = set(scope.account_ids or ()) - {one.id for one in accounts}
-    looked_up = [members.account(one) for one in unlisted]
+    # A listing may be older than the event of an account that has just joined.
+    unsure = set(scope.account_ids or ()) - {one.id for one in accounts if one.state == ACTIVE}
+    looked_up = [members.account(one) for one in unsure]
     accounts += [one for one in looked_up if one.state != NOT_FOUND]
     types = [ContactType(name) for name in plan["contact_types"]]
     run_sets = RunSets(scope, types, members.depths)

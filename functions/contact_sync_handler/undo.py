@@ -47,8 +47,7 @@ def check_undo(
         # An undo goes first: the request would be done after it.
         if name in queued and "planned_at" not in item:
             raise InvalidRequestError(
-                f"undo: run {name} was queued, and its request is not done yet; "
-                "repeat this when it is"
+                f"undo: run {name} was queued, and its request is not done yet; repeat this later"
             )
         if "ended_at" not in item and executions.describe(name).is_alive:
             raise InvalidRequestError(f"undo: run {name} is still running")

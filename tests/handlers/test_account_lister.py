@@ -4,6 +4,7 @@ from typing import Any
 
 import boto3
 import pytest
+from contact_sync.accounts import Account
 from contact_sync.aws.organization import OrganizationClient
 from contact_sync.aws.replaced_contacts import ReplacedContactsBucket
 from contact_sync.aws.runs_bucket import SETS, RunsBucket, beside
@@ -75,13 +76,12 @@ def test_the_accounts_are_listed_and_counted(cloud: Cloud, monkeypatch: pytest.M
 def test_what_does_not_exist_is_skipped_by_name_and_the_rest_is_listed(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The listing lacks a named account, which has just joined."""
+    """The listing is older than the named accounts' joining."""
     cloud.organization.reset(make_world(*ACCOUNTS))
-    listing = OrganizationClient.accounts
-    monkeypatch.setattr(
-        OrganizationClient, "accounts", lambda self: (a for a in listing(self) if a.id != OTHER)
-    )
-    answer = lists(cloud, account_ids=[OTHER, STRANGER], organizational_units=[UNIT, MISSING_UNIT])
+    listed = [Account(OTHER, "PENDING_ACTIVATION"), Account(THIRD, "ACTIVE")]
+    monkeypatch.setattr(OrganizationClient, "accounts", lambda _: listed)
+    units = [UNIT, MISSING_UNIT]
+    answer = lists(cloud, account_ids=[MEMBER, OTHER, STRANGER], organizational_units=units)
     assert {MEMBER, OTHER} == set(manifest())
     assert {STRANGER: NOT_FOUND, MISSING_UNIT: NOT_FOUND} == answer["named_skips"]
     assert {NOT_FOUND: 2} == answer["skipped"]
