@@ -72,6 +72,8 @@ def test_a_client_has_explicit_retries_and_timeouts(
         (client_error("InternalServerException", 500), ServiceUnavailableError),
         (client_error("ServiceUnavailable", 503), ServiceUnavailableError),
         (client_error("ConditionalRequestConflict", 409), ServiceUnavailableError),
+        (client_error("ConcurrentModificationException"), ServiceUnavailableError),
+        (client_error("RequestTimeout"), ServiceUnavailableError),
         (client_error("AccessDeniedException"), AccessDeniedError),
         (client_error("AccessDenied", 403), AccessDeniedError),
         (client_error("ValidationException"), ContactRefusedError),

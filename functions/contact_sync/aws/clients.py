@@ -34,9 +34,10 @@ THROTTLED = frozenset(
     }
 )
 CONTACT_OPERATIONS = ("AlternateContact", "ContactInformation")
-# S3's answer to a conditional write at the same moment as another one; its documentation says to
-# repeat it.
-CONFLICT = "ConditionalRequestConflict"
+# Errors of S3 and Organizations with a 4xx status that their documentation says to repeat.
+REPEATABLE = frozenset(
+    {"ConcurrentModificationException", "ConditionalRequestConflict", "RequestTimeout"}
+)
 DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
 
 
@@ -82,7 +83,7 @@ def _named(error: ClientError, subject: str) -> SyncError:
     status = error.response["ResponseMetadata"].get("HTTPStatusCode", 400)
     if code in THROTTLED or status == HTTPStatus.TOO_MANY_REQUESTS:
         return ThrottledError(f"{subject}: {code}")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or code == CONFLICT:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or code in REPEATABLE:
         return ServiceUnavailableError(f"{subject}: {code}")
     if (code, error.operation_name) == ("AccessDenied", "GetObject"):
         # What S3 answers of a missing object, too, to a role that may not list the bucket.
