@@ -143,7 +143,7 @@ def test_the_error_of_a_refused_value_names_the_fields_but_not_the_value(
 def test_what_cannot_be_sent_is_an_error_without_its_value(contacts: AccountContactsClient) -> None:
     """botocore's own check fails before anything is sent, and its message repeats the input."""
     broken = Contact(BILLING, (("Name", SECRET_VALUES[0]),))
-    with pytest.raises(ServiceUnavailableError, match=r"ParamValidationError$") as caught:
+    with pytest.raises(ContactRefusedError, match=r"a required field is not set$") as caught:
         contacts.put(MEMBER, broken)
     assert SECRET_VALUES[0] not in repr(caught.value)
 

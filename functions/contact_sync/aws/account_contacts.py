@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from contact_sync.aws.clients import error_code, named_errors
 from contact_sync.contacts import Contact, ContactType
-from contact_sync.errors import ServiceUnavailableError
+from contact_sync.errors import ContactRefusedError, ServiceUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_account import AccountClient
@@ -75,6 +75,9 @@ class AccountContactsClient:
                 if error_code(error) == "ResourceNotFoundException":
                     raise _NotSetError from None
                 raise
+            except ParamValidationError:
+                # A read may lack a field that a write requires; the SDK refuses that.
+                raise ContactRefusedError(f"{subject}: a required field is not set") from None
 
 
 class _NotSetError(Exception):
