@@ -101,6 +101,13 @@ class Source:
             return self.contacts[contact_type]
         return Contact.from_api(contact_type, self.named[which])
 
+    def decided(self, contact_type: ContactType, which: str) -> Contact | None:
+        """Return the contact without the fields that accounts keep."""
+        contact = self.contact(contact_type, which)
+        if contact and contact_type is ContactType.PRIMARY:
+            return contact.keeping(self.primary_keeps, Contact(contact_type, ()))
+        return contact
+
     def wanted(
         self, contact_type: ContactType, which: str, actual: Contact | None
     ) -> Contact | None:
@@ -263,8 +270,13 @@ class _Attempt:
                 now=now,
                 is_insisted=self._task.account_id in source.insisted,
             )
-            self._in_sync[name] = in_sync_after(decisions[name], wanted, known, now)
-            if has_drifted(wanted, seen, known, planned_at=planned_at, now=now):
+            # An account may change the fields that it keeps: neither ends the time in sync nor
+            # hides the drift of the others.
+            which = self._task.contact_set[name]
+            decided = digest_of(source.decided(name, which), source.digest_key)
+            self._in_sync[name] = in_sync_after(decisions[name], decided, known, now)
+            is_equal = seen == wanted
+            if not is_equal and has_drifted(decided, seen, known, planned_at=planned_at, now=now):
                 self._drifted.add(name)
             self._note(name, decisions[name], decisions[name].wrote)
         return decisions

@@ -670,6 +670,20 @@ def test_a_failed_write_leaves_a_difference_and_a_failed_read_does_not_know(
     assert (None, differs, differs) == (result.in_sync, result.differs, result.drifted)
 
 
+@pytest.mark.parametrize(("city", "drifted"), [("Elsewhere", True), (None, False)])
+def test_a_kept_field_neither_hides_drift_nor_ends_the_time_in_sync(
+    city: str | None, *, drifted: bool
+) -> None:
+    first = Given(primary_keeps=["PhoneNumber"]).has(PRIMARY)
+    first.run(PRIMARY)
+    in_sync = first.states.recorded[0][PRIMARY].in_sync
+    theirs = make_contact("primary", PhoneNumber="+15550199", **({"City": city} if city else {}))
+    given = Given(primary_keeps=["PhoneNumber"]).has(primary=theirs).knows(PRIMARY, in_sync=in_sync)
+    given.run(PRIMARY)
+    result = given.states.recorded[0][PRIMARY]
+    assert (drifted, not drifted) == (result.drifted, result.in_sync == in_sync)
+
+
 def test_a_contact_that_was_equal_to_the_same_source_has_drifted() -> None:
     in_sync = InSync(ago(days=1), make_contact().digest(KEY))
     given = Given().has(billing=OLD).knows(BILLING, in_sync=in_sync)
