@@ -38,7 +38,8 @@ def source_contacts(site: Site) -> Notes:
     if not config:
         return "not checked, because the configuration is invalid"
     lost = "is deleted from" if config.on_source_deleted == OnSourceDeleted.DELETE else "stays in"
-    return (yield from source_notes(site.aws, config.ordered_types, lost))
+    types, kept = config.ordered_types, config.primary_keeps
+    return (yield from source_notes(site.aws, types, lost, kept))
 
 
 def last_run(site: Site) -> Notes:

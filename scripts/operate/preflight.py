@@ -83,7 +83,9 @@ def _check_bucket(deployment: Deployment) -> Iterator[str]:
 
 def _check_source(deployment: Deployment) -> Iterator[str]:
     """Check the management account's contacts as the functions do, without showing values."""
-    for level, text in source_notes(deployment.aws, deployment.contact_types, "stays in"):
+    types, given = deployment.contact_types, deployment.options.primary_keeps
+    kept = deployment.configuration.get("primary_keeps") or given
+    for level, text in source_notes(deployment.aws, types, "stays in", kept):
         if level == FAIL:
             yield text
         else:

@@ -9,8 +9,11 @@ from operate.aws import Aws
 from operate.checks import Notes, fail, warn
 
 
-def source_notes(aws: Aws, types: Collection[str], lost: str) -> Notes:
-    """Yield problems of the contacts; `lost` says what happens to a missing one in members."""
+def source_notes(aws: Aws, types: Collection[str], lost: str, kept: Collection[str] = ()) -> Notes:
+    """Yield problems of the contacts; `lost` says what happens to a missing one in members.
+
+    `kept` are fields of the primary contact that each account keeps.
+    """
     client = AccountContactsClient(aws.client("account"))
     source = {name: client.get(None, name) for name in map(ContactType, types)}
     if not any(source.values()):
@@ -22,7 +25,7 @@ def source_notes(aws: Aws, types: Collection[str], lost: str) -> Notes:
     for name, contact in source.items():
         if not contact:
             yield warn(f"the management account has no {name} contact: it {lost} the members")
-        elif faults := contact.faults():
+        elif faults := contact.faults(kept):
             yield fail(
                 f"the {name} contact is left out, because AWS would refuse it for member accounts: "
                 f"{', '.join(faults)}"

@@ -80,6 +80,8 @@ class TestChecks:
         assert "error: 6 checks failed (see above); nothing was changed" == told.error
         assert "555 0100" not in told.err
         assert "NNN" not in told.err
+        told = plan("--use-container", "--primary-keeps", "PhoneNumber")
+        assert "primary.PhoneNumber" not in told.err
 
     @pytest.mark.parametrize(
         ("status", "remedy"),

@@ -442,6 +442,8 @@ class TestContacts:
             "fail the primary contact is left out, because AWS would refuse it for member "
             "accounts: primary.PhoneNumber has a format that the API refuses"
         )
+        site.account.configure({"contact_types": ["primary"], "primary_keeps": ["PhoneNumber"]})
+        assert site.told()["source contacts"] == "pass primary set and valid for member accounts"
 
     def test_no_contact(self, site: Healthy) -> None:
         site.account.organization.set_contact(MANAGEMENT, "SECURITY", None)
