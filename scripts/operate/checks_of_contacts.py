@@ -1,8 +1,10 @@
 """Checks of the input of a run (configuration, exclusions, source), and of the last run."""
 
 from contact_sync.aws.items import from_item, to_item
+from contact_sync.aws.organization import OrganizationClient
 from contact_sync.config import OnSourceDeleted, SyncConfig
 
+from operate import address_book
 from operate.checks import Check, Notes, Site, fail, warn
 from operate.configuration import checked, read_item
 from operate.console import OperateError
@@ -13,11 +15,18 @@ RUNS_A_PAGE = 20
 
 
 def configuration(site: Site) -> Notes:
-    """Check the item as a run does."""
+    """Check the item, and what its overrides name, as a run does."""
+    table = site.stack.output("ConfigTableName")
     try:
-        _config(site)
+        config = _config(site)
+        book = address_book.contacts_of(address_book.read_item(site.aws, table))
+        address_book.check_use(config, book)
     except OperateError as error:
         yield fail(f"{error}: {site.command('config')} apply FILE")
+        return ""
+    organization = OrganizationClient(site.aws.client("organizations"))
+    for unit in organization.missing_units(config.overrides_by_subject.units):
+        yield fail(f"overrides: {unit} does not exist in the organization: correct or remove it")
     return "valid"
 
 

@@ -379,6 +379,22 @@ class TestContacts:
         assert told["configuration"].endswith(f"scripts/config.sh {HERE} apply FILE")
         assert "pass not checked, because the configuration is invalid" == told["exclusions"]
 
+    @pytest.mark.parametrize(
+        ("override", "fault"),
+        [
+            ({"account_ids": ["100000000001"], "billing": "nobody"}, "overrides: not in the addr"),
+            (
+                {"organizational_units": ["ou-exam-nowhere1"], "billing": "own"},
+                "overrides: ou-exam-nowhere1 does not exist",
+            ),
+        ],
+    )
+    def test_override(self, site: Healthy, override: Any, fault: str) -> None:
+        """What every run would refuse, because somebody deleted it since."""
+        site.account.configure({"contact_types": ["billing"], "overrides": [override]})
+
+        assert site.told()["configuration"].startswith(f"fail {fault}")
+
     @pytest.mark.case("B9")
     def test_exclusions(self, site: Healthy) -> None:
         """An exclusion that names nobody may be a typo."""
