@@ -38,7 +38,9 @@ def _plain(value: Any) -> Any:
             return int(value) if value == value.to_integral_value() else float(value)
         case dict():
             return {name: _plain(part) for name, part in value.items()}
-        case list() | set():
+        case list():
             return [_plain(part) for part in value]
+        case set():  # in one order, as a configuration's version and digest depend on it
+            return sorted(_plain(part) for part in value)
         case _:
             return value
