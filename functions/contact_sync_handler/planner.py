@@ -117,6 +117,9 @@ class Planner:
             held = _still_held(lock.held, now, choice)
             if not self.lock.record_plan(run.sync_id, planned_at, held):
                 raise LockLostError("another execution took over the lock")
+        # A redriven execution may have an outcome, from before it was redriven; a late attempt of
+        # a dead one keeps it, or what it took would be dropped with an aborted run.
+        self.runs.update(run.started_at, run.sync_id, {}, removed=OUTCOME)
         source_key = object_key(run.sync_id, planned_at, SOURCE)
         scope_key = object_key(run.sync_id, planned_at, SCOPE)
         if choice.contact_types:
@@ -236,8 +239,7 @@ class Planner:
             "undoes": self._undoes(request),
             "check_source_at": check_at,
         }
-        # A redriven execution may have an outcome, from before it was redriven.
-        self.runs.update(run.started_at, run.sync_id, values, removed=OUTCOME)
+        self.runs.update(run.started_at, run.sync_id, values)
 
     def _record_continued(self, name: str, sync_id: str) -> None:
         """Name the run in the dead one, or in the last that continued it: events come twice."""

@@ -206,7 +206,9 @@ def test_a_run_without_the_lock_plans_nothing(holder: str | None) -> None:
 
 
 def test_a_lock_lost_while_planning_leaves_nothing_to_write_from() -> None:
+    """Its end is recorded already: without that, what it took late would be dropped."""
     given = Given(RunRequest())
+    given.runs.update(STARTED_AT, SYNC_ID, {"ended_at": EARLIER})
 
     def steal(operation: str) -> None:
         if operation == "record_plan":
@@ -217,6 +219,7 @@ def test_a_lock_lost_while_planning_leaves_nothing_to_write_from() -> None:
         given.plan()
     assert {} == given.bucket.objects
     assert "planned_at" not in given.lock.item
+    assert EARLIER == given.run["ended_at"]
 
 
 @pytest.mark.rule(7)
