@@ -1,6 +1,5 @@
 """Shows, checks and changes the configuration: scripts/config.sh."""
 
-import json
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from operate.config_words import checked_words
 from operate.console import OK, OperateError, confirm, note, out, warn
 from operate.exclusions import ACCOUNT, exclusion_faults
 from operate.explain import explained
+from operate.following import start
 from operate.options import Parser
 from operate.reach import show_reach
 from operate.replaced import history
@@ -116,11 +116,8 @@ class _Given:
             self._start_run()
 
     def _start_run(self) -> None:
-        answer = self.aws.client("stepfunctions").start_execution(
-            stateMachineArn=self.stack.output("StateMachineArn"),
-            input=json.dumps({"reason": f"scripts/config.sh {self.options.command} --sync"}),
-        )
-        name = answer["executionArn"].rpartition(":")[2]
+        reason = f"scripts/config.sh {self.options.command} --sync"
+        name = start(self.stack, {"reason": reason}).rpartition(":")[2]
         note(
             f"started {name}; follow it with: scripts/resync.sh --environment "
             f"{self.options.environment} {self.aws.options()} --attach {name}"

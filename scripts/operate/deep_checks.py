@@ -17,7 +17,7 @@ from operate.aws import each, pages
 from operate.checks import Check, Notes, Site, fail, warn
 from operate.console import note
 from operate.console import warn as warn_user
-from operate.following import Ended, Follower
+from operate.following import Ended, Follower, start
 from operate.self_edits import attached_to
 
 SAMPLES_FOLDER = Path(__file__).parents[2] / "tests/events"
@@ -158,12 +158,11 @@ class DeepChecks:
             )
         return f"a rule started {self._execution}"
 
-    def dry_run(self, _: Site) -> Notes:
+    def dry_run(self, site: Site) -> Notes:
         """Follow the dry run that the event started, or start one and follow it."""
         if not self._execution:
-            given = json.dumps({"dry_run": True, "reason": "scripts/validate.sh --deep"})
-            answer = self._states.start_execution(stateMachineArn=self._machine, input=given)
-            self._execution = answer["executionArn"].rpartition(":")[2]
+            request = {"dry_run": True, "reason": "scripts/validate.sh --deep"}
+            self._execution = start(site.stack, request).rpartition(":")[2]
         note(f"Following the dry run {self._execution}")
         ended = self._ended = self._follower.follow(str(self._execution))
         if not ended.succeeded:

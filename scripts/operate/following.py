@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any
+from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 from contact_sync.aws import keys
@@ -188,6 +189,20 @@ class Follower:
             return f", about {duration(left)} left"
         least, most = (ceil(total * seconds[name]) for name in ("expected", "most"))
         return f", takes {expected(least, most)} under the API's quotas"
+
+
+def start(stack: Stack, request: dict[str, Any]) -> str:
+    """Start an execution; return its ARN."""
+    # With a name, a call that is repeated because its answer was lost starts no second execution.
+    given = {"name": str(uuid4()), "input": json.dumps(request)}
+    try:
+        answer = stack.aws.client("stepfunctions").start_execution(
+            stateMachineArn=stack.output("StateMachineArn"), **given
+        )
+    except (KeyboardInterrupt, BotoCoreError):
+        note(f"It may have started, as {given['name']}: look with --attach before you repeat it")
+        raise
+    return str(answer["executionArn"])
 
 
 def show_execution(arn: str) -> None:

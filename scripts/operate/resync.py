@@ -1,13 +1,10 @@
 """Starts a manual run, and follows it: scripts/resync.sh."""
 
-import json
 import time
 from argparse import ArgumentTypeError, Namespace
 from collections import Counter
 from typing import Any
-from uuid import uuid4
 
-from botocore.exceptions import BotoCoreError
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.aws.runs_table import INDEX
 from contact_sync.comparison import CHANGED
@@ -22,6 +19,7 @@ from operate.following import (
     Ended,
     Follower,
     show_execution,
+    start,
 )
 from operate.options import Parser, account_id, contact_type, execution_name, unit_id
 from operate.stacks import Stack, get_stack
@@ -87,7 +85,12 @@ def run(options: Namespace) -> int:
     request = _checked_request(options)
     aws = open_aws(options)
     stack = get_stack(aws, options.environment)
-    name = options.attach or _start(aws, stack, request, show=not options.json)
+    name = options.attach
+    if not name:
+        arn = start(stack, request)
+        name = arn.rpartition(":")[2]
+        if not options.json:
+            show_execution(arn)
     if options.follow or options.attach or options.fail_on_drift:
         return _follow(aws, stack, name, options)
     if options.json:
@@ -123,22 +126,6 @@ def _reason(given: str) -> str:
     if len(given) > MAX_REASON_CHARACTERS:
         raise ArgumentTypeError(f"too long: expected at most {MAX_REASON_CHARACTERS} characters")
     return given
-
-
-def _start(aws: Aws, stack: Stack, request: dict[str, Any], *, show: bool) -> str:
-    # With a name, a call that is repeated because its answer was lost starts no second execution.
-    given = {"name": str(uuid4()), "input": json.dumps(request)}
-    try:
-        answer = aws.client("stepfunctions").start_execution(
-            stateMachineArn=stack.output("StateMachineArn"), **given
-        )
-    except (KeyboardInterrupt, BotoCoreError):
-        note(f"It may have started, as {given['name']}: look with --attach before you repeat it")
-        raise
-    arn = str(answer["executionArn"])
-    if show:
-        show_execution(arn)
-    return arn.rpartition(":")[2]
 
 
 def _follow(aws: Aws, stack: Stack, name: str, options: Namespace) -> int:

@@ -211,7 +211,8 @@ class TestEffect:
     ) -> None:
         told = config("apply", file(overrides({**RULE, "security": "own"})), "--yes", "--sync")
         assert 0 == told.code
-        assert 1 == account.aws.calls["stepfunctions.StartExecution"]
+        [name] = [given["name"] for _, given in account.aws.sent if "name" in given]
+        assert f"started {name}; follow it" in told.err
         assert "resync.sh --environment dev --region us-east-1 --attach " in told.err
 
 
