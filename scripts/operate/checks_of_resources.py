@@ -6,7 +6,7 @@ from operate.aws import each, pages
 from operate.checks import Check, Notes, Site, fail, warn
 from operate.stacks import HALF, NEVER_DEPLOYED
 
-GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE")
 
 
 def stack(site: Site) -> Notes:

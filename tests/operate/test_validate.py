@@ -152,6 +152,7 @@ class TestStack:
             ("UPDATE_ROLLBACK_FAILED", r"fail {}: scripts/rollback\.sh .*, then deploy again"),
             ("ROLLBACK_FAILED", r"fail {}: scripts/rollback\.sh .* --delete, then deploy again"),
             ("DELETE_FAILED", r"fail {}: scripts/rollback\.sh .* --delete, then deploy again"),
+            ("IMPORT_ROLLBACK_COMPLETE", r"pass {}"),
             ("UPDATE_IN_PROGRESS", r"warn {}: validate again when this has ended"),
         ],
     )
