@@ -94,7 +94,7 @@ def check_all(check: Callable[[str], str]) -> Callable[[str], list[str]]:
     """Return a check of comma-separated values."""
 
     def checked(given: str) -> list[str]:
-        return [check(one) for one in given.split(",") if one] or [check(given)]
+        return [check(one.strip()) for one in given.split(",") if one.strip()] or [check(given)]
 
     return checked
 

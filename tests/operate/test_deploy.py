@@ -517,7 +517,7 @@ class TestSurroundings:
         succeeded(deploy())
         assert {"owner": "jane", "cost": "1"} == cloud.tags()
 
-        succeeded(deploy("--tags", "cost=2", "team=security", "key=a=="))
+        succeeded(deploy("--tags", "cost=2, team=security", "key=a=="))
         assert {"owner": "jane", "cost": "2", "team": "security", "key": "a=="} == cloud.tags()
 
     @pytest.mark.case("E9")
