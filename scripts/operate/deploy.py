@@ -111,8 +111,8 @@ def _deploy(deployment: Deployment, folder: Path) -> int:
         _execute(deployment, changes)
     with going_on():
         stack = get_stack(aws, options.environment)
+        _finish(deployment, stack, releases.newest() or settings.kept)
         releases.complete(release, stack.parameters, running)
-        _finish(deployment, stack)
     address = stack.output("DashboardUrl")
     _tell(deployment, address, changes=changes.document(), release=release, dashboard=address)
     return OK
@@ -169,15 +169,15 @@ def _wait_for_run(deployment: Deployment) -> None:
 # After the stack is deployed.
 
 
-def _finish(deployment: Deployment, stack: Stack) -> None:
+def _finish(deployment: Deployment, stack: Stack, former: dict[str, str]) -> None:
     if stack.output("TerminationProtection") == "true":
         stack.client.update_termination_protection(
             StackName=stack.name, EnableTerminationProtection=True
         )
         note("Termination protection is on")
     _write_configuration(deployment, stack)
-    former = deployment.found.parameters.get("ControlTowerRegion", "") if deployment.found else ""
-    for each in (stack, *keep_forwarding(deployment.aws, stack, former)):
+    tower = former.get("ControlTowerRegion", "")
+    for each in (stack, *keep_forwarding(deployment.aws, stack, tower)):
         _keep_subscription(each)
     _show_next(deployment)
 

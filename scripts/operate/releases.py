@@ -99,6 +99,11 @@ class Releases:
         lines = answer["Body"].read().decode().splitlines()
         return dict(line.split("=", 1) for line in lines)
 
+    def newest(self) -> dict[str, str]:
+        """Return the parameters of the last deployment that was not interrupted."""
+        names = self.names()
+        return self.parameters(names[-1]) if names else {}
+
     def forget(self, name: str) -> None:
         """Delete a release; `parameters` first, without which it is incomplete."""
         for file in ("parameters", "template.yaml"):

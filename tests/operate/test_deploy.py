@@ -819,6 +819,17 @@ class TestForwarding:
         assert "Both" == cloud.parameters(name)["Kind"]
         assert ("ap-southeast-2", name) not in stacks
 
+    def test_taken_away_after_an_interruption(self, cloud: Deploying, far: Deploy) -> None:
+        """The region of before is known until everything is done."""
+        stacks = cloud.account.stacks.stacks
+        succeeded(far("--control-tower-region", "ap-southeast-2"))
+        with cloud.interrupted():
+            assert 130 == far("--control-tower-region", "none").code
+
+        succeeded(far())
+
+        assert ("ap-southeast-2", "aws-contact-sync-staging-forwarding") not in stacks
+
     @pytest.mark.case("E6")
     @pytest.mark.case("E9")
     def test_own_tags_and_role(self, cloud: Deploying, far: Deploy) -> None:
