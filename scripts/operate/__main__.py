@@ -46,7 +46,8 @@ def _run(run: Any, options: Any) -> int:
         raise
     except aws.FAILURES as error:
         console.error(aws.explain(error, getattr(options, "profile", None)))
-        _trace()
+        if os.environ.get("DEBUG"):
+            traceback.print_exc()
         return console.FAILED
     except KeyboardInterrupt as interrupt:
         console.note("Interrupted.")
@@ -63,12 +64,6 @@ class Terminated(KeyboardInterrupt):
 
 def _terminate(number: int, _: object) -> NoReturn:
     raise Terminated(number)
-
-
-def _trace() -> None:
-    """Print the traceback if DEBUG is set."""
-    if os.environ.get("DEBUG"):
-        traceback.print_exc()
 
 
 if __name__ == "__main__":

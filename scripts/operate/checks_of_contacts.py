@@ -2,11 +2,11 @@
 
 from contact_sync.aws.items import from_item, to_item
 from contact_sync.aws.organization import OrganizationClient
-from contact_sync.config import OnSourceDeleted, SyncConfig
+from contact_sync.config import OnSourceDeleted
 
 from operate import address_book
 from operate.checks import Check, Notes, Site, fail, warn
-from operate.configuration import checked, read_item
+from operate.configuration import Json, checked, read_item, valid
 from operate.console import OperateError
 from operate.exclusions import UNIT, exclusion_faults
 from operate.source import source_notes
@@ -16,9 +16,9 @@ RUNS_A_PAGE = 20
 
 def configuration(site: Site) -> Notes:
     """Check the item, and what its overrides name, as a run does."""
-    table = site.stack.output("ConfigTableName")
     try:
-        config = _config(site)
+        config = checked(_item(site))
+        table = site.stack.output("ConfigTableName")
         book = address_book.contacts_of(address_book.read_item(site.aws, table))
         address_book.check_use(config, book)
     except OperateError as error:
@@ -32,8 +32,7 @@ def configuration(site: Site) -> Notes:
 
 def exclusions(site: Site) -> Notes:
     """Check that they match accounts and units of the organization."""
-    config = _valid_config(site)
-    if not config:
+    if not (config := valid(_item(site))):
         return "not checked, because the configuration is invalid"
     for kind, fault in exclusion_faults(site.aws, site.manager, config):
         yield (fail if kind == UNIT else warn)(fault)
@@ -43,8 +42,7 @@ def exclusions(site: Site) -> Notes:
 
 def source_contacts(site: Site) -> Notes:
     """Check the management account's contacts."""
-    config = _valid_config(site)
-    if not config:
+    if not (config := valid(_item(site))):
         return "not checked, because the configuration is invalid"
     lost = "is deleted from" if config.on_source_deleted == OnSourceDeleted.DELETE else "stays in"
     types, kept = config.ordered_types, config.primary_keeps
@@ -78,15 +76,8 @@ def last_run(site: Site) -> Notes:
     return f"{run['sync_id']} succeeded"
 
 
-def _config(site: Site) -> SyncConfig:
-    return checked(read_item(site.aws, site.stack.output("ConfigTableName")))
-
-
-def _valid_config(site: Site) -> SyncConfig | None:
-    try:
-        return _config(site)
-    except OperateError:
-        return None
+def _item(site: Site) -> Json | None:
+    return read_item(site.aws, site.stack.output("ConfigTableName"))
 
 
 CHECKS: tuple[Check, ...] = (configuration, exclusions, source_contacts, last_run)

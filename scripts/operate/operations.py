@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -57,11 +58,8 @@ class Operation:
 
     def _new_events(self) -> list[dict[str, Any]]:
         """Return the events since the last call, oldest first."""
-        found = []
-        for event in self._stack.events():
-            if event["EventId"] == self._seen:
-                break
-            found.append(event)
+        events = self._stack.events()
+        found = list(takewhile(lambda event: event["EventId"] != self._seen, events))
         if found:
             self._seen = str(found[0]["EventId"])
         return found[::-1]

@@ -46,19 +46,10 @@ def package(deployment: Deployment, folder: Path) -> str:
     aws, settings, bucket = deployment.aws, deployment.settings, deployment.bucket
     note("Building and uploading")
     built, packaged = folder / "build", folder / "template.yaml"
+    source = ("--template-file", TEMPLATE, "--build-dir", built)
     by = ("--use-container",) if deployment.options.use_container else ()
     overrides = [f"{name}={settings[name]}" for name in ("Runtime", "Architecture")]
-    _sam(
-        aws,
-        "build",
-        "--template-file",
-        TEMPLATE,
-        "--build-dir",
-        built,
-        *by,
-        "--parameter-overrides",
-        *overrides,
-    )
+    _sam(aws, "build", *source, *by, "--parameter-overrides", *overrides)
     where = ("--s3-bucket", bucket) if bucket else ("--resolve-s3",)
     upload = ("--template-file", built / "template.yaml", "--output-template-file", packaged)
     _sam(aws, "package", *upload, *where, "--s3-prefix", deployment.name, "--no-progressbar")

@@ -100,11 +100,7 @@ def run(options: Namespace) -> int:
 
 def _checked_request(options: Namespace) -> dict[str, Any]:
     """Return the execution input, `{}` for a full run; exit with 2 if options conflict."""
-    scope = {
-        "account_ids": options.account,
-        "organizational_units": options.ou,
-        "contact_types": options.type,
-    }
+    scope = {key: vars(options)[option.removeprefix("--")] for option, key in SCOPE.items()}
     more = {
         "dry_run": options.dry_run,
         "retry_of": options.retry_of,

@@ -34,14 +34,11 @@ def has_our_statement(text: str) -> bool:
     return any(
         one.get("Effect") == "Deny"
         and set(ours["Action"]) <= set(_listed(one.get("Action")))
-        and _resource(ours) in map(_without_partition, _listed(one.get("Resource")))
+        and _without_partition(ours["Resource"])
+        in map(_without_partition, _listed(one.get("Resource")))
         and not one.get("Condition")
         for one in _listed(statements)
     )
-
-
-def _resource(statement: Any) -> str:
-    return _without_partition(statement["Resource"])
 
 
 def _without_partition(arn: str) -> str:
