@@ -23,6 +23,8 @@ from operate.stacks import Stack
 POLL_SECONDS = 2
 # With many accounts, a run takes hours: a short network failure must not end the command.
 MOST_FAILED_POLLS = 10
+# DescribeExecution does not know a new execution at once.
+MOST_POLLS_UNKNOWN = 3
 # The index that shows which run did a queued request is eventually consistent.
 MOST_POLLS_WITHOUT_REQUEST = 5
 # Between two runs, nobody holds the lock; for a minute or two if one of them died.
@@ -151,8 +153,9 @@ class Follower:
                 return call()
             except (ClientError, BotoCoreError) as error:
                 if _is_missing(error):
-                    raise OperateError(f"there is no execution {name} of this stack") from None
-                if failed == MOST_FAILED_POLLS or not aws.is_unreachable(error):
+                    if failed >= MOST_POLLS_UNKNOWN:
+                        raise OperateError(f"there is no execution {name} of this stack") from None
+                elif failed == MOST_FAILED_POLLS or not aws.is_unreachable(error):
                     self._progress.clear()
                     reason = aws.explain(error, self._profile)
                     raise ConnectionLostError(

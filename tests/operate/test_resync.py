@@ -285,8 +285,8 @@ class TestFollow:
 
     @pytest.mark.case("E16")
     def test_attach(self, resync: Resync, machine: Machine) -> None:
-        """A running execution, or one that ended, is followed without another being started."""
-        machine.describe(RUNNING, SUCCESS)
+        """An execution, even if AWS does not know it yet, is followed without a new start."""
+        machine.describe(refusal("ExecutionDoesNotExist"), RUNNING, SUCCESS)
 
         told = resync("--attach", "f00d")
 
