@@ -33,6 +33,8 @@ UNKNOWN_IS_DEAD_AFTER = timedelta(hours=1)
 # Others may change the lock between our read and our update; they finish, so this is not reached.
 LOCK_ATTEMPTS = 20
 ABORTED = "ABORTED"
+# Of an execution that had ended otherwise: it was redriven.
+SUCCEEDED = "SUCCEEDED"
 
 
 class LockDecision(StrEnum):
@@ -168,7 +170,7 @@ class RunControl:
     def _recover(self, trigger: "Trigger") -> RunRequest | None:
         """Free the lock of the dead execution; return what to ask for in its place."""
         dead = self.executions.describe(str(trigger.execution_arn).rpartition(":")[2])
-        if dead.is_alive and _is_redriven(dead, trigger.event_time):
+        if dead.status == SUCCEEDED or (dead.is_alive and _is_redriven(dead, trigger.event_time)):
             return None
         if dead.status == UNKNOWN:
             raise ServiceUnavailableError(f"describe execution {dead.name}: not found yet")

@@ -368,6 +368,12 @@ def test_a_run_that_was_redriven_after_its_end_is_alive(seconds: int) -> None:
     assert ("dead", [], {}) == (given.holder, given.waiting, given.dead)
 
 
+def test_a_run_that_was_redriven_and_succeeded_is_not_recovered() -> None:
+    """A full run would overwrite what an undo has put back since."""
+    given = Given(None, make_execution("SUCCEEDED"))
+    assert Turn(LockDecision.NOTHING_TO_DO) == given.control.take_lock(make_recovery_run())
+
+
 def test_a_run_that_was_redriven_before_it_ended_again_is_dead() -> None:
     dead = make_execution("RUNNING", redriven_at=NOW - timedelta(seconds=1))
     given = Given("dead", dead)
