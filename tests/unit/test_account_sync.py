@@ -504,12 +504,12 @@ def test_a_denial_hides_no_invalid_contact() -> None:
     assert {BILLING: "InvalidContactError", SECURITY: "just joined"} == given.errors
 
 
-@pytest.mark.parametrize("account", [{"joined_at": ago(minutes=5)}, {"state": "CLOSED"}])
+@pytest.mark.parametrize(("state", "minutes"), [("ACTIVE", 5), ("CLOSED", 60)])
 @pytest.mark.parametrize(("operation", "is_refused"), [("put", True), ("get", False)])
 def test_of_a_skipped_denial_it_stays_known_whether_a_write_was_refused(
-    operation: str, account: dict[str, Any], *, is_refused: bool
+    operation: str, state: str, minutes: int, *, is_refused: bool
 ) -> None:
-    given = Given(make_account(**account))
+    given = Given(make_account(state=state, joined_at=ago(minutes=minutes)))
     given.fails(operation, BILLING, AccessDeniedError("denied"))
     given.run()
     assert is_refused is given.states.recorded[0][BILLING].is_refused
