@@ -99,8 +99,9 @@ class ChangeSet:
 
     def discard(self) -> None:
         """Delete it unless it was executed, with the stack if nobody has deployed that."""
-        stack = find_stack(self.aws, self.wanted.name, self.wanted.region)
-        if self._executed or not stack:
+        if self._executed:
+            return
+        if not (stack := find_stack(self.aws, self.wanted.name, self.wanted.region)):
             return
         stack.client.delete_change_set(**self.address)
         if stack.status == "REVIEW_IN_PROGRESS":
