@@ -914,13 +914,15 @@ class TestLatency:
         return float((history[-1]["timestamp"] - history[0]["timestamp"]).total_seconds())
 
     def test_planned(self) -> None:
-        """Each child, each invocation and the one cold start take at least the planned time."""
+        """Each child, each invocation and the one cold start take the time that is planned."""
         with Standin(
             accounts=2, speed=10, child_start=5, invocation=2, function_start=6
         ) as standin:
             planned = self.seconds_of(Bench(standin))
 
-        assert 2 * 0.5 + 2 * 0.2 + 0.6 <= planned
+        least = 2 * 0.5 + 2 * 0.2 + 0.6
+        # Without the speed, it would be ten times as much.
+        assert least <= planned < 5 * least
 
     def test_waits(self) -> None:
         """A state machine's waits may be shorter than all else."""
